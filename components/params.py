@@ -1,0 +1,355 @@
+"""The one reader of params.yaml: a frozen, strict class per section, no default anywhere.
+
+`load()` gives the whole file as `Params`; a wrong key or value raises `ParamsError` that names it
+and, for an unknown key, the nearest right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from components.records import PricewrightError
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class ParamsError(PricewrightError):
+    """params.yaml is missing, is no YAML, or has a key or value that it may not have."""
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys refused, types strict, values frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DemoShop(Section):
+    """The generated shop that is served on loopback and crawled over HTTP."""
+
+    seed: Seed
+    listings: Annotated[int, Field(ge=40)]
+    """Listings in the catalogue, re-listings and price-less ones included."""
+    noise: Annotated[float, Field(ge=0, lt=2)]
+    """Standard deviation of the log-normal noise on every price."""
+    concurrency: Count
+    """Requests at a time."""
+    pages_max: Count
+    """Pages after which a crawl is given up as endless."""
+    port: Annotated[int, Field(ge=0, le=65535)]
+    """Loopback port it is served on; 0 takes a free one."""
+
+
+class Columns(Section):
+    """Which column of a file holds which field; null where a file has none. `a.b` reaches into an object."""
+
+    title: str
+    description: str | None
+    price: str
+    currency: str | None
+    brand: str | None
+    category: str | None
+    """A column of text, or of a list of text whose most telling entry is taken (see sources/files.py)."""
+    details: str | None
+    """A column that holds an object, or JSON text of one."""
+
+
+class Files(Section):
+    """Listings from JSONL, CSV or Parquet files."""
+
+    paths: list[str]
+    """Files or glob patterns, relative to the project's root."""
+    columns: Columns
+
+
+class Scrape(Section):
+    """Where listings come from."""
+
+    source: Literal["demo_shop", "files"]
+    demo_shop: DemoShop
+    files: Files
+
+
+class Shares(Section):
+    """Share of the products in each split; they add up to 1."""
+
+    train: Share
+    preference: Share
+    validation: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Shares:
+        total = self.train + self.preference + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the four shares add up to {total:g}, not to 1")
+        return self
+
+
+class Curate(Section):
+    """Cleaning, rejection, deduplication and the split."""
+
+    seed: Seed
+    currency: str
+    """ISO 4217 code that prices are in; a listing in another currency is rejected, one without is taken."""
+    price_min: Annotated[float, Field(gt=0)]
+    """Dollars; lower prices are rejected."""
+    price_max: Annotated[float, Field(gt=0)]
+    """Dollars; higher prices are rejected. The model's prices run from 0 to this, whole dollars."""
+    text_min_characters: Count
+    text_max_characters: Count
+    """Longer texts are cut at a word's end."""
+    near_duplicate_similarity: Share
+    """Jaccard similarity of word shingles from which two listings are one product."""
+    shares: Shares
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Curate:
+        if self.price_min >= self.price_max:
+            raise ValueError(f"price_min {self.price_min:g} is not below price_max {self.price_max:g}")
+        return self
+
+
+class Validate(Section):
+    """Thresholds of the Great Expectations suite over the splits."""
+
+    rows_min: Count
+    """Fewest rows that a split may have."""
+    text_characters_min: Count
+    text_characters_max: Count
+    category_share_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest share of one category in a split (a warning)."""
+    median_ratio_max: Annotated[float, Field(gt=1)]
+    """Largest ratio of the median prices of two splits (a warning)."""
+
+
+class Pretraining(Section):
+    """How the embedded base model is made from generated text."""
+
+    seed: Seed
+    texts: Count
+    """Generated listings, none of which is in the demo shop."""
+    vocabulary: Annotated[int, Field(ge=1400)]
+    """Tokens of the byte-level BPE, the 1,000 price tokens included."""
+    hidden_size: Annotated[int, Field(ge=1, multiple_of=64)]
+    layers: Count
+    heads: Count
+    intermediate_size: Annotated[int, Field(ge=1, multiple_of=64)]
+    """Like hidden_size a multiple of 64, the block in which NF4 is packed on a CPU."""
+    context: Count
+    """Longest text in tokens."""
+    epochs: Count
+    batch_size: Count
+    learning_rate: Rate
+    price_weight: Annotated[float, Field(ge=1)]
+    """Weight of the price token in the loss; every other token has weight 1."""
+
+
+class Base(Section):
+    """The model that everything below adapts."""
+
+    model: str
+    """`embedded`, a local directory in the Hugging Face layout, or the id of a hub model."""
+    revision: str | None
+    """Commit of the hub model, 40 hex digits; needed for a hub model and only there."""
+    pretraining: Pretraining
+
+
+class Baseline(Section):
+    """What a model has to beat."""
+
+    seed: Seed
+    vocabulary: Count
+    """Commonest terms that get a column, of the bag of words and of TF-IDF."""
+    brands: Count
+    """Commonest brands and categories that get a column of their own; the others share one."""
+    specifications: Count
+    """Commonest specifications with a number in them that get a column."""
+    ridge_alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    """Penalties that ridge regression chooses from, by cross-validation on train."""
+    ridge_folds: Annotated[int, Field(ge=2)]
+    boosting_iterations: Count
+    boosting_components: Count
+    """Dimensions to which TF-IDF is reduced for the boosted trees."""
+    shots: Count
+    """Priced examples in the prompt of the few-shot base model; fewer where its context is too short."""
+    batch_size: Count
+
+
+class Lora(Section):
+    """A low-rank adapter (Hu et al. 2021, arXiv:2106.09685) on all linear layers."""
+
+    rank: Count
+    alpha: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Sft(Section):
+    """Supervised fine-tuning with QLoRA (Dettmers et al. 2023, arXiv:2305.14314)."""
+
+    seed: Seed
+    prompt_tokens: Annotated[int, Field(ge=32)]
+    """Longest prompt; of a longer one the end of the listing is cut, never the question."""
+    lora: Lora
+    epochs: Annotated[float, Field(gt=0)]
+    batch_size: Count
+    accumulation: Count
+    """Batches per optimizer step."""
+    learning_rate: Rate
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    checkpoint_steps: Count
+    """Optimizer steps between two checkpoints, from which a killed run resumes."""
+
+
+class Preferences(Section):
+    """Sampled completions, ranked by their distance to the true price."""
+
+    seed: Seed
+    completions: Annotated[int, Field(ge=2)]
+    """Completions sampled for each prompt."""
+    temperature: Annotated[float, Field(gt=0)]
+    batch_size: Count
+    margin_min: Annotated[float, Field(ge=0)]
+    """Dollars; a pair whose completions differ less in their error is left out."""
+    pairs_per_prompt: Count
+
+
+class Reward(Section):
+    """The reward model: the SFT adapter trained on with a scalar head, on pairs (Bradley-Terry)."""
+
+    seed: Seed
+    epochs: Annotated[float, Field(gt=0)]
+    batch_size: Count
+    learning_rate: Rate
+    center_coefficient: Annotated[float, Field(ge=0)]
+    """Weight of the penalty that keeps the mean reward at zero (arXiv:2312.09244)."""
+    held_out: Share
+    """Share of the prompts on which pair accuracy is measured."""
+
+
+class Dpo(Section):
+    """Direct preference optimization (Rafailov et al. 2023, arXiv:2305.18290)."""
+
+    seed: Seed
+    beta: Annotated[float, Field(gt=0)]
+    epochs: Annotated[float, Field(gt=0)]
+    batch_size: Count
+    learning_rate: Rate
+
+
+class Align(Section):
+    """Alignment of the SFT model; each method becomes a candidate of its own."""
+
+    methods: Annotated[list[Literal["dpo"]], Field(min_length=1)]
+    dpo: Dpo
+
+
+class Evaluate(Section):
+    """How every candidate is measured."""
+
+    seed: Seed
+    batch_size: Count
+    bootstrap: Annotated[int, Field(ge=100)]
+    """Resamples for each 95% interval."""
+    interval: Share
+    """Probability that the interval low..high is to hold."""
+    hit_dollars: Annotated[float, Field(gt=0)]
+    hit_share: Share
+    """A prediction hits if it is off by at most `hit_dollars` or by this share of the true price."""
+    bands: Count
+    """Price bands of about equal row count in the picture of errors by price."""
+    categories: Count
+    """Commonest categories in the picture of errors by category; the others share one bar."""
+
+
+class Quantize(Section):
+    """The served model."""
+
+    format: Literal["nf4", "none"]
+    """`nf4`: bitsandbytes NF4 with double quantization; `none`: the merged model in full precision."""
+    batch_size: Count
+    mae_tolerance: Annotated[float, Field(gt=0)]
+    """Dollars by which the validation MAE may rise against the merged model; more is an error."""
+
+
+class Register(Section):
+    """The version in the MLflow registry."""
+
+    model_name: Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Params:
+    """The whole of params.yaml, one section per stage."""
+
+    scrape: Scrape
+    curate: Curate
+    validate: Validate
+    base: Base
+    baseline: Baseline
+    sft: Sft
+    preferences: Preferences
+    reward: Reward
+    align: Align
+    evaluate: Evaluate
+    quantize: Quantize
+    register: Register
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml.
+
+    Raises ParamsError with one line per fault: the key's full name, what is wrong, and the nearest
+    right key for an unknown one.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: no such file; run from the project's root") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not readable as YAML: {error}") from error
+    try:
+        return TypeAdapter(Params).validate_python(raw)
+    except ValidationError as error:
+        lines = [_explain(dict(fault)) for fault in error.errors()]
+        raise ParamsError(f"{path}:\n" + "\n".join(f"  {line}" for line in lines)) from error
+
+
+def _explain(fault: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"]) or "the file"
+    match fault["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            known = _keys(fault["loc"][:-1])
+            near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+            return f"{where}: unknown key; {hint}"
+        case "missing" | "missing_argument":
+            return f"{where}: missing; params.yaml is the only place where it can be set"
+        case "float_type" if _is_number(fault["input"]):
+            return f"{where}: {fault['input']!r} is text, not a number: YAML wants 2.0e-4, not 2e-4"
+        case _:
+            return f"{where}: {fault['msg'].removeprefix('Value error, ')}, found {fault['input']!r}"
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, str) and float(value) is not None
+    except ValueError:
+        return False
+
+
+def _keys(location: tuple[Any, ...]) -> list[str]:
+    """Names that the section at `location` may have."""
+    section: type = Params
+    for part in location:
+        section = get_type_hints(section)[part]
+    return [name for name in get_type_hints(section) if name != "model_config"]

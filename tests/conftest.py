@@ -1,0 +1,134 @@
+"""A tiny real base model, a tiny catalogue, and the project's own params, for every test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from components.params import Params, load
+from components.records import Item
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    """The committed params.yaml."""
+    return load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def tiny_params(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Params:
+    """params.yaml with sizes for a test."""
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    path.write_text(tiny_yaml(), encoding="utf-8")
+    return load(path)
+
+
+def tiny_yaml() -> str:
+    """The committed params.yaml with a small shop, a small base and little training."""
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["scrape"]["demo_shop"]["listings"] = 260
+    raw["validate"]["rows_min"] = 5
+    raw["base"]["pretraining"] |= {
+        "texts": 300,
+        "vocabulary": 1600,
+        "hidden_size": 64,
+        "layers": 1,
+        "heads": 2,
+        "intermediate_size": 64,
+        "epochs": 1,
+        "price_weight": 1.0,
+    }
+    raw["baseline"] |= {"vocabulary": 300, "boosting_iterations": 20, "boosting_components": 8}
+    raw["sft"] |= {"epochs": 1.0, "checkpoint_steps": 4}
+    raw["reward"] |= {"epochs": 1.0}
+    raw["evaluate"] |= {"bootstrap": 200}
+    raw["quantize"] |= {"mae_tolerance": 50.0}
+    return yaml.safe_dump(raw, sort_keys=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a base model made by the project's own script in a second or two."""
+    from components.base import base
+
+    folder = tmp_path_factory.mktemp("base")
+    base(tiny_params.base, folder, lambda *_: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_items(tiny_params: Params) -> pd.DataFrame:
+    """48 generated items with a price, columns of `Item`; all in the train split."""
+    from components.sources.catalogue import catalogue
+    from components.text import listing_text
+
+    products = [product for product in catalogue(3, 60, 0.25) if product.price is not None][:48]
+    rows = [
+        Item(
+            id=product.sku,
+            text=listing_text(product.title, product.brand, product.details, product.description),
+            title=product.title,
+            brand=product.brand,
+            category=product.category,
+            details="{}",
+            price=float(product.price or 0),
+            product=product.sku,
+            split="train",
+            source="demo_shop",
+            address=f"/p/{product.sku}",
+        ).model_dump()
+        for product in products
+    ]
+    return pd.DataFrame(rows)
+
+
+class Recorder:
+    """Stands in for a tracked run where a test wants the curve points themselves."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[str, float, int]] = []
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        """Keep a point."""
+        self.points.append((name, value, step))
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    """An empty recorder."""
+    return Recorder()
+
+
+@pytest.fixture(scope="session")
+def tiny_adapter(
+    tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Folder of an SFT adapter trained for a few steps on the tiny base."""
+    from components import modeling
+    from components.sft import sft
+
+    scratch = tmp_path_factory.mktemp("sft-scratch")
+    curves = modeling.Curves(Recorder())  # type: ignore[arg-type]
+    model = sft(tiny_items, tiny_params.sft, tiny_base, scratch / "none-yet", curves)
+    folder = tmp_path_factory.mktemp("sft")
+    modeling.save_adapter(model, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store with its tables and nothing in them, to copy: making the tables takes seconds."""
+    import mlflow
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.set_tracking_uri(f"sqlite:///{path}")
+    mlflow.search_experiments()
+    return path
