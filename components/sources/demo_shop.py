@@ -1,0 +1,163 @@
+"""The demo shop: the generated catalogue, served on loopback and crawled over HTTP.
+
+It has what makes real shops hard: pagination, products that only the sitemap or only the category pages
+name, three kinds of markup, distracting prices, discontinued products that answer 404, pages that answer
+429 or 503 at first, and a corner that robots.txt closes. All of it follows from the SKUs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+
+import pandas as pd
+
+from components.params import DemoShop
+from components.records import PricewrightError
+from components.sources import shop_pages
+from components.sources.catalogue import Product, catalogue
+from components.sources.crawl import crawl
+
+PRODUCT_PAGES = "/p/"
+AT_FIRST = {429: 0.003, 503: 0.003}  # share of the product pages that answer so once
+DISCONTINUED = 0.004  # dead links per product
+SITEMAP_ONLY, CATEGORY_ONLY = 0.1, 0.1  # shares of the products
+SITEMAP_PART = 1000  # addresses per part of the sitemap
+ROBOTS = "User-agent: *\nDisallow: /staff/\n\nSitemap: {base}/sitemap.xml\n"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A running shop."""
+
+    address: str
+    """Scheme, host and port."""
+    hits: Counter[str] = field(default_factory=Counter)
+    """Requests so far, by path with query."""
+
+
+def collect(section: DemoShop) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+    """Serve the catalogue, crawl it, and give its listings, its law and the crawl's counts.
+
+    Raises PricewrightError where the port is taken or the crawl breaks down.
+    """
+    products = catalogue(section.seed, section.listings, section.noise)
+    with serve(products, section.port) as shop:
+        rows, counts = crawl(shop.address, PRODUCT_PAGES, section.concurrency, section.pages_max)
+    truth = [(shop_pages.address(product), product.median, section.noise) for product in products]
+    law = pd.DataFrame(truth, columns=["address", "median", "sigma"]).sort_values(
+        "address", ignore_index=True
+    )
+    return rows, law, counts
+
+
+@contextmanager
+def serve(products: list[Product], port: int) -> Iterator[Shop]:
+    """Serve the catalogue on 127.0.0.1; 0 takes a free port. Raises PricewrightError where it is taken."""
+    try:
+        server = _Server(("127.0.0.1", port), _Handler)
+    except OSError as error:
+        raise PricewrightError(
+            f"port {port} of 127.0.0.1 cannot be opened ({error.strerror}): "
+            "set scrape.demo_shop.port to another one, or to 0 for any that is free"
+        ) from error
+    server.shop = Shop(f"http://127.0.0.1:{server.server_address[1]}")
+    server.pages = site(products, server.shop.address)
+    server.at_first = {
+        shop_pages.address(product): status for product in products if (status := _status_at_first(product))
+    }
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server.shop
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def site(products: list[Product], base: str) -> dict[str, bytes]:
+    """Every page of the shop by its path with query. Only robots.txt and the sitemap name the host."""
+    shelves: dict[str, list[Product]] = {}
+    for product in products:
+        shelves.setdefault(product.category, []).append(product)
+    texts = {
+        "/robots.txt": ROBOTS.format(base=base),
+        "/": shop_pages.front(shelves),
+        "/staff/": shop_pages.staff(products),
+    }
+    for category, shelf in sorted(shelves.items()):
+        listed = [product for product in shelf if not draw(product, "listed") < SITEMAP_ONLY]
+        dead = [
+            f"{PRODUCT_PAGES}gone-{product.sku}" for product in shelf if draw(product, "gone") < DISCONTINUED
+        ]
+        texts |= shop_pages.category(category, listed, dead)
+        for index, product in enumerate(shelf):
+            related = [shelf[(index + step) % len(shelf)] for step in (1, 2, 3)]
+            texts[shop_pages.address(product)] = shop_pages.product(product, related, draw(product, "markup"))
+    mapped = [
+        shop_pages.address(product)
+        for product in products
+        if not SITEMAP_ONLY <= draw(product, "listed") < SITEMAP_ONLY + CATEGORY_ONLY
+    ]
+    parts = [mapped[start : start + SITEMAP_PART] for start in range(0, len(mapped), SITEMAP_PART)]
+    texts |= shop_pages.sitemap(base, parts)
+    return {path: text.encode() for path, text in texts.items()}
+
+
+def draw(product: Product, purpose: str) -> float:
+    """A number in [0, 1) that follows from the SKU alone, another one for each purpose."""
+    digest = hashlib.sha256(f"{purpose} {product.sku}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _status_at_first(product: Product) -> int | None:
+    number = draw(product, "status")
+    for status, share in AT_FIRST.items():
+        if number < share:
+            return status
+        number -= share
+    return None
+
+
+class _Server(ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+    shop: Shop
+    pages: dict[str, bytes]
+    at_first: dict[str, int]
+    lock = threading.Lock()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: two would wait for each other (Nagle, delayed ACK)
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        with self.server.lock:
+            self.server.shop.hits[self.path] += 1
+            first = self.server.shop.hits[self.path] == 1
+        body = self.server.pages.get(self.path)
+        status = 404 if body is None else 200
+        if first and self.path in self.server.at_first:
+            status = self.server.at_first[self.path]
+        self.send_response(status)
+        if status == 429:
+            self.send_header("Retry-After", "1")
+        content = body if body is not None and status == 200 else f"<h1>{status}</h1>".encode()
+        kind = {"txt": "text/plain", "xml": "application/xml"}.get(self.path.rpartition(".")[2], "text/html")
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Every request would be a line on the screen; `hits` counts them instead."""
