@@ -1,0 +1,132 @@
+"""The figures of baseline and evaluate. Each function takes plain tables and returns a figure; none writes
+a file or keeps state (no pyplot), so that they can be called from a notebook and drawn in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+WINNER, MODEL, BASELINE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#c0392b"
+INK = "#333333"
+LEGIBLE = 0.5  # dollars: a prediction of nothing is drawn here, for a logarithm has no zero
+LABEL_LENGTH = 32
+
+
+def mean_errors(errors: dict[str, dict[str, dict[str, Any]]], split: str) -> Figure:
+    """Horizontal bars of the MAE on one split, best on top; `errors` as from `scoring.mean_errors`."""
+    measured = {name: by[split]["mae"] for name, by in errors.items() if by[split]["mae"] is not None}
+    ranked = sorted(measured.items(), key=lambda entry: -entry[1])
+    figure, axes = _canvas(7.5, 1.2 + 0.4 * len(ranked))
+    bars = axes.barh([name for name, _ in ranked], [mae for _, mae in ranked], color=BASELINE, height=0.65)
+    axes.bar_label(bars, fmt="%.1f", padding=4, color=INK)
+    axes.margins(x=0.1)
+    axes.set_xlabel("mean absolute error, dollars")
+    _title(axes, f"Baselines on {split}")
+    return figure
+
+
+def candidates(report: dict[str, Any], split: str) -> Figure:
+    """MAE of every candidate with its 95% interval, best on top, and the noise floor as a line.
+
+    `report` is that of evaluate. A candidate without one readable answer is left out.
+    """
+    measured = {name: {**one[split], "kind": one["kind"]} for name, one in report["candidates"].items()}
+    readable = {name: one for name, one in measured.items() if one["mae"] is not None}
+    ranked = sorted(readable.items(), key=lambda entry: -entry[1]["mae"])
+    figure, axes = _canvas(8, 1.5 + 0.42 * len(ranked))
+    for place, (name, one) in enumerate(ranked):
+        model = MODEL if one["kind"] == "language-model" else BASELINE
+        color = WINNER if name == report["winner"] else model
+        axes.barh(place, one["mae"], color=color, height=0.65)
+        axes.plot([one["mae_low"], one["mae_high"]], [place, place], color=INK, linewidth=1.4)
+        axes.text(one["mae_high"], place, f"  {one['mae']:.1f}", va="center", color=INK)
+    axes.set_yticks(range(len(ranked)), [name for name, _ in ranked])
+    if report["noise_floor"]:
+        floor = report["noise_floor"][split]["mae"]
+        axes.axvline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=f"noise floor {floor:.1f}")
+    handles = {"winner": WINNER, "language model": MODEL, "baseline": BASELINE}
+    for label, color in handles.items():
+        axes.barh([0], [0], color=color, label=label)
+    axes.legend(loc="upper right", frameon=True, edgecolor="none")
+    axes.margins(x=0.08)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("mean absolute error, dollars (line: 95% bootstrap interval)")
+    _title(axes, f"Every candidate on {split}")
+    return figure
+
+
+def predicted_true(panels: dict[str, pd.DataFrame], split: str) -> Figure:
+    """Predicted against true price on logarithmic axes, a panel for each candidate.
+
+    `panels` maps a title to rows of `Prediction`; unreadable answers are left out.
+    """
+    figure = Figure(figsize=(5 * len(panels), 5.2), layout="constrained")
+    shown = {title: rows.dropna(subset="predicted") for title, rows in panels.items()}
+    prices = pd.concat([rows[["price", "predicted"]] for rows in shown.values()]).clip(lower=LEGIBLE)
+    low, high = float(prices.min().min()) / 1.3, float(prices.max().max()) * 1.3
+    for place, (title, rows) in enumerate(shown.items(), start=1):
+        axes = figure.add_subplot(1, len(panels), place)
+        axes.plot([low, high], [low, high], color=FLOOR, linewidth=1.2, label="exact")
+        axes.scatter(
+            rows["price"], rows["predicted"].clip(lower=LEGIBLE), s=12, color=WINNER, alpha=0.35, linewidths=0
+        )
+        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
+        axes.set(xlabel="true price, dollars", ylabel="predicted price, dollars" if place == 1 else "")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
+        axes.grid(color="#e6e6e6", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.legend(loc="upper left", frameon=False)
+        _title(axes, f"{title} on {split}")
+    return figure
+
+
+def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figure:
+    """MAE by group, in the order given; each of `groups` has its name under `key`, with `n` and `mae`."""
+    figure, axes = _canvas(8, 1.3 + 0.42 * len(groups))
+    names = [_short(str(group[key])) + f"  (n={group['n']})" for group in groups]
+    maes = [np.nan if group["mae"] is None else group["mae"] for group in groups]
+    places = np.arange(len(groups))[::-1]
+    bars = axes.barh(places, maes, color=MODEL, height=0.65)
+    axes.bar_label(bars, [_error_label(group) for group in groups], padding=4, color=INK)
+    axes.set_yticks(places, names)
+    axes.margins(x=0.22)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("mean absolute error, dollars (in brackets: as a share of the group's mean price)")
+    _title(axes, title)
+    return figure
+
+
+def _error_label(group: dict[str, Any]) -> str:
+    if group["mae"] is None:
+        return "no readable answer"
+    return f"{group['mae']:.1f} ({group['share_of_price']:.0%})"
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(_plain(text), loc="left", fontsize=12, color=INK)
+
+
+def _short(text: str) -> str:
+    """At most LABEL_LENGTH characters, and nothing that matplotlib would read as a formula."""
+    return _plain(text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1].rstrip() + "…")
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")

@@ -1,0 +1,129 @@
+"""The rules by which `curate` refuses a listing: small functions that name their reason.
+
+A rule looks at one candidate, or for the duplicates at all of them. The first rule that refuses decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from components.params import Curate
+from components.products import numbers, words
+
+
+class Candidate(NamedTuple):
+    """A cleaned listing on its way through the rules."""
+
+    id: str
+    title: str
+    brand: str
+    category: str
+    description: str
+    details: dict[str, str]
+    text: str
+    written: str
+    """The price as written."""
+    price: float | None
+    """None where it cannot be read."""
+    currencies: set[str]
+    """ISO 4217 codes that the listing or its price names."""
+    source: str
+    address: str
+
+
+class Verdict(NamedTuple):
+    """Why a candidate is refused."""
+
+    rule: str
+    reason: str
+
+
+# --- one candidate: the reason for which it is refused, or nothing -----------------------------------
+
+
+def no_price(one: Candidate, _: Curate) -> str:
+    return "" if one.written else "the source gives no price"
+
+
+def unreadable_price(one: Candidate, _: Curate) -> str:
+    return f"cannot read one price in {one.written!r}" if one.price is None else ""
+
+
+def price_not_above_zero(one: Candidate, _: Curate) -> str:
+    return f"price {one.price:g} is not above zero" if one.price is not None and one.price <= 0 else ""
+
+
+def price_out_of_range(one: Candidate, section: Curate) -> str:
+    if one.price is None or section.price_min <= one.price <= section.price_max:
+        return ""
+    return f"price {one.price:g} is not between {section.price_min:g} and {section.price_max:g}"
+
+
+def other_currency(one: Candidate, section: Curate) -> str:
+    others = sorted(one.currencies - {section.currency})
+    return f"price in {' and '.join(others)}, not in {section.currency}" if others else ""
+
+
+def no_text(one: Candidate, section: Curate) -> str:
+    has, least = len(one.title) + len(one.description), section.text_min_characters
+    return f"title and description have {has} characters, fewer than {least}" if has < least else ""
+
+
+RULES: tuple[Callable[[Candidate, Curate], str], ...] = (
+    no_price,
+    unreadable_price,
+    price_not_above_zero,
+    price_out_of_range,
+    other_currency,
+    no_text,
+)
+NAMES = (*(rule.__name__ for rule in RULES), "exact_duplicate", "near_duplicate")
+
+
+def judge(one: Candidate, section: Curate) -> Verdict | None:
+    """The first rule that refuses the candidate; None where all take it."""
+    for rule in RULES:
+        if reason := rule(one, section):
+            return Verdict(rule.__name__, reason)
+    return None
+
+
+# --- duplicates --------------------------------------------------------------------------------------
+
+
+def exact_duplicates(candidates: list[Candidate]) -> list[Verdict | None]:
+    """A verdict on each candidate whose words and price an earlier one has already."""
+    first: dict[tuple[Any, ...], Candidate] = {}
+    verdicts: list[Verdict | None] = []
+    for one in candidates:
+        earlier = first.setdefault((one.price, *words(one.text)), one)
+        reason = f"same words and price as {earlier.id} ({earlier.address})"
+        verdicts.append(None if earlier is one else Verdict("exact_duplicate", reason))
+    return verdicts
+
+
+def near_duplicates(candidates: list[Candidate], pairs: np.ndarray) -> list[Verdict | None]:
+    """A verdict on each candidate that repeats an earlier one that stays; `pairs` as by `similar_pairs`."""
+    verdicts: list[Verdict | None] = [None] * len(candidates)
+    for first, second in pairs.tolist():  # sorted by the second: the verdict on the first is final here
+        if verdicts[first] or verdicts[second] or not _repeats(candidates[first], candidates[second]):
+            continue
+        earlier = candidates[first]
+        reason = f"like description and same price as {earlier.id} ({earlier.address})"
+        verdicts[second] = Verdict("near_duplicate", reason)
+    return verdicts
+
+
+def _repeats(one: Candidate, other: Candidate) -> bool:
+    mine, yours = numbers(one.title), numbers(other.title)
+    return (
+        one.price == other.price
+        and numbers(one.description) == numbers(other.description)
+        and (mine <= yours or yours <= mine)  # a title may say less, but nothing else
+        and all(
+            one.details[name] == other.details[name] for name in one.details.keys() & other.details.keys()
+        )
+    )

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pandas as pd
+import pytest
+
+from components.curate import counts, curate, histograms, waterfall
+from components.params import Curate, Shares
+from components.records import SPLITS, Item, Listing, PricewrightError, Reject
+
+SECTION = Curate(
+    seed=1,
+    currency="USD",
+    price_min=1.0,
+    price_max=999.0,
+    text_min_characters=20,
+    text_max_characters=120,
+    near_duplicate_similarity=0.8,
+    shares=Shares(train=0.4, preference=0.2, validation=0.2, test=0.2),
+)
+NOUNS = ["lamp", "desk", "kettle", "tent", "drill", "radio", "scarf", "ladder", "mixer", "globe"]
+
+
+def listing(number: int, **changes: str) -> dict[str, str]:
+    rng = Random(number)
+    said = " ".join(rng.choices(NOUNS, k=12))
+    return {
+        "id": f"{number:016x}",
+        "title": f"The {rng.choice(NOUNS)} number {number}",
+        "description": f"Made of {said} in our workshop",
+        "brand": "Lumo",
+        "category": "Things",
+        "details": json.dumps({"Weight": f"{number} kg"}),
+        "price": f"${10 + number}.00",
+        "currency": "USD",
+        "source": "files",
+        "address": f"shop.jsonl:{number}",
+        "page_hash": "",
+        "found_in": "row",
+    } | changes
+
+
+def table(rows: list[dict[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=Listing.columns())
+
+
+def catalogue(seed: int, size: int) -> pd.DataFrame:
+    """A small shop with every kind of fault, with re-listings and neighbours."""
+    rng = Random(seed)
+    rows = [listing(number) for number in range(size)]
+    faults = [{"price": ""}, {"price": "call"}, {"price": "-4"}, {"price": "$5,000"}, {"price": "4 €"}, {}]
+    for number in range(size, size + size // 2):
+        like = rng.choice(rows[:size])
+        same = {"description": like["description"], "price": like["price"], "details": like["details"]}
+        rows.append(listing(number, **rng.choice([*faults, same, {"description": like["description"]}])))
+    rng.shuffle(rows)
+    return table(rows)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_nothing_is_lost_and_no_product_is_in_two_splits(seed: int) -> None:
+    listings = catalogue(seed, size=12 + 3 * seed)
+    curated = curate(listings, SECTION)
+    items = pd.concat(curated.splits.values())
+    assert sorted([*items["id"], *curated.rejects["id"]]) == sorted(listings["id"])
+    assert items.groupby("product")["split"].nunique().max() == 1
+    assert items["price"].between(1, 999).all()
+
+
+def test_neighbours_share_their_description_and_so_their_split() -> None:
+    listings = catalogue(4, size=40)
+    curated = curate(listings, SECTION)
+    items = pd.concat(curated.splits.values()).merge(listings[["id", "description"]], on="id")
+    together = items.groupby("description")["split"].nunique()
+    assert together.max() == 1
+    assert items["description"].duplicated().any(), "the test compares nothing"
+
+
+def test_the_result_does_not_depend_on_the_order_of_the_rows() -> None:
+    listings = catalogue(2, size=40)
+    one, other = curate(listings, SECTION), curate(listings.sample(frac=1, random_state=1), SECTION)
+    for split in SPLITS:
+        pd.testing.assert_frame_equal(one.splits[split], other.splits[split])
+    pd.testing.assert_frame_equal(one.rejects, other.rejects)
+
+
+def test_a_listing_without_a_price_is_rejected_with_a_reason() -> None:
+    rejects = curate(table([*map(listing, range(20)), listing(99, price="")]), SECTION).rejects
+    assert rejects.to_dict("records") == [
+        {
+            "id": f"{99:016x}",
+            "title": listing(99)["title"],
+            "price": "",
+            "rule": "no_price",
+            "reason": "the source gives no price",
+            "source": "files",
+            "address": "shop.jsonl:99",
+        }
+    ]
+
+
+def test_a_relisting_under_another_title_is_refused_and_its_dearer_neighbour_stays_in_its_split() -> None:
+    rows = [listing(number) for number in range(20)]
+    same = {key: rows[3][key] for key in ("description", "price", "details")}
+    rows.append(listing(98, **same, title="Bestseller"))
+    rows.append(listing(99, **(same | {"price": "$700"}), title="Bestseller XL"))
+    curated = curate(table(rows), SECTION)
+    assert curated.rejects[["id", "rule"]].to_numpy().tolist() == [[f"{98:016x}", "near_duplicate"]]
+    items = pd.concat(curated.splits.values()).set_index("id")
+    assert items.loc[f"{99:016x}", "split"] == items.loc[rows[3]["id"], "split"]
+    assert items.loc[f"{99:016x}", "product"] == rows[3]["id"]
+
+
+def test_a_short_description_does_not_make_two_listings_one_product() -> None:
+    rows = [listing(number, description="Best of all") for number in range(20)]
+    curated = curate(table(rows), SECTION)
+    assert sum(counts(curated)["products"].values()) == 20
+
+
+def test_the_text_is_clean_without_a_price_and_cut() -> None:
+    long = "An <b>oak</b> lamp, yours for $49.99. " + "It is made of good wood. " * 9
+    rows = [*map(listing, range(20)), listing(99, title="Oak&nbsp;lamp", description=long)]
+    items = pd.concat(curate(table(rows), SECTION).splits.values()).set_index("id")
+    text = items.loc[f"{99:016x}", "text"]
+    assert text.startswith("Oak lamp\nBrand: Lumo. Weight: 99 kg.\nAn oak lamp, yours. It is")
+    assert len(text) <= 120
+    assert text.split()[-1] in ["It", "is", "made", "of", "good", "wood."]
+
+
+def test_the_columns_are_those_of_the_contract() -> None:
+    curated = curate(catalogue(1, size=40), SECTION)
+    assert all(list(rows.columns) == Item.columns() for rows in curated.splits.values())
+    assert list(curated.rejects.columns) == Reject.columns()
+    for row in pd.concat(curated.splits.values()).to_dict("records"):
+        Item(**row)
+
+
+def test_an_empty_split_is_an_error_that_says_what_each_rule_took() -> None:
+    rows = [listing(1), listing(2), listing(3, price=""), listing(4, price="call"), listing(5, price="call")]
+    with pytest.raises(
+        PricewrightError, match=r"5 came in, 2 were taken; refused: no_price 1, unreadable_price 2"
+    ):
+        curate(table(rows), SECTION)
+    with pytest.raises(PricewrightError, match="0 came in"):
+        curate(table([]), SECTION)
+
+
+def test_the_report_counts_every_listing_once() -> None:
+    report = counts(curate(catalogue(3, size=40), SECTION))
+    assert report["listings"] == 60
+    assert sum(report["rejected"].values()) + sum(report["rows"].values()) == 60
+    assert min(report["products"].values()) >= 1
+
+
+def test_the_pictures_show_every_rule_and_every_split() -> None:
+    curated = curate(catalogue(3, size=40), SECTION)
+    report = counts(curated)
+    bars = waterfall(report).axes[0]
+    assert [label.get_text() for label in bars.get_yticklabels()] == [
+        "listings",
+        *(rule.replace("_", " ") for rule in report["rejected"]),
+        "taken",
+    ]
+    prices = {split: rows["price"] for split, rows in curated.splits.items()}
+    legend = histograms(prices, "dollars", "Prices").axes[0].get_legend()
+    assert [text.get_text().split()[0] for text in legend.get_texts()] == list(SPLITS)
