@@ -1,0 +1,130 @@
+"""The scrape stage: provenance, counts, and the same bytes from the same source."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+from components import scrape as stage_module
+from components.params import Scrape
+from components.records import Law, Listing, PricewrightError
+from components.scrape import identify, scrape
+
+ROOT = Path(__file__).parents[1]
+ROWS = [
+    {"title": "Kettle", "price": "$5"},
+    {"title": "Cup \ud800", "price": None},
+    {"title": "Pan", "price": 7},
+]
+
+
+def section(source: str, paths: list[str] | None = None, listings: int = 120) -> dict[str, Any]:
+    """The scrape section of params.yaml, with a small shop or these files."""
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["scrape"]
+    none = dict.fromkeys(raw["files"]["columns"])
+    raw["demo_shop"] |= {"listings": listings, "port": 0}
+    raw["files"] = {"paths": paths or [], "columns": {**none, "title": "title", "price": "price"}}
+    return {**raw, "source": source}
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)), encoding="utf-8")
+    return Path("rows.jsonl")
+
+
+def test_a_listing_says_where_it_comes_from_under_an_id_that_stays(rows: Path) -> None:
+    listings, law, report = scrape(Scrape(**section("files", [str(rows)])))
+    assert list(listings.columns) == Listing.columns()
+    assert list(listings["address"]) == ["rows.jsonl:1", "rows.jsonl:2", "rows.jsonl:3"]
+    assert set(listings["source"]) == {"files"}
+    assert listings["id"][0] == identify("files", "rows.jsonl:1") == "c9e8b2d085daa904"
+    assert law.empty
+    assert report == {
+        "listings": 3,
+        "without_price": 1,
+        "found_in": {"nowhere": 0.3333, "row": 0.6667},
+        "files": {"files": 1},
+    }
+
+
+def test_text_that_utf_8_cannot_hold_does_not_stop_the_stage(rows: Path) -> None:
+    listings, _, _ = scrape(Scrape(**section("files", [str(rows)])))
+    listings.to_parquet("out.parquet")
+    assert listings["title"][1] == "Cup ?"
+
+
+def test_every_value_is_text_and_none_is_missing(rows: Path) -> None:
+    listings, _, _ = scrape(Scrape(**section("files", [str(rows)])))
+    assert {str(kind) for kind in listings.dtypes} == {"str"}
+    assert not listings.isna().any(axis=None)
+
+
+def test_two_crawls_of_the_demo_shop_give_the_same_bytes(tmp_path: Path) -> None:
+    hashes = []
+    for run in ("a", "b"):
+        listings, law, report = scrape(Scrape(**section("demo_shop")))
+        listings.to_parquet(tmp_path / f"{run}-listings.parquet", index=False)
+        law.to_parquet(tmp_path / f"{run}-law.parquet", index=False)
+        contents = [path.read_bytes() for path in sorted(tmp_path.glob(f"{run}-*"))]
+        hashes.append([hashlib.sha256(part).hexdigest() for part in (*contents, json.dumps(report).encode())])
+    assert hashes[0] == hashes[1]
+    assert len(listings) == 120
+    assert set(listings["id"]) == {identify("demo_shop", address) for address in law["address"]}
+    assert "127.0.0.1" not in listings.to_csv()
+
+
+def test_a_source_without_a_listing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    none = pd.DataFrame(columns=Listing.columns())
+    monkeypatch.setitem(
+        stage_module.SOURCES, "files", lambda _: (none, pd.DataFrame(columns=Law.columns()), {})
+    )
+    with pytest.raises(PricewrightError, match=r"files has no listings: check scrape\.files"):
+        scrape(Scrape(**section("files")))
+
+
+def project(folder: Path, scrape_section: dict[str, Any]) -> list[str]:
+    """A project with just this stage; gives its command."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump({**params, "scrape": scrape_section}), encoding="utf-8"
+    )
+    block = {"cmd": "python -m components.scrape", "params": ["scrape"], "deps": []}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"scrape": block}}), encoding="utf-8")
+    return [sys.executable, "-m", "components.scrape"]
+
+
+def test_the_stage_writes_its_tables_and_its_report(rows: Path, tmp_path: Path) -> None:
+    command = project(tmp_path, section("files", [str(rows)]))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(pd.read_parquet("artifacts/scrape/listings.parquet").columns) == Listing.columns()
+    law = pd.read_parquet("artifacts/scrape/law.parquet")
+    assert (list(law.columns), len(law), str(law["median"].dtype)) == (Law.columns(), 0, "float64")
+    assert json.loads(Path("reports/scrape.json").read_text(encoding="utf-8"))["listings"] == 3
+
+
+def test_a_stage_that_is_stopped_takes_its_crawl_along(tmp_path: Path) -> None:
+    command = project(tmp_path, section("demo_shop", listings=3000))
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as running:
+        crawls: list[psutil.Process] = []
+        deadline = time.monotonic() + 60
+        while not crawls and time.monotonic() < deadline:
+            time.sleep(0.2)
+            children = psutil.Process(running.pid).children(recursive=True)
+            crawls = [child for child in children if "components.sources.crawl" in child.cmdline()]
+        os.kill(running.pid, signal.SIGTERM)
+        assert running.wait(timeout=30) == 143
+    assert len(crawls) == 1
+    assert not crawls[0].is_running()
