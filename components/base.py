@@ -1,0 +1,275 @@
+"""Base: the model that everything below adapts, in the Hugging Face layout in artifacts/base/.
+
+Reads nothing but params.yaml. `base.model` is `embedded` (a small Llama trained here from generated
+text, whose weights are committed), a local directory, or a hub id with a pinned revision. It exists so
+that every later stage finds its base in one folder, wherever it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tqdm import tqdm
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from components import stage
+from components.modeling import load_tokenizer, seed_everything
+from components.params import Base, Pretraining
+from components.pricing import completion, completion_ids, prompt, prompt_ids
+from components.records import PricewrightError
+from components.sources.catalogue import corpus
+
+END = "<|endoftext|>"
+PRICE_TOKENS = 1000
+KEPT = ["*.json", "*.safetensors", "tokenizer*", "LICENSE*", "README.md"]
+IGNORED_LABEL = -100
+
+
+def base(section: Base, folder: Path, on_loss: Any) -> dict[str, Any]:
+    """Put the base model that `section` names into `folder`; `on_loss(step, loss)` is told of training.
+
+    Raises PricewrightError for a directory without safetensors weights, a hub model without a pinned
+    revision, or a hub that cannot be reached.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if section.model == "embedded":
+        return _embedded(section.pretraining, folder, on_loss)
+    if Path(section.model).is_dir():
+        _copy(Path(section.model), folder)
+    else:
+        _download(section.model, section.revision, folder)
+    load_tokenizer(folder)
+    return {"model": section.model, "revision": section.revision or ""}
+
+
+def _copy(source: Path, folder: Path) -> None:
+    if not list(source.glob("*.safetensors")) or not (source / "config.json").is_file():
+        names = ", ".join(sorted(file.name for file in source.iterdir())) or "nothing"
+        raise PricewrightError(
+            f"base.model: {source} needs config.json and *.safetensors (pickled weights are not loaded); "
+            f"it has {names}"
+        )
+    for pattern in KEPT:
+        for file in source.glob(pattern):
+            shutil.copyfile(file, folder / file.name)
+
+
+def _download(model: str, revision: str | None, folder: Path) -> None:
+    if revision is None or len(revision) != 40:
+        raise PricewrightError(
+            f"base.model: {model!r} is no directory here; for a hub model set base.revision to a commit of "
+            "40 hex digits"
+        )
+    try:
+        snapshot_download(model, revision=revision, allow_patterns=KEPT, local_dir=folder)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise PricewrightError(
+            f"base.model: {model}@{revision[:8]} cannot be fetched from the hub: {error}"
+        ) from error
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+
+
+# --- the embedded model ------------------------------------------------------------------------------
+
+
+def _embedded(section: Pretraining, folder: Path, on_loss: Any) -> dict[str, Any]:
+    """Train tokenizer and model on generated listings and write them with a model card."""
+    seed_everything(section.seed)
+    texts = corpus(section.seed, section.texts)
+    tokenizer = train_tokenizer([prompt(text) for text, _ in texts], section.vocabulary, section.context)
+    tokenizer.save_pretrained(folder)
+    examples = [_example(tokenizer, text, price, section.context) for text, price in texts]
+    held_out, examples = examples[: len(examples) // 50], examples[len(examples) // 50 :]
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=section.hidden_size,
+            num_hidden_layers=section.layers,
+            num_attention_heads=section.heads,
+            intermediate_size=section.intermediate_size,
+            max_position_embeddings=section.context,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            tie_word_embeddings=True,
+        )
+    )
+    pretrain(model, examples, section, on_loss)
+    model.save_pretrained(folder)
+    report = {
+        "model": "embedded",
+        "parameters": model.num_parameters(),
+        "tokens": sum(len(example) for example in examples),
+        "held_out_price_loss": _price_loss(model, held_out, section.batch_size),
+    }
+    (folder / "README.md").write_text(_card(section, report), encoding="utf-8")
+    return report
+
+
+def train_tokenizer(texts: list[str], vocabulary: int, context: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most `vocabulary` tokens in which 0 to 999 are single tokens.
+
+    Digits are split off in groups of up to three, so that a number in a text has the same token as the
+    price; merges for all of them are put before the learned ones.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\p{N}{1,3}"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - PRICE_TOKENS,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_with_price_tokens(tokenizer),
+        eos_token=END,
+        pad_token=END,
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _with_price_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    state = json.loads(tokenizer.to_str())
+    prices = [str(price) for price in range(10, PRICE_TOKENS)]
+    learned = [tuple(merge) for merge in state["model"]["merges"]]
+    numbers = [(price[:-1], price[-1]) for price in prices]
+    known = set(numbers)
+    state["model"]["merges"] = [*numbers, *(merge for merge in learned if merge not in known)]
+    vocab = state["model"]["vocab"]
+    for price in prices:
+        vocab.setdefault(price, len(vocab))
+    return Tokenizer.from_str(json.dumps(state))
+
+
+def _example(tokenizer: PreTrainedTokenizerFast, text: str, price: int, context: int) -> list[int]:
+    """Prompt, price, end of text; the price is the last token but one."""
+    answer = [*completion_ids(tokenizer, completion(price)), tokenizer.eos_token_id]
+    return [*prompt_ids(tokenizer, prompt(text), context - len(answer)), *answer]
+
+
+def pretrain(model: Any, examples: list[list[int]], section: Pretraining, on_loss: Any) -> None:
+    """Next-token training on all tokens, the price weighted, AdamW with warm-up and cosine decay."""
+    steps = math.ceil(len(examples) / section.batch_size) * section.epochs
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=section.learning_rate, weight_decay=0.1, betas=(0.9, 0.95)
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: min(1.0, (step + 1) / 100) * 0.5 * (1.02 + 0.98 * math.cos(math.pi * step / steps)),
+    )
+    draw = np.random.default_rng(section.seed)
+    model.train()
+    with tqdm(total=steps, desc="base", unit="step", mininterval=2) as bar:
+        for _ in range(section.epochs):
+            for rows in _shuffled_batches(examples, section.batch_size, draw):
+                loss = _weighted_loss(model, rows, section.price_weight)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad(set_to_none=True)
+                bar.update()
+                if bar.n % 50 == 0:
+                    on_loss(bar.n, loss.item())
+    model.eval()
+
+
+def _shuffled_batches(
+    examples: list[list[int]], size: int, draw: np.random.Generator
+) -> list[list[list[int]]]:
+    """Batches of similar length in random order: less padding, no curriculum."""
+    noisy = np.array([len(example) for example in examples]) + draw.normal(0, 2, len(examples))
+    order = np.argsort(noisy)
+    batches = [[examples[row] for row in order[start : start + size]] for start in range(0, len(order), size)]
+    return [batches[place] for place in draw.permutation(len(batches))]
+
+
+def _weighted_loss(model: Any, rows: list[list[int]], price_weight: float) -> torch.Tensor:
+    tokens, labels = _right_padded(rows)
+    logits = model(input_ids=tokens).logits[:, :-1]  # padding is behind every real token: causality hides it
+    targets = labels[:, 1:]
+    losses = torch.nn.functional.cross_entropy(
+        logits.transpose(1, 2), targets, ignore_index=IGNORED_LABEL, reduction="none"
+    )
+    weights = (targets != IGNORED_LABEL).float()
+    ends = torch.tensor([len(row) - 3 for row in rows])  # the price is the last token but one, shifted by one
+    weights[torch.arange(len(rows)), ends] = price_weight
+    return (losses * weights).sum() / weights.sum()
+
+
+def _right_padded(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(len(row) for row in rows)
+    tokens = torch.zeros(len(rows), longest, dtype=torch.long)
+    labels = torch.full_like(tokens, IGNORED_LABEL)
+    for place, row in enumerate(rows):
+        tokens[place, : len(row)] = labels[place, : len(row)] = torch.tensor(row)
+    return tokens, labels
+
+
+@torch.inference_mode()
+def _price_loss(model: Any, examples: list[list[int]], batch_size: int) -> float:
+    """Mean negative log-likelihood of the price token, in nats, on examples not trained on."""
+    total = 0.0
+    for start in range(0, len(examples), batch_size):
+        rows = examples[start : start + batch_size]
+        tokens, _ = _right_padded(rows)
+        places = torch.tensor([len(row) - 2 for row in rows])
+        each = torch.arange(len(rows))
+        logs = model(input_ids=tokens).logits[each, places - 1].log_softmax(-1)
+        total -= logs[each, tokens[each, places]].sum().item()
+    return round(total / len(examples), 4)
+
+
+def _card(section: Pretraining, report: dict[str, Any]) -> str:
+    return f"""---
+license: apache-2.0
+library_name: transformers
+---
+
+# Pricewright's embedded base model
+
+A Llama of {report["parameters"]:,} parameters with a byte-level BPE of {section.vocabulary} tokens at most,
+in which the prices 0 to 999 are single tokens. Made by `dvc repro -f base`.
+
+**What it has seen.** {section.texts:,} product listings written by `components/sources/catalogue.py`
+(`corpus`, seed {section.seed}), {report["tokens"]:,} tokens, {section.epochs} times, each with a price
+drawn from a law of its own: other category levels, brands dealt anew, other slopes than the demo shop's.
+No listing of the demo shop, no text from the web, no text by a person, no language but English.
+
+**How.** Next-token loss on all tokens, the price token weighted {section.price_weight:g} times; AdamW,
+learning rate {section.learning_rate:g} with warm-up and cosine decay, batches of {section.batch_size},
+in float32 on a CPU. Loss of the price token on held-out generated listings:
+{report["held_out_price_loss"]} nats.
+
+**For what.** A stand-in small enough to be fine-tuned on two CPU cores, so that the whole chain runs
+where there is no GPU and no hub. It knows shop English and nothing else; for real catalogues set
+`base.model` in params.yaml to a larger model.
+"""
+
+
+def main() -> None:
+    """Read params.yaml, write artifacts/base/."""
+    with stage.run("base") as frame:
+        curve = lambda step, loss: frame.tracked.metric("curve.loss", loss, step)  # noqa: E731
+        frame.report(base(frame.params.base, frame.folder, curve))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Tokenizer, quantized base, adapters. The only importer of peft and bitsandbytes.
+
+Weights are safetensors only, and no code of a model repository is ever run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    set_seed,
+)
+from transformers.utils import logging as transformers_logging
+
+from components.params import Lora
+from components.records import PricewrightError
+from components.tracking import Run
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+ON_GPU = torch.cuda.is_available()
+COMPUTE = torch.bfloat16 if ON_GPU and torch.cuda.is_bf16_supported() else torch.float32
+FOUR_BIT = {  # NF4 with double quantization, arXiv:2305.14314
+    "load_in_4bit": True,
+    "bnb_4bit_quant_type": "nf4",
+    "bnb_4bit_use_double_quant": True,
+    "bnb_4bit_compute_dtype": COMPUTE,
+}
+
+seed_everything = set_seed
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in `folder`, padding with the end-of-text token where it has none of its own."""
+    tokenizer = _loaded(AutoTokenizer, folder)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(base: Path, adapter: Path | None = None, *, four_bit: bool = True) -> PreTrainedModel:
+    """The causal language model in `base`, its linear layers in NF4 unless `four_bit` is off, with the
+    adapter on top where one is named; ready to predict.
+    """
+    model = _loaded(AutoModelForCausalLM, base, **_weights(four_bit))
+    if adapter is not None:
+        model = with_adapter(model, adapter)
+    return model.eval()
+
+
+def load_served(folder: Path) -> PreTrainedModel:
+    """A model as `quantize` wrote it, in whatever format its config.json names; ready to predict."""
+    return _loaded(AutoModelForCausalLM, folder, use_safetensors=True).eval()
+
+
+def trainable(base: Path, lora: Lora) -> PeftModel:
+    """The NF4 base with a fresh adapter on all linear layers, ready to train."""
+    model = _loaded(AutoModelForCausalLM, base, **_weights(True))
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def continued(base: Path, adapter: Path) -> PeftModel:
+    """The NF4 base with a trained adapter that trains on."""
+    model = _loaded(AutoModelForCausalLM, base, **_weights(True))
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    return with_adapter(model, adapter, is_trainable=True)
+
+
+def scorer(base: Path, adapter: Path, pad_token_id: int) -> PeftModel:
+    """The NF4 base with a scalar head in place of the vocabulary's, and a trained adapter that trains on
+    together with the head: the start of a reward model.
+    """
+    options = _weights(True) | {"num_labels": 1, "pad_token_id": pad_token_id}
+    model = _loaded(AutoModelForSequenceClassification, base, **options)
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    config = LoraConfig.from_pretrained(str(adapter))
+    config.task_type = "SEQ_CLS"  # without it the head would never train
+    return with_adapter(model, adapter, is_trainable=True, config=config)
+
+
+@contextmanager
+def full_precision(model: PeftModel) -> Iterator[None]:
+    """Keep the adapter as it is while a TRL trainer is built on it.
+
+    TRL rounds the trainable weights of a quantized model to bfloat16, which the small learning rates of
+    alignment cannot move and a float32 head cannot be multiplied with.
+    """
+    before = {
+        name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad
+    }
+    yield
+    for name, weight in model.named_parameters():
+        if name in before:
+            weight.data = before[name]
+
+
+def with_adapter(
+    model: PreTrainedModel, adapter: Path, *, is_trainable: bool = False, config: LoraConfig | None = None
+) -> PeftModel:
+    """The model with a trained adapter on top, from a local folder."""
+    try:
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=is_trainable, config=config)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _broken(adapter, "adapter", error) from error
+
+
+def merged(base: Path, adapter: Path) -> PreTrainedModel:
+    """The base in full precision with the adapter added into its weights.
+
+    Merging into 4-bit weights would round the adapter away: it moved logits by 0.18 in a trial.
+    """
+    return with_adapter(load_model(base, four_bit=False), adapter).merge_and_unload().eval()
+
+
+def trainer_options(scratch: Path, seed: int) -> dict[str, Any]:
+    """What every trainer has in common: where it runs, what it writes, no reporting of its own."""
+    return {
+        "output_dir": str(scratch),
+        "seed": seed,
+        "report_to": "none",
+        "use_cpu": not ON_GPU,
+        "bf16": ON_GPU and COMPUTE is torch.bfloat16,
+        "gradient_checkpointing": ON_GPU,
+        "logging_steps": 10,
+        "save_only_model": False,
+        "dataloader_pin_memory": ON_GPU,
+    }
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write the trained adapter alone, as safetensors; a frozen reference beside it is left out."""
+    model.save_pretrained(str(folder), safe_serialization=True, selected_adapters=["default"])
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty template
+
+
+def trained_share(model: PeftModel) -> dict[str, int]:
+    """How many parameters were trained, and how many there are."""
+    trained, everything = model.get_nb_trainable_parameters()
+    return {"trained_parameters": trained, "parameters": everything}
+
+
+def size_bytes(model: PreTrainedModel) -> int:
+    """Memory of the weights and buffers."""
+    return model.get_memory_footprint()
+
+
+class Curves(TrainerCallback):
+    """Sends a trainer's log lines to the tracked run as curves."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        """Called by the trainer with each log line."""
+        for name, value in (logs or {}).items():
+            if isinstance(value, int | float):
+                self.run.metric(f"curve.{name}", float(value), step=state.global_step)
+
+
+def _weights(four_bit: bool) -> dict[str, Any]:
+    return {
+        "dtype": COMPUTE,
+        "use_safetensors": True,
+        "device_map": {"": 0} if ON_GPU else None,
+        "quantization_config": BitsAndBytesConfig(**FOUR_BIT) if four_bit else None,
+    }
+
+
+def _loaded(kind: Any, folder: Path, **options: Any) -> Any:
+    """`from_pretrained` on a local folder, with a clear error."""
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _broken(folder, kind.__name__, error) from error
+
+
+def _broken(folder: Path, what: str, error: Exception) -> PricewrightError:
+    reason = str(error).strip().splitlines()[0]
+    return PricewrightError(
+        f"{folder} does not load as {what}: {reason}. Run `dvc checkout`, or the stage again"
+    )
