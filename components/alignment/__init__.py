@@ -1,0 +1,1 @@
+"""Alignment methods, one file each. `METHODS` in components/align.py names them."""

@@ -1,0 +1,75 @@
+"""The reward model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components import modeling, pricing
+from components import reward as stage_file
+from components.params import Params
+from components.records import Pair, PricewrightError
+
+
+def planted(items: pd.DataFrame, chosen: str, rejected: str) -> pd.DataFrame:
+    rows = [
+        Pair(
+            id=item.id,
+            prompt=pricing.prompt(item.text),
+            chosen=chosen,
+            rejected=rejected,
+            margin=9,
+            origin="truth",
+        )
+        for item in items.itertuples()
+    ]
+    return pd.DataFrame([row.model_dump() for row in rows])
+
+
+def test_a_planted_preference_is_learned_and_the_head_trains(
+    tiny_base: Path,
+    tiny_adapter: Path,
+    tiny_params: Params,
+    tiny_items: pd.DataFrame,
+    tmp_path: Path,
+    recorder: Any,
+) -> None:
+    pairs = planted(tiny_items, "100", "900")
+    training, held_out = stage_file.split_by_prompt(pairs, 0.25, 0)
+    tokenizer = modeling.load_tokenizer(tiny_base)
+    model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    head = next(weight for name, weight in model.named_parameters() if "score.modules_to_save" in name)
+    before = head.detach().clone()
+    section = tiny_params.reward.model_copy(update={"epochs": 6.0, "learning_rate": 5e-3, "batch_size": 8})
+    model = stage_file.reward(training, section, model, tokenizer, tmp_path, modeling.Curves(recorder))
+    assert not np.allclose(head.detach().numpy(), before.numpy())
+    measured = stage_file.accuracy(model, tokenizer, held_out, 8)
+    assert measured["accuracy"] > 0.9
+    modeling.save_adapter(model, tmp_path / "saved")
+    assert (tmp_path / "saved" / "adapter_model.safetensors").is_file()
+
+
+def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_adapter: Path) -> None:
+    tokenizer = modeling.load_tokenizer(tiny_base)
+    model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    rows = [stage_file.answered(tokenizer, pricing.prompt("word " * length), "12") for length in (1, 8, 3)]
+    together = stage_file.scores(model, rows, 3, tokenizer.pad_token_id)
+    alone = [stage_file.scores(model, [row], 1, tokenizer.pad_token_id)[0] for row in rows]
+    np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)
+
+
+def test_no_prompt_is_on_both_sides_of_the_split(tiny_items: pd.DataFrame) -> None:
+    pairs = pd.concat([planted(tiny_items, "1", "2"), planted(tiny_items, "3", "4")])
+    training, held_out = stage_file.split_by_prompt(pairs, 0.2, 1)
+    assert set(training["id"]).isdisjoint(held_out["id"])
+    assert len(training) + len(held_out) == len(pairs)
+    assert held_out["id"].nunique() == round(0.2 * len(tiny_items))
+
+
+def test_one_prompt_is_too_few(tiny_items: pd.DataFrame) -> None:
+    with pytest.raises(PricewrightError, match="too few"):
+        stage_file.split_by_prompt(planted(tiny_items[:1], "1", "2"), 0.2, 1)
