@@ -1,0 +1,46 @@
+"""What the served model answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components import quantize, serving
+from components.records import PricewrightError
+
+
+@pytest.fixture(scope="module")
+def pricer(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> serving.Pricer:
+    folder = tmp_path_factory.mktemp("served")
+    quantize.quantize(tiny_base, tiny_adapter, folder, folder / "merged", "nf4")
+    serving.Settings(price_max=999, prompt_tokens=64, batch_size=2, interval=0.8).write(folder)
+    return serving._load_pyfunc(str(folder))
+
+
+def test_one_or_many_descriptions_get_price_low_and_high(pricer: serving.Pricer) -> None:
+    texts = ["Oak desk", "Wireless headphones with noise cancelling", "Cast iron pan"]
+    answer = pricer.predict(pd.DataFrame({"description": texts}))
+    assert list(answer.columns) == ["price", "low", "high"]
+    assert (answer["low"] <= answer["price"]).all()
+    assert (answer["price"] <= answer["high"]).all()
+    one = pricer.predict(pd.DataFrame({"description": texts[1:2]}))
+    assert one.iloc[0].tolist() == answer.iloc[1].tolist()
+
+
+@pytest.mark.parametrize("texts", [["Oak desk", "  "], ["Oak desk", None]])
+def test_an_empty_description_is_refused_by_its_row(pricer: serving.Pricer, texts: list[str | None]) -> None:
+    with pytest.raises(PricewrightError, match="row 1 has no description"):
+        pricer.predict(pd.DataFrame({"description": texts}))
+
+
+def test_no_rows_give_no_rows(pricer: serving.Pricer) -> None:
+    assert pricer.predict(pd.DataFrame({"description": pd.Series(dtype=str)})).shape == (0, 3)
+
+
+def test_the_interval_holds_its_share_of_the_distribution() -> None:
+    flat = np.full((1, 100), 0.01)
+    answer = serving.estimates(flat, 0.8).iloc[0]
+    assert answer.tolist() == [49.0, 9.0, 89.0]
