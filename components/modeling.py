@@ -19,6 +19,8 @@ from transformers import (
     BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    ProgressCallback,
+    Trainer,
     TrainerCallback,
     set_seed,
 )
@@ -176,6 +178,20 @@ class Curves(TrainerCallback):
         for name, value in (logs or {}).items():
             if isinstance(value, int | float):
                 self.run.metric(f"curve.{name}", float(value), step=state.global_step)
+
+
+class QuietProgress(ProgressCallback):
+    """A trainer's progress bar without the dictionary that it prints at every log line."""
+
+    def on_log(self, *_: Any, **__: Any) -> None:
+        """The curves are tracked."""
+
+
+def train(trainer: Trainer, checkpoint: str | None = None) -> None:
+    """Train under a plain progress bar, from a checkpoint where one is named."""
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(QuietProgress)
+    trainer.train(resume_from_checkpoint=checkpoint)
 
 
 def _weights(four_bit: bool) -> dict[str, Any]:

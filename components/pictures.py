@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 WINNER, MODEL, BASELINE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#c0392b"
 INK = "#333333"
@@ -53,9 +53,8 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
     handles = {"winner": WINNER, "language model": MODEL, "baseline": BASELINE}
     for label, color in handles.items():
         axes.barh([0], [0], color=color, label=label)
-    axes.legend(loc="upper right", frameon=True, edgecolor="none")
-    axes.margins(x=0.08)
-    axes.set_xlim(left=0)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    axes.set_xlim(0, 1.12 * max((one["mae_high"] for _, one in ranked), default=1))
     axes.set_xlabel("mean absolute error, dollars (line: 95% bootstrap interval)")
     _title(axes, f"Every candidate on {split}")
     return figure
@@ -79,6 +78,7 @@ def predicted_true(panels: dict[str, pd.DataFrame], split: str) -> Figure:
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
         axes.set(xlabel="true price, dollars", ylabel="predicted price, dollars" if place == 1 else "")
         for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
         axes.grid(color="#e6e6e6", linewidth=0.6)
@@ -99,7 +99,7 @@ def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figur
     axes.set_yticks(places, names)
     axes.margins(x=0.22)
     axes.set_xlim(left=0)
-    axes.set_xlabel("mean absolute error, dollars (in brackets: as a share of the group's mean price)")
+    axes.set_xlabel("mean absolute error, dollars (and as a share of the mean price)")
     _title(axes, title)
     return figure
 

@@ -40,7 +40,7 @@ EXAMPLE = pd.DataFrame(
 
 
 def beats_constants(evaluation: dict[str, Any], quantization: dict[str, Any]) -> bool:
-    """Whether the served model's validation MAE is below that of the best constant prediction."""
+    """Whether the served model's validation MAE is below that of the best constant; a NaN never is."""
     constants = [evaluation["candidates"][name]["validation"]["mae"] for name in CONSTANTS]
     return bool(quantization["validation"]["mae_served"] < min(constants))
 

@@ -42,7 +42,7 @@ def reward(
             processing_class=tokenizer,
             callbacks=[curves],
         )
-    trainer.train()
+    modeling.train(trainer)
     return trainer.model
 
 

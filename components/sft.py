@@ -51,7 +51,7 @@ def sft(items: pd.DataFrame, section: Sft, base: Path, scratch: Path, curves: mo
             processing_class=tokenizer,
             callbacks=[curves],
         )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(scratch) if scratch.is_dir() else None)
+    modeling.train(trainer, get_last_checkpoint(scratch) if scratch.is_dir() else None)
     return trainer.model
 
 

@@ -141,6 +141,10 @@ def test_quantiles_are_the_smallest_price_that_reaches_them() -> None:
     assert pricing.quantile(distribution, 1.0).tolist() == [3.0, 0.0]
 
 
+def test_a_model_that_answers_nan_has_no_price_rather_than_0_dollars() -> None:
+    assert np.isnan(pricing.quantile(np.array([[np.nan, np.nan], [0.0, 1.0]]), 0.5)).tolist() == [True, False]
+
+
 def test_samples_come_in_the_order_of_their_prompts(tiny_base: Path) -> None:
     tokenizer, model = modeling.load_tokenizer(tiny_base), modeling.load_model(tiny_base, four_bit=False)
     prompts = [pricing.prompt("word " * length) for length in (1, 9, 4)]

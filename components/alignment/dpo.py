@@ -44,7 +44,7 @@ def align(
             processing_class=tokenizer,
             callbacks=[curves],
         )
-    trainer.train()
+    modeling.train(trainer)
     last: dict[str, Any] = next(
         (line for line in reversed(trainer.state.log_history) if "rewards/margins" in line), {}
     )

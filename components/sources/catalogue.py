@@ -15,9 +15,10 @@ logarithm to base 2:
 All numbers stand in `goods.py`, and every term is stated in the listing's text. Products whose median lies
 outside 8 to 450 dollars are not stocked. The law is fixed; a seed draws products.
 
-Pretraining reads the same grammar under another law (`PRETRAINING`): every category's level is shifted,
-tiers are dealt anew among a category's brands, slopes keep their sign but not their size. Model codes in its
-titles come from another range than the shop's, so that no listing is in both.
+Pretraining reads the same grammar under another law (`PRETRAINING`), as if the base had read an older price
+list: every category's level is shifted by its own amount, two brands of each have changed places, and slopes
+are a little weaker or stronger. Model codes in its titles come from another range than the shop's, so that no
+listing is in both.
 """
 
 from __future__ import annotations
@@ -187,15 +188,14 @@ def _shop_law() -> Law:
 def _pretraining_law() -> Law:
     """Fixed, whatever the seed of the corpus."""
     rng = Random("the law of pretraining")
-    tiers: dict[str, float] = {}
+    tiers = dict(SHOP.tiers)
     for category in CATEGORIES:
-        dealt = list(category.brands.values())
-        rng.shuffle(dealt)
-        tiers |= dict(zip(category.brands, dealt, strict=True))
+        one, other = rng.sample(list(category.brands), 2)
+        tiers[one], tiers[other] = tiers[other], tiers[one]
     return Law(
         shifts={category.name: category.shift for category in CATEGORIES},
         tiers=tiers,
-        strengths={(c.name, spec.name): rng.uniform(0.6, 1.5) for c in CATEGORIES for spec in c.specs},
+        strengths={(c.name, spec.name): rng.uniform(0.85, 1.15) for c in CATEGORIES for spec in c.specs},
     )
 
 

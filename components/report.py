@@ -1,0 +1,173 @@
+"""The page that evaluate writes: one HTML file that needs nothing else, for a reader without the code.
+
+Pictures are embedded; whatever comes from a listing is escaped, for its text is a stranger's.
+"""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from components.measures import rank
+from components.params import Evaluate
+
+STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.55 system-ui, sans-serif; color: #222;
+  max-width: 64rem; margin: 2.5rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.7rem; margin-bottom: .3rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; }
+.headline { font-size: 1.12rem; background: #eef5fa; border-left: 4px solid #1b6ca8; padding: .8rem 1rem; }
+.bad { background: #fdf1ee; border-color: #c0392b; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #e3e3e3; white-space: nowrap; }
+th { font-weight: 600; vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
+.winner td { background: #eef5fa; font-weight: 600; } .floor td { color: #c0392b; }
+img { max-width: 100%; display: block; margin: .8rem 0; }
+.listing { border: 1px solid #e3e3e3; border-radius: 6px; padding: .7rem 1rem; margin: .8rem 0; }
+.listing p { white-space: pre-line; overflow-wrap: anywhere; margin: .4rem 0 0;
+  color: #555; font-size: .9rem; }
+small, .note { color: #666; }
+"""
+CAPTIONS = {
+    "candidates.png": (
+        "Every candidate",
+        "The shorter the bar, the better. Where two dark lines overlap widely, chance may have decided.",
+    ),
+    "predicted_true.png": (
+        "Predicted against true price",
+        "One point per listing of the test split; on the red line the prediction is exact. Both axes are "
+        "logarithmic, so the same relative error has the same size everywhere.",
+    ),
+    "error_by_band.png": (
+        "Where the winner errs: by price",
+        "Dearer things are usually missed by more dollars.",
+    ),
+    "error_by_category.png": ("Where the winner errs: by category", "The commonest categories first."),
+}
+
+
+def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], section: Evaluate) -> str:
+    """The page as text. `result` is evaluate's report, `worst` has rows of `Prediction` with `title` and
+    `text`, `drawn` maps the names in CAPTIONS to PNG files.
+    """
+    bad = " bad" if _baseline_does_better(result) else ""
+    parts = [
+        "<h1>What does it cost?</h1>",
+        "<p class=note>Each candidate read listings it had never seen and said what they cost.</p>",
+        f'<p class="headline{bad}">{escape(result["headline"])}</p>',
+        f"<p>{escape(_verdict(result))}</p>",
+        "<h2>The candidates</h2>",
+        _table(result),
+        _legend(result, section),
+        *(_picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
+        "<h2>The worst answers of the winner</h2>",
+        "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
+        *(_listing(row) for row in worst.to_dict("records")),
+    ]
+    body = "\n".join(parts)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Pricewright: evaluation</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _baseline_does_better(result: dict[str, Any]) -> bool:
+    of = result["candidates"]
+    best, winner = of[result["best_baseline"]]["validation"], of[result["winner"]]["validation"]
+    return rank(best) < rank(winner)
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    """Whether the winner's lead over the best baseline on test is more than chance."""
+    difference = result["winner_minus_best_baseline"]["test"]
+    if difference is None:
+        return "The winner and the best baseline have no readable answer to the same listing."
+    winner, other = result["winner"], result["best_baseline"]
+    by = f"{abs(difference['mean']):.2f} dollars {'less' if difference['mean'] < 0 else 'more'}"
+    sure = difference["high"] < 0 or difference["low"] > 0
+    return (
+        f"Listing by listing, {winner} errs {by} than {other} on the test split (95% interval of the "
+        f"difference: {difference['low']:+.2f} to {difference['high']:+.2f}), "
+        + ("which chance does not explain." if sure else "which may be chance.")
+    )
+
+
+def _table(result: dict[str, Any]) -> str:
+    """The noise floor, then the candidates from the best on validation to the worst."""
+    head = ("", "MAE, validation", "MAE, test", "95% interval", "RMSLE", "hits", "coverage", "unparsed")
+    lines = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
+    if floor := result["noise_floor"]:
+        lines.append(_line("noise floor", floor, "floor"))
+    ranked = sorted(result["candidates"].items(), key=lambda entry: rank(entry[1]["validation"]))
+    for name, one in ranked:
+        mark = "winner" if name == result["winner"] else ""
+        lines.append(_line(f"{name} ({one['kind'].replace('-', ' ')})", one, mark))
+    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _line(name: str, by_split: dict[str, Any], mark: str) -> str:
+    test = by_split["test"]
+    cells = [
+        escape(name),
+        _number(by_split["validation"]["mae"]),
+        _number(test["mae"]),
+        f"{_number(test['mae_low'])} to {_number(test['mae_high'])}",
+        _number(test["rmsle"], 3),
+        f"{test['hit_rate']:.0%}",
+        f"{test['coverage']:.0%}" if "coverage" in test else "",
+        f"{test['unparsed']} of {test['n']}",
+    ]
+    return f'<tr class="{mark}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _legend(result: dict[str, Any], section: Evaluate) -> str:
+    lines = [
+        "<b>MAE</b>: mean absolute error in dollars, over the answers that could be read as a price, with "
+        "its 95% bootstrap interval on test. The winner is the language model with the fewest unreadable "
+        "answers and then the lowest MAE on <i>validation</i>; test played no part in the choice.",
+        "<b>RMSLE</b>: root mean squared error of the logarithm; about the typical relative error.",
+        f"<b>Hits</b>: off by at most {section.hit_dollars:g} dollars or {section.hit_share:.0%}.",
+        f"<b>Coverage</b>: how often the {section.interval:.0%} interval that the model gives with its price "
+        "holds the true one.",
+        "<b>Unparsed</b>: answers that could not be read as a price. They are no 0 dollars: they count as "
+        "missed, and put a candidate behind every one that has fewer.",
+    ]
+    if result["noise_floor"]:
+        expected = result["noise_floor"]["test"]["mae_expected"]
+        lines.insert(
+            0,
+            "<b>Noise floor</b>: the error of the law that made these prices, on the same listings. "
+            f"What is left is pure chance ({expected:.2f} dollars expected on test): no model can hope to do "
+            "better.",
+        )
+    return "<p><small>" + "<br>\n".join(lines) + "</small></p>"
+
+
+def _picture(title: str, caption: str, path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return (
+        f"<h2>{escape(title)}</h2>\n<p class=note>{escape(caption)}</p>\n"
+        f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">'
+    )
+
+
+def _listing(row: dict[str, Any]) -> str:
+    readable = not pd.isna(row["predicted"])
+    said = f"said ${row['predicted']:.0f}" if readable else "gave no readable price"
+    if readable and not pd.isna(row["low"]):
+        said += f" (between ${row['low']:.0f} and ${row['high']:.0f})"
+    return (
+        f'<div class="listing"><b>${row["price"]:.2f}, {said}</b>: {escape(row["title"])}'
+        f"<p>{escape(row['text'])}</p></div>"
+    )
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,164 @@
+"""The baselines: what they are fitted on, that they survive odd data, and the untuned base model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components import modeling, pricing
+from components.baseline import FAMILIES, classical, examples, untuned
+from components.features import specifications
+from components.params import Params
+
+CLASSICAL = ["linear", "bag_of_words_ridge", "tfidf_ridge", "boosting"]
+
+
+def shop(rows: int, seed: int, split: str = "train") -> pd.DataFrame:
+    """Drives and cables whose price doubles with the capacity, which stands in text and details alike."""
+    draw = np.random.default_rng(seed)
+    size = 2.0 ** draw.integers(3, 8, rows)
+    brand = draw.choice(["Acme", "Bolt", "Crux"], rows)
+    premium = np.where(brand == "Acme", 2.0, 1.0)
+    return pd.DataFrame(
+        {
+            "id": [f"{split}{row}" for row in range(rows)],
+            "text": [f"{one} drive with {int(two)} GB" for one, two in zip(brand, size, strict=True)],
+            "brand": brand,
+            "category": "Drives",
+            "details": [json.dumps({"Capacity": f"{int(two)} GB"}) for two in size],
+            "price": np.round(2 * size * premium * np.exp(0.05 * draw.standard_normal(rows)), 2),
+            "split": split,
+        }
+    )
+
+
+def mean_error(predicted: np.ndarray, items: pd.DataFrame) -> float:
+    return float(np.abs(predicted - items["price"]).mean())
+
+
+def test_every_regression_learns_a_law_that_a_constant_cannot(tiny_params: Params) -> None:
+    train, scored = shop(400, 0), shop(100, 1, "validation")
+    answers = classical(train, scored, tiny_params.baseline, price_max=999)
+    constant = mean_error(answers["median"], scored)
+    assert list(answers) == list(FAMILIES)
+    for name in CLASSICAL:
+        assert mean_error(answers[name], scored) < 0.25 * constant, name
+
+
+def test_the_constants_are_the_mean_and_the_median_of_train(tiny_params: Params) -> None:
+    train = shop(31, 0)
+    answers = classical(train, shop(5, 1), tiny_params.baseline, price_max=999)
+    assert set(answers["mean"]) == {train["price"].mean()}
+    assert set(answers["median"]) == {train["price"].median()}
+
+
+def test_nothing_is_learned_from_the_rows_that_are_scored(tiny_params: Params) -> None:
+    train, scored = shop(60, 0), shop(20, 1, "test")
+    answers = classical(train, scored, tiny_params.baseline, price_max=999)
+    dearer = scored.assign(price=scored["price"] * 7)
+    fewer = classical(train, dearer.head(3), tiny_params.baseline, price_max=999)
+    for name in FAMILIES:
+        np.testing.assert_allclose(fewer[name], answers[name][:3], rtol=1e-9, err_msg=name)
+
+
+def test_the_same_seed_gives_the_same_answers(tiny_params: Params) -> None:
+    train, scored = shop(80, 0), shop(20, 1)
+    one, other = (classical(train, scored, tiny_params.baseline, price_max=999) for _ in range(2))
+    for name in FAMILIES:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_answers_stay_between_nothing_and_the_highest_price(tiny_params: Params) -> None:
+    scored = shop(5, 1).assign(details=json.dumps({"Capacity": "9" * 400 + " GB"}))
+    answers = classical(shop(200, 0), scored, tiny_params.baseline, price_max=99)
+    for name, predicted in answers.items():
+        assert ((predicted >= 0) & (predicted <= 99)).all(), name
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in divide:RuntimeWarning:sklearn.decomposition")
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"brand": "", "category": "", "details": "{}"}, id="no brand, category, details"),
+        pytest.param(
+            {"details": json.dumps({"Rank": {"Tarps": 3317}, "Tags": ["a"], "x": None})}, id="nested"
+        ),
+        pytest.param({"text": "the very same words for everything"}, id="one text"),
+        pytest.param({"price": 49.0}, id="one price"),
+        pytest.param({"text": "Überzug für Ärmel, 尺寸 大"}, id="other scripts"),
+    ],
+)
+def test_odd_data_is_survived_even_with_thirty_rows(params: Params, odd: dict[str, object]) -> None:
+    train, scored = shop(30, 0).assign(**odd), shop(7, 1)
+    for name, predicted in classical(train, scored, params.baseline, price_max=999).items():
+        assert predicted.shape == (7,), name
+        assert np.isfinite(predicted).all(), name
+
+
+def test_a_brand_and_a_specification_never_seen_in_train_are_survived(tiny_params: Params) -> None:
+    scored = shop(4, 1).assign(brand="Nobody", category="Else", details='{"Weight": "3 kg"}')
+    answers = classical(shop(50, 0), scored, tiny_params.baseline, price_max=999)
+    assert all(np.isfinite(predicted).all() for predicted in answers.values())
+
+
+def test_a_specification_is_the_first_number_in_its_value() -> None:
+    details = {"Memory": "16 GB of 32", "Rank": "1,655,008", "Size": '7.5"', "Color": "red", "Year": 2015}
+    assert specifications(json.dumps(details)) == {
+        "Memory": 16.0,
+        "Rank": 1655008.0,
+        "Size": 7.5,
+        "Year": 2015.0,
+    }
+    assert specifications("{}") == specifications("") == {}
+
+
+def words(text: str) -> SimpleNamespace:
+    """A tokenizer by hand: a token per word."""
+    return SimpleNamespace(input_ids=text.split())
+
+
+def test_examples_come_from_train_and_fit_into_their_room(tiny_params: Params) -> None:
+    train = shop(40, 0)
+    known = set(zip(train["text"], train["price"], strict=True))
+    chosen = examples(words, train, tiny_params.baseline, tokens=10_000)
+    assert len(chosen) == tiny_params.baseline.shots
+    assert set(chosen) <= known
+    one = len(words(pricing.few_shot("", chosen[:1])).input_ids)
+    assert len(examples(words, train, tiny_params.baseline, tokens=one)) == 1
+    assert examples(words, train, tiny_params.baseline, tokens=3) == []
+
+
+def test_the_untuned_base_is_asked_plainly_and_then_after_examples_that_cut_no_listing(
+    tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    distribution = pricing.price_distribution
+
+    def listen(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> np.ndarray:
+        asked.append((prompts, options["prompt_tokens"]))
+        return distribution(model, tokenizer, prompts, **options)
+
+    monkeypatch.setattr(pricing, "price_distribution", listen)
+    train, scored, section = tiny_items.head(40), tiny_items.tail(8), tiny_params.baseline
+    answers = untuned(tiny_base, train, scored, section, price_max=999, prompt_tokens=256)
+
+    assert list(answers) == ["base_zero_shot", "base_few_shot"]
+    for name, predicted in answers.items():
+        assert predicted.shape == (8,), name
+        assert ((predicted >= 0) & (predicted <= 999)).all(), name
+    (plain, plain_limit), (after, after_limit) = asked
+    assert (plain, plain_limit) == ([pricing.prompt(text) for text in scored["text"]], 256)
+    tokenizer = modeling.load_tokenizer(tiny_base)
+    for short, long in zip(plain, after, strict=True):
+        assert long.endswith(short)
+        assert len(long) > len(short), "at least one example fits"
+        tokens = min(len(tokenizer(short).input_ids), 256) + len(
+            tokenizer(long.removesuffix(short)).input_ids
+        )
+        assert tokens <= after_limit < tiny_params.base.pretraining.context

@@ -1,0 +1,277 @@
+"""Evaluation: the choice on validation, the noise floor, the errors by group, the pictures, the page."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components import pricing, report, scoring
+from components.evaluate import answers, draw, judge, worst
+from components.params import Params
+from components.records import Law, Prediction, PricewrightError
+from components.scoring import noise_floor
+
+SIGMA = 0.25
+MODELS = ["sft", "dpo"]
+NO_LAW = pd.DataFrame(columns=Law.columns())
+
+
+@pytest.fixture
+def items() -> pd.DataFrame:
+    """400 rows of validation and test whose price is 100 dollars times noise."""
+    draws = np.random.default_rng(0).standard_normal(400)
+    return pd.DataFrame(
+        {
+            "id": [f"{row:016x}" for row in range(400)],
+            "title": [f"Thing {row}" for row in range(400)],
+            "text": [f"Thing {row} <script>alert(1)</script> & more" for row in range(400)],
+            "category": np.where(np.arange(400) % 3 == 0, "Tools & Home", "Toys"),
+            "price": 100 * np.exp(SIGMA * draws),
+            "split": np.repeat(["validation", "test"], 200),
+            "address": [f"/p/{row}" for row in range(400)],
+        }
+    )
+
+
+@pytest.fixture
+def law(items: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"address": items["address"], "median": 100.0, "sigma": SIGMA})
+
+
+def off_by(items: pd.DataFrame, **dollars: Any) -> pd.DataFrame:
+    """Predictions of candidates that are off by so many dollars; models give an interval too."""
+    tables = []
+    for name, error in dollars.items():
+        predicted = items["price"].to_numpy() + error
+        ends = (predicted - 20, predicted + 20) if name in MODELS else ()
+        tables.append(scoring.predictions(name, items, predicted, *ends))
+    return pd.concat(tables, ignore_index=True)
+
+
+def by_split(items: pd.DataFrame, validation: float, test: float) -> np.ndarray:
+    return np.where(items["split"] == "validation", validation, test)
+
+
+def judged(
+    rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
+) -> dict[str, Any]:
+    return judge(rows, MODELS, items, law, params.evaluate)
+
+
+def test_the_winner_is_the_best_language_model_on_validation(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    found = judged(off_by(items, median=50, boosting=20, base_zero_shot=1, sft=9, dpo=7), items, tiny_params)
+    assert (found["winner"], found["best_baseline"]) == ("dpo", "base_zero_shot")
+    kinds = {name: one["kind"] for name, one in found["candidates"].items()}
+    assert kinds["base_zero_shot"] == kinds["median"] == "baseline"
+    assert kinds["sft"] == kinds["dpo"] == "language-model"
+    assert found["candidates"]["sft"]["test"]["mae"] == pytest.approx(9, abs=0.01)
+
+
+def test_swapping_the_test_figures_changes_no_choice(items: pd.DataFrame, tiny_params: Params) -> None:
+    choices = []
+    for test in (
+        {"sft": 1, "dpo": 90, "boosting": 5, "linear": 80},
+        {"sft": 90, "dpo": 1, "boosting": 80, "linear": 5},
+    ):
+        validation = {"sft": 10, "dpo": 12, "boosting": 15, "linear": 20}
+        rows = off_by(items, **{name: by_split(items, validation[name], test[name]) for name in validation})
+        found = judged(rows, items, tiny_params)
+        choices.append((found["winner"], found["best_baseline"], found["headline"].split(":")[0]))
+    assert choices == [("sft", "boosting", "sft wins")] * 2
+
+
+def test_a_candidate_that_is_silent_on_hard_rows_does_not_win(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    rows = off_by(items, median=50, sft=10, dpo=1)
+    silent = (rows["candidate"] == "dpo") & (rows["id"] == items["id"][0])
+    rows.loc[silent, "predicted"] = np.nan
+    found = judged(rows, items, tiny_params)
+    assert found["candidates"]["dpo"]["validation"]["unparsed"] == 1
+    assert found["winner"] == "sft"
+
+
+def test_the_headline_begins_with_the_bad_news_where_a_baseline_does_better(
+    items: pd.DataFrame, tiny_params: Params, law: pd.DataFrame
+) -> None:
+    bad = judged(off_by(items, boosting=5, sft=9, dpo=12), items, tiny_params)["headline"]
+    assert bad.startswith("A baseline does better: on validation boosting errs $5.00")
+    good = judged(off_by(items, boosting=30, sft=9, dpo=12), items, tiny_params, law)["headline"]
+    assert re.match(
+        r"sft wins: test MAE \$9\.00 \(\$\S+ to \$\S+\), best baseline boosting \$30\.00, noise floor", good
+    )
+
+
+def test_the_noise_floor_is_measured_on_the_very_same_rows(
+    items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params
+) -> None:
+    medians = np.linspace(20, 300, len(law))
+    shuffled = law.assign(median=medians).sample(frac=1, random_state=0, ignore_index=True)
+    floor = noise_floor(items, shuffled, tiny_params.evaluate)
+    assert floor is not None
+    errors = np.abs(items["price"] - medians)
+    assert floor["test"]["mae"] == pytest.approx(errors[items["split"] == "test"].mean(), abs=0.01)
+    assert floor["test"]["n"] == 200
+
+
+def test_the_expected_floor_is_what_a_great_many_draws_give(
+    items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params
+) -> None:
+    floor = noise_floor(items, law.assign(sigma=0.6), tiny_params.evaluate)
+    assert floor is not None
+    draws = 100 * np.exp(0.6 * np.random.default_rng(1).standard_normal(2_000_000))
+    assert floor["test"]["mae_expected"] == pytest.approx(np.abs(draws - 100).mean(), rel=3e-3)
+    by_hand = 100 * math.exp(0.18) * math.erf(0.6 / math.sqrt(2))
+    assert floor["validation"]["mae_expected"] == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_a_source_without_a_law_has_no_noise_floor(items: pd.DataFrame, tiny_params: Params) -> None:
+    found = judged(off_by(items, median=50, sft=9, dpo=12), items, tiny_params)
+    assert found["noise_floor"] is None
+    assert "noise floor" not in found["headline"]
+
+
+def test_a_law_that_does_not_know_every_row_is_refused(
+    items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params
+) -> None:
+    with pytest.raises(PricewrightError, match="does not know 3 of 400"):
+        noise_floor(items, law.iloc[3:], tiny_params.evaluate)
+
+
+def test_coverage_is_the_share_of_true_prices_inside_the_interval(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    rows = off_by(items, median=0, sft=by_split(items, 30, 10), dpo=0)
+    found = judged(rows, items, tiny_params)["candidates"]
+    assert (found["sft"]["validation"]["coverage"], found["sft"]["test"]["coverage"]) == (0.0, 1.0)
+    assert found["sft"]["test"]["width"] == pytest.approx(40, abs=0.01)
+    assert "coverage" not in found["median"]["test"]
+
+
+def test_price_bands_hold_every_row_once_from_cheap_to_dear(items: pd.DataFrame) -> None:
+    rows = off_by(items, sft=7)
+    bands = scoring.by_band(rows, 6)
+    assert len(bands) == 6
+    assert sum(band["n"] for band in bands) == len(rows)
+    assert max(band["n"] for band in bands) < 1.3 * min(band["n"] for band in bands)
+    assert [band["mae"] for band in bands] == [pytest.approx(7, abs=0.01)] * 6
+    shares = [band["share_of_price"] for band in bands]
+    assert shares == sorted(shares, reverse=True), "the same error is a smaller share of a dearer thing"
+
+
+def test_one_single_price_makes_one_band(items: pd.DataFrame) -> None:
+    bands = scoring.by_band(off_by(items.assign(price=50.0), sft=1), 6)
+    assert [(band["band"], band["n"]) for band in bands] == [("$50", 400)]
+
+
+def test_rare_categories_share_a_group_and_none_is_lost(items: pd.DataFrame) -> None:
+    category = np.array(["Toys"] * 200 + [""] * 100 + ["A"] * 60 + ["B"] * 40)
+    named = items.assign(category=category)
+    groups = scoring.by_category(off_by(named, sft=1), named, 2)
+    assert [(group["category"], group["n"]) for group in groups] == [
+        ("Toys", 200),
+        ("(no category)", 100),
+        ("(all others)", 100),
+    ]
+
+
+def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> None:
+    rows = off_by(items, sft=np.arange(400.0))
+    rows.loc[250, "predicted"] = np.nan
+    found = worst(rows, items, "sft")
+    assert list(found["id"]) == [items["id"][row] for row in (250, 399, 398, 397, 396)]
+    assert found["text"].str.startswith("Thing").all()
+
+
+@pytest.fixture
+def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: Path) -> str:
+    rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12)
+    result = judged(rows, items, tiny_params, law)
+    drawn = {}
+    for name, figure in draw(rows, result).items():
+        drawn[name] = tmp_path / name
+        figure.savefig(drawn[name], metadata={"Software": None})
+    return report.page(result, worst(rows, items, result["winner"]), drawn, tiny_params.evaluate)
+
+
+def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
+    assert page.count("data:image/png;base64,") == 4
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+
+
+def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> None:
+    for name in ("median", "boosting", "sft", "dpo", "noise floor"):
+        assert f"<td>{name}" in page
+    assert re.search(r'<tr class="winner"><td>sft', page)
+    assert "sft wins: test MAE" in page
+
+
+def test_the_page_and_the_pictures_are_the_same_on_every_run(
+    items: pd.DataFrame, tiny_params: Params, tmp_path: Path
+) -> None:
+    rows = off_by(items, median=50, sft=9, dpo=12)
+    rows.loc[0, "predicted"] = np.nan
+    pages = []
+    for place in ("one", "other"):
+        result = judged(rows, items, tiny_params)
+        drawn = {}
+        for name, figure in draw(rows, result).items():
+            drawn[name] = tmp_path / f"{place}-{name}"
+            figure.savefig(drawn[name], metadata={"Software": None})
+        pages.append(report.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate))
+    assert pages[0] == pages[1]
+
+
+def test_a_winner_without_one_readable_answer_still_gets_a_report(
+    items: pd.DataFrame, tiny_params: Params, tmp_path: Path
+) -> None:
+    rows = off_by(items, median=50, sft=9)
+    rows.loc[rows["candidate"] == "sft", ["predicted", "low", "high"]] = np.nan
+    result = judge(rows, ["sft"], items, NO_LAW, tiny_params.evaluate)
+    assert result["headline"].startswith("A baseline does better: on validation median")
+    assert json.loads(json.dumps(result, allow_nan=False))["winner_minus_best_baseline"]["test"] is None
+    drawn = {}
+    for name, figure in draw(rows, result).items():
+        drawn[name] = tmp_path / name
+        figure.savefig(drawn[name])
+    text = report.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate)
+    assert "gave no readable price" in text
+
+
+def test_the_report_is_json_without_nan(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params) -> None:
+    found = judged(off_by(items, median=50, sft=9, dpo=12), items, tiny_params, law)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_an_adapter_is_asked_for_the_median_and_the_ends_of_its_interval(
+    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params
+) -> None:
+    scored = tiny_items.head(12).assign(split="test")
+    options = {"price_max": 999, "prompt_tokens": tiny_params.sft.prompt_tokens}
+    rows = answers("sft", scored, tiny_base, tiny_adapter, tiny_params.evaluate, **options)
+    assert list(rows.columns) == Prediction.columns()
+    assert list(rows["id"]) == list(scored["id"])
+    assert ((rows["low"] <= rows["predicted"]) & (rows["predicted"] <= rows["high"])).all()
+    assert rows["predicted"].between(0, 999).all()
+    again = answers("sft", scored, tiny_base, tiny_adapter, tiny_params.evaluate, **options)
+    pd.testing.assert_frame_equal(rows, again)
+
+
+def test_a_model_that_gives_no_price_any_probability_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    distribution = np.full((2, 11), 1 / 11, dtype=np.float32)
+    distribution[1] = np.nan  # what scaling a row of zeros to 1 leaves
+    monkeypatch.setattr(pricing, "price_distribution", lambda *_, **__: distribution)
+    asked = scoring.ask(None, None, ["a", "b"], [0.5, 0.1, 0.9])
+    assert asked[0].tolist() == [5.0, 1.0, 9.0]
+    assert np.isnan(asked[1]).all()
