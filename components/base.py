@@ -250,8 +250,8 @@ in which the prices 0 to 999 are single tokens. Made by `dvc repro -f base`.
 
 **What it has seen.** {section.texts:,} product listings written by `components/sources/catalogue.py`
 (`corpus`, seed {section.seed}), {report["tokens"]:,} tokens, {section.epochs} times, each with a price
-drawn from a law of its own: other category levels than the demo shop's, two brands of each category
-swapped, slopes a little weaker or stronger.
+drawn from a law of its own: every category cheaper than in the demo shop by its own amount, slopes a little
+weaker or stronger.
 No listing of the demo shop, no text from the web, no text by a person, no language but English.
 
 **How.** Next-token loss on all tokens, the price token weighted {section.price_weight:g} times; AdamW,

@@ -215,12 +215,11 @@ def test_pretraining_has_another_price_level_in_every_category() -> None:
     assert max(prices) <= 999
 
 
-def test_pretraining_deals_the_same_tiers_to_other_brands_and_keeps_the_signs_of_the_slopes() -> None:
-    for category in CATEGORIES:
-        dealt = {brand: PRETRAINING.tiers[brand] for brand in category.brands}
-        assert sorted(dealt.values()) == sorted(category.brands.values())
-        assert dealt != category.brands
-    assert all(0.5 < strength < 1.6 for strength in PRETRAINING.strengths.values())
+def test_pretraining_is_cheaper_in_every_category_and_keeps_the_signs_of_the_slopes() -> None:
+    assert all(-0.6 < shift < -0.2 for shift in PRETRAINING.shifts.values())
+    assert len(set(PRETRAINING.shifts.values())) == len(CATEGORIES)
+    assert PRETRAINING.tiers == SHOP.tiers
+    assert all(0.9 < strength < 1.1 for strength in PRETRAINING.strengths.values())
     assert len({round(strength, 6) for strength in PRETRAINING.strengths.values()}) > 10
 
 

@@ -16,8 +16,8 @@ All numbers stand in `goods.py`, and every term is stated in the listing's text.
 outside 8 to 450 dollars are not stocked. The law is fixed; a seed draws products.
 
 Pretraining reads the same grammar under another law (`PRETRAINING`), as if the base had read an older price
-list: every category's level is shifted by its own amount, two brands of each have changed places, and slopes
-are a little weaker or stronger. Model codes in its titles come from another range than the shop's, so that no
+list: every category is cheaper by its own amount, a fifth to almost a half, and slopes are a little weaker or
+stronger. Model codes in its titles come from another range than the shop's, so that no
 listing is in both.
 """
 
@@ -188,14 +188,10 @@ def _shop_law() -> Law:
 def _pretraining_law() -> Law:
     """Fixed, whatever the seed of the corpus."""
     rng = Random("the law of pretraining")
-    tiers = dict(SHOP.tiers)
-    for category in CATEGORIES:
-        one, other = rng.sample(list(category.brands), 2)
-        tiers[one], tiers[other] = tiers[other], tiers[one]
     return Law(
-        shifts={category.name: category.shift for category in CATEGORIES},
-        tiers=tiers,
-        strengths={(c.name, spec.name): rng.uniform(0.85, 1.15) for c in CATEGORIES for spec in c.specs},
+        shifts={category.name: rng.uniform(-0.6, -0.2) for category in CATEGORIES},
+        tiers=SHOP.tiers,
+        strengths={(c.name, spec.name): rng.uniform(0.9, 1.1) for c in CATEGORIES for spec in c.specs},
     )
 
 

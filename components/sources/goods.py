@@ -53,8 +53,6 @@ class Category:
     """Of its SKUs."""
     level: float
     """Logarithm of the median of a plain product of a middling brand, dollars."""
-    shift: float
-    """What pretraining's price level adds to it."""
     nouns: tuple[str, ...]
     brands: dict[str, float]
     """Brand to tier."""
@@ -70,7 +68,7 @@ class Category:
 
 CATEGORIES: tuple[Category, ...] = (
     Category(
-        "Headphones", "hp", 4.38, -0.5,
+        "Headphones", "hp", 4.38,
         ("Headphone", "Headset", "Over-Ear Headphone"),
         {"Aurelo": 0.85, "Brimtone": 0.53, "Cadrix": 0.22, "Dulcea": 0.0, "Echovale": -0.28, "Fonzi": -0.57, "Gritbeat": -0.91},
         (
@@ -92,7 +90,7 @@ CATEGORIES: tuple[Category, ...] = (
          "The office kitchen is chatting again."),
     ),
     Category(
-        "Storage Drives", "sd", 4.13, -0.9,
+        "Storage Drives", "sd", 4.13,
         ("Drive", "SSD", "External Drive", "Storage Drive"),
         {"Hexavault": 0.69, "Ironleaf": 0.41, "Jotbyte": 0.16, "Kelvar": -0.07, "Lumastor": -0.34, "Memorix": -0.67},
         (
@@ -114,7 +112,7 @@ CATEGORIES: tuple[Category, ...] = (
          "A backup nobody made is a story nobody tells."),
     ),
     Category(
-        "Coffee Machines", "cm", 4.88, -0.3,
+        "Coffee Machines", "cm", 4.88,
         ("Coffee Machine", "Espresso Maker", "Coffee Maker"),
         {"Nerobella": 0.81, "Ostrava": 0.55, "Pressano": 0.28, "Quilla": 0.02, "Rostwerk": -0.25, "Sipwell": -0.53, "Tazzo": -0.83},
         (
@@ -139,7 +137,7 @@ CATEGORIES: tuple[Category, ...] = (
          "It is Monday and it is raining."),
     ),
     Category(
-        "Backpacks", "bp", 4.08, -0.2,
+        "Backpacks", "bp", 4.08,
         ("Backpack", "Rucksack", "Daypack"),
         {"Umbertrek": 0.76, "Valleyk": 0.47, "Wanderhof": 0.2, "Xelo": -0.06, "Yonderly": -0.33, "Zigpack": -0.69},
         (
@@ -162,7 +160,7 @@ CATEGORIES: tuple[Category, ...] = (
          "The path ends where the map does."),
     ),
     Category(
-        "Rings", "rg", 5.18, -0.6,
+        "Rings", "rg", 5.18,
         ("Ring", "Stone Ring", "Engagement Ring"),
         {"Adamora": 0.69, "Belcanto": 0.44, "Corinne Vey": 0.16, "Dorelle": -0.08, "Estmarch": -0.39, "Florine": -0.69},
         (
@@ -183,7 +181,7 @@ CATEGORIES: tuple[Category, ...] = (
          "Grandmother had one just like it."),
     ),
     Category(
-        "Lamps", "lp", 3.53, 0.5,
+        "Lamps", "lp", 3.53,
         ("Lamp", "Desk Lamp", "Reading Light"),
         {"Glowick": 0.75, "Hellund": 0.46, "Illumo": 0.14, "Jasprey": -0.11, "Klarheit": -0.36, "Lichtpunkt": -0.63, "Mellowatt": -0.85},
         (
@@ -206,7 +204,7 @@ CATEGORIES: tuple[Category, ...] = (
          "The baby is finally quiet."),
     ),
     Category(
-        "Power Drills", "pd", 4.53, -0.55,
+        "Power Drills", "pd", 4.53,
         ("Drill", "Cordless Drill", "Drill Driver"),
         {"Northgrip": 0.77, "Oberbolt": 0.49, "Pikard": 0.25, "Querk": 0.0, "Rambolt": -0.28, "Schraub": -0.55, "Torqit": -0.83},
         (
@@ -228,7 +226,7 @@ CATEGORIES: tuple[Category, ...] = (
          "Saturday, a ladder, a promise."),
     ),
     Category(
-        "Monitors", "mo", 5.18, -0.75,
+        "Monitors", "mo", 5.18,
         ("Monitor", "Display", "Computer Screen"),
         {"Ultravue": 0.67, "Visarion": 0.41, "Weitblick": 0.16, "Xantho": -0.06, "Yellowtail": -0.3, "Zentro": -0.61},
         (
@@ -250,7 +248,7 @@ CATEGORIES: tuple[Category, ...] = (
          "The raid starts at nine."),
     ),
     Category(
-        "Cookware", "cw", 3.98, 0.25,
+        "Cookware", "cw", 3.98,
         ("Pan", "Frying Pan", "Skillet"),
         {"Aldgate": 0.77, "Bratwell": 0.49, "Caldera": 0.22, "Dampfer": -0.02, "Eisenkoch": -0.28, "Fondello": -0.55, "Garnish": -0.85},
         (
@@ -272,7 +270,7 @@ CATEGORIES: tuple[Category, ...] = (
          "The old one has lost its handle."),
     ),
     Category(
-        "Tents", "tn", 4.73, -0.1,
+        "Tents", "tn", 4.73,
         ("Tent", "Dome Tent", "Trekking Tent"),
         {"Halvard": 0.75, "Isbre": 0.49, "Jurta": 0.21, "Kampenn": -0.05, "Lagerly": -0.34, "Mosswood": -0.71},
         (

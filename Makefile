@@ -1,0 +1,66 @@
+# Every target sets itself up: `make run` on a fresh clone is enough. PYTHON names the interpreter to build with.
+PYTHON ?= python3
+STAMP := .venv/.installed
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PREFECT_HOME ?= $(CURDIR)/.prefect
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export GX_ANALYTICS_ENABLED := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+STORE := $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db)
+
+# pip's wall of lines as one line that moves; its errors go to stderr and stay.
+MOVING := awk '{ if (tty) printf "\r\033[K%.100s", $$0; else if (NR % 50 == 0) print "  " $$0; fflush() } \
+	END { if (tty) printf "\r\033[K" }' tty=$$(test -t 1 && echo 1)
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+.DEFAULT_GOAL := help
+.PHONY: help run test mlflow prefect report serve clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(STAMP)  ## set up, bring every stage up to date, print the summary
+	@python -m flows.pipeline
+
+test: $(STAMP)  ## set up, lint, type-check, test
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m pytest
+
+mlflow: $(STAMP)  ## runs, curves and the registry, on http://127.0.0.1:5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri "$(STORE)" \
+		--host 127.0.0.1 --port 5000 --workers 1
+
+prefect: $(STAMP)  ## the flow's page, on http://127.0.0.1:4200
+	prefect server start --host 127.0.0.1 --port 4200
+
+report: $(STAMP)  ## the summary of the last run, and where its page is
+	@python -m flows.summary
+	@test ! -f artifacts/evaluate/report.html || echo "The page: file://$(CURDIR)/artifacts/evaluate/report.html"
+
+serve: $(STAMP)  ## the champion, answering on http://127.0.0.1:5001/invocations
+	MLFLOW_TRACKING_URI="$(STORE)" mlflow models serve -m models:/pricer@champion \
+		--env-manager local --host 127.0.0.1 --port 5001
+
+clean:  ## remove what a run makes; data and models stay in DVC's cache, the environment stays
+	rm -rf work .prefect reports build *.egg-info .mypy_cache .ruff_cache
+	find artifacts -mindepth 1 -maxdepth 1 ! -name base -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "error: $(PYTHON) is missing or older than 3.11; name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+		exit 1; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || { \
+		echo "error: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; \
+		rm -rf .venv; exit 1; }
+	@echo "installing what constraints.txt names (some minutes the first time)"
+	@python -m pip install --no-input -c constraints.txt -e ".[dev]" | $(MOVING)
+	@touch $@

@@ -1,0 +1,278 @@
+"""The training flow: DVC's graph as Prefect tasks, one generic task per stage.
+
+    python -m flows.pipeline [--wait]
+
+The flow adds to `dvc repro` what a graph of files cannot give: time-outs and retries (each stage's `meta`
+in dvc.yaml), branches side by side, a picture of the run, one MLflow parent run, a summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import psutil
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Cancelled, Completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from components import params
+from components.records import PricewrightError
+from flows import graph, lock, process, summary
+from flows.graph import StageNode
+from flows.screen import NAME_WIDTH, Screen
+
+RETRY_DELAY = 5.0
+"""Seconds between two attempts."""
+LAST_WORDS = 2 * process.GRACE + 10.0
+"""Seconds between a signal and the end of the command, whoever is still busy."""
+NOTHING_DONE = ("didn't change, skipping", "is cached - skipping run")
+DVC_HINTS = (
+    "To track the changes with git",
+    "\tgit add",
+    "To enable auto staging",
+    "\tdvc config core.autostage",
+    "Use `dvc push`",
+    "Updating lock file",
+    "Generating lock file",
+    "Running stage",
+    "Verifying data sources",
+    "WARNING: Process '",  # a lock of a run that was killed, which DVC has just taken away
+)
+KEPT = "Mend it and run again: finished stages are kept."
+STOPPED = "stopped. Run again: finished stages are kept."
+
+SCREEN = Screen()
+STOP = threading.Event()
+ONE_HEAVY = threading.Semaphore(1)
+
+
+class StageError(PricewrightError):
+    """A stage ended with an error; the message is what it said last."""
+
+
+@flow(name="train", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+def train(wait: bool = False) -> None:
+    """Bring every stage up to date, then print the summary; with `wait`, queue behind another run.
+
+    Raises PricewrightError where params.yaml or dvc.yaml is wrong (nothing has started then), where another
+    run is at work in this clone, and where a stage failed.
+    """
+    with lock.only_run(wait):
+        params.load()
+        nodes = graph.stages(Path.cwd())
+        due = [node for node in nodes if node.changed]
+        _say("train", f"{len(nodes)} stages, {len(due)} to run")
+        with _parent_run() if due else nullcontext():
+            _run_all(nodes)
+    if text := summary.text(Path("reports")):
+        create_markdown_artifact(key="train-summary", markdown=summary.markdown(Path("reports")))
+        print(text, flush=True)
+
+
+@task(cache_policy=NO_CACHE)
+def run_stage(node: StageNode) -> State[Any]:
+    """Reproduce one stage; ends as Cached where DVC has nothing to do, as Cancelled when the flow is stopped.
+
+    Raises StageError with the stage's last error line, or where it ran out of time.
+    """
+    if not node.changed:
+        _say(node.name, "unchanged")
+        return Completed(name="Cached", message="unchanged: no process was started")
+    try:
+        with _turn(node):
+            started = time.monotonic()
+            lines = _reproduce(node)
+    except process.StoppedError:
+        return Cancelled(message="the flow was stopped")
+    if any(said in line for line in lines for said in NOTHING_DONE):
+        _say(node.name, "unchanged")
+        return Completed(name="Cached", message="DVC had nothing to run")
+    _say(node.name, f"done in {time.monotonic() - started:.0f} s")
+    return Completed(message="done")
+
+
+def main() -> None:
+    """Run the flow here; the exit code is 1 after an error, 130 after Ctrl-C, 143 after SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m flows.pipeline", description=train.__doc__)
+    parser.add_argument("--wait", action="store_true", help="queue behind another run in this clone")
+    wait = parser.parse_args().wait
+    signal.signal(signal.SIGTERM, _terminate)
+    SCREEN.on = True
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).propagate = False  # the run's page gets them; the terminal has the screen
+    try:
+        with lock.only_run(wait):
+            params.load()  # before the seconds that Prefect's server takes to start
+            SCREEN.line("train", "starting")
+            _start_server()
+            train(wait)
+    except PricewrightError as error:
+        raise SystemExit(f"\nerror: {error}") from None
+    except KeyboardInterrupt:
+        print(f"\n{STOPPED}", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _terminate(*_: object) -> None:
+    print(f"\n{STOPPED}", file=sys.stderr)
+    sys.exit(143)
+
+
+def _start_server() -> None:
+    """Have Prefect start its own server, deaf to Ctrl-C, or look whether the one that it is told of answers.
+
+    A terminal sends Ctrl-C to every process of a command. The server has to outlive the flow, which reports
+    its end to it; a blocked signal stays blocked in a child.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with get_client(sync_client=True) as client:
+            if silence := client.api_healthcheck():
+                raise PricewrightError(
+                    f"no Prefect server answers at {client.api_url} ({silence}): start it, or unset "
+                    "PREFECT_API_URL to run without one"
+                )
+    except RuntimeError as error:
+        raise PricewrightError(f"Prefect's own server did not start: {error}") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _leave_within(seconds: float, code: int) -> None:
+    """End this command even if Prefect's server, stopped by the same signal, cannot hear of its end."""
+
+    def leave() -> None:
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        print(f"\n{STOPPED}", file=sys.stderr, flush=True)
+        os._exit(code)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _run_all(nodes: list[StageNode]) -> None:
+    STOP.clear()
+    futures: dict[str, PrefectFuture[Any]] = {}
+    try:
+        for node in nodes:
+            above = [futures[name] for name in node.upstream]
+            futures[node.name] = _as_task(node).submit(node, wait_for=above)
+        for future in futures.values():
+            future.wait()
+    except BaseException as stopped:
+        STOP.set()  # cancel, SIGTERM, Ctrl-C: the running stages' process groups end, then the tasks
+        if SCREEN.on:
+            _leave_within(LAST_WORDS, 130 if isinstance(stopped, KeyboardInterrupt) else 143)
+        raise
+    states = {name: future.state for name, future in futures.items()}
+    failed = {name: state for name, state in states.items() if state.is_failed() or state.is_crashed()}
+    if failed:
+        left = [name for name, state in states.items() if not state.is_final()]
+        raise StageError(_explain(failed, left))
+
+
+def _as_task(node: StageNode) -> Any:
+    return run_stage.with_options(
+        name=node.name,
+        task_run_name=node.name,
+        retries=node.retries,
+        retry_delay_seconds=RETRY_DELAY,
+        retry_condition_fn=lambda *_: not STOP.is_set(),
+    )
+
+
+def _explain(failed: dict[str, State[Any]], left: list[str]) -> str:
+    reasons = [
+        f"stage {name} failed: {state.result(raise_on_failure=False)}" for name, state in failed.items()
+    ]
+    if left:
+        reasons.append(f"Not run because of it: {', '.join(left)}.")
+    return "\n".join([*reasons, KEPT])
+
+
+def _parent_run() -> AbstractContextManager[str]:
+    from components import tracking  # mlflow takes seconds to import; a wholly cached run needs none of it
+
+    return tracking.flow_run("train")
+
+
+class _turn:
+    """The wait of a heavy stage for its turn; a light one has it at once."""
+
+    def __init__(self, node: StageNode) -> None:
+        self._heavy = node.heavy
+
+    def __enter__(self) -> None:
+        while self._heavy and not ONE_HEAVY.acquire(timeout=process.POLL):
+            if STOP.is_set():
+                raise process.StoppedError
+
+    def __exit__(self, *_: object) -> None:
+        if self._heavy:
+            ONE_HEAVY.release()
+
+
+def _reproduce(node: StageNode) -> list[str]:
+    """`dvc repro --single-item`, its lines shown as they come; the lines it said."""
+    said: list[str] = []
+
+    def show(text: str, finished: bool) -> None:
+        if not finished:
+            if SCREEN.move(node.name, text):
+                get_run_logger().info(text)
+        elif not text.startswith(DVC_HINTS):
+            said.append(text)
+            _say(node.name, text)
+
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", node.name]
+    try:
+        code = process.run(command, _environment(), node.timeout, STOP, show)
+    except process.OutOfTimeError:
+        raise StageError(f"ran longer than {node.timeout:g} s (meta.timeout in dvc.yaml)") from None
+    if code != 0:
+        raise StageError(_last_error(said) or f"dvc repro ended with exit code {code}")
+    return said
+
+
+def _say(name: str, text: str) -> None:
+    """One line for the terminal and for the run's page."""
+    SCREEN.line(name, text)
+    get_run_logger().info(text)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with this interpreter first in PATH: `python` in dvc.yaml means the one that runs the flow."""
+    return os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        "COLUMNS": str(shutil.get_terminal_size().columns - NAME_WIDTH - 1),  # for progress bars
+    }
+
+
+def _last_error(lines: list[str]) -> str:
+    """What the stage said last, passing over DVC's own remark that its command failed."""
+    remark = re.compile(r"ERROR: failed to reproduce .*failed to run: ")
+    own = [line for line in lines if not remark.match(line)]
+    return own[-1].strip() if own else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What a training run came to: the verdict, every candidate's errors, the registered version.
+
+python -m flows.summary
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+HEADER = (
+    "candidate",
+    "validation MAE",
+    "test MAE (95% interval)",
+    "RMSLE",
+    "hit rate",
+    "unparsed",
+)
+COMMANDS = {
+    "make mlflow": "every run, curve and picture, and the registry",
+    "make prefect": "the flow's page",
+    "make report": "this summary, and the page with the pictures",
+}
+
+
+def text(reports: Path) -> str:
+    """The summary for a terminal; empty where there is nothing evaluated yet."""
+    evaluated = _read(reports / "evaluate.json")
+    if not evaluated:
+        return ""
+    table = Table(*HEADER, box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+        column.no_wrap = True
+    for row in rows(evaluated):
+        table.add_row(*row)
+    console = Console(width=110, highlight=False)
+    with console.capture() as captured:
+        console.print(evaluated["headline"], style="bold")
+        console.print()
+        console.print(table)
+    after = [_registered(_read(reports / "register.json")), ""]
+    after += [f"  {command:<13} {what}" for command, what in COMMANDS.items()]
+    return "\n" + captured.get() + "\n" + "\n".join(after)
+
+
+def markdown(reports: Path) -> str:
+    """The same for a Prefect artifact."""
+    evaluated = _read(reports / "evaluate.json")
+    lines = [f"**{evaluated['headline']}**", "", _cells(HEADER), _cells(["---"] * len(HEADER))]
+    lines += [_cells(row) for row in rows(evaluated)]
+    return "\n".join([*lines, "", _registered(_read(reports / "register.json"))])
+
+
+def rows(evaluated: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The table: the noise floor, then every candidate from the best on validation to the worst."""
+    found: list[tuple[str, ...]] = []
+    if floor := evaluated["noise_floor"]:
+        maes = (_number(floor["validation"]["mae"]), _number(floor["test"]["mae"]))
+        found.append(("noise floor (the best there can be)", *maes, "", "", ""))
+    ranked = sorted(evaluated["candidates"].items(), key=lambda entry: _order(entry[1]))
+    for name, candidate in ranked:
+        test = candidate["test"]
+        found.append(
+            (
+                f"{name}  <- winner" if name == evaluated["winner"] else name,
+                _number(candidate["validation"]["mae"]),
+                f"{_number(test['mae'])} ({_number(test['mae_low'])} to {_number(test['mae_high'])})",
+                _number(test["rmsle"], digits=3),
+                f"{test['hit_rate']:.0%}",
+                f"{test['unparsed']} of {test['n']}",
+            )
+        )
+    return found
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    """A dash where nothing that the candidate said could be read as a price."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _order(candidate: dict[str, Any]) -> float:
+    mae = candidate["validation"]["mae"]
+    return float("inf") if mae is None else float(mae)
+
+
+def _registered(register: dict[str, Any]) -> str:
+    if not register:
+        return "Nothing is registered yet."
+    aliases = ", ".join(register["aliases"]) or "no alias"
+    return f"Registered: {register['model']} version {register['version']} ({aliases})"
+
+
+def _cells(row: tuple[str, ...] | list[str]) -> str:
+    return "| " + " | ".join(row) + " |"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+if __name__ == "__main__":
+    print(text(Path("reports")) or "Nothing is evaluated yet: `make run` first.")

@@ -1,0 +1,68 @@
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from flows import summary
+
+
+def measured(mae: float | None, unparsed: int = 0) -> dict[str, Any]:
+    ends = {"mae_low": None, "mae_high": None} if mae is None else {"mae_low": mae - 1, "mae_high": mae + 1}
+    rmsle = None if mae is None else 0.25
+    return {"mae": mae, **ends, "rmsle": rmsle, "hit_rate": 0.5, "n": 40, "unparsed": unparsed}
+
+
+def candidate(kind: str, validation: float | None, test: float | None) -> dict[str, Any]:
+    return {"kind": kind, "validation": measured(validation), "test": measured(test)}
+
+
+def reports(folder: Path, floor: dict[str, Any] | None) -> Path:
+    evaluated = {
+        "noise_floor": floor,
+        "winner": "dpo",
+        "headline": "A baseline does better: ridge",
+        "candidates": {
+            "silent": candidate("baseline", None, None),
+            "dpo": candidate("language-model", 31.0, 32.0),
+            "ridge": candidate("baseline", 30.0, 33.0),
+        },
+    }
+    (folder / "evaluate.json").write_text(json.dumps(evaluated))
+    return folder
+
+
+def test_the_verdict_comes_first_then_the_floor_then_candidates_from_best_to_worst(tmp_path: Path) -> None:
+    floor = {"validation": {"mae": 26.5}, "test": {"mae": 27.25}}
+    lines = summary.text(reports(tmp_path, floor)).strip().splitlines()
+    assert lines[0] == "A baseline does better: ridge"
+    table = [" ".join(line.split()) for line in lines[3:7]]
+    assert table == [
+        "noise floor (the best there can be) 26.50 27.25",
+        "ridge 30.00 33.00 (32.00 to 34.00) 0.250 50% 0 of 40",
+        "dpo <- winner 31.00 32.00 (31.00 to 33.00) 0.250 50% 0 of 40",
+        "silent - - (- to -) - 50% 0 of 40",
+    ]
+    assert "Nothing is registered yet." in lines
+    assert [line.split("  ")[1] for line in lines[-3:]] == ["make mlflow", "make prefect", "make report"]
+
+
+def test_the_registered_version_is_named_with_its_aliases(tmp_path: Path) -> None:
+    (reports(tmp_path, None) / "register.json").write_text(
+        json.dumps({"model": "pricer", "version": "3", "aliases": ["challenger", "champion"]})
+    )
+    assert "Registered: pricer version 3 (challenger, champion)" in summary.text(tmp_path)
+    assert "noise floor" not in summary.text(tmp_path)
+
+
+def test_the_artifact_holds_the_same_rows_as_a_markdown_table(tmp_path: Path) -> None:
+    lines = summary.markdown(reports(tmp_path, None)).splitlines()
+    assert lines[0] == "**A baseline does better: ridge**"
+    assert lines[2].count("|") == lines[3].count("|") == lines[4].count("|") == 7
+    assert lines[4].startswith("| ridge | 30.00 |")
+
+
+def test_before_anything_is_evaluated_there_is_no_summary(tmp_path: Path) -> None:
+    assert summary.text(tmp_path) == ""
