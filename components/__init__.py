@@ -4,7 +4,10 @@ Importing this package switches every library's telemetry off, and lets idle Ope
 shared machine threads that spin while they wait made a training step six times slower.
 """
 
+import logging
 import os
+
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns on import where there is no GPU
 
 for _switch, _value in {
     "DO_NOT_TRACK": "1",

@@ -5,6 +5,7 @@ Weights are safetensors only, and no code of a model repository is ever run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -97,8 +99,16 @@ def scorer(base: Path, adapter: Path, pad_token_id: int) -> PeftModel:
     model = _loaded(AutoModelForSequenceClassification, base, **options)
     model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
     config = LoraConfig.from_pretrained(str(adapter))
-    config.task_type = "SEQ_CLS"  # without it the head would never train
-    return with_adapter(model, adapter, is_trainable=True, config=config)
+    config.task_type, config.inference_mode = "SEQ_CLS", False  # without the task the head would never train
+    model = get_peft_model(model, config)
+    trained = load_file(adapter / "adapter_model.safetensors")
+    loaded = model.load_state_dict(
+        {re.sub(r"(lora_[AB])\.", r"\1.default.", name): weight for name, weight in trained.items()},
+        strict=False,
+    )
+    if loaded.unexpected_keys:
+        raise _broken(adapter, "adapter of this base", KeyError(loaded.unexpected_keys[0]))
+    return model
 
 
 @contextmanager
@@ -117,12 +127,10 @@ def full_precision(model: PeftModel) -> Iterator[None]:
             weight.data = before[name]
 
 
-def with_adapter(
-    model: PreTrainedModel, adapter: Path, *, is_trainable: bool = False, config: LoraConfig | None = None
-) -> PeftModel:
+def with_adapter(model: PreTrainedModel, adapter: Path, *, is_trainable: bool = False) -> PeftModel:
     """The model with a trained adapter on top, from a local folder."""
     try:
-        return PeftModel.from_pretrained(model, str(adapter), is_trainable=is_trainable, config=config)
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=is_trainable)
     except (OSError, ValueError, RuntimeError) as error:
         raise _broken(adapter, "adapter", error) from error
 

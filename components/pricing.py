@@ -128,7 +128,7 @@ def price_distribution(
 
 
 def quantile(distribution: np.ndarray, q: float) -> np.ndarray:
-    """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for a row of NaN."""
+    """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for NaN."""
     reached = np.cumsum(distribution, axis=1, dtype=np.float64) >= min(q, 1 - 1e-6)
     return np.where(np.isnan(distribution[:, 0]), np.nan, reached.argmax(axis=1))
 
