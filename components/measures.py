@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+CONFIDENCE = 0.95
+"""Of every interval, unless another is asked for."""
+
 DRAWS_AT_ONCE = 1 << 20
 """Rows drawn per step of the bootstrap: bounds its memory to some 16 MB whatever the table's size."""
 
@@ -60,9 +63,9 @@ def rank(measured: dict[str, Any]) -> tuple[int, float]:
 
 
 def paired_difference(
-    true: Floats, a: Floats, b: Floats, *, bootstrap: int, seed: int
+    true: Floats, a: Floats, b: Floats, *, bootstrap: int, seed: int, confidence: float = CONFIDENCE
 ) -> tuple[float, float, float]:
-    """MAE of `a` minus MAE of `b` in dollars, with its 95% interval: (mean, low, high); below 0, a is better.
+    """MAE of `a` minus MAE of `b` in dollars, with its interval: (mean, low, high); below 0, a is better.
 
     Rows are resampled in pairs, so what makes a row hard for both cancels out. Only rows that both could
     answer count. Raises ValueError where there is none.
@@ -73,11 +76,13 @@ def paired_difference(
     if not both.any():
         raise ValueError("no row that both candidates could answer")
     differences = (np.abs(a - true) - np.abs(b - true))[both]
-    return _round(differences.mean()), *_interval(differences, bootstrap, seed)
+    return _round(differences.mean()), *_interval(differences, bootstrap, seed, confidence)
 
 
-def _interval(values: Floats, bootstrap: int, seed: int) -> tuple[float, float]:
-    """95% percentile bootstrap interval of the mean (Efron 1979)."""
+def _interval(
+    values: Floats, bootstrap: int, seed: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean (Efron 1979)."""
     generator = np.random.default_rng(seed)
     rows = len(values)
     step = max(1, DRAWS_AT_ONCE // rows)
@@ -85,7 +90,8 @@ def _interval(values: Floats, bootstrap: int, seed: int) -> tuple[float, float]:
         values[generator.integers(0, rows, (min(step, bootstrap - start), rows))].mean(axis=1)
         for start in range(0, bootstrap, step)
     ]
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return _round(low), _round(high)
 
 

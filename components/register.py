@@ -1,7 +1,9 @@
 """Register: the served model as a version of the MLflow registry.
 
-Reads artifacts/quantize/ and the reports of evaluate and quantize. The new version is the `challenger`;
-it becomes `champion` too where there is no champion yet and it beats the constant baselines.
+Reads artifacts/quantize/, the reports of evaluate and quantize, and the test split for its hash alone, by
+which the gate knows the rows that the version was measured on (components/promotion.py). The new version
+is the `challenger`; it becomes `champion` too where there is no champion yet and it beats the constant
+baselines.
 """
 
 from __future__ import annotations
@@ -45,6 +47,11 @@ def beats_constants(evaluation: dict[str, Any], quantization: dict[str, Any]) ->
     return bool(quantization["validation"]["mae_served"] < min(constants))
 
 
+def _rise(validation: dict[str, float]) -> float:
+    """Dollars by which the served model errs more than the merged one."""
+    return validation["mae_served"] - validation["mae_merged"]
+
+
 def main() -> None:
     """Make the version, tag it with where it came from, set its aliases."""
     with stage.run("register") as frame:
@@ -64,6 +71,8 @@ def main() -> None:
                 "dvc.digest": frame.digest,
                 "candidate": evaluation["winner"],
                 "test_mae": f"{quantization['test']['mae_served']:.4f}",
+                "test_sha256": tracking.sha256(Path("artifacts/curate/test.parquet")),
+                "parity_rise": f"{_rise(quantization['validation']):.4f}",
                 **tracking.git_state(),
             },
         )

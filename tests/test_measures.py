@@ -97,6 +97,18 @@ def test_pairing_sees_a_small_lead_that_separate_intervals_do_not() -> None:
     assert paired_difference(true, a, b, bootstrap=400, seed=0)[2] < 0
 
 
+def test_more_confidence_makes_a_wider_interval_around_the_same_difference() -> None:
+    true = np.zeros(200)
+    a = np.random.default_rng(4).exponential(50.0, 200)
+    usual, unnamed, wide = (
+        paired_difference(true, a, true, bootstrap=400, seed=0, **asked)
+        for asked in ({"confidence": 0.95}, {}, {"confidence": 0.999})
+    )
+    assert usual == unnamed
+    assert wide[0] == usual[0]
+    assert wide[1] < usual[1] < usual[2] < wide[2]
+
+
 def test_a_paired_difference_leaves_out_rows_that_one_of_the_two_could_not_answer() -> None:
     true = np.array([10.0, 20.0, 30.0])
     a, b = np.array([11.0, NAN, 31.0]), np.array([12.0, 900.0, 32.0])
