@@ -21,7 +21,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report serve clean
+.PHONY: help run test mlflow prefect report promote rollback serve clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,13 +46,20 @@ report: $(STAMP)  ## the summary of the last run, and where its page is
 	@python -m flows.summary
 	@test ! -f artifacts/evaluate/report.html || echo "The page: file://$(CURDIR)/artifacts/evaluate/report.html"
 
+promote: $(STAMP)  ## judge the challenger (or VERSION=3) against the champion; the better one is served
+	@python -m flows.promote promote --version "$(VERSION)"
+
+rollback: $(STAMP)  ## make the previous version (or VERSION=3) the champion again
+	@python -m flows.promote rollback --version "$(VERSION)"
+
 serve: $(STAMP)  ## the champion, answering on http://127.0.0.1:5001/invocations
 	MLFLOW_TRACKING_URI="$(STORE)" mlflow models serve -m models:/pricer@champion \
 		--env-manager local --host 127.0.0.1 --port 5001
 
 clean:  ## remove what a run makes; data and models stay in DVC's cache, the environment stays
-	rm -rf work .prefect reports build *.egg-info .mypy_cache .ruff_cache
+	rm -rf work .prefect build *.egg-info .mypy_cache .ruff_cache
 	find artifacts -mindepth 1 -maxdepth 1 ! -name base -exec rm -rf {} +
+	find reports -mindepth 1 -maxdepth 1 ! -name base.json -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
