@@ -149,7 +149,10 @@ def _with_price_tokens(tokenizer: Tokenizer) -> Tokenizer:
     state = json.loads(tokenizer.to_str())
     prices = [str(price) for price in range(10, PRICE_TOKENS)]
     learned = [tuple(merge) for merge in state["model"]["merges"]]
-    numbers = [(price[:-1], price[-1]) for price in prices]
+    left = [(price[:-1], price[-1]) for price in prices]
+    # BPE merges the lowest-ranked pair anywhere: 110 becomes 1, 10 first, and only this makes it whole.
+    right = [(price[0], price[1:]) for price in prices if len(price) == 3 and price[1] != "0"]
+    numbers = left + right
     known = set(numbers)
     state["model"]["merges"] = [*numbers, *(merge for merge in learned if merge not in known)]
     vocab = state["model"]["vocab"]

@@ -21,6 +21,7 @@ from transformers import (
     BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     ProgressCallback,
     Trainer,
     TrainerCallback,
@@ -197,8 +198,10 @@ class QuietProgress(ProgressCallback):
 
 def train(trainer: Trainer, checkpoint: str | None = None) -> None:
     """Train under a plain progress bar, from a checkpoint where one is named."""
-    trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(QuietProgress)
+    for callback in list(trainer.callback_handler.callbacks):
+        if isinstance(callback, ProgressCallback | PrinterCallback):
+            trainer.remove_callback(callback)
+    trainer.add_callback(QuietProgress())
     trainer.train(resume_from_checkpoint=checkpoint)
 
 
