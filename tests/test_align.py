@@ -59,6 +59,7 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
         section,
         base=tiny_base,
         adapter=tiny_adapter,
+        reward=tmp_path / "none",
         scratch=tmp_path,
         curves=modeling.Curves(recorder),
     )
@@ -94,6 +95,7 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(
             section,
             base=tiny_base,
             adapter=tiny_adapter,
+            reward=tmp_path / "none",
             scratch=tmp_path,
             curves=modeling.Curves(recorder),
         )
