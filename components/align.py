@@ -7,12 +7,14 @@ in components/alignment/ with a function of its name; several run at once as chi
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from components import modeling, stage
-from components.alignment import dpo
+from components.alignment import dpo, ppo
 
-METHODS = {"dpo": dpo.align}
+METHODS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"dpo": dpo.align, "ppo": ppo.align}
 
 
 def main() -> None:
@@ -28,6 +30,7 @@ def main() -> None:
             getattr(frame.params.align, method),
             base=Path("artifacts/base"),
             adapter=Path("artifacts/sft"),
+            reward=Path("artifacts/reward"),
             scratch=frame.scratch,
             curves=modeling.Curves(frame.tracked),
         )

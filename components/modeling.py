@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bitsandbytes.nn.modules import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft.utils import load_peft_weights, set_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
@@ -112,6 +115,41 @@ def scorer(base: Path, adapter: Path, pad_token_id: int) -> PeftModel:
     return model
 
 
+def actors(base: Path, adapter: Path, reward: Path) -> tuple[PeftModel, dict[str, torch.nn.Linear]]:
+    """One NF4 base with four adapters that take turns, and the scalar heads of two of them.
+
+    `default` is the policy and starts at `adapter`, `reference` is a frozen copy of it, `reward` is the
+    frozen reward model, `value` starts at the reward model, head included (arXiv:2203.02155), and trains.
+    Dropout is off: the policy that is updated is to be the policy that sampled.
+    """
+    model = continued(base, adapter)
+    heads = {}
+    for part, folder in {"reference": adapter, "value": reward, "reward": reward}.items():
+        head = _add_adapter(model, part, folder)
+        if head is not None:
+            linear = torch.nn.Linear(head.shape[1], 1, bias=False, device=model.device)
+            linear.weight.data.copy_(head)
+            heads[part] = linear.requires_grad_(part == "value")
+    if "reward" not in heads:
+        raise PricewrightError(f"{reward} has no score head: it is no reward model. Run that stage again")
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, Linear4bit):  # else sampling packs it for a kernel that has no gradient
+            module.support_avx512bf16_for_cpu = False
+    return model, heads
+
+
+def switch(model: PeftModel, part: str, *, frozen: bool) -> None:
+    """Let the adapter `part` answer from now on; gradients reach it unless it is `frozen`."""
+    model.set_adapter(part, inference_mode=frozen)
+
+
+def weights_of(model: PeftModel, part: str) -> list[torch.nn.Parameter]:
+    """The weights of one adapter, in the order of the layers."""
+    return [weight for name, weight in model.named_parameters() if name.endswith(f".{part}.weight")]
+
+
 @contextmanager
 def full_precision(model: PeftModel) -> Iterator[None]:
     """Keep the adapter as it is while a TRL trainer is built on it.
@@ -132,7 +170,7 @@ def with_adapter(model: PreTrainedModel, adapter: Path, *, is_trainable: bool = 
     """The model with a trained adapter on top, from a local folder."""
     try:
         return PeftModel.from_pretrained(model, str(adapter), is_trainable=is_trainable)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _broken(adapter, "adapter", error) from error
 
 
@@ -212,6 +250,20 @@ def _weights(four_bit: bool) -> dict[str, Any]:
         "device_map": {"": 0} if ON_GPU else None,
         "quantization_config": BitsAndBytesConfig(**FOUR_BIT) if four_bit else None,
     }
+
+
+def _add_adapter(model: PeftModel, part: str, folder: Path) -> torch.Tensor | None:
+    """Put one more trained adapter on the model; returns the weights of its scalar head if it has one."""
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        weights = load_peft_weights(str(folder), device="cpu")
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise _broken(folder, "adapter", error) from error
+    config.task_type, config.modules_to_save = "CAUSAL_LM", None
+    head = next((weights.pop(name) for name in list(weights) if ".score." in name), None)
+    model.add_adapter(part, config)
+    set_peft_model_state_dict(model, weights, adapter_name=part)
+    return head
 
 
 def _loaded(kind: Any, folder: Path, **options: Any) -> Any:

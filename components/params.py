@@ -246,11 +246,52 @@ class Dpo(Section):
     learning_rate: Rate
 
 
+class Ppo(Section):
+    """Proximal policy optimization (arXiv:1707.06347) with a KL penalty (arXiv:1909.08593)."""
+
+    seed: Seed
+    steps: Count
+    """Rounds of sampling and updating."""
+    rollouts: Count
+    """Completions sampled in each round, one per prompt."""
+    completion_tokens: Count
+    """Longest completion, the end-of-text token included."""
+    batch_size: Count
+    """Completions in an optimizer step, and in any pass through the model."""
+    epochs: Count
+    """Passes over the completions of a round."""
+    learning_rate: Rate
+    """Of the policy; falls to zero in a straight line, as does the next."""
+    value_learning_rate: Rate
+    gamma: Annotated[float, Field(gt=0, le=1)]
+    """Discount of later rewards."""
+    gae_lambda: Annotated[float, Field(ge=0, le=1)]
+    """0 trusts the value head, 1 the sampled return (generalized advantage estimation)."""
+    clip: Share
+    """How far the probability ratio of new and old policy counts on either side of 1."""
+    value_clip: Annotated[float, Field(gt=0)]
+    """How far a value may move in one round before its gradient is cut."""
+    entropy: Annotated[float, Field(ge=0)]
+    """Weight of the entropy bonus; above 0 the optimum is flatter than the KL penalty alone makes it."""
+    beta: Annotated[float, Field(gt=0)]
+    """Price of a nat of KL from the reference, in units of reward; where the controller starts."""
+    kl_target: Annotated[float, Field(gt=0)]
+    """Nats per completion that the controller of beta steers to."""
+    kl_gain: Annotated[float, Field(ge=0)]
+    """How fast it steers (0.1 in arXiv:1909.08593); 0 keeps beta where it is."""
+    update_kl_max: Annotated[float, Field(gt=0)]
+    """Nats per token from the sampling policy at which the updates of a round end early."""
+    gradient_norm_max: Annotated[float, Field(gt=0)]
+    checkpoint_steps: Count
+    """Rounds between two checkpoints, from which a killed run resumes."""
+
+
 class Align(Section):
     """Alignment of the SFT model; each method becomes a candidate of its own."""
 
-    methods: Annotated[list[Literal["dpo"]], Field(min_length=1)]
+    methods: Annotated[list[Literal["dpo", "ppo"]], Field(min_length=1)]
     dpo: Dpo
+    ppo: Ppo
 
 
 class Evaluate(Section):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from trl import DPOConfig
 
 from components import align as stage_file
 from components import modeling, pricing
@@ -59,6 +60,7 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
         section,
         base=tiny_base,
         adapter=tiny_adapter,
+        reward=tmp_path / "none",
         scratch=tmp_path,
         curves=modeling.Curves(recorder),
     )
@@ -94,6 +96,7 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(
             section,
             base=tiny_base,
             adapter=tiny_adapter,
+            reward=tmp_path / "none",
             scratch=tmp_path,
             curves=modeling.Curves(recorder),
         )
@@ -101,6 +104,36 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(
         sft = preferred(modeling.load_model(tiny_base, tiny_adapter), tiny_base, prompt)
         moves.append(abs(preferred(model.eval(), tiny_base, prompt) - sft))
     assert moves[1] < 0.2 * moves[0]
+
+
+def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form() -> None:
+    """TRL's sigmoid loss on every pair of answers at once, each preferred as often as Bradley and Terry say.
+
+    One prompt, eight answers, a policy that is a row of logits: the optimum is reference times
+    exp(reward / beta), scaled to 1.
+    """
+    assert DPOConfig.__dataclass_fields__["loss_type"].default_factory() == ["sigmoid"]  # what we train with
+    draw = torch.Generator().manual_seed(3)
+    reference, reward = torch.randn(2, 8, generator=draw, dtype=torch.double)
+    beta = 0.5
+    optimum = (reference.log_softmax(0) + reward / beta).softmax(0)
+    wins = torch.sigmoid(reward[:, None] - reward[None])
+    policy = reference.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([policy], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        ratio = policy.log_softmax(0) - reference.log_softmax(0)
+        expected = -(wins * torch.nn.functional.logsigmoid(beta * (ratio[:, None] - ratio[None]))).mean()
+        expected.backward()
+        return expected
+
+    distance = [0.5 * float((policy.softmax(0) - optimum).detach().abs().sum())]
+    optimizer.step(loss)
+    distance.append(0.5 * float((policy.softmax(0) - optimum).detach().abs().sum()))
+    print(f"total variation {distance[0]:.3f} before, {distance[1]:.5f} after")
+    assert distance[0] > 0.25
+    assert distance[1] < 0.05
 
 
 def test_every_method_of_params_is_a_function(params: Params) -> None:

@@ -18,7 +18,14 @@ from components.params import Dpo
 
 
 def align(
-    pairs: pd.DataFrame, section: Dpo, *, base: Path, adapter: Path, scratch: Path, curves: modeling.Curves
+    pairs: pd.DataFrame,
+    section: Dpo,
+    *,
+    base: Path,
+    adapter: Path,
+    reward: Path,  # noqa: ARG001 - DPO needs no reward model; every method is called alike
+    scratch: Path,
+    curves: modeling.Curves,
 ) -> tuple[Any, dict[str, Any]]:
     """Train the adapter on pairs (columns of `Pair`); returns the PEFT model and the last reward figures.
 
