@@ -58,14 +58,18 @@ def token_pairs(tokenizer: Any, pairs: pd.DataFrame) -> list[dict[str, list[int]
 
 
 def answered(tokenizer: Any, prompt: str, completion: str) -> list[int]:
-    """Token ids of a prompt, a completion and the end-of-text token, on which the reward stands."""
+    """Token ids of a prompt, a completion and the end-of-text token.
+
+    The reward is read at the completion's last token: the pooling of transformers skips the end-of-text
+    token where it is the padding token too, in training (TRL) as in `scores`.
+    """
     asked = pricing.prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
     return [*asked, *tokenizer(completion, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
 
 
 @torch.inference_mode()
 def scores(model: Any, rows: list[list[int]], batch_size: int, pad_token_id: int) -> np.ndarray:
-    """Reward of each row of token ids, float (rows,); read at the last token of the row."""
+    """Reward of each row of token ids, float (rows,); read at the last token before the end of text."""
     model.eval()
     result = np.empty(len(rows))
     for start in tqdm(range(0, len(rows), batch_size), desc="scoring", mininterval=2, leave=False):

@@ -89,7 +89,7 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(
     moves = []
     for beta in (0.1, 1e4):
         section = tiny_params.align.dpo.model_copy(
-            update={"beta": beta, "epochs": 2.0, "learning_rate": 1e-3}
+            update={"beta": beta, "epochs": 8.0, "learning_rate": 2e-3}
         )
         model, _ = dpo.align(
             pairs,
