@@ -114,7 +114,7 @@ def test_the_flow_ends_with_a_table_and_the_commands_to_look_further(clone: Clon
         "tfidf_ridge",
         "sft",
         "dpo",
-        "champion",
+        "challenger",
         "make mlflow",
         "make prefect",
         "make report",

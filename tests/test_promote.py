@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -217,10 +218,11 @@ def _answer(said: dict[str, Any]) -> None:
 
 
 def test_an_empty_registry_is_refused_by_the_real_process(
-    monkeypatch: pytest.MonkeyPatch, empty_store: Path
+    monkeypatch: pytest.MonkeyPatch, empty_store: Path, tmp_path: Path
 ) -> None:
+    store = shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{empty_store}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
     with pytest.raises(PricewrightError, match="^pricer has no challenger: register one with `make run`"):
         flows.promote()
     with pytest.raises(PricewrightError, match="^pricer has no previous version to go back to"):

@@ -27,7 +27,7 @@ def test_the_loss_is_on_the_completion_only(tiny_base: Path, tiny_items: pd.Data
 def test_training_lowers_the_loss_and_tracks_it(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path, recorder: Any
 ) -> None:
-    section = tiny_params.sft.model_copy(update={"epochs": 10.0})
+    section = tiny_params.sft.model_copy(update={"epochs": 10.0, "learning_rate": 1e-2})
     stage_file.sft(tiny_items, section, tiny_base, tmp_path / "scratch", modeling.Curves(recorder))
     losses = [value for name, value, _ in recorder.points if name == "curve.loss"]
     assert len(losses) == 3
@@ -45,7 +45,7 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
         """The kill."""
 
     class Killer:
-        def metric(self, _name: str, _value: float, _step: int) -> None:
+        def metric(self, *_: Any, **__: Any) -> None:
             raise Killed
 
     # six steps in all; the first line is logged at the end, after the checkpoint of step 4
