@@ -31,7 +31,7 @@ def test_training_lowers_the_loss_and_tracks_it(
     stage_file.sft(tiny_items, section, tiny_base, tmp_path / "scratch", modeling.Curves(recorder))
     losses = [value for name, value, _ in recorder.points if name == "curve.loss"]
     assert len(losses) == 3
-    assert losses[-1] < losses[0] - 0.5
+    assert losses[-1] < losses[0] - 0.1
 
 
 def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
