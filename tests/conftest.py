@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +17,7 @@ from components.params import Params, load
 from components.records import Item
 
 ROOT = Path(__file__).resolve().parents[1]
+TRACKED_BY = ("PRICEWRIGHT_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID")
 
 
 @pytest.fixture(scope="session")
@@ -123,12 +126,31 @@ def tiny_adapter(
     return folder
 
 
+@contextmanager
+def environment_kept() -> Iterator[None]:
+    """Without the variables by which a store is found; they are as before after the block."""
+    before = {name: os.environ.pop(name, None) for name in TRACKED_BY}
+    yield
+    for name, value in before.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow store with its tables and nothing in them, to copy: making the tables takes seconds."""
     import mlflow
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.set_tracking_uri(f"sqlite:///{path}")
-    mlflow.search_experiments()
+    with environment_kept():
+        mlflow.set_tracking_uri(f"sqlite:///{path}")
+        mlflow.search_experiments()
     return path
+
+
+@pytest.fixture(autouse=True)
+def own_store() -> Iterator[None]:
+    """No test finds the store or the parent run of another in the environment, where mlflow writes them."""
+    with environment_kept():
+        yield

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +96,13 @@ def _run(command: list[str], folder: Path, seconds: int = 120) -> subprocess.Com
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in which the training flow has run once."""
     made = Clone(tmp_path_factory.mktemp("clone"), tiny_yaml())
     done = made.run("flows.pipeline")
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     made.first_output = done.stdout + done.stderr  # type: ignore[attr-defined]
-    yield made
-    mlflow.set_tracking_uri("")
+    return made
 
 
 def test_the_flow_ends_with_a_table_and_the_commands_to_look_further(clone: Clone) -> None:

@@ -32,7 +32,7 @@ from flows import lock, pipeline, process
 from flows.screen import Screen
 
 ROOT = Path(__file__).resolve().parents[1]
-ASIDE = "PRICEWRIGHT_PARENT_RUN", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "COLUMNS"
+ASIDE = "PREFECT_API_URL", "PREFECT_HOME", "COLUMNS"
 
 
 @pytest.fixture(scope="module")

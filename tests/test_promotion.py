@@ -23,7 +23,7 @@ from components import aliases, promotion, register, tracking
 from components.params import Promote, load
 from components.records import PricewrightError
 from flows import promote as flow
-from tests.conftest import ROOT
+from tests.conftest import ROOT, environment_kept
 
 NAME = "pricer"
 TEXTS = 40
@@ -46,10 +46,8 @@ def made(
     folder = tmp_path_factory.mktemp("project")
     served = folder / "served"
     quantize.quantize(tiny_base, tiny_adapter, served, folder / "merged", "nf4")
-    with pytest.MonkeyPatch.context() as patch:
+    with environment_kept(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for name in (tracking.PARENT, "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
-            patch.delenv(name, raising=False)
         patch.setenv("PRICEWRIGHT_BY", "tester")
         shutil.copy(empty_store, "mlflow.db")
         Path("params.yaml").write_text(_params())
@@ -101,8 +99,6 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         source = made / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    for name in (tracking.PARENT, "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PRICEWRIGHT_BY", "tester")
     tracking.connect()
     return tmp_path

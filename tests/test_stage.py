@@ -75,8 +75,6 @@ DVC_YAML = {
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> Path:
     """A git and DVC repository with three toy stages, one of which is a matrix."""
     monkeypatch.chdir(tmp_path)
-    for name in ("PRICEWRIGHT_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     shutil.copy(empty_store, tmp_path / "mlflow.db")

@@ -21,8 +21,6 @@ from components import tracking
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(empty_store, "mlflow.db")
-    for name in (tracking.PARENT, "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def read(run_id: str) -> Run:

@@ -209,7 +209,6 @@ def test_the_report_is_the_same_in_every_run(tmp_path: Path) -> None:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with 300 listings of `artifacts/scrape` and the two stages' blocks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     Path("params.yaml").write_text(params, encoding="utf-8")
     stages = {
