@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -16,7 +18,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from components.params import Params, load
 from components.records import Item
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 ROOT = Path(__file__).resolve().parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TRACKED_BY = ("PRICEWRIGHT_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID")
 
 
@@ -154,3 +160,27 @@ def own_store() -> Iterator[None]:
     """No test finds the store or the parent run of another in the environment, where mlflow writes them."""
     with environment_kept():
         yield
+
+
+@pytest.fixture
+def tab() -> Iterator[Page]:
+    """A tab of a real browser; what the page itself throws or fails to load fails the test at its end."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    options = [
+        "--no-sandbox",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        opened, faults = browser.new_page(), list[str]()
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.on("requestfailed", lambda request: faults.append(f"{request.url} did not load"))
+        yield opened
+        browser.close()
+    assert not faults

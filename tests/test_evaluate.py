@@ -6,7 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from components.evaluate import answers, draw, judge, worst
 from components.params import Params
 from components.records import Law, Prediction, PricewrightError
 from components.scoring import noise_floor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 SIGMA = 0.25
 MODELS = ["sft", "dpo"]
@@ -208,6 +211,17 @@ def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+
+
+def test_the_page_shows_its_pictures_in_a_browser_and_fits_a_phone(
+    page: str, tab: Page, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.get_by_role("heading", level=1).inner_text() == "What does it cost?"
+    assert tab.evaluate("[...document.images].map(one => one.naturalWidth > 300)") == [True] * 4
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> None:
