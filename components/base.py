@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -103,7 +103,8 @@ def _embedded(section: Pretraining, folder: Path, on_loss: Any) -> dict[str, Any
             tie_word_embeddings=True,
         )
     )
-    pretrain(model, examples, section, on_loss)
+    targets = price_targets(tokenizer, section.price_spread)
+    pretrain(model, examples, targets, section, on_loss)
     model.save_pretrained(folder)
     report = {
         "model": "embedded",
@@ -167,7 +168,34 @@ def _example(tokenizer: PreTrainedTokenizerFast, text: str, price: int, context:
     return [*prompt_ids(tokenizer, prompt(text), context - len(answer)), *answer]
 
 
-def pretrain(model: Any, examples: list[list[int]], section: Pretraining, on_loss: Any) -> None:
+class PriceTargets(NamedTuple):
+    """What the price token is trained towards: its own dollar and, less and less, the dollars around it."""
+
+    tokens: torch.Tensor
+    """The token of each price, int64 (prices,)."""
+    shares: torch.Tensor
+    """For each token of the vocabulary that is a price, the target over all prices, (vocabulary, prices)."""
+
+
+def price_targets(tokenizer: PreTrainedTokenizerFast, spread: float) -> PriceTargets:
+    """A price's target is the log-normal distribution around it, by whole dollars; `spread` is its sigma.
+
+    The histogram loss of Imani and White (2018, arXiv:1806.04613), on the logarithm: it tells the model that
+    80 dollars are near 81, which the tokens of a vocabulary do not know of each other.
+    """
+    tokens = torch.tensor([completion_ids(tokenizer, str(price))[0] for price in range(PRICE_TOKENS)])
+    edges = (torch.arange(PRICE_TOKENS + 1, dtype=torch.float64) - 0.5).clamp(min=1e-9).log()
+    medians = torch.arange(1, PRICE_TOKENS, dtype=torch.float64).log()
+    reached = torch.special.ndtr((edges[None, :] - medians[:, None]) / spread)
+    masses = reached.diff(dim=1)
+    shares = torch.zeros(len(tokenizer), PRICE_TOKENS)
+    shares[tokens[1:]] = (masses / masses.sum(dim=1, keepdim=True)).float()
+    return PriceTargets(tokens, shares)
+
+
+def pretrain(
+    model: Any, examples: list[list[int]], targets: PriceTargets, section: Pretraining, on_loss: Any
+) -> None:
     """Next-token training on all tokens, the price weighted, AdamW with warm-up and cosine decay."""
     steps = math.ceil(len(examples) / section.batch_size) * section.epochs
     optimizer = torch.optim.AdamW(
@@ -182,7 +210,7 @@ def pretrain(model: Any, examples: list[list[int]], section: Pretraining, on_los
     with tqdm(total=steps, desc="base", unit="step", mininterval=2) as bar:
         for _ in range(section.epochs):
             for rows in _shuffled_batches(examples, section.batch_size, draw):
-                loss = _weighted_loss(model, rows, section.price_weight)
+                loss = _weighted_loss(model, rows, targets, section.price_weight)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
@@ -204,7 +232,9 @@ def _shuffled_batches(
     return [batches[place] for place in draw.permutation(len(batches))]
 
 
-def _weighted_loss(model: Any, rows: list[list[int]], price_weight: float) -> torch.Tensor:
+def _weighted_loss(
+    model: Any, rows: list[list[int]], prices: PriceTargets, price_weight: float
+) -> torch.Tensor:
     tokens, labels = _right_padded(rows)
     logits = model(input_ids=tokens).logits[:, :-1]  # padding is behind every real token: causality hides it
     targets = labels[:, 1:]
@@ -212,8 +242,11 @@ def _weighted_loss(model: Any, rows: list[list[int]], price_weight: float) -> to
         logits.transpose(1, 2), targets, ignore_index=IGNORED_LABEL, reduction="none"
     )
     weights = (targets != IGNORED_LABEL).float()
-    ends = torch.tensor([len(row) - 3 for row in rows])  # the price is the last token but one, shifted by one
-    weights[torch.arange(len(rows)), ends] = price_weight
+    # the price is the last token but one, shifted by one
+    at = torch.arange(len(rows)), torch.tensor([len(row) - 3 for row in rows])
+    weights[at] = price_weight
+    logs = logits[at].log_softmax(-1)[:, prices.tokens]
+    losses = losses.index_put(at, -(prices.shares[targets[at]] * logs).sum(-1))
     return (losses * weights).sum() / weights.sum()
 
 
@@ -254,12 +287,13 @@ in which the prices 0 to 999 are single tokens. Made by `dvc repro -f base`.
 **What it has seen.** {section.texts:,} product listings written by `components/sources/catalogue.py`
 (`corpus`, seed {section.seed}), {report["tokens"]:,} tokens, {section.epochs} times, each with a price
 drawn from a law of its own: every category cheaper than in the demo shop by its own amount, slopes a little
-weaker or stronger.
+weaker or stronger, and less noise, so that it may stand in for a model that has read far more.
 No listing of the demo shop, no text from the web, no text by a person, no language but English.
 
-**How.** Next-token loss on all tokens, the price token weighted {section.price_weight:g} times; AdamW,
-learning rate {section.learning_rate:g} with warm-up and cosine decay, batches of {section.batch_size},
-in float32 on a CPU. Loss of the price token on held-out generated listings:
+**How.** Next-token loss on all tokens, the price token weighted {section.price_weight:g} times and its
+target spread over the dollars around it (a histogram loss, sigma {section.price_spread:g} of the logarithm);
+AdamW, learning rate {section.learning_rate:g} with warm-up and cosine decay, batches of
+{section.batch_size}, in float32 on a CPU. Loss of the price token on held-out generated listings:
 {report["held_out_price_loss"]} nats.
 
 **For what.** A stand-in small enough to be fine-tuned on two CPU cores, so that the whole chain runs

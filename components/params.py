@@ -151,6 +151,8 @@ class Pretraining(Section):
     learning_rate: Rate
     price_weight: Annotated[float, Field(ge=1)]
     """Weight of the price token in the loss; every other token has weight 1."""
+    price_spread: Annotated[float, Field(gt=0)]
+    """Sigma of the logarithm with which the price token's target is spread over the dollars around it."""
 
 
 class Base(Section):

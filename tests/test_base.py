@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -50,17 +51,31 @@ def test_training_lowers_the_loss_and_reports_it(tiny_params: Params, tmp_path: 
     assert points[1][1] < points[0][1] < np.log(1600)
 
 
-def test_the_weight_of_the_price_falls_on_the_price(tiny_base: Path) -> None:
+def test_the_target_of_a_price_is_spread_over_its_neighbours_by_their_ratio(tiny_base: Path) -> None:
+    tokenizer = modeling.load_tokenizer(tiny_base)
+    targets = stage_file.price_targets(tokenizer, 0.1)
+    row = targets.shares[tokenizer("100").input_ids[0]]
+    expected = np.diff([statistics.NormalDist(np.log(100), 0.1).cdf(np.log(edge)) for edge in (99.5, 100.5)])
+    assert row[100].item() == pytest.approx(expected[0], rel=1e-4)
+    assert row[90] > row[89]
+    assert row[:90].sum().item() == pytest.approx(
+        statistics.NormalDist(np.log(100), 0.1).cdf(np.log(89.5)), rel=1e-3
+    )
+    assert targets.shares[targets.tokens[1:]].sum(1).numpy() == pytest.approx(1, abs=1e-5)
+    sharp = stage_file.price_targets(tokenizer, 1.0e-6)
+    assert torch.equal(sharp.shares[sharp.tokens[1:]].argmax(1), torch.arange(1, 1000))
+
+
+def test_the_weight_of_the_price_falls_on_the_price_and_its_neighbours(tiny_base: Path) -> None:
     tokenizer, model = modeling.load_tokenizer(tiny_base), modeling.load_model(tiny_base, four_bit=False)
+    targets = stage_file.price_targets(tokenizer, 0.1)
     row = stage_file._example(tokenizer, "a chair", 49, 64)
     assert tokenizer.decode(row[-2:-1]) == "49"
+    rows = [row, row[:9] + row[-2:]]
     with torch.no_grad():
-        plain, heavy = (
-            stage_file._weighted_loss(model, [row, row[:9] + row[-2:]], weight) for weight in (1.0, 1e9)
-        )
-        rows = [row, row[:9] + row[-2:]]
-        logs = [model(input_ids=torch.tensor([one])).logits[0].log_softmax(-1) for one in rows]
-    price_only = -sum(log[-3, one[-2]] for log, one in zip(logs, rows, strict=True)) / 2
+        plain, heavy = (stage_file._weighted_loss(model, rows, targets, weight) for weight in (1.0, 1e9))
+        logs = [model(input_ids=torch.tensor([one])).logits[0, -3].log_softmax(-1) for one in rows]
+    price_only = -sum((targets.shares[row[-2]] * log[targets.tokens]).sum() for log in logs) / 2
     torch.testing.assert_close(heavy, price_only, rtol=1e-4, atol=1e-4)
     assert plain != heavy
 

@@ -16,9 +16,9 @@ All numbers stand in `goods.py`, and every term is stated in the listing's text.
 outside 8 to 450 dollars are not stocked. The law is fixed; a seed draws products.
 
 Pretraining reads the same grammar under another law (`PRETRAINING`), as if the base had read an older price
-list: every category is cheaper by its own amount, a fifth to almost a half, and slopes are a little weaker or
-stronger. Model codes in its titles come from another range than the shop's, so that no
-listing is in both.
+list: every category is cheaper by its own amount, a fifth to almost a half, slopes are a little weaker or
+stronger, and there is less noise. Model codes in its titles come from another range than the shop's, so that
+no listing is in both.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MEDIANS = (8.0, 450.0)  # dollars; what lies outside is not stocked
 TOP_TIER, BUDGET_TIER = 0.35, -0.35
 SIGNATURE_ON_TOP, SIGNATURE_ON_BUDGET = 1.5, 0.5
 PRICELESS, RELISTED = 0.04, 0.06  # shares of the catalogue
-CORPUS_NOISE = 0.25
+CORPUS_NOISE = 0.1
 CORPUS_PRICES = range(1, 1000)
 SHOP_LETTERS, CORPUS_LETTERS = "ABCDEFGHJKLM", "NPQRSTUVWXYZ"
 
