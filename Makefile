@@ -21,7 +21,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report promote rollback serve clean
+.PHONY: help run test mlflow prefect report promote history lineage rollback serve clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,13 @@ report: $(STAMP)  ## the summary of the last run, and where its page is
 	@test ! -f artifacts/evaluate/report.html || echo "The page: file://$(CURDIR)/artifacts/evaluate/report.html"
 
 promote: $(STAMP)  ## judge the challenger (or VERSION=3) against the champion; the better one is served
-	@python -m flows.promote promote --version "$(VERSION)"
+	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen)
+
+history: $(STAMP)  ## who promoted what, when, by which figures; and whether the records still hold
+	@python -m components.history
+
+lineage: $(STAMP)  ## where VERSION=3 (by default the champion) came from; ROW=id shows a row's page
+	@python -m flows.lineage $(VERSION) $(if $(ROW),--row "$(ROW)")
 
 rollback: $(STAMP)  ## make the previous version (or VERSION=3) the champion again
 	@python -m flows.promote rollback --version "$(VERSION)"
