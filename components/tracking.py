@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ EXPERIMENT = "pricewright"
 PARENT = "PRICEWRIGHT_PARENT_RUN"
 """Environment variable by which a flow hands its parent run to the stages. Never MLFLOW_RUN_ID: a child
 that resumes that run would end it."""
+CLONE = "pricewright.clone"
+"""Tag of a flow's run: the machine and folder that it ran in."""
 CHATTY_LOGGERS = ("mlflow", "alembic")
 STORE_LOCK = Path(".mlflow.lock")
 PARAM_LENGTH = 500
@@ -65,9 +68,18 @@ class Run:
 
 @contextmanager
 def flow_run(name: str) -> Iterator[str]:
-    """Open the parent run of a flow and hand its id down by environment; ends as the block ends."""
+    """Open the parent run of a flow and hand its id down by environment; ends as the block ends.
+
+    To be called by one process of a clone at a time: runs that an earlier one left open, killed before it
+    could close them, are ended as failed.
+    """
     connect()
-    parent = _create(name, {"pricewright.kind": "flow"})
+    clone = f"{socket.gethostname()}:{Path.cwd()}"
+    for left in _running(f"tags.`{CLONE}` = '{clone}'"):
+        for child in _running(f"tags.`mlflow.parentRunId` = '{left}'"):
+            _fail(child)
+        _fail(left)
+    parent = _create(name, {"pricewright.kind": "flow", CLONE: clone})
     os.environ[PARENT] = parent
     try:
         yield parent
@@ -189,6 +201,11 @@ def _experiment_id() -> str:
 
 def _end(run_id: str, status: str) -> None:
     MlflowClient().set_terminated(run_id, status)
+
+
+def _running(wanted: str) -> list[str]:
+    found = MlflowClient().search_runs([_experiment_id()], f"{wanted} and attributes.status = 'RUNNING'")
+    return [run.info.run_id for run in found]
 
 
 def _fail(run_id: str) -> None:

@@ -33,7 +33,7 @@ from rich.table import Table
 
 from components import params
 from components.records import PricewrightError
-from flows import process
+from flows import process, server
 from flows.screen import Screen
 
 SCREEN = Screen()
@@ -239,6 +239,7 @@ def main() -> None:
     try:
         params.load()
         SCREEN.line(arguments.flow, "starting")
+        server.start()
         if arguments.flow == "promote":
             promote(arguments.version or None, arguments.unseen)
         else:
