@@ -38,14 +38,16 @@ LOCK = Path(".pricewright.aliases.lock")
 
 @contextmanager
 def locked(model_name: str) -> Iterator[None]:
-    """Hold the clone's lock on the aliases, with what an interrupted process left half done done.
+    """Hold the lock on the aliases, with what an interrupted process left half done done.
 
-    The lock is the kernel's, so a killed process leaves none behind.
+    Within a clone the lock is the kernel's, so that its processes take turns without a look at the registry;
+    between clones it is the registry's (`registry.turn`).
     """
     with LOCK.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        heal(model_name)
-        yield
+        with registry.turn(f"{model_name}.moving"):
+            heal(model_name)
+            yield
 
 
 def commit(model_name: str, record: dict[str, Any], moves: dict[str, str]) -> dict[str, Any]:

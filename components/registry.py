@@ -10,15 +10,18 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import mlflow
 import pandas as pd
+import psutil
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -43,6 +46,8 @@ answers = json.loads(answers.to_json(orient="split", index=False, double_precisi
 json.dump({"answers": answers, "seconds": seconds}, open(answered, "w", encoding="utf-8"))
 """
 """The process that asks a version; no module of this project is loaded in it but the version's own."""
+LOOK_AGAIN, STALE = 0.2, 300.0
+"""Seconds between two looks at a lock, and after which one of another machine is taken over."""
 WRITTEN_LATER = ("registered_model_meta", "__pycache__")
 """Files of a fetched version that were not there when it was registered."""
 
@@ -148,6 +153,42 @@ def tag_model(model_name: str, name: str, value: str | None) -> None:
         MlflowClient().set_registered_model_tag(model_name, name, value)
 
 
+@contextmanager
+def turn(name: str) -> Iterator[None]:
+    """Hold a lock that all clones with this registry share: a registered model that only one can create.
+
+    The lock of a process that was killed is taken over: at once where it ran on this machine, else when it is
+    STALE seconds old, far more than what is done under it takes.
+    """
+    client, waits = MlflowClient(), False
+    while True:
+        try:
+            client.create_registered_model(name, description=f"{socket.gethostname()} {os.getpid()}")
+            break
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        if not waits:
+            print(f"waiting for another process that moves aliases ({name})", file=sys.stderr, flush=True)
+        waits = True
+        _release_dead(client, name)
+        time.sleep(LOOK_AGAIN)
+    try:
+        yield
+    finally:
+        client.delete_registered_model(name)
+
+
+def _release_dead(client: MlflowClient, name: str) -> None:
+    """Release the lock where the process that took it has ended."""
+    with suppress(MlflowException):  # released meanwhile
+        found = client.get_registered_model(name)
+        host, _, pid = (found.description or "").rpartition(" ")
+        dead = host == socket.gethostname() and not psutil.pid_exists(int(pid))
+        if dead or time.time() - found.creation_timestamp / 1000 > STALE:
+            client.delete_registered_model(name)
+
+
 def versions(model_name: str) -> list[str]:
     """Numbers of the versions that there are, the oldest first."""
     found = MlflowClient().search_model_versions(f"name = '{model_name}'")
@@ -241,7 +282,6 @@ def sha256(path: Path) -> str:
 
 
 def _download(uri: str, folder: str) -> Path:
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
 
 

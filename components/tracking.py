@@ -160,6 +160,7 @@ def connect() -> None:
     """Point mlflow at the store and make the store and the experiment where there is none yet."""
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.pop("MLFLOW_RUN_ID", None)  # mlflow would resume that run in the place of a new one
     mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     with STORE_LOCK.open("w") as lock:  # two processes that create the tables at once corrupt them

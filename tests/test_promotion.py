@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from components import aliases, asked, promotion, proposal, register, registry, stage, tracking
@@ -611,45 +611,66 @@ def test_an_interrupted_move_to_a_version_that_was_deleted_since_is_dropped(
     assert registry.model_tag(NAME, aliases.INTENT) is None
 
 
-def waiting() -> set[int]:
-    """Processes that wait for a lock of the kernel."""
-    lines = Path("/proc/locks").read_text().splitlines()
-    return {int(line.split()[5]) for line in lines if "->" in line}
-
-
-@pytest.mark.usefixtures("project")
-def test_of_two_promotions_at_once_one_wins_and_the_other_is_told_to_judge_again() -> None:
-    """Both were judged against version 1 and wait at the lock."""
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told_to_judge_again(project: Path) -> None:
+    """In two clones with one registry. Both were judged against version 1 and wait for their turn."""
     named(champion="1")
     source = MlflowClient().get_model_version(NAME, "2").source
     assert str(MlflowClient().create_model_version(NAME, source).version) == "3"
-    first, second = held(version="2"), held(version="3")
-    for name, record in (("a.json", first), ("b.json", second)):
-        Path(name).write_text(json.dumps(record))
-    with aliases.LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        both = [
-            subprocess.Popen(
-                [sys.executable, "-m", "components.promotion", "settle", name, "--approved-by", "ann"],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for name in ("a.json", "b.json")
-        ]
-        until = time.monotonic() + 60
-        while not {process.pid for process in both} <= waiting():
-            assert time.monotonic() < until
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db",
+    }
+    both: list[subprocess.Popen[bytes]] = []
+    logs: list[Path] = []
+    with aliases.locked(NAME):
+        for version in ("2", "3"):
+            clone = project / f"clone-{version}"
+            clone.mkdir()
+            shutil.copy("params.yaml", clone)
+            (clone / "held.json").write_text(json.dumps(held(version=version)))
+            logs.append(clone / "log")
+            command = [
+                sys.executable,
+                "-m",
+                "components.promotion",
+                "settle",
+                "held.json",
+                "--approved-by",
+                "ann",
+            ]
+            with logs[-1].open("w") as log:
+                both.append(
+                    subprocess.Popen(
+                        command, cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=log
+                    )
+                )
+        until = time.monotonic() + 120
+        while not all("waiting for another process" in log.read_text() for log in logs):
+            assert time.monotonic() < until, [log.read_text() for log in logs]
             time.sleep(0.1)
         assert registry.aliases(NAME) == {"champion": "1"}
-    said = [process.communicate(timeout=120)[1] for process in both]
-    assert sorted(process.returncode for process in both) == [0, 1], said
+    assert sorted(process.wait(timeout=120) for process in both) == [0, 1]
+    said = [log.read_text() for log in logs]
     winner, loser = ("2", "3") if both[0].returncode == 0 else ("3", "2")
     refused = f"is version {winner} now; it was 1 when version {loser} was judged"
     assert refused in said[int(loser) - 2]
     assert registry.aliases(NAME) == {"champion": winner, "previous": "1"}
     assert [len(aliases.decisions(NAME, version)) for version in (winner, loser)] == [1, 0]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_lock_of_another_machine_is_taken_over_only_when_it_is_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = MlflowClient()
+    client.create_registered_model("pricer.moving", description="another-machine 1")
+    registry._release_dead(client, "pricer.moving")
+    client.get_registered_model("pricer.moving")
+    monkeypatch.setattr(registry, "STALE", -1.0)
+    with aliases.locked(NAME):
+        pass
+    with pytest.raises(MlflowException, match="not found"):
+        client.get_registered_model("pricer.moving")
 
 
 @pytest.mark.usefixtures("project")
