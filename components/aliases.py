@@ -17,6 +17,9 @@ import getpass
 import hashlib
 import json
 import os
+import socket
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +27,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from components import registry, tracking
+from components.records import PricewrightError
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 INTENT = "pricewright.move"
@@ -34,6 +40,8 @@ DECISION = "decision."
 HEAD = "pricewright.decisions"
 """Tag of the registered model: how many decisions there were, and the hash of the last."""
 LOCK = Path(".pricewright.aliases.lock")
+LOOK_AGAIN, STALE = 0.2, 300.0
+"""Seconds between two looks at the lock of another clone, and after which one is taken over in any case."""
 
 
 @contextmanager
@@ -41,13 +49,37 @@ def locked(model_name: str) -> Iterator[None]:
     """Hold the lock on the aliases, with what an interrupted process left half done done.
 
     Within a clone the lock is the kernel's, so that its processes take turns without a look at the registry;
-    between clones it is the registry's (`registry.turn`).
+    between clones it is a registered model that only one of them can create.
     """
     with LOCK.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with registry.turn(f"{model_name}.moving"):
+        with _turn(f"{model_name}.moving"):
             heal(model_name)
             yield
+
+
+@contextmanager
+def _turn(lock: str) -> Iterator[None]:
+    """The lock between clones. That of a process that was killed is taken over: at once where it ran on this
+    machine, else when it is STALE seconds old, far more than what is done under it takes.
+    """
+    waits = False
+    while not registry.create_once(lock, f"{socket.gethostname()} {os.getpid()}"):
+        if not waits:
+            print(f"waiting for another process that moves aliases ({lock})", file=sys.stderr, flush=True)
+        waits = True
+        if (found := registry.described(lock)) and _left_behind(*found):
+            registry.delete_model(lock)
+        time.sleep(LOOK_AGAIN)
+    try:
+        yield
+    finally:
+        registry.delete_model(lock)
+
+
+def _left_behind(holder: str, age: float) -> bool:
+    host, _, pid = holder.rpartition(" ")
+    return age > STALE or (host == socket.gethostname() and not psutil.pid_exists(int(pid)))
 
 
 def commit(model_name: str, record: dict[str, Any], moves: dict[str, str]) -> dict[str, Any]:
@@ -102,7 +134,13 @@ def entry(kind: str, model_name: str, version: str, champion: str | None) -> dic
 def head(model_name: str) -> tuple[int, str]:
     """How many decisions there were, and the hash of the last; 0 and nothing before the first."""
     written = registry.model_tag(model_name, HEAD)
-    count, last = json.loads(written) if written else (0, "")
+    try:
+        count, last = json.loads(written) if written else (0, "")
+    except ValueError as error:
+        raise PricewrightError(
+            f"the tag {HEAD} of {model_name} cannot be read, so that the chain of decisions has no end: set "
+            "it back from a backup of the registry"
+        ) from error
     return count, last
 
 

@@ -6,8 +6,12 @@ Used by the gate's process (components/promotion.py) for challenger and champion
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +29,21 @@ INPUT = "description"
 ANSWER = ["price", "low", "high"]
 EVALUATION, PARITY = "evaluate.json", "quantize.json"
 """Reports with a version by which it was evaluated."""
+
+
+ASK = """
+import json, sys, time
+import mlflow, pandas
+model, asked, answered = sys.argv[1:]
+rows = pandas.DataFrame(**json.load(open(asked, encoding="utf-8")))
+pricer = mlflow.pyfunc.load_model(model)
+started = time.perf_counter()
+answers = pandas.DataFrame(pricer.predict(rows))
+seconds = time.perf_counter() - started
+answers = json.loads(answers.to_json(orient="split", index=False, double_precision=15))
+json.dump({"answers": answers, "seconds": seconds}, open(answered, "w", encoding="utf-8"))
+"""
+"""The process that asks a version; no module of this project is loaded in it but the version's own."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +83,7 @@ def ask(model_name: str, version: str, items: pd.DataFrame, evaluated_by: tuple[
                     f"it was registered without an evaluation (no {', '.join(missing)} with it): register it "
                     "anew with `dvc repro -f register`"
                 )
-            answers, seconds = registry.predict(folder, pd.DataFrame({INPUT: items["text"].tolist()}))
+            answers, seconds = predict(folder, pd.DataFrame({INPUT: items["text"].tolist()}))
     except PricewrightError as error:
         raise PricewrightError(f"{model_name} version {version}: {error}. {_stays(model_name)}") from error
     if len(answers) != len(items) or not set(ANSWER) <= set(answers.columns):
@@ -75,6 +94,37 @@ def ask(model_name: str, version: str, items: pd.DataFrame, evaluated_by: tuple[
         )
     prices = answers[ANSWER].astype(float)
     return Asked(prices.where(np.isfinite(prices)), size, seconds, evidence)
+
+
+def predict(model: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+    """What a fetched version answers to `rows`, one row each, in a process of its own and by its own code;
+    and the seconds that the answers took, loading apart.
+
+    Raises PricewrightError with the last line of what it said where it does not load or answer.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = Path(folder, "rows.json"), Path(folder, "answers.json")
+        asked.write_text(json.dumps(rows.to_dict("split", index=False)), encoding="utf-8")
+        command = [sys.executable, "-c", ASK, *map(str, (model, asked, answered))]
+        child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said = _progress(child)
+        if child.wait() != 0 or not answered.is_file():
+            raise PricewrightError(f"it does not load or answer: {said or f'exit code {child.returncode}'}")
+        answer = json.loads(answered.read_text(encoding="utf-8"))
+        return pd.DataFrame(**answer["answers"]), answer["seconds"]
+
+
+def _progress(child: subprocess.Popen[bytes]) -> str:
+    """Pass a child's progress bars on to stderr until it closes its own; the last line that it said."""
+    assert child.stderr is not None
+    said = b""
+    while piece := os.read(child.stderr.fileno(), 65536):
+        if b"\r" in piece:
+            sys.stderr.buffer.write(piece)
+            sys.stderr.flush()
+        said = (said + piece)[-4000:]
+    lines = said.decode(errors="replace").split("\r")[-1].split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def budgets(items: pd.DataFrame, asked: Asked, section: Promote) -> list[Budget]:

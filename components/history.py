@@ -33,13 +33,15 @@ def history(model_name: str) -> tuple[list[Record], list[str]]:
     """
     tags, faults = _tags(model_name)
     copies = [("tag", entry) for entry in tags]
-    copies += [("decision.json", entry) for entry in tracking.logged_decisions(model_name)]
+    copies += [("decision.json", entry) for entry in tracking.logged_decisions(model_name) if _whole(entry)]
     versions = registry.versions(model_name)
     count, expected = aliases.head(model_name)
     found: list[Record] = []
     for number in range(count, 0, -1):
         own = [(where, entry) for where, entry in copies if entry["number"] == number]
-        right = [(where, entry) for where, entry in own if expected in (aliases.digest(entry), UNKNOWN)]
+        if expected == UNKNOWN and len({aliases.digest(entry) for _, entry in own}) == 1:
+            expected = aliases.digest(own[0][1])  # both copies agree; nothing else is left to tell by
+        right = [(where, entry) for where, entry in own if aliases.digest(entry) == expected]
         named = f"decision {number}"
         if not own:
             faults.append(f"{named} is missing")
@@ -66,10 +68,19 @@ def _tags(model_name: str) -> tuple[list[Record], list[str]]:
         for name, text in registry.version_tags(model_name, version).items():
             if name.startswith(aliases.DECISION):
                 try:
-                    found.append({"number": 0, **json.loads(text)})
+                    entry = json.loads(text)
                 except ValueError:
+                    entry = None
+                if _whole(entry):
+                    found.append(entry)
+                else:
                     faults.append(f"the tag {name} of version {version} cannot be read")
     return found, faults
+
+
+def _whole(entry: object) -> bool:
+    """Whether it is a record at all."""
+    return isinstance(entry, dict) and {"id", "number", "before", "when", "version"} <= set(entry)
 
 
 def show(found: list[Record], faults: list[str], console: Console) -> None:

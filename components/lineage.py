@@ -7,6 +7,7 @@ version, so neither the working tree nor the branch that is checked out matters.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -157,14 +158,13 @@ class Lineage:
         fetch = origin.pages(self.params["scrape"])
         if fetch is None:
             return Step("pages", source, "not kept", "", "their hashes alone are kept")
-        pages = [fetch(address) for address in listings["address"]]
-        gone = sum(page is None for page in pages)
-        other = sum(
-            page is not None and not origin.holds(page, page_hash)
-            for page, page_hash in zip(pages, listings["page_hash"], strict=True)
+        states = Counter(
+            _page(fetch(address), page_hash)
+            for address, page_hash in zip(listings["address"], listings["page_hash"], strict=True)
         )
-        note = f"{len(pages) - gone - other} of {len(pages)} hold, {other} altered, {gone} gone"
-        state: State = "altered" if other else "gone" if gone else "holds"
+        holding, altered, gone = states["holds"], states["altered"], states["gone"]
+        note = f"{holding} of {len(listings)} hold, {altered} altered, {gone} gone"
+        state: State = "altered" if altered else "gone" if gone else "holds"
         return Step("pages", source, state, "fetched again", note)
 
     def row(self, item: str) -> tuple[dict[str, Any], dict[str, Any], bytes | None]:
@@ -191,6 +191,10 @@ def _value(params: dict[str, Any], key: str) -> Any:
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
+
+
+def _page(page: bytes | None, page_hash: str) -> State:
+    return "gone" if page is None else "holds" if origin.holds(page, page_hash) else "altered"
 
 
 def _licences(listings: pd.DataFrame) -> Step:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -83,10 +84,11 @@ class Objects:
     def read(self, path: str, md5: str, member: str = "") -> bytes:
         """The bytes of a file, or of the file `member` of a folder. Raises PricewrightError where gone."""
         for store in self._stores.values():
-            wanted = md5 if not member else store.listing(md5).get(member, "")
-            if wanted and store.state(wanted) == "holds":
-                with store.open(wanted) as file:
-                    return file.read()
+            with suppress(Exception):  # a remote that does not answer has it not; `find` says so
+                wanted = md5 if not member else store.listing(md5).get(member, "")
+                if wanted and store.state(wanted) == "holds":
+                    with store.open(wanted) as file:
+                        return file.read()
         whole = self._root / path / member
         if _on_disk(self._root / path) == md5 and whole.is_file():
             return whole.read_bytes()

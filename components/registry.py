@@ -6,13 +6,9 @@ Apart from components/tracking.py, so that a stage which only tracks its run doe
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +17,6 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
-import psutil
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,21 +28,6 @@ MODEL_DIGEST = "model_sha256"
 """Tag of a version: SHA-256 of all files it was registered with."""
 EVIDENCE, CARD = "evidence", "README.md"
 """Folder and file beside the model: what it was judged by and made from, and its card."""
-ASK = """
-import json, sys, time
-import mlflow, pandas
-model, asked, answered = sys.argv[1:]
-rows = pandas.DataFrame(**json.load(open(asked, encoding="utf-8")))
-pricer = mlflow.pyfunc.load_model(model)
-started = time.perf_counter()
-answers = pandas.DataFrame(pricer.predict(rows))
-seconds = time.perf_counter() - started
-answers = json.loads(answers.to_json(orient="split", index=False, double_precision=15))
-json.dump({"answers": answers, "seconds": seconds}, open(answered, "w", encoding="utf-8"))
-"""
-"""The process that asks a version; no module of this project is loaded in it but the version's own."""
-LOOK_AGAIN, STALE = 0.2, 300.0
-"""Seconds between two looks at a lock, and after which one of another machine is taken over."""
 WRITTEN_LATER = ("registered_model_meta", "__pycache__")
 """Files of a fetched version that were not there when it was registered."""
 
@@ -153,40 +133,30 @@ def tag_model(model_name: str, name: str, value: str | None) -> None:
         MlflowClient().set_registered_model_tag(model_name, name, value)
 
 
-@contextmanager
-def turn(name: str) -> Iterator[None]:
-    """Hold a lock that all clones with this registry share: a registered model that only one can create.
-
-    The lock of a process that was killed is taken over: at once where it ran on this machine, else when it is
-    STALE seconds old, far more than what is done under it takes.
-    """
-    client, waits = MlflowClient(), False
-    while True:
-        try:
-            client.create_registered_model(name, description=f"{socket.gethostname()} {os.getpid()}")
-            break
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        if not waits:
-            print(f"waiting for another process that moves aliases ({name})", file=sys.stderr, flush=True)
-        waits = True
-        _release_dead(client, name)
-        time.sleep(LOOK_AGAIN)
+def create_once(name: str, description: str) -> bool:
+    """Create a registered model of a name; False where there is one already. Of many at once one succeeds."""
     try:
-        yield
-    finally:
-        client.delete_registered_model(name)
+        MlflowClient().create_registered_model(name, description=description)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_ALREADY_EXISTS":
+            return False
+        raise
+    return True
 
 
-def _release_dead(client: MlflowClient, name: str) -> None:
-    """Release the lock where the process that took it has ended."""
-    with suppress(MlflowException):  # released meanwhile
-        found = client.get_registered_model(name)
-        host, _, pid = (found.description or "").rpartition(" ")
-        dead = host == socket.gethostname() and not psutil.pid_exists(int(pid))
-        if dead or time.time() - found.creation_timestamp / 1000 > STALE:
-            client.delete_registered_model(name)
+def described(name: str) -> tuple[str, float] | None:
+    """What is written about a registered model, and its age in seconds; None where there is none."""
+    try:
+        found = MlflowClient().get_registered_model(name)
+    except MlflowException:
+        return None
+    return found.description or "", time.time() - found.creation_timestamp / 1000
+
+
+def delete_model(name: str) -> None:
+    """Delete a registered model, if it is there."""
+    with suppress(MlflowException):
+        MlflowClient().delete_registered_model(name)
 
 
 def versions(model_name: str) -> list[str]:
@@ -229,24 +199,6 @@ def fetched(model_name: str, version: str) -> Iterator[Path]:
         yield found
 
 
-def predict(model: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, float]:
-    """What a fetched version answers to `rows`, one row each, in a process of its own and by its own code;
-    and the seconds that the answers took, loading apart.
-
-    Raises PricewrightError with the last line of what it said where it does not load or answer.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder, "rows.json"), Path(folder, "answers.json")
-        asked.write_text(json.dumps(rows.to_dict("split", index=False)), encoding="utf-8")
-        command = [sys.executable, "-c", ASK, *map(str, (model, asked, answered))]
-        child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        said = _progress(child)
-        if child.wait() != 0 or not answered.is_file():
-            raise PricewrightError(f"it does not load or answer: {said or f'exit code {child.returncode}'}")
-        answer = json.loads(answered.read_text(encoding="utf-8"))
-        return pd.DataFrame(**answer["answers"]), answer["seconds"]
-
-
 def registry_down(error: Exception) -> PricewrightError:
     """The error for a registry that cannot be reached or read; passwords in its address are left out."""
     address = re.sub(r"//[^/@]*@", "//", mlflow.get_tracking_uri())
@@ -283,19 +235,6 @@ def sha256(path: Path) -> str:
 
 def _download(uri: str, folder: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
-
-
-def _progress(child: subprocess.Popen[bytes]) -> str:
-    """Pass a child's progress bars on to stderr until it closes its own; the last line that it said."""
-    assert child.stderr is not None
-    said = b""
-    while piece := os.read(child.stderr.fileno(), 65536):
-        if b"\r" in piece:
-            sys.stderr.buffer.write(piece)
-            sys.stderr.flush()
-        said = (said + piece)[-4000:]
-    lines = said.decode(errors="replace").split("\r")[-1].split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _first_line(error: Exception) -> str:

@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from components import aliases, registry, tracking
 from components.history import history
+from components.records import PricewrightError
 from tests.conftest import ROOT
 
 NAME = "pricer"
@@ -70,7 +71,8 @@ def _tag_changed(decided: list[dict[str, Any]]) -> None:
 
 
 def _tag_unreadable(decided: list[dict[str, Any]]) -> None:
-    registry.tag_version(NAME, *tag(2, decided), "{")
+    registry.tag_version(NAME, *tag(2, decided), "[]")
+    registry.tag_version(NAME, *tag(3, decided), "{")
 
 
 def _tag_taken_away(decided: list[dict[str, Any]]) -> None:
@@ -131,8 +133,15 @@ def test_a_record_that_cannot_be_read_or_was_made_up_is_named(decided: list[dict
     _tag_unreadable(decided)
     _one_made_up(decided)
     faults = history(NAME)[1]
-    assert any(fault.endswith("of version 2 cannot be read") for fault in faults)
+    for version in ("2", "3"):
+        assert any(fault.endswith(f"of version {version} cannot be read") for fault in faults)
     assert f"the record of {decided[2]['when']} is in no chain" in faults
+
+
+def test_an_end_of_the_chain_that_cannot_be_read_is_refused_with_a_mend() -> None:
+    registry.tag_model(NAME, aliases.HEAD, "three")
+    with pytest.raises(PricewrightError, match="has no end: set it back from a backup"):
+        history(NAME)
 
 
 def test_the_decisions_of_a_deleted_version_are_kept_by_their_runs(decided: list[dict[str, Any]]) -> None:
