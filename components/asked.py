@@ -29,8 +29,6 @@ INPUT = "description"
 ANSWER = ["price", "low", "high"]
 EVALUATION, PARITY = "evaluate.json", "quantize.json"
 """Reports with a version by which it was evaluated."""
-
-
 ASK = """
 import json, sys, time
 import mlflow, pandas
@@ -131,7 +129,7 @@ def budgets(items: pd.DataFrame, asked: Asked, section: Promote) -> list[Budget]
     """The figures of a challenger that have to stay within limits, whatever its MAE. `items` has the column
     `price`. What its evidence does not hold is NaN.
     """
-    validation = asked.evidence[PARITY]["validation"]
+    validation, nan = asked.evidence[PARITY].get("validation", {}), float("nan")
     evaluation = asked.evidence[EVALUATION]
     forgetting = evaluation.get("forgetting", {}).get(evaluation["winner"], {})
     coverage = _coverage(items, asked)
@@ -139,12 +137,12 @@ def budgets(items: pd.DataFrame, asked: Asked, section: Promote) -> list[Budget]
         Budget("coverage of the interval", coverage, section.coverage_min, section.coverage_max),
         Budget(
             "parity (rise of the MAE)",
-            validation["mae_served"] - validation["mae_merged"],
+            validation.get("mae_served", nan) - validation.get("mae_merged", nan),
             at_most=section.parity_rise_max,
         ),
         Budget(
             "forgetting (ratio of the perplexity)",
-            forgetting.get("perplexity_ratio", float("nan")),
+            forgetting.get("perplexity_ratio", nan),
             at_most=section.forgetting_ratio_max,
             needed=False,
         ),

@@ -257,6 +257,17 @@ def test_forgetting_that_nobody_measured_is_said_and_breaks_no_budget(
     assert "not measured" in flow.text(record)
 
 
+def test_a_parity_that_nobody_measured_breaks_its_budget(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named(champion="1", challenger="2")
+    rows(made, answers["2"]["price"] + 0.5)
+    monkeypatch.setitem(EVIDENCE, "quantize.json", {"format": "nf4"})
+    record = proposal.propose(NAME, None, False, section)
+    assert record["verdict"] == "rejected"
+    assert record["reasons"][0] == "parity (rise of the MAE) was not measured"
+
+
 def baselines(**prices: Any) -> None:
     """The answers of the baselines to the test rows, as their stage wrote them."""
     ids = pd.read_parquet(proposal.TEST)["id"]
