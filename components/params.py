@@ -343,6 +343,8 @@ class Promote(Section):
     """Dollars of MAE; a challenger has to be better by more."""
     rows_min: Annotated[int, Field(ge=2)]
     """Fewest test rows that both could answer: on fewer a bootstrap interval is too narrow to be trusted."""
+    baselines: Annotated[list[str], Field(min_length=1)]
+    """Candidates of `baseline` that a first champion has to beat, each by the same test."""
     unparsed_share_max: Annotated[float, Field(ge=0, lt=1)]
     """Largest share of answers of the challenger that are no price."""
     coverage_min: Annotated[float, Field(ge=0, le=1)]
@@ -351,8 +353,12 @@ class Promote(Section):
     """Largest such share: an interval that holds everything says nothing."""
     size_max_mb: Annotated[float, Field(gt=0)]
     """Largest served model, millions of bytes on the disk."""
+    latency_max_ms: Annotated[float, Field(gt=0)]
+    """Most milliseconds that a listing may take on the machine that decides, asked in batches."""
     parity_rise_max: Annotated[float, Field(ge=0)]
     """Dollars by which the validation MAE may rise from the merged to the served model."""
+    forgetting_ratio_max: Annotated[float, Field(gt=0)]
+    """Most by which the perplexity on general text may have grown, as a ratio to the base model's."""
     approval: bool
     """Whether a person has to approve a promotion that a deployment proposes (Prefect: pause and resume)."""
     approval_hours: Annotated[float, Field(gt=0)]

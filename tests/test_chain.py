@@ -19,7 +19,6 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from components.register import beats_constants
 from components.stage import dvc_digest
 from tests.conftest import ROOT, tiny_yaml
 
@@ -174,8 +173,7 @@ def test_the_registered_version_says_where_it_came_from(clone: Clone) -> None:
     client = MlflowClient()
     version = client.get_model_version_by_alias("pricer", "challenger")
     assert str(version.version) == clone.report("register")["version"] == "1"
-    good = beats_constants(clone.report("evaluate"), clone.report("quantize"))
-    assert sorted(version.aliases) == (["challenger", "champion"] if good else ["challenger"])
+    assert list(version.aliases) == ["challenger"]
     head = _run(["git", "rev-parse", "HEAD"], clone.folder).stdout.strip()
     lock = yaml.safe_load((clone.folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     assert version.tags["git.commit"] == head
@@ -186,6 +184,10 @@ def test_the_registered_version_says_where_it_came_from(clone: Clone) -> None:
     assert [column.name for column in info.signature.inputs] == ["description"]
     assert [column.name for column in info.signature.outputs] == ["price", "low", "high"]
     assert info.saved_input_example_info is not None
+    assert f"candidate `{clone.report('evaluate')['winner']}`" in version.description
+    walked = clone.run("flows.lineage", "1")
+    assert walked.returncode == 0, walked.stdout + walked.stderr
+    assert "Everything holds." in walked.stdout
 
 
 def test_the_served_version_answers_json_with_price_low_and_high(clone: Clone) -> None:
