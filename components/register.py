@@ -3,19 +3,22 @@
 Reads artifacts/quantize/, the reports that tell of data and quality, the raw listings for the terms of their
 source, and the test split for its hash alone, by which the gate knows the rows that the version was measured
 on (components/proposal.py). The version holds the model, its evidence (those reports, dvc.lock, dvc.yaml,
-params.yaml) and its card. It is the `challenger`; what makes it champion is the gate.
+params.yaml) and its card. It is the `challenger`; it becomes the champion too where there is none yet and it
+beats the constant baselines. Every later champion is the gate's choice.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from components import card, lockfile, registry, serving, stage, tracking
+from components import aliases, card, lockfile, registry, serving, stage, tracking
+from components.aliases import CHALLENGER, CHAMPION
 
-CHALLENGER = "challenger"
+CONSTANTS = ("mean", "median")
 REPORTS = {
     "scrape": Path("reports/scrape.json"),
     "curate": Path("reports/curate.json"),
@@ -46,8 +49,27 @@ EXAMPLE = pd.DataFrame(
 )
 
 
+def beats_constants(evaluation: dict[str, Any], quantization: dict[str, Any]) -> bool:
+    """Whether the served model's validation MAE is below that of the best constant; a NaN never is."""
+    constants = [evaluation["candidates"][name]["validation"]["mae"] for name in CONSTANTS]
+    return bool(quantization["validation"]["mae_served"] < min(constants))
+
+
+def crown(model_name: str, version: str) -> bool:
+    """Make the version champion where there is none yet, by a recorded decision; whether it was made so."""
+    with aliases.locked(model_name):
+        if CHAMPION in registry.aliases(model_name):
+            return False
+        reason = "there was no champion, and on validation it beats the constant baselines"
+        record = aliases.entry("register", model_name, version, None)
+        aliases.commit(
+            model_name, {**record, "verdict": "promoted", "reasons": [reason]}, {CHAMPION: version}
+        )
+    return True
+
+
 def main() -> None:
-    """Make the version, with its evidence and its card, and give it the alias."""
+    """Make the version, with its evidence and its card, and give it its aliases."""
     with stage.run("register") as frame:
         reports = {name: lockfile.report(path) for name, path in REPORTS.items()}
         name = frame.params.register.model_name
@@ -72,7 +94,9 @@ def main() -> None:
             tags=made_from,
         )
         registry.set_alias(name, CHALLENGER, version)
-        frame.report({"model": name, "version": version, "aliases": [CHALLENGER]})
+        first = beats_constants(reports["evaluate"], reports["quantize"]) and crown(name, version)
+        given = [CHALLENGER, CHAMPION] if first else [CHALLENGER]
+        frame.report({"model": name, "version": version, "aliases": given})
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
-"""What a registration refuses. The registration itself is tested end to end (tests/test_chain.py)."""
+"""What a registration refuses, and when it makes a champion; all of it is tested in tests/test_chain.py."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
-from components import lockfile, stage
+from components import lockfile, registry, stage
+from components.history import history
 from components.records import PricewrightError
+from components.register import beats_constants, crown
 
 REPORT = Path("reports/evaluate.json")
 
@@ -52,3 +56,34 @@ def test_a_file_that_no_stage_wrote_a_missing_one_and_a_missing_lock_are_refused
     lockfile.LOCK.unlink()
     with pytest.raises(PricewrightError, match=r"dvc.lock is missing, .* run `dvc repro`"):
         lockfile.report(REPORT)
+
+
+# --- the first champion ------------------------------------------------------------------------------
+
+
+def evaluation(mean: float, median: float) -> dict[str, object]:
+    return {"candidates": {"mean": {"validation": {"mae": mean}}, "median": {"validation": {"mae": median}}}}
+
+
+def test_a_first_champion_must_beat_both_constants() -> None:
+    served = {"validation": {"mae_served": 70.0}}
+    assert beats_constants(evaluation(90.0, 80.0), served)
+    assert not beats_constants(evaluation(90.0, 69.0), served)
+    assert not beats_constants(evaluation(70.0, 80.0), served)
+    assert not beats_constants(evaluation(90.0, 80.0), {"validation": {"mae_served": float("nan")}})
+
+
+def test_the_first_version_is_champion_by_a_recorded_decision_and_the_second_is_not(
+    empty_store: Path,
+) -> None:
+    shutil.copy(empty_store, "mlflow.db")
+    with registry.connected():
+        client = MlflowClient()
+        client.create_registered_model("pricer")
+        for _ in range(2):
+            client.create_model_version("pricer", "file:///nowhere")
+        assert [crown("pricer", version) for version in ("1", "2")] == [True, False]
+        assert registry.aliases("pricer")["champion"] == "1"
+        [record], faults = history("pricer")
+    assert (record["kind"], record["verdict"], record["version"]) == ("register", "promoted", "1")
+    assert faults == []
