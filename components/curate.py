@@ -24,11 +24,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from components import stage
-from components.cleaning import clean_details, cut, parse_price, price_currency, tidy, without_prices
+from components.cleaning import clean_details, converted, cut, parse_price, plain, price_currency, tidy
 from components.params import Curate
 from components.products import allocate, products_of, similar_pairs, words
-from components.records import SPLITS, Item, Listing, PricewrightError, Reject, Split
-from components.rules import NAMES, Candidate, Verdict, exact_duplicates, judge, near_duplicates
+from components.records import SCORED, SPLITS, Item, Listing, PricewrightError, Reject, Split
+from components.rules import (
+    NAMES,
+    Candidate,
+    Verdict,
+    exact_duplicates,
+    judge,
+    near_duplicates,
+    overfull_price_bands,
+)
 from components.text import listing_text
 
 if TYPE_CHECKING:
@@ -54,22 +62,30 @@ def curate(listings: pd.DataFrame, section: Curate) -> Curated:
     """
     rows = listings.sort_values(Listing.columns()).to_dict("records")
     bar = tqdm(rows, desc="cleaning", unit="listing", delay=2, leave=False)
-    candidates = [clean(row, section.text_max_characters) for row in bar]
+    candidates = [clean(row, section) for row in bar]
     judged = _part(candidates, [judge(one, section) for one in candidates])
     distinct = _part(judged.taken, exact_duplicates(judged.taken))
     pairs = similar_pairs([_compared(one) for one in distinct.taken], section.near_duplicate_similarity)
     product_of = products_of([one.id for one in distinct.taken], pairs)
     split_of = allocate(set(product_of.values()), section.shares, section.seed)
     kept = _part(distinct.taken, near_duplicates(distinct.taken, pairs))
-    items = [_item(one, product_of[one.id], split_of[product_of[one.id]]) for one in kept.taken]
-    return _tables(items, judged.rejects + distinct.rejects + kept.rejects)
+    fitted = [one for one in kept.taken if split_of[product_of[one.id]] not in SCORED]
+    drawn = _part(fitted, overfull_price_bands(fitted, section.balance, section.seed))
+    left_out = {reject["id"] for reject in drawn.rejects}
+    items = [
+        _item(one, product_of[one.id], split_of[product_of[one.id]])
+        for one in kept.taken
+        if one.id not in left_out
+    ]
+    return _tables(items, judged.rejects + distinct.rejects + kept.rejects + drawn.rejects)
 
 
-def clean(row: dict[str, Any], text_max_characters: int) -> Candidate:
+def clean(row: dict[str, Any], section: Curate) -> Candidate:
     """A listing with its fields cleaned, its price read, its text put together and cut."""
-    title, brand, description = (without_prices(tidy(row[key])) for key in ("title", "brand", "description"))
-    details = clean_details(row["details"])
+    title, brand, description = (plain(row[key], section) for key in ("title", "brand", "description"))
+    details = clean_details(row["details"], section)
     written = tidy(row["price"])
+    currencies = {code for code in (row["currency"].strip().upper(), price_currency(written)) if code}
     return Candidate(
         id=row["id"],
         title=title,
@@ -77,10 +93,10 @@ def clean(row: dict[str, Any], text_max_characters: int) -> Candidate:
         category=tidy(row["category"]),
         description=description,
         details=details,
-        text=cut(listing_text(title, brand, details, description), text_max_characters),
+        text=cut(listing_text(title, brand, details, description), section.text_max_characters),
         written=written,
-        price=parse_price(written),
-        currencies={code for code in (row["currency"].strip().upper(), price_currency(written)) if code},
+        price=converted(parse_price(written), currencies, section.rates),
+        currencies=currencies,
         source=row["source"],
         address=row["address"],
     )

@@ -5,12 +5,15 @@ A rule looks at one candidate, or for the duplicates at all of them. The first r
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from components.params import Curate
+from components.params import Balance, Curate
 from components.products import numbers, words
 
 
@@ -27,7 +30,7 @@ class Candidate(NamedTuple):
     written: str
     """The price as written."""
     price: float | None
-    """None where it cannot be read."""
+    """In the currency of `curate`, None where it cannot be read."""
     currencies: set[str]
     """ISO 4217 codes that the listing or its price names."""
     source: str
@@ -56,15 +59,17 @@ def price_not_above_zero(one: Candidate, _: Curate) -> str:
     return f"price {one.price:g} is not above zero" if one.price is not None and one.price <= 0 else ""
 
 
+def other_currency(one: Candidate, section: Curate) -> str:
+    others = sorted(one.currencies - {section.currency})
+    if not others or (len(one.currencies) == 1 and one.currencies <= section.rates.keys()):
+        return ""
+    return f"price in {' and '.join(others)}, not in {section.currency}"
+
+
 def price_out_of_range(one: Candidate, section: Curate) -> str:
     if one.price is None or section.price_min <= one.price <= section.price_max:
         return ""
     return f"price {one.price:g} is not between {section.price_min:g} and {section.price_max:g}"
-
-
-def other_currency(one: Candidate, section: Curate) -> str:
-    others = sorted(one.currencies - {section.currency})
-    return f"price in {' and '.join(others)}, not in {section.currency}" if others else ""
 
 
 def no_text(one: Candidate, section: Curate) -> str:
@@ -76,11 +81,11 @@ RULES: tuple[Callable[[Candidate, Curate], str], ...] = (
     no_price,
     unreadable_price,
     price_not_above_zero,
-    price_out_of_range,
     other_currency,
+    price_out_of_range,
     no_text,
 )
-NAMES = (*(rule.__name__ for rule in RULES), "exact_duplicate", "near_duplicate")
+NAMES = (*(rule.__name__ for rule in RULES), "exact_duplicate", "near_duplicate", "overfull_price_band")
 
 
 def judge(one: Candidate, section: Curate) -> Verdict | None:
@@ -127,3 +132,25 @@ def _repeats(one: Candidate, other: Candidate) -> bool:
             one.details[name] == other.details[name] for name in one.details.keys() & other.details.keys()
         )
     )
+
+
+# --- balance -----------------------------------------------------------------------------------------
+
+
+def overfull_price_bands(candidates: list[Candidate], balance: Balance, seed: int) -> list[Verdict | None]:
+    """A verdict on each candidate that the draw leaves out of a price band that holds more than the mean.
+
+    A candidate stays with the probability (mean size of the bands / size of its band) ** strength, at most
+    1; the draw is a hash of seed and id, so it depends on no other candidate and on no order.
+    """
+    bands = [math.floor((one.price or 0) / balance.band) for one in candidates]
+    sizes = Counter(bands)
+    verdicts: list[Verdict | None] = []
+    for one, band in zip(candidates, bands, strict=True):
+        stays = min(1.0, len(candidates) / len(sizes) / sizes[band]) ** balance.strength
+        digest = hashlib.sha256(f"{seed} balance {one.id}".encode()).digest()
+        low, high = band * balance.band, (band + 1) * balance.band
+        reason = f"{sizes[band]} listings cost {low:g} to {high:g}: {stays:.0%} of them are drawn"
+        left_out = int.from_bytes(digest[:8], "big") / 2**64 >= stays
+        verdicts.append(Verdict("overfull_price_band", reason) if left_out else None)
+    return verdicts

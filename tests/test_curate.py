@@ -7,18 +7,12 @@ import pandas as pd
 import pytest
 
 from components.curate import counts, curate, histograms, waterfall
-from components.params import Curate, Shares
-from components.records import SPLITS, Item, Listing, PricewrightError, Reject
+from components.params import Balance, Shares, load
+from components.records import SCORED, SPLITS, Item, Listing, PricewrightError, Reject
+from tests.conftest import ROOT
 
-SECTION = Curate(
-    seed=1,
-    currency="USD",
-    price_min=1.0,
-    price_max=999.0,
-    text_min_characters=20,
-    text_max_characters=120,
-    near_duplicate_similarity=0.8,
-    shares=Shares(train=0.4, preference=0.2, validation=0.2, test=0.2),
+SECTION = load(ROOT / "params.yaml").curate.model_copy(
+    update={"text_max_characters": 120, "shares": Shares(train=0.4, preference=0.2, validation=0.2, test=0.2)}
 )
 NOUNS = ["lamp", "desk", "kettle", "tent", "drill", "radio", "scarf", "ladder", "mixer", "globe"]
 
@@ -135,6 +129,38 @@ def test_the_columns_are_those_of_the_contract() -> None:
     assert list(curated.rejects.columns) == Reject.columns()
     for row in pd.concat(curated.splits.values()).to_dict("records"):
         Item(**row)
+
+
+def test_a_price_in_a_currency_with_a_rate_is_converted_to_the_cent() -> None:
+    rows = [*map(listing, range(20)), listing(99, price="40,50 €", currency="EUR")]
+    section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
+    items = pd.concat(curate(table(rows), section).splits.values()).set_index("id")
+    assert items.loc[f"{99:016x}", "price"] == 44.55
+
+
+def test_boilerplate_part_numbers_and_idle_specifications_leave_the_text() -> None:
+    changes = {
+        "description": "About this item: an oak lamp, part number WPW1032-1304, for desks. Read more",
+        "details": json.dumps({"asin": "B00X", "Weight": "9 kg"}),
+    }
+    items = pd.concat(
+        curate(table([*map(listing, range(20)), listing(99, **changes)]), SECTION).splits.values()
+    )
+    text = items.set_index("id").loc[f"{99:016x}", "text"]
+    assert text.endswith("Brand: Lumo. Weight: 9 kg.\nan oak lamp,, for desks.")
+
+
+def test_balance_thins_what_a_model_is_fitted_on_and_no_other_split() -> None:
+    rows = [listing(number, price=f"${10 + (number % 40) ** 2 / 2}") for number in range(400)]
+    section = SECTION.model_copy(update={"balance": Balance(band=100.0, strength=1.0)})
+    whole, thinned = curate(table(rows), SECTION), curate(table(rows), section)
+    for split in SPLITS:
+        assert (len(thinned.splits[split]) == len(whole.splits[split])) == (split in SCORED), split
+    out = thinned.rejects[thinned.rejects["rule"] == "overfull_price_band"]
+    assert len(out) == len(thinned.rejects) - len(whole.rejects)
+    bands = pd.concat([thinned.splits[split]["price"] // 100 for split in SPLITS if split not in SCORED])
+    before = pd.concat([whole.splits[split]["price"] // 100 for split in SPLITS if split not in SCORED])
+    assert bands.value_counts().max() < before.value_counts().max()
 
 
 def test_an_empty_split_is_an_error_that_says_what_each_rule_took() -> None:

@@ -3,19 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.params import Curate, Shares
-from components.rules import NAMES, Candidate, exact_duplicates, judge, near_duplicates
-
-SECTION = Curate(
-    seed=1,
-    currency="USD",
-    price_min=1.0,
-    price_max=999.0,
-    text_min_characters=20,
-    text_max_characters=900,
-    near_duplicate_similarity=0.8,
-    shares=Shares(train=0.64, preference=0.1, validation=0.13, test=0.13),
+from components.params import Balance, load
+from components.rules import (
+    NAMES,
+    Candidate,
+    exact_duplicates,
+    judge,
+    near_duplicates,
+    overfull_price_bands,
 )
+from tests.conftest import ROOT
+
+SECTION = load(ROOT / "params.yaml").curate
 LAMP = Candidate(
     id="a",
     title="Oak lamp 40W",
@@ -48,6 +47,7 @@ def test_a_sound_candidate_is_taken() -> None:
         ("price_out_of_range", {"price": 0.99}, "not between 1 and 999"),
         ("price_out_of_range", {"price": 999.01}, "999.01"),
         ("other_currency", {"currencies": {"USD", "EUR"}}, "in EUR, not in USD"),
+        ("other_currency", {"currencies": {"JPY"}, "price": 4000.0}, "in JPY, not in USD"),
         ("no_text", {"title": "", "description": ""}, "0 characters"),
         ("no_text", {"title": "Lamp", "description": "Red"}, "7 characters, fewer than 20"),
     ],
@@ -98,3 +98,43 @@ def test_a_listing_is_not_refused_for_repeating_one_that_was_refused_itself() ->
     last = LAMP._replace(id="c", title="Oak lamp 60W")  # repeats the middle one, not the first
     verdicts = near_duplicates([LAMP, middle, last], np.array([[0, 1], [0, 2], [1, 2]]))
     assert [verdict is None for verdict in verdicts] == [True, False, True]
+
+
+def test_a_currency_with_a_rate_is_taken_where_it_is_the_only_one() -> None:
+    section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
+    assert judge(LAMP._replace(currencies={"EUR"}), section) is None
+    verdict = judge(LAMP._replace(currencies={"EUR", "USD"}), section)
+    assert verdict is not None
+    assert verdict.rule == "other_currency"
+
+
+# --- balance -----------------------------------------------------------------------------------------
+
+CHEAP = [LAMP._replace(id=f"cheap {number}", price=20.0) for number in range(900)]
+DEAR = [LAMP._replace(id=f"dear {number}", price=420.0) for number in range(100)]
+
+
+def left_out(strength: float, seed: int = 1) -> set[str]:
+    verdicts = overfull_price_bands(CHEAP + DEAR, Balance(band=100.0, strength=strength), seed)
+    return {one.id for one, verdict in zip(CHEAP + DEAR, verdicts, strict=True) if verdict}
+
+
+def test_without_strength_no_listing_is_left_out_of_its_price_band() -> None:
+    assert left_out(0.0) == set()
+
+
+def test_an_overfull_price_band_is_thinned_to_the_mean_of_all_and_no_other_is() -> None:
+    out = left_out(1.0)
+    assert 340 < len(out) < 460  # 900 of two bands with 1000: 500 are to stay
+    assert not out & {one.id for one in DEAR}
+    assert out == left_out(1.0)
+    assert out != left_out(1.0, seed=2)
+    assert len(out) > len(left_out(0.5)) > 0
+
+
+def test_the_draw_of_one_listing_depends_on_no_order() -> None:
+    balance = Balance(band=100.0, strength=1.0)
+    verdicts = overfull_price_bands(DEAR + CHEAP[::-1], balance, 1)
+    out = {one.id for one, verdict in zip(DEAR + CHEAP[::-1], verdicts, strict=True) if verdict}
+    assert out == left_out(1.0)
+    assert next(filter(None, verdicts)).reason == "900 listings cost 0 to 100: 56% of them are drawn"

@@ -14,7 +14,7 @@ import yaml
 
 from components import curate as curate_stage
 from components import validate as validate_stage
-from components.params import Curate, Shares, Validate
+from components.params import Validate, load
 from components.records import SPLITS, Item, Listing, PricewrightError, Split
 from components.validate import Check, report_of, require, validate
 
@@ -26,16 +26,7 @@ SECTION = Validate(
     category_share_max=0.7,
     median_ratio_max=1.5,
 )
-CURATE = Curate(
-    seed=1,
-    currency="USD",
-    price_min=1.0,
-    price_max=999.0,
-    text_min_characters=20,
-    text_max_characters=60,
-    near_duplicate_similarity=0.8,
-    shares=Shares(train=0.4, preference=0.2, validation=0.2, test=0.2),
-)
+CURATE = load(ROOT / "params.yaml").curate
 Splits = dict[Split, pd.DataFrame]
 
 
