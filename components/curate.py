@@ -25,8 +25,9 @@ from tqdm import tqdm
 
 from components import stage
 from components.cleaning import clean_details, converted, cut, parse_price, plain, price_currency, tidy
+from components.minhash import neighbours
 from components.params import Curate
-from components.products import allocate, products_of, similar_pairs, words
+from components.products import allocate, products_of
 from components.records import SCORED, SPLITS, Item, Listing, PricewrightError, Reject, Split
 from components.rules import (
     NAMES,
@@ -37,6 +38,7 @@ from components.rules import (
     near_duplicates,
     overfull_price_bands,
 )
+from components.shingles import text_shingles, words
 from components.text import listing_text
 
 if TYPE_CHECKING:
@@ -65,10 +67,11 @@ def curate(listings: pd.DataFrame, section: Curate) -> Curated:
     candidates = [clean(row, section) for row in bar]
     judged = _part(candidates, [judge(one, section) for one in candidates])
     distinct = _part(judged.taken, exact_duplicates(judged.taken))
-    pairs = similar_pairs([_compared(one) for one in distinct.taken], section.near_duplicate_similarity)
-    product_of = products_of([one.id for one in distinct.taken], pairs)
+    shingled = text_shingles([_compared(one) for one in distinct.taken])
+    alike = neighbours(shingled, section.near_duplicate_similarity)
+    product_of = products_of([one.id for one in distinct.taken], alike)
     split_of = allocate(set(product_of.values()), section.shares, section.seed)
-    kept = _part(distinct.taken, near_duplicates(distinct.taken, pairs))
+    kept = _part(distinct.taken, near_duplicates(distinct.taken, alike))
     fitted = [one for one in kept.taken if split_of[product_of[one.id]] not in SCORED]
     drawn = _part(fitted, overfull_price_bands(fitted, section.balance, section.seed))
     left_out = {reject["id"] for reject in drawn.rejects}

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from components.minhash import Neighbours
 from components.params import Balance, Curate
-from components.products import numbers, words
+from components.products import numbers
+from components.shingles import words
+
+COMPARED = 100  # listings at most that one with the same words and price is compared with
 
 
 class Candidate(NamedTuple):
@@ -110,27 +114,44 @@ def exact_duplicates(candidates: list[Candidate]) -> list[Verdict | None]:
     return verdicts
 
 
-def near_duplicates(candidates: list[Candidate], pairs: np.ndarray) -> list[Verdict | None]:
-    """A verdict on each candidate that repeats an earlier one that stays; `pairs` as by `similar_pairs`."""
-    verdicts: list[Verdict | None] = [None] * len(candidates)
-    for first, second in pairs.tolist():  # sorted by the second: the verdict on the first is final here
-        if verdicts[first] or verdicts[second] or not _repeats(candidates[first], candidates[second]):
+def near_duplicates(candidates: list[Candidate], alike: Neighbours) -> list[Verdict | None]:
+    """A verdict on each candidate that repeats an earlier one that stays.
+
+    Of those that stay with the same words, price and numbers it is compared with the first COMPARED.
+    """
+    beside: dict[int, list[int]] = defaultdict(list)
+    for one, other in alike.pairs.tolist():
+        beside[one].append(other)
+        beside[other].append(one)
+    listed = np.bincount(alike.first, minlength=len(candidates))
+    stay: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    verdicts: list[Verdict | None] = []
+    for place, (one, group) in enumerate(zip(candidates, alike.first.tolist(), strict=True)):
+        if listed[group] == 1 and group not in beside:
+            verdicts.append(None)
             continue
-        earlier = candidates[first]
-        reason = f"like description and same price as {earlier.id} ({earlier.address})"
-        verdicts[second] = Verdict("near_duplicate", reason)
+        rest = (one.price, frozenset(numbers(one.description)))
+        earlier = [
+            other
+            for near in (group, *beside[group])
+            for other in stay.get((near, *rest), [])[:COMPARED]
+            if _repeats(candidates[other], one)
+        ]
+        if earlier:
+            repeated = candidates[min(earlier)]
+            reason = f"like description and same price as {repeated.id} ({repeated.address})"
+            verdicts.append(Verdict("near_duplicate", reason))
+        else:
+            stay[(group, *rest)].append(place)
+            verdicts.append(None)
     return verdicts
 
 
 def _repeats(one: Candidate, other: Candidate) -> bool:
+    """Whether neighbours of the same price with the same numbers in their descriptions say nothing apart."""
     mine, yours = numbers(one.title), numbers(other.title)
-    return (
-        one.price == other.price
-        and numbers(one.description) == numbers(other.description)
-        and (mine <= yours or yours <= mine)  # a title may say less, but nothing else
-        and all(
-            one.details[name] == other.details[name] for name in one.details.keys() & other.details.keys()
-        )
+    return (mine <= yours or yours <= mine) and all(  # a title may say less, but nothing else
+        one.details[name] == other.details[name] for name in one.details.keys() & other.details.keys()
     )
 
 

@@ -107,6 +107,18 @@ def test_a_relisting_under_another_title_is_refused_and_its_dearer_neighbour_sta
     assert items.loc[f"{99:016x}", "product"] == rows[3]["id"]
 
 
+def test_many_listings_of_one_title_are_told_apart_by_what_else_they_say() -> None:
+    """Ten million in small: neither twins by the thousand nor one title make a square of comparisons."""
+    rows = [listing(number, title="Lamp") for number in range(50)]
+    same = {"title": "Lamp", "description": listing(1)["description"], "details": "{}"}
+    rows += [listing(number, **same) for number in range(50, 6000)]
+    curated = curate(table(rows), SECTION)
+    report = counts(curated)
+    assert sum(report["products"].values()) == 50
+    assert report["rejected"]["price_out_of_range"] == 6000 - 990
+    assert report["largest_product"] == 1 + 990 - 50
+
+
 def test_a_short_description_does_not_make_two_listings_one_product() -> None:
     rows = [listing(number, description="Best of all") for number in range(20)]
     curated = curate(table(rows), SECTION)

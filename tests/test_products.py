@@ -1,59 +1,22 @@
 from __future__ import annotations
 
-import time
 from itertools import combinations
-from random import Random
 
 import numpy as np
 import pytest
 
+from components.minhash import Neighbours
 from components.params import Shares
-from components.products import allocate, numbers, products_of, similar_pairs, words
+from components.products import allocate, numbers, products_of
 
 SHARES = Shares(train=0.64, preference=0.1, validation=0.13, test=0.13)
 
 
-def shingles(text: str) -> set[tuple[str, ...]]:
-    said = words(text)
-    return {tuple(said[at : at + 3]) for at in range(max(1, len(said) - 2))}
-
-
-def test_similar_pairs_are_those_of_the_definition() -> None:
-    rng = Random(1)
-    texts = [
-        " ".join(rng.choices(["oak", "red", "lamp", "desk", "big"], k=rng.randint(1, 9))) for _ in range(60)
-    ]
-    for similarity in (0.2, 0.5, 0.8):
-        expected = [
-            [first, second]
-            for second in range(60)
-            for first in range(second)
-            if len(shingles(texts[first]) & shingles(texts[second]))
-            >= similarity * len(shingles(texts[first]) | shingles(texts[second]))
-        ]
-        assert similar_pairs(texts, similarity).tolist() == expected
-        assert expected, "the test compares nothing"
-
-
-def test_5000_descriptions_with_shared_boilerplate_are_compared_within_10_seconds() -> None:
-    rng = Random(2)
-    boilerplate = "ships within two days from our little shop and returns are accepted for thirty days"
-    texts = [
-        " ".join([*(f"word{rng.randint(0, 3000)}" for _ in range(40)), boilerplate]) for _ in range(5000)
-    ]
-    start = time.perf_counter()
-    assert len(similar_pairs(texts, 0.8)) == 0
-    assert time.perf_counter() - start < 10
-
-
-def test_no_texts_have_no_pairs() -> None:
-    assert similar_pairs([], 0.8).shape == (0, 2)
-    assert products_of([], similar_pairs([], 0.8)) == {}
-
-
 def test_listings_tied_through_others_are_one_product_named_by_its_first_id() -> None:
-    pairs = np.array([[0, 1], [1, 3]])
-    assert products_of(["d", "b", "c", "a"], pairs) == {"d": "a", "b": "a", "c": "c", "a": "a"}
+    alike = Neighbours(first=np.array([0, 1, 2, 3, 2]), pairs=np.array([[0, 1], [1, 3]]))
+    assert products_of(["d", "b", "f", "a", "e"], alike) == {"d": "a", "b": "a", "f": "e", "a": "a", "e": "e"}
+    nothing = Neighbours(np.empty(0, np.int64), np.empty((0, 2), np.int64))
+    assert products_of([], nothing) == {}
 
 
 def test_the_split_hits_the_shares_and_depends_on_the_seed_alone() -> None:

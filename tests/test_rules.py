@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from components.minhash import Neighbours
 from components.params import Balance, load
 from components.rules import (
     NAMES,
@@ -29,7 +30,8 @@ LAMP = Candidate(
     source="files",
     address="a:1",
 )
-PAIR = np.array([[0, 1]])
+PAIR = Neighbours(first=np.array([0, 1]), pairs=np.array([[0, 1]]))
+TWINS = Neighbours(first=np.array([0, 0]), pairs=np.empty((0, 2), np.int64))
 
 
 def test_a_sound_candidate_is_taken() -> None:
@@ -76,7 +78,9 @@ def test_the_same_words_at_the_same_price_are_an_exact_duplicate() -> None:
 
 
 def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listing() -> None:
-    verdicts = near_duplicates([LAMP, LAMP._replace(id="b", title="Oak lamp bestseller", details={})], PAIR)
+    again = LAMP._replace(id="b", title="Oak lamp bestseller", details={})
+    verdicts = near_duplicates([LAMP, again], PAIR)
+    assert verdicts == near_duplicates([LAMP, again], TWINS)
     assert [verdict and verdict.rule for verdict in verdicts] == [None, "near_duplicate"]
 
 
@@ -90,13 +94,14 @@ def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listi
     ],
 )
 def test_a_neighbour_with_another_price_number_or_specification_is_another_listing(change: dict) -> None:
-    assert near_duplicates([LAMP, LAMP._replace(id="b", **change)], PAIR) == [None, None]
+    for alike in (PAIR, TWINS):
+        assert near_duplicates([LAMP, LAMP._replace(id="b", **change)], alike) == [None, None]
 
 
 def test_a_listing_is_not_refused_for_repeating_one_that_was_refused_itself() -> None:
     middle = LAMP._replace(id="b", title="Oak lamp")
     last = LAMP._replace(id="c", title="Oak lamp 60W")  # repeats the middle one, not the first
-    verdicts = near_duplicates([LAMP, middle, last], np.array([[0, 1], [0, 2], [1, 2]]))
+    verdicts = near_duplicates([LAMP, middle, last], Neighbours(np.zeros(3, int), TWINS.pairs))
     assert [verdict is None for verdict in verdicts] == [True, False, True]
 
 
