@@ -29,6 +29,7 @@ from great_expectations.data_context.types.base import (
 )
 
 from components import reference, stage
+from components.docs import read_offline
 from components.leaks import Report, leaks
 from components.params import Base
 from components.records import SPLITS, Item, PricewrightError, Split
@@ -81,6 +82,7 @@ def validate(tables: Tables, expected: Suites, docs: Path) -> list[Check]:
         )
         checks += sorted((_check(table, result) for result in outcome.results), key=lambda check: check.name)
     context.build_data_docs()
+    read_offline(docs, {check.table for check in checks if not check.passed})
     return checks
 
 
