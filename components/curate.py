@@ -44,6 +44,7 @@ from components.text import listing_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BLUE, RED, GREEN = "#1b6ca8", "#c0392b", "#2e7d32"
 SHORT_DESCRIPTION = 8  # words; a shorter one says too little to tell products apart
 
 
@@ -173,18 +174,19 @@ def waterfall(report: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(9, 4.5))
     axes = figure.subplots()
     left = report["listings"]
-    labels, bars, colours = ["listings"], [(0, left)], ["tab:blue"]
+    labels, bars, colours = ["listings"], [(0, left)], [BLUE]
     for rule, took in report["rejected"].items():
         left -= took
         labels.append(rule.replace("_", " "))
         bars.append((left, took))
-        colours.append("tab:red")
+        colours.append(RED)
     labels.append("taken")
     bars.append((0, left))
-    colours.append("tab:green")
+    colours.append(GREEN)
     drawn = axes.barh(
         labels, [height for _, height in bars], left=[start for start, _ in bars], color=colours
     )
+    axes.spines[["top", "right"]].set_visible(False)
     axes.bar_label(drawn, labels=[f"{height:,}" for _, height in bars], padding=3)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.12 * report["listings"])  # room for the last label
@@ -199,11 +201,11 @@ def histograms(values: dict[Split, pd.Series], label: str, title: str) -> Figure
 
     figure = Figure(figsize=(8, 4.5))
     axes = figure.subplots()
-    bins = np.histogram_bin_edges(pd.concat(values.values()), bins=40)
+    bins = np.histogram_bin_edges(pd.concat(values.values()), bins=40).tolist()
     for split, column in values.items():
-        axes.hist(
-            column, bins=bins.tolist(), density=True, histtype="step", label=f"{split} ({len(column):,})"
-        )
+        filled = {"alpha": 0.35} if split == "train" else {"histtype": "step", "linewidth": 1.4}
+        axes.hist(column, bins=bins, density=True, label=f"{split} ({len(column):,})", **filled)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel(label)
     axes.set_ylabel("density")
     axes.set_title(title)

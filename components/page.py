@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -43,3 +44,10 @@ def picture(title: str, caption: str, path: Path) -> str:
         f"<h2>{escape(title)}</h2>\n<p class=note>{escape(caption)}</p>\n"
         f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">'
     )
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table that scrolls by itself where the screen is narrow; cells are text and are escaped."""
+    lines = ["<tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>"]
+    lines += ["<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows]
+    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"

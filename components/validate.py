@@ -2,8 +2,9 @@
 
 Reads `artifacts/scrape/listings.parquet` and `artifacts/curate/`; writes `artifacts/validate/passed.json`,
 the names of the critical checks: every later reader of the data depends on it, and it is written only where
-none of them failed. `reports/validate/` gets Great Expectations' Data Docs, also after a failure. Nothing
-may depend on them: they hold the time of the run. A failed warning is reported and stops nothing.
+none of them failed. `reports/validate/` gets the page about the data and Great Expectations' Data Docs, also
+after a failure. Nothing may depend on them: the Docs hold the time of the run. A failed warning is reported
+and stops nothing.
 """
 
 # mypy: disable-error-code="attr-defined"
@@ -28,7 +29,7 @@ from great_expectations.data_context.types.base import (
     ProgressBarsConfig,
 )
 
-from components import reference, stage
+from components import data_page, reference, stage
 from components.docs import read_offline
 from components.leaks import Report, leaks
 from components.params import Base
@@ -38,6 +39,8 @@ from components.sources.catalogue import corpus
 from components.suites import Suites, suites
 
 DOCS = Path("reports/validate/data_docs")
+PAGE = Path("reports/validate/data.html")
+NOTE = "Under Artifacts: `data.html`, the page about the data, and `data_docs/index.html`, every expectation."
 SHOWN = 5  # failing rows in a message
 SHOWN_CHARACTERS = 100  # of each value in it
 Tables = dict[str, pd.DataFrame]
@@ -242,8 +245,14 @@ def main() -> None:
         tables = tables_of(listings, splits, rejects, found, reference.load(source))
         expected = suites(splits, list(NAMES), params.validate, params.curate)
         checks = validate(tables, expected, DOCS)
-        frame.report(report_of(checks, found, source))
+        report = report_of(checks, found, source)
+        frame.report(report)
         frame.tracked.artifact(DOCS)
+        curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
+        page = data_page.page(curated, report, splits, rejects, Path("artifacts/curate"))
+        PAGE.write_text(page, encoding="utf-8")
+        frame.tracked.artifact(PAGE)
+        frame.tracked.tag("mlflow.note.content", NOTE)
         for check in checks:
             if not check.passed and not check.critical:
                 print("warning:" + describe(check), file=sys.stderr)
