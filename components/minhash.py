@@ -12,8 +12,10 @@ is compared with the first and the next one only, which is enough to tie togethe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -36,15 +38,64 @@ class Neighbours(NamedTuple):
     Only the first ones of twins stand here."""
 
 
+class Store(Protocol):
+    """Texts whose shingles may be larger than memory."""
+
+    def keys(self, band: int) -> np.ndarray:
+        """A uint64 of each text, as from `band_keys`."""
+
+    def take(self, rows: np.ndarray) -> Ragged:
+        """Shingles of some texts, ascending."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """The shingles of all texts."""
+
+    rows: Ragged
+    similarity: float
+
+    def keys(self, band: int) -> np.ndarray:
+        """One band of `band_keys`."""
+        return band_keys(self.rows, self.similarity, band)
+
+    def take(self, rows: np.ndarray) -> Ragged:
+        """Some of them."""
+        return self.rows.take(rows)
+
+
+Run = Callable[..., Iterable[Any]]
+"""`map`, or the `map` of an executor from concurrent.futures: where the work is done."""
+
+
 def neighbours(rows: Ragged, similarity: float) -> Neighbours:
     """Twins and pairs of at least that Jaccard similarity among `rows` of shingles."""
-    first = first_of_equals(set_hashes(rows))
+    return search(InMemory(rows, similarity), set_hashes(rows), similarity, map)
+
+
+def search(store: Store, sets: np.ndarray, similarity: float, run: Run) -> Neighbours:
+    """Twins and pairs of at least that Jaccard similarity; `sets` as from `set_hashes`, for all texts."""
+    first = first_of_equals(sets)
     distinct = np.flatnonzero(first == np.arange(len(first)))
-    sets = rows.take(distinct)
-    found = [bucket_pairs(keys) for keys in band_keys(sets, similarity)]
-    candidates = np.unique(np.concatenate([np.empty((0, 2), np.int64), *found]), axis=0)
-    pairs = distinct[verified(candidates, sets, similarity)]
+    bands, _ = shape(similarity)
+    found = run(partial(_band_pairs, store, distinct), range(bands))
+    candidates = _unique_pairs(found)
+    chunks = [candidates[start : start + CHUNK] for start in range(0, len(candidates), CHUNK)]
+    kept = run(partial(verified, store, similarity), chunks)
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *kept])
     return Neighbours(first, pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))])
+
+
+def _band_pairs(store: Store, distinct: np.ndarray, band: int) -> np.ndarray:
+    return distinct[bucket_pairs(store.keys(band)[distinct])]
+
+
+def _unique_pairs(found: Iterable[np.ndarray]) -> np.ndarray:
+    """All pairs once, in order; one band after the other, for many repeat those before it."""
+    pairs = np.empty((0, 2), np.int64)
+    for more in found:
+        pairs = np.unique(np.concatenate([pairs, more]), axis=0)
+    return pairs
 
 
 def first_of_equals(hashes: np.ndarray) -> np.ndarray:
@@ -63,18 +114,17 @@ def shape(similarity: float) -> tuple[int, int]:
     return fitting[-1] if fitting else (ORDERS, 1)
 
 
-def band_keys(rows: Ragged, similarity: float) -> Iterator[np.ndarray]:
-    """For each band a uint64 of each row of shingles."""
+def band_keys(rows: Ragged, similarity: float, band: int) -> np.ndarray:
+    """A uint64 of each row of shingles in one band."""
     bands, orders = shape(similarity)
     short = (rows.values >> np.uint64(32)).astype(np.uint32)
     draws = mixed(np.arange(2 * bands * orders, dtype=np.uint64)).astype(np.uint32).reshape(bands, orders, 2)
-    for band in draws:
-        keys = np.zeros(len(rows.bounds) - 1, np.uint64)
-        for flip, factor in band:
-            shuffled = (short ^ flip) * (factor | np.uint32(1))  # modulo 2^32: one of 2^63 bijections
-            smallest = np.minimum.reduceat(shuffled, rows.bounds[:-1]) if len(keys) else keys
-            keys = mixed(keys ^ smallest)
-        yield keys
+    keys = np.zeros(len(rows.bounds) - 1, np.uint64)
+    for flip, factor in draws[band]:
+        shuffled = (short ^ flip) * (factor | np.uint32(1))  # modulo 2^32: one of 2^63 bijections
+        smallest = np.minimum.reduceat(shuffled, rows.bounds[:-1]) if len(keys) else keys
+        keys = mixed(keys ^ smallest)
+    return keys
 
 
 def bucket_pairs(keys: np.ndarray) -> np.ndarray:
@@ -94,25 +144,20 @@ def bucket_pairs(keys: np.ndarray) -> np.ndarray:
     return np.concatenate(found)
 
 
-def verified(pairs: np.ndarray, rows: Ragged, similarity: float) -> np.ndarray:
-    """Those of the pairs whose rows have at least that Jaccard similarity."""
-    kept = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(pairs), CHUNK):
-        part = pairs[start : start + CHUNK]
-        kept.append(part[jaccard_at_least(part, rows, similarity)])
-    return np.concatenate(kept)
-
-
-def jaccard_at_least(pairs: np.ndarray, rows: Ragged, similarity: float) -> np.ndarray:
-    """Whether the rows of each pair have at least that Jaccard similarity, exactly."""
+def verified(store: Store, similarity: float, pairs: np.ndarray) -> np.ndarray:
+    """Those of the pairs of texts that have at least that Jaccard similarity, exactly."""
     involved, places = np.unique(pairs, return_inverse=True)
-    some = rows.take(involved)
+    return pairs[jaccard_at_least(places.reshape(-1, 2), store.take(involved), similarity)]
+
+
+def jaccard_at_least(pairs: np.ndarray, some: Ragged, similarity: float) -> np.ndarray:
+    """Whether the rows of each pair have at least that Jaccard similarity, exactly."""
     shingles, columns = np.unique(some.values, return_inverse=True)
-    shape = (len(involved), len(shingles))
+    shape = (len(some.bounds) - 1, len(shingles))
     sets = sparse.csr_matrix((np.ones(len(columns), np.int32), columns, some.bounds), shape=shape)
     sets.sum_duplicates()
     sets.data[:] = 1
     sizes = sets.getnnz(axis=1)
-    one, other = places.reshape(-1, 2).T
+    one, other = pairs.T
     shared = np.asarray(sets[one].multiply(sets[other]).sum(axis=1)).ravel()
     return shared >= similarity * (sizes[one] + sizes[other] - shared)

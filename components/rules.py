@@ -5,9 +5,7 @@ A rule looks at one candidate, or for the duplicates at all of them. The first r
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,7 +14,7 @@ import numpy as np
 from components.minhash import Neighbours
 from components.params import Balance, Curate
 from components.products import numbers
-from components.shingles import words
+from components.shingles import mixed
 
 COMPARED = 100  # listings at most that one with the same words and price is compared with
 
@@ -103,15 +101,9 @@ def judge(one: Candidate, section: Curate) -> Verdict | None:
 # --- duplicates --------------------------------------------------------------------------------------
 
 
-def exact_duplicates(candidates: list[Candidate]) -> list[Verdict | None]:
-    """A verdict on each candidate whose words and price an earlier one has already."""
-    first: dict[tuple[Any, ...], Candidate] = {}
-    verdicts: list[Verdict | None] = []
-    for one in candidates:
-        earlier = first.setdefault((one.price, *words(one.text)), one)
-        reason = f"same words and price as {earlier.id} ({earlier.address})"
-        verdicts.append(None if earlier is one else Verdict("exact_duplicate", reason))
-    return verdicts
+def exact_duplicate(earlier: str, address: str) -> Verdict:
+    """On a candidate whose words and price an earlier one has already."""
+    return Verdict("exact_duplicate", f"same words and price as {earlier} ({address})")
 
 
 def near_duplicates(candidates: list[Candidate], alike: Neighbours) -> list[Verdict | None]:
@@ -158,20 +150,20 @@ def _repeats(one: Candidate, other: Candidate) -> bool:
 # --- balance -----------------------------------------------------------------------------------------
 
 
-def overfull_price_bands(candidates: list[Candidate], balance: Balance, seed: int) -> list[Verdict | None]:
-    """A verdict on each candidate that the draw leaves out of a price band that holds more than the mean.
+def overfull_price_bands(prices: np.ndarray, draws: np.ndarray, balance: Balance) -> dict[int, Verdict]:
+    """A verdict on each place that the draw leaves out of a price band that holds more than the mean.
 
-    A candidate stays with the probability (mean size of the bands / size of its band) ** strength, at most
-    1; the draw is a hash of seed and id, so it depends on no other candidate and on no order.
+    A place stays with the probability (mean size of the bands / size of its band) ** strength, at most 1.
+    `draws` as by `draws_of`, mixed once more so that they are not those of the split.
     """
-    bands = [math.floor((one.price or 0) / balance.band) for one in candidates]
-    sizes = Counter(bands)
-    verdicts: list[Verdict | None] = []
-    for one, band in zip(candidates, bands, strict=True):
-        stays = min(1.0, len(candidates) / len(sizes) / sizes[band]) ** balance.strength
-        digest = hashlib.sha256(f"{seed} balance {one.id}".encode()).digest()
-        low, high = band * balance.band, (band + 1) * balance.band
-        reason = f"{sizes[band]} listings cost {low:g} to {high:g}: {stays:.0%} of them are drawn"
-        left_out = int.from_bytes(digest[:8], "big") / 2**64 >= stays
-        verdicts.append(Verdict("overfull_price_band", reason) if left_out else None)
+    if not balance.strength or not len(prices):
+        return {}
+    bands, which, sizes = np.unique(np.floor(prices / balance.band), return_inverse=True, return_counts=True)
+    stays = np.minimum(1.0, len(prices) / len(bands) / sizes) ** balance.strength
+    verdicts = {}
+    for place in np.flatnonzero(mixed(draws) / 2.0**64 >= stays[which]).tolist():
+        band = which[place]
+        low, high = bands[band] * balance.band, (bands[band] + 1) * balance.band
+        reason = f"{sizes[band]} listings cost {low:g} to {high:g}: {stays[band]:.0%} of them are drawn"
+        verdicts[place] = Verdict("overfull_price_band", reason)
     return verdicts

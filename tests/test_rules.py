@@ -5,10 +5,10 @@ import pytest
 
 from components.minhash import Neighbours
 from components.params import Balance, load
+from components.products import draws_of
 from components.rules import (
     NAMES,
     Candidate,
-    exact_duplicates,
     judge,
     near_duplicates,
     overfull_price_bands,
@@ -68,15 +68,6 @@ def test_of_several_faults_the_first_rule_is_the_reason() -> None:
     assert verdict.rule == "no_price"
 
 
-def test_the_same_words_at_the_same_price_are_an_exact_duplicate() -> None:
-    again = LAMP._replace(id="b", text="OAK lamp, 40w! Brand: Lumo. A lamp of oak with 2 switches")
-    dearer = again._replace(id="c", price=41.0)
-    verdicts = exact_duplicates([LAMP, again, dearer])
-    assert [verdict and verdict.rule for verdict in verdicts] == [None, "exact_duplicate", None]
-    assert verdicts[1] is not None
-    assert "a (a:1)" in verdicts[1].reason
-
-
 def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listing() -> None:
     again = LAMP._replace(id="b", title="Oak lamp bestseller", details={})
     verdicts = near_duplicates([LAMP, again], PAIR)
@@ -115,13 +106,12 @@ def test_a_currency_with_a_rate_is_taken_where_it_is_the_only_one() -> None:
 
 # --- balance -----------------------------------------------------------------------------------------
 
-CHEAP = [LAMP._replace(id=f"cheap {number}", price=20.0) for number in range(900)]
-DEAR = [LAMP._replace(id=f"dear {number}", price=420.0) for number in range(100)]
+PRICES = np.array([20.0] * 900 + [420.0] * 100)
+IDS = [f"{number}" for number in range(1000)]
 
 
-def left_out(strength: float, seed: int = 1) -> set[str]:
-    verdicts = overfull_price_bands(CHEAP + DEAR, Balance(band=100.0, strength=strength), seed)
-    return {one.id for one, verdict in zip(CHEAP + DEAR, verdicts, strict=True) if verdict}
+def left_out(strength: float, seed: int = 1) -> set[int]:
+    return set(overfull_price_bands(PRICES, draws_of(IDS, seed), Balance(band=100.0, strength=strength)))
 
 
 def test_without_strength_no_listing_is_left_out_of_its_price_band() -> None:
@@ -131,15 +121,18 @@ def test_without_strength_no_listing_is_left_out_of_its_price_band() -> None:
 def test_an_overfull_price_band_is_thinned_to_the_mean_of_all_and_no_other_is() -> None:
     out = left_out(1.0)
     assert 340 < len(out) < 460  # 900 of two bands with 1000: 500 are to stay
-    assert not out & {one.id for one in DEAR}
+    assert max(out) < 900
     assert out == left_out(1.0)
     assert out != left_out(1.0, seed=2)
     assert len(out) > len(left_out(0.5)) > 0
 
 
 def test_the_draw_of_one_listing_depends_on_no_order() -> None:
-    balance = Balance(band=100.0, strength=1.0)
-    verdicts = overfull_price_bands(DEAR + CHEAP[::-1], balance, 1)
-    out = {one.id for one, verdict in zip(DEAR + CHEAP[::-1], verdicts, strict=True) if verdict}
-    assert out == left_out(1.0)
-    assert next(filter(None, verdicts)).reason == "900 listings cost 0 to 100: 56% of them are drawn"
+    found = overfull_price_bands(PRICES[::-1], draws_of(IDS[::-1], 1), Balance(band=100.0, strength=1.0))
+    assert {999 - place for place in found} == left_out(1.0)
+    reason = next(iter(found.values())).reason
+    assert reason == "900 listings cost 0 to 100: 56% of them are drawn"
+
+
+def test_no_listings_have_no_bands() -> None:
+    assert overfull_price_bands(np.empty(0), draws_of([], 1), Balance(band=100.0, strength=1.0)) == {}
