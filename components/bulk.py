@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 from unicodedata import is_normalized
 
 import pyarrow as pa
@@ -52,7 +51,7 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
     `details` is JSON text, `currencies` the codes in order with a blank between.
     """
     title, description = (plain_column(listings[name], section) for name in ("title", "description"))
-    brand = _of_distinct(listings["brand"], lambda text: plain_column(pa.array([text]), section)[0].as_py())
+    brand = _of_distinct(listings["brand"], lambda texts: plain_column(texts, section))
     details, line, odd = _details(listings["details"], section)
     written = _where(listings["price"], _untidy, tidy)
     price, currencies = _prices(written, listings["currency"], section)
@@ -60,7 +59,7 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
         "id": _string(listings["id"]),
         "title": title,
         "brand": brand,
-        "category": _of_distinct(listings["category"], tidy),
+        "category": _of_distinct(listings["category"], lambda texts: _where(texts, _untidy, tidy)),
         "description": description,
         "details": details,
         "text": _texts(title, brand, details, line, odd, description, section.text_max_characters),
@@ -120,12 +119,10 @@ def _untidy(texts: pa.Array) -> pa.Array:
     return pc.or_(unlike, pc.match_substring_regex(texts, UNTIDY))
 
 
-def _of_distinct(texts: pa.Array, function: Callable[[str], Any]) -> pa.Array:
-    """The function of each text, called once for each distinct one."""
+def _of_distinct(texts: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The function of each text, called for each distinct one once."""
     coded = _string(texts).dictionary_encode()
-    return pa.array([function(text) for text in coded.dictionary.to_pylist()], pa.string()).take(
-        coded.indices
-    )
+    return function(coded.dictionary).take(coded.indices)
 
 
 def _details(raw: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array, pa.Array]:
@@ -184,7 +181,9 @@ def _prices(written: pa.Array, named: pa.Array, section: Curate) -> tuple[pa.Arr
     price = pc.replace_with_mask(
         digits.cast(pa.float64()), odd, pa.array(map(parse_price, rare), pa.float64())
     )
-    codes = _of_distinct(named, lambda code: code.strip().upper())
+    codes = _of_distinct(
+        named, lambda codes: pa.array([code.strip().upper() for code in codes.to_pylist()], pa.string())
+    )
     said = pa.array([price_currency(text) for text in rare], pa.string())
     shown = pc.replace_with_mask(pa.array([""] * len(written), pa.string()), odd, said)
     apart = pc.and_(pc.not_equal(shown, ""), pc.not_equal(shown, codes))

@@ -60,16 +60,17 @@ def plain(text: str, section: Curate) -> str:
 
 def without_prices(text: str) -> str:
     """The text less what it says of prices: the label must not stand in the question."""
-    while PRICE_MENTION.search(text):  # again, as "$ $40 5" leaves "$ 5"
-        text = _without(PRICE_MENTION, text)
+    while (bare := _without(PRICE_MENTION, text)) != text:  # again, as "$ $40 5" leaves "$ 5"
+        text = bare
     return text
 
 
 def _without(pattern: re.Pattern[str], text: str) -> str:
     """The text less what the pattern finds, and less the blanks and punctuation that this leaves alone."""
-    if not pattern.search(text):
+    bare, found = pattern.subn(" ", text)
+    if not found:
         return text
-    bare = " ".join(pattern.sub(" ", text).split())
+    bare = " ".join(bare.split())
     return re.sub(r"^[.,;:!?]+\s+|\s+(?=[.,;:!?)](?:\s|$))", "", bare)
 
 

@@ -15,14 +15,10 @@ descriptions, and no other number in the title and no other value of a specifica
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +37,7 @@ from components.products import Crowd, allocate, crowds, draws_of, products_of
 from components.records import SCORED, SPLITS, Item, Listing, PricewrightError, Reject
 from components.rules import NAMES, Verdict, exact_duplicate, near_duplicates, overfull_price_bands
 from components.shingles import SHINGLE, mixed, sequence_hashes, set_hashes, shingles, word_hashes
+from components.workers import workers
 
 SHORT_DESCRIPTION = 8  # words; a shorter one says too little to tell products apart
 PART = 20_000  # listings that a process works on at a time
@@ -213,22 +210,11 @@ def report_of(
     return report
 
 
-@contextmanager
-def every_core(tasks: int) -> Iterator[Run]:
-    """A `map` over processes, one for each core at most; where there is one task, `map` itself."""
-    workers = min(len(os.sched_getaffinity(0)), tasks)
-    if workers < 2:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:
-        yield pool.map
-
-
 def main() -> None:
     listings = Path("artifacts/scrape/listings.parquet")
     with stage.run("curate") as frame, tempfile.TemporaryDirectory(dir=".") as scratch:
-        with every_core(-(-rows_in(listings) // PART)) as run:
-            report = curate(listings, frame.folder, frame.params.curate, Path(scratch), PART, run)
+        with workers(-(-rows_in(listings) // PART)) as run:
+            report = curate(listings, frame.folder, frame.params.curate, Path(scratch).resolve(), PART, run)
         for name in (*SPLITS, "rejects"):
             path = frame.folder / f"{name}.parquet"
             frame.tracked.dataset(first_rows(path, SHOWN), name=name, source=path)

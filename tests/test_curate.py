@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ import pandas as pd
 import pytest
 
 from components.curate import curate as curate_files
-from components.curate import every_core
 from components.minhash import Run
 from components.params import Balance, Curate, Shares, load
 from components.pictures import histograms, waterfall
@@ -117,13 +115,6 @@ def test_the_result_does_not_depend_on_the_order_of_the_rows() -> None:
 def test_the_result_does_not_depend_on_the_size_of_the_parts(rows: int) -> None:
     listings = pd.concat([catalogue(2, size=40), catalogue(5, size=30)])  # some ids twice
     assert_same(curate(listings, SECTION, rows), curate(listings, SECTION))
-
-
-def test_many_processes_come_to_what_one_does() -> None:
-    listings = catalogue(2, size=40)
-    with every_core(2) as run:
-        assert (run is map) == (len(os.sched_getaffinity(0)) < 2)
-        assert_same(curate(listings, SECTION, 20, run), curate(listings, SECTION))
 
 
 def test_listings_that_are_missing_or_cut_short_are_named(tmp_path: Path) -> None:
