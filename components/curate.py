@@ -15,7 +15,7 @@ descriptions, and no other number in the title and no other value of a specifica
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections import Counter
 from contextlib import ExitStack
 from functools import partial
@@ -212,9 +212,13 @@ def report_of(
 
 def main() -> None:
     listings = Path("artifacts/scrape/listings.parquet")
-    with stage.run("curate") as frame, tempfile.TemporaryDirectory(dir=".") as scratch:
+    with stage.run("curate") as frame:
+        scratch = frame.scratch.resolve()
+        shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+        scratch.mkdir(parents=True)
         with workers(-(-rows_in(listings) // PART)) as run:
-            report = curate(listings, frame.folder, frame.params.curate, Path(scratch).resolve(), PART, run)
+            report = curate(listings, frame.folder, frame.params.curate, scratch, PART, run)
+        frame.discard_scratch()
         for name in (*SPLITS, "rejects"):
             path = frame.folder / f"{name}.parquet"
             frame.tracked.dataset(first_rows(path, SHOWN), name=name, source=path)
