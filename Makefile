@@ -39,9 +39,10 @@ mlflow: $(STAMP)  ## runs, curves and the registry, on http://127.0.0.1:5000 (or
 prefect: $(STAMP)  ## the flow's page, on http://127.0.0.1:4200 (or PORT=4202)
 	@python -m flows.listen prefect --port $(or $(PORT),4200)
 
-report: $(STAMP)  ## the summary of the last run, and where its page is
+report: $(STAMP)  ## the summary of the last run, and where its pages are
 	@python -m flows.summary
 	@test ! -f artifacts/evaluate/report.html || echo "The page: file://$(CURDIR)/artifacts/evaluate/report.html"
+	@test ! -f reports/validate/data.html || echo "The data: file://$(CURDIR)/reports/validate/data.html"
 
 promote: $(STAMP)  ## judge the challenger (or VERSION=3) against the champion; the better one is served
 	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen)

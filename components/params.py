@@ -20,6 +20,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]  # ISO 4217
 
 
 class ParamsError(PricewrightError):
@@ -94,41 +95,73 @@ class Shares(Section):
         return self
 
 
+class Balance(Section):
+    """A weighted draw over price bands, so that a model is not fitted on cheap things alone."""
+
+    band: Annotated[float, Field(gt=0)]
+    """Width of a price band in dollars."""
+    strength: Annotated[float, Field(ge=0, le=1)]
+    """0 takes every listing, 1 thins every band that holds more than the mean of all bands down to it."""
+
+
 class Curate(Section):
     """Cleaning, rejection, deduplication and the split."""
 
     seed: Seed
-    currency: str
-    """ISO 4217 code that prices are in; a listing in another currency is rejected, one without is taken."""
+    currency: Currency
+    """Code that prices are in; a listing that names none is taken to be in it."""
+    rates: dict[Currency, Annotated[float, Field(gt=0)]]
+    """What one unit of another currency is in `currency`; a listing in one that is not here is rejected."""
     price_min: Annotated[float, Field(gt=0)]
     """Dollars; lower prices are rejected."""
     price_max: Annotated[float, Field(gt=0)]
     """Dollars; higher prices are rejected. The model's prices run from 0 to this, whole dollars."""
     text_min_characters: Count
+    """Of title and description together; shorter listings are rejected."""
     text_max_characters: Count
     """Longer texts are cut at a word's end."""
+    boilerplate: list[Annotated[str, Field(min_length=1)]]
+    """Phrases that are taken out of titles, descriptions and specifications, whatever their case."""
+    details_dropped: list[str]
+    """Names of specifications that say nothing of what a thing is worth, whatever their case."""
+    part_number_characters: Count | None
+    """Letters and digits from which a code of capitals and digits is a part number; null keeps them all."""
     near_duplicate_similarity: Share
     """Jaccard similarity of word shingles from which two listings are one product."""
     shares: Shares
+    balance: Balance
+    """Over the rows of train and preference; validation and test stay as the shop is."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Curate:
         if self.price_min >= self.price_max:
             raise ValueError(f"price_min {self.price_min:g} is not below price_max {self.price_max:g}")
+        if self.currency in self.rates:
+            raise ValueError(f"rates has {self.currency} itself, in which prices are already")
         return self
 
 
 class Validate(Section):
-    """Thresholds of the Great Expectations suite over the splits."""
+    """Thresholds of the Great Expectations suites over raw listings, splits, and all together."""
 
     rows_min: Count
     """Fewest rows that a split may have."""
     text_characters_min: Count
     text_characters_max: Count
+    priced_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings with a price (a warning)."""
+    titled_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings with a title (a warning)."""
+    readable_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings whose title was decoded rightly (a warning)."""
     category_share_max: Annotated[float, Field(gt=0, le=1)]
     """Largest share of one category in a split (a warning)."""
     median_ratio_max: Annotated[float, Field(gt=1)]
     """Largest ratio of the median prices of two splits (a warning)."""
+    drift_distance_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest Kolmogorov-Smirnov distance of price and length from the reference (a warning)."""
+    drift_stability_max: Annotated[float, Field(gt=0)]
+    """Largest population stability index of the categories against the reference (a warning)."""
 
 
 class Pretraining(Section):

@@ -1,5 +1,5 @@
-"""The figures of baseline and evaluate. Each function takes plain tables and returns a figure; none writes
-a file or keeps state (no pyplot), so that they can be called from a notebook and drawn in any order.
+"""The figures of curate, baseline and evaluate. Each function takes plain tables and returns a figure; none
+writes a file or keeps state (no pyplot), so that they can be called from a notebook and drawn in any order.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from components.records import Split
+
 WINNER, MODEL, BASELINE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#c0392b"
-INK = "#333333"
+TAKEN, INK = "#2e7d32", "#333333"
 LEGIBLE = 0.5  # dollars: a prediction of nothing is drawn here, for a logarithm has no zero
 LABEL_LENGTH = 32
 
@@ -101,6 +103,48 @@ def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figur
     axes.set_xlim(left=0)
     axes.set_xlabel("mean absolute error, dollars (and as a share of the mean price)")
     _title(axes, title)
+    return figure
+
+
+def waterfall(report: dict[str, Any]) -> Figure:
+    """From the listings that came in to the rows of the splits: what each rule took away."""
+    figure = Figure(figsize=(9, 4.5))
+    axes = figure.subplots()
+    left = report["listings"]
+    labels, bars, colours = ["listings"], [(0, left)], [WINNER]
+    for rule, took in report["rejected"].items():
+        left -= took
+        labels.append(rule.replace("_", " "))
+        bars.append((left, took))
+        colours.append(FLOOR)
+    labels.append("taken")
+    bars.append((0, left))
+    colours.append(TAKEN)
+    drawn = axes.barh(
+        labels, [height for _, height in bars], left=[start for start, _ in bars], color=colours
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.bar_label(drawn, labels=[f"{height:,}" for _, height in bars], padding=3)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12 * report["listings"])  # room for the last label
+    axes.set_xlabel("listings")
+    axes.set_title("What each rule refused")
+    return figure
+
+
+def histograms(values: dict[Split, np.ndarray], label: str, title: str) -> Figure:
+    """One density per split over the same 40 bins."""
+    figure = Figure(figsize=(8, 4.5))
+    axes = figure.subplots()
+    bins = np.histogram_bin_edges(np.concatenate(list(values.values())), bins=40).tolist()
+    for split, column in values.items():
+        filled = {"alpha": 0.35} if split == "train" else {"histtype": "step", "linewidth": 1.4}
+        axes.hist(column, bins=bins, density=True, label=f"{split} ({len(column):,})", **filled)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(label)
+    axes.set_ylabel("density")
+    axes.set_title(title)
+    axes.legend()
     return figure
 
 

@@ -5,7 +5,6 @@ Pictures are embedded; whatever comes from a listing is escaped, for its text is
 
 from __future__ import annotations
 
-import base64
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,9 @@ from typing import Any
 import pandas as pd
 
 from components.measures import rank
+from components.page import document, picture
 from components.params import Evaluate
 
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.55 system-ui, sans-serif; color: #222;
-  max-width: 64rem; margin: 2.5rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.7rem; margin-bottom: .3rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; }
-.headline { font-size: 1.12rem; background: #eef5fa; border-left: 4px solid #1b6ca8; padding: .8rem 1rem; }
-.bad { background: #fdf1ee; border-color: #c0392b; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #e3e3e3; white-space: nowrap; }
-th { font-weight: 600; vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
-.winner td { background: #eef5fa; font-weight: 600; } .floor td { color: #c0392b; }
-img { max-width: 100%; display: block; margin: .8rem 0; }
-.listing { border: 1px solid #e3e3e3; border-radius: 6px; padding: .7rem 1rem; margin: .8rem 0; }
-.listing p { white-space: pre-line; overflow-wrap: anywhere; margin: .4rem 0 0;
-  color: #555; font-size: .9rem; }
-small, .note { color: #666; }
-"""
 CAPTIONS = {
     "candidates.png": (
         "Every candidate",
@@ -64,18 +46,13 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         "<h2>The candidates</h2>",
         _table(result),
         _legend(result, section),
-        *(_picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
+        *(picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
         "<h2>The worst answers of the winner</h2>",
         "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
         *(_listing(row) for row in worst.to_dict("records")),
     ]
     body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Pricewright: evaluation</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
+    return document("Pricewright: evaluation", body)
 
 
 def _baseline_does_better(result: dict[str, Any]) -> bool:
@@ -148,14 +125,6 @@ def _legend(result: dict[str, Any], section: Evaluate) -> str:
             "better.",
         )
     return "<p><small>" + "<br>\n".join(lines) + "</small></p>"
-
-
-def _picture(title: str, caption: str, path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return (
-        f"<h2>{escape(title)}</h2>\n<p class=note>{escape(caption)}</p>\n"
-        f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">'
-    )
 
 
 def _listing(row: dict[str, Any]) -> str:
