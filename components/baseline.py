@@ -74,7 +74,8 @@ def untuned(
         ("base_few_shot", after_examples, context if shots else min(prompt_tokens, context)),
     ):
         options = {"price_max": price_max, "prompt_tokens": limit, "batch_size": section.batch_size}
-        answers[name] = scoring.ask(model, tokenizer, prompts, [0.5], title=name, **options)[:, 0]
+        distribution = pricing.price_distribution(model, tokenizer, prompts, title=name, **options)
+        answers[name] = pricing.quantile(distribution, 0.5)
     return answers
 
 

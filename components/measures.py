@@ -11,6 +11,8 @@ An answer that could not be read as a price arrives as NaN. It is neither 0 doll
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -77,6 +79,14 @@ def paired_difference(
         raise ValueError("no row that both candidates could answer")
     differences = (np.abs(a - true) - np.abs(b - true))[both]
     return _round(differences.mean()), *_interval(differences, bootstrap, seed, confidence)
+
+
+def share_interval(share: float, count: int) -> tuple[float, float]:
+    """95% interval of a share of `count` independent rows: Wilson 1927, good for few rows and for 0 and 1."""
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return _round(middle - half), _round(middle + half)
 
 
 def _interval(

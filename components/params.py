@@ -303,6 +303,9 @@ class Evaluate(Section):
     """Resamples for each 95% interval."""
     interval: Share
     """Probability that the interval low..high is to hold."""
+    calibration_rows: Annotated[int, Field(ge=20)]
+    """Fewest validation rows in a price band whose intervals are calibrated on their own; with 250 the
+    coverage of an 80% interval stays within 4 points of it nine times in ten."""
     hit_dollars: Annotated[float, Field(gt=0)]
     hit_share: Share
     """A prediction hits if it is off by at most `hit_dollars` or by this share of the true price."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 WINNER, MODEL, BASELINE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#c0392b"
 INK = "#333333"
@@ -100,6 +100,28 @@ def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figur
     axes.margins(x=0.22)
     axes.set_xlim(left=0)
     axes.set_xlabel("mean absolute error, dollars (and as a share of the mean price)")
+    _title(axes, title)
+    return figure
+
+
+def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
+    """What intervals hold against what they promise; `levels` as from `calibration.observed`."""
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=FLOOR, linewidth=1.2, label="kept to the letter")
+    nominal = [level["nominal"] for level in levels]
+    for name, color in (("raw", BASELINE), ("calibrated", WINNER)):
+        label = "calibrated on validation" if name == "calibrated" else "as the model gives them"
+        axes.plot(
+            nominal, [level[name] for level in levels], color=color, marker="o", markersize=4, label=label
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set(xlabel="share of prices that the interval is to hold", ylabel="share that it holds")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper left", frameon=False)
     _title(axes, title)
     return figure
 

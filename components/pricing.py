@@ -127,9 +127,13 @@ def price_distribution(
     return result / result.sum(axis=1, keepdims=True)
 
 
-def quantile(distribution: np.ndarray, q: float) -> np.ndarray:
-    """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for NaN."""
-    reached = np.cumsum(distribution, axis=1, dtype=np.float64) >= min(q, 1 - 1e-6)
+def quantile(distribution: np.ndarray, q: float | np.ndarray) -> np.ndarray:
+    """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for NaN.
+
+    `q` is one level or one for each row.
+    """
+    levels = np.broadcast_to(np.clip(q, 0.0, 1 - 1e-6), len(distribution))
+    reached = np.cumsum(distribution, axis=1, dtype=np.float64) >= levels[:, None]
     return np.where(np.isnan(distribution[:, 0]), np.nan, reached.argmax(axis=1))
 
 

@@ -8,12 +8,14 @@ written, loaded afresh and scored on the very same rows.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from components import modeling, pricing, serving, stage
+from components.calibration import Calibration, calibrate
 from components.records import SCORED, PricewrightError
 
 MOVED = 0.05
@@ -50,11 +52,10 @@ def main() -> None:
             price_max=int(params.curate.price_max),
             prompt_tokens=params.sft.prompt_tokens,
             batch_size=section.batch_size,
-            interval=params.evaluate.interval,
+            calibration=Calibration.uncalibrated(params.evaluate.interval),  # until there are answers
         )
         adapter, merged_folder = Path(winner["adapter"]), frame.scratch / "merged"
         sizes = quantize(Path("artifacts/base"), adapter, frame.folder, merged_folder, section.format)
-        settings.write(frame.folder)
         report: dict[str, Any] = {"candidate": winner["winner"], "format": section.format, **sizes}
         tokenizer = modeling.load_tokenizer(frame.folder)
         models = {
@@ -64,11 +65,22 @@ def main() -> None:
         for split in SCORED:
             items = stage.read(f"artifacts/curate/{split}.parquet")
             texts, true = list(items["text"]), items["price"].to_numpy()
-            prices = {
-                name: pricing.quantile(settings.distribution(model, tokenizer, texts, name), 0.5)
-                for name, model in models.items()
+            asked = {
+                name: settings.distribution(model, tokenizer, texts, name) for name, model in models.items()
             }
-            report[split] = parity(true, **prices)
+            report[split] = parity(true, **{name: pricing.quantile(one, 0.5) for name, one in asked.items()})
+            if split == "validation":
+                calibration = calibrate(
+                    asked["served"],
+                    true,
+                    coverage=params.evaluate.interval,
+                    rows_min=params.evaluate.calibration_rows,
+                )
+                settings = replace(settings, calibration=calibration)
+                settings.write(frame.folder)
+            else:
+                low, high = settings.calibration.interval(asked["served"])
+                report[split]["coverage"] = float(((true >= low) & (true <= high)).mean())
         frame.report(report)
         check(report["validation"], section.format, section.mae_tolerance)
         frame.discard_scratch()

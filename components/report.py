@@ -6,6 +6,7 @@ Pictures are embedded; whatever comes from a listing is escaped, for its text is
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,11 @@ CAPTIONS = {
         "Dearer things are usually missed by more dollars.",
     ),
     "error_by_category.png": ("Where the winner errs: by category", "The commonest categories first."),
+    "calibration.png": (
+        "Do the intervals hold what they promise?",
+        "On the red line an interval that is to hold so many of the prices holds just as many of the test "
+        "split. Above it the intervals are wider than they need to be, below it they are too bold.",
+    ),
 }
 
 
@@ -65,6 +71,7 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         _table(result),
         _legend(result, section),
         *(_picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
+        _coverage(result["calibration"]["bands"], section),
         "<h2>The worst answers of the winner</h2>",
         "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
         *(_listing(row) for row in worst.to_dict("records")),
@@ -148,6 +155,29 @@ def _legend(result: dict[str, Any], section: Evaluate) -> str:
             "better.",
         )
     return "<p><small>" + "<br>\n".join(lines) + "</small></p>"
+
+
+def _coverage(bands: list[dict[str, Any]], section: Evaluate) -> str:
+    """What the calibrated interval holds, by band of the predicted price."""
+    lines = [
+        (
+            escape(band["band"]),
+            f"{band['n']}",
+            f"{band['coverage']:.0%}",
+            f"{band['coverage_low']:.0%} to {band['coverage_high']:.0%}",
+            _number(band["width"]),
+        )
+        for band in bands
+    ]
+    head = ("predicted price", "listings", f"held by the {section.interval:.0%} interval", "95% interval")
+    return _rows((*head, "mean width, dollars"), lines)
+
+
+def _rows(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
+    """A table; the cells are HTML already."""
+    filled = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
+    filled += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines]
+    return '<div class="wide"><table>\n' + "\n".join(filled) + "\n</table></div>"
 
 
 def _picture(title: str, caption: str, path: Path) -> str:

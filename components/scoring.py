@@ -1,5 +1,5 @@
-"""From a candidate's answers to its measures: asking a language model, the rows of predictions.parquet,
-and the measures of each candidate in them. Shared by every stage that scores something.
+"""From a candidate's answers to its measures: the rows of predictions.parquet, and the measures of each
+candidate in them. Shared by every stage that scores something.
 """
 
 from __future__ import annotations
@@ -11,22 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from components import pricing
 from components.measures import Floats, measures
 from components.params import Evaluate
 from components.records import SCORED, Prediction, PricewrightError
-
-
-def ask(model: Any, tokenizer: Any, prompts: list[str], levels: list[float], **options: Any) -> Floats:
-    """Quantiles at `levels` of the price distribution behind each prompt, dollars, shape (prompts, levels).
-
-    `options` are those of `pricing.price_distribution`. A row is NaN where the model gives no price any
-    probability at all.
-    """
-    distribution = pricing.price_distribution(model, tokenizer, prompts, **options)
-    quantiles = np.column_stack([pricing.quantile(distribution, level) for level in levels])
-    quantiles[~np.isfinite(distribution).all(axis=1)] = np.nan
-    return quantiles
 
 
 def predictions(

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import pricing, report, scoring
-from components.evaluate import answers, draw, judge, worst
+from components import report, scoring
+from components.evaluate import answers, coverage, distribution, draw
+from components.judging import judge, worst
 from components.params import Params
 from components.records import Law, Prediction, PricewrightError
 from components.scoring import noise_floor
@@ -66,6 +67,14 @@ def judged(
     rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
 ) -> dict[str, Any]:
     return judge(rows, MODELS, items, law, params.evaluate)
+
+
+def whole(
+    rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
+) -> dict[str, Any]:
+    """The report with everything that the page shows."""
+    said = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
+    return judged(rows, items, params, law) | {"calibration": coverage(items, said, params.evaluate)}
 
 
 def test_the_winner_is_the_best_language_model_on_validation(
@@ -191,14 +200,15 @@ def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> N
     rows = off_by(items, sft=np.arange(400.0))
     rows.loc[250, "predicted"] = np.nan
     found = worst(rows, items, "sft")
-    assert list(found["id"]) == [items["id"][row] for row in (250, 399, 398, 397, 396)]
+    assert list(found["id"][:5]) == [items["id"][row] for row in (250, 399, 398, 397, 396)]
+    assert len(found) == 10
     assert found["text"].str.startswith("Thing").all()
 
 
 @pytest.fixture
 def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: Path) -> str:
     rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12)
-    result = judged(rows, items, tiny_params, law)
+    result = whole(rows, items, tiny_params, law)
     drawn = {}
     for name, figure in draw(rows, result).items():
         drawn[name] = tmp_path / name
@@ -207,7 +217,7 @@ def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: 
 
 
 def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 5
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
@@ -220,7 +230,7 @@ def test_the_page_shows_its_pictures_in_a_browser_and_fits_a_phone(
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto((tmp_path / "report.html").as_uri())
     assert tab.get_by_role("heading", level=1).inner_text() == "What does it cost?"
-    assert tab.evaluate("[...document.images].map(one => one.naturalWidth > 300)") == [True] * 4
+    assert tab.evaluate("[...document.images].map(one => one.naturalWidth > 300)") == [True] * 5
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -238,7 +248,7 @@ def test_the_page_and_the_pictures_are_the_same_on_every_run(
     rows.loc[0, "predicted"] = np.nan
     pages = []
     for place in ("one", "other"):
-        result = judged(rows, items, tiny_params)
+        result = whole(rows, items, tiny_params)
         drawn = {}
         for name, figure in draw(rows, result).items():
             drawn[name] = tmp_path / f"{place}-{name}"
@@ -252,7 +262,7 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
 ) -> None:
     rows = off_by(items, median=50, sft=9)
     rows.loc[rows["candidate"] == "sft", ["predicted", "low", "high"]] = np.nan
-    result = judge(rows, ["sft"], items, NO_LAW, tiny_params.evaluate)
+    result = whole(rows, items, tiny_params)
     assert result["headline"].startswith("A baseline does better: on validation median")
     assert json.loads(json.dumps(result, allow_nan=False))["winner_minus_best_baseline"]["test"] is None
     drawn = {}
@@ -268,24 +278,42 @@ def test_the_report_is_json_without_nan(items: pd.DataFrame, law: pd.DataFrame, 
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_an_adapter_is_asked_for_the_median_and_the_ends_of_its_interval(
+def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params
 ) -> None:
-    scored = tiny_items.head(12).assign(split="test")
+    scored = tiny_items.head(12).assign(split=["validation", "test"] * 6)
     options = {"price_max": 999, "prompt_tokens": tiny_params.sft.prompt_tokens}
-    rows = answers("sft", scored, tiny_base, tiny_adapter, tiny_params.evaluate, **options)
+
+    def asked() -> pd.DataFrame:
+        said = distribution("sft", scored, tiny_base, tiny_adapter, tiny_params.evaluate, **options)
+        return answers("sft", scored, said, tiny_params.evaluate)
+
+    rows = asked()
     assert list(rows.columns) == Prediction.columns()
     assert list(rows["id"]) == list(scored["id"])
     assert ((rows["low"] <= rows["predicted"]) & (rows["predicted"] <= rows["high"])).all()
     assert rows["predicted"].between(0, 999).all()
-    again = answers("sft", scored, tiny_base, tiny_adapter, tiny_params.evaluate, **options)
-    pd.testing.assert_frame_equal(rows, again)
+    pd.testing.assert_frame_equal(rows, asked())
 
 
-def test_a_model_that_gives_no_price_any_probability_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    distribution = np.full((2, 11), 1 / 11, dtype=np.float32)
-    distribution[1] = np.nan  # what scaling a row of zeros to 1 leaves
-    monkeypatch.setattr(pricing, "price_distribution", lambda *_, **__: distribution)
-    asked = scoring.ask(None, None, ["a", "b"], [0.5, 0.1, 0.9])
-    assert asked[0].tolist() == [5.0, 1.0, 9.0]
-    assert np.isnan(asked[1]).all()
+def test_prices_of_test_move_no_interval_and_those_of_validation_do(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    said = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
+    ends = {}
+    for changed in ("nothing", "validation", "test"):
+        prices = np.where(items["split"] == changed, 140.0, items["price"])
+        rows = answers("sft", items.assign(price=prices), said, tiny_params.evaluate)
+        ends[changed] = rows[["low", "high"]]
+    pd.testing.assert_frame_equal(ends["nothing"], ends["test"])
+    assert (ends["validation"]["high"] > ends["nothing"]["high"]).all()
+
+
+def test_a_model_that_gives_no_price_any_probability_is_unreadable(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    said = np.full((400, 200), 1 / 200)
+    said[1] = np.nan  # what scaling a row of zeros to 1 leaves
+    rows = answers("sft", items, said, tiny_params.evaluate)
+    assert rows.loc[1, ["predicted", "low", "high"]].isna().all()
+    assert rows.drop(1).notna().all(axis=None)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components import measures as measures_module
-from components.measures import measures, paired_difference, rank
+from components.measures import measures, paired_difference, rank, share_interval
 
 NAN = float("nan")
 OPTIONS: dict[str, Any] = {"bootstrap": 400, "seed": 1, "hit_dollars": 40.0, "hit_share": 0.2}
@@ -146,3 +146,10 @@ def test_rows_that_cannot_be_compared_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         measured(true, predicted)
+
+
+def test_the_interval_of_a_share_is_that_of_the_textbook_and_stays_within_0_and_1() -> None:
+    assert share_interval(0.5, 100) == (pytest.approx(0.4038, abs=1e-3), pytest.approx(0.5962, abs=1e-3))
+    assert share_interval(0.0, 10)[0] == 0.0
+    assert share_interval(0.0, 10)[1] == pytest.approx(0.2775, abs=1e-3)
+    assert share_interval(1.0, 10)[1] == 1.0

@@ -20,6 +20,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from components import aliases, promotion, register, tracking
+from components.calibration import Calibration
 from components.params import Promote, load
 from components.records import PricewrightError
 from flows import promote as flow
@@ -57,7 +58,12 @@ def made(
         items.to_parquet("items.parquet")
         _write_rows(items, items["price"].to_numpy())
         for price_max in (999, 300):
-            serving.Settings(price_max=price_max, prompt_tokens=64, batch_size=16, interval=0.8).write(served)
+            serving.Settings(
+                price_max=price_max,
+                prompt_tokens=64,
+                batch_size=16,
+                calibration=Calibration.uncalibrated(0.8),
+            ).write(served)
             answer = serving.Pricer(served).predict(register.EXAMPLE)
             _register(served, answer)
         asked = {version: promotion.ask(NAME, version, items) for version in ("1", "2")}

@@ -10,11 +10,12 @@ import torch
 
 from components import modeling
 from components import quantize as stage_file
+from components.calibration import Calibration
 from components.records import PricewrightError
 from components.serving import Settings
 
 TEXTS = ["Oak desk, four legs", "Wireless headphones with noise cancelling", "A 256GB drive"]
-SETTINGS = Settings(price_max=999, prompt_tokens=64, batch_size=2, interval=0.8)
+SETTINGS = Settings(price_max=999, prompt_tokens=64, batch_size=2, calibration=Calibration.uncalibrated(0.8))
 
 
 def test_the_written_model_answers_like_the_one_in_memory(
