@@ -6,6 +6,7 @@ path and keeps it so).
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -48,7 +49,28 @@ def judge(
         "candidates": candidates,
         "error_by_band": scoring.by_band(won, section.bands),
         "error_by_category": scoring.by_category(won, items, section.categories),
+        "error_by_length": scoring.by_length(won, items, section.bands),
+        "error_by_source": scoring.by_source(won, items),
+        "pairs": pairs(rows[rows["split"] == "test"], section),
     }
+
+
+def pairs(rows: pd.DataFrame, section: Evaluate) -> list[dict[str, Any]]:
+    """Every two candidates in `rows`: MAE of `one` minus MAE of `other` in dollars with its paired interval.
+
+    The candidates stand in the order in which they do in the table; two that answered no row in common
+    make no pair.
+    """
+    names = list(dict.fromkeys(rows["candidate"]))
+    found = [
+        {"one": one, "other": other, "difference": _difference(rows, one, other, section)}
+        for one, other in combinations(names, 2)
+    ]
+    return [
+        {"one": pair["one"], "other": pair["other"], **pair["difference"]}
+        for pair in found
+        if pair["difference"] is not None
+    ]
 
 
 def headline(

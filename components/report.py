@@ -6,15 +6,16 @@ Pictures are embedded; whatever comes from a listing is escaped, for its text is
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from components import tables
 from components.measures import rank
 from components.params import Evaluate
+from components.tables import number
 
 STYLE = """
 :root { color-scheme: light; }
@@ -71,7 +72,13 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         _table(result),
         _legend(result, section),
         *(_picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
-        _coverage(result["calibration"]["bands"], section),
+        tables.coverage(result["calibration"]["bands"], section.interval),
+        "<h2>Where the winner errs: by length and source</h2>",
+        tables.groups(result["error_by_length"], "length", "characters of text"),
+        tables.groups(result["error_by_source"], "source", "source"),
+        "<h2>Who beats whom</h2>",
+        tables.PAIRS,
+        tables.pairs(result["pairs"], _ranked(result)),
         "<h2>The worst answers of the winner</h2>",
         "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
         *(_listing(row) for row in worst.to_dict("records")),
@@ -108,25 +115,32 @@ def _verdict(result: dict[str, Any]) -> str:
 
 def _table(result: dict[str, Any]) -> str:
     """The noise floor, then the candidates from the best on validation to the worst."""
-    head = ("", "MAE, validation", "MAE, test", "95% interval", "RMSLE", "hits", "coverage", "unparsed")
-    lines = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
+    head = ("MAE, validation", "MAE, test", "95% interval", "median error", "RMSLE", "R²", "hits", "coverage")
+    lines = ["<tr><th>" + "".join(f"<th>{name}" for name in (*head, "unparsed")) + "</tr>"]
     if floor := result["noise_floor"]:
         lines.append(_line("noise floor", floor, "floor"))
-    ranked = sorted(result["candidates"].items(), key=lambda entry: rank(entry[1]["validation"]))
-    for name, one in ranked:
+    for name in _ranked(result):
+        one = result["candidates"][name]
         mark = "winner" if name == result["winner"] else ""
         lines.append(_line(f"{name} ({one['kind'].replace('-', ' ')})", one, mark))
     return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _ranked(result: dict[str, Any]) -> list[str]:
+    """The candidates from the best on validation to the worst."""
+    return sorted(result["candidates"], key=lambda name: rank(result["candidates"][name]["validation"]))
 
 
 def _line(name: str, by_split: dict[str, Any], mark: str) -> str:
     test = by_split["test"]
     cells = [
         escape(name),
-        _number(by_split["validation"]["mae"]),
-        _number(test["mae"]),
-        f"{_number(test['mae_low'])} to {_number(test['mae_high'])}",
-        _number(test["rmsle"], 3),
+        number(by_split["validation"]["mae"]),
+        number(test["mae"]),
+        f"{number(test['mae_low'])} to {number(test['mae_high'])}",
+        number(test["median_error"]),
+        number(test["rmsle"], 3),
+        number(test["r2"], 3),
         f"{test['hit_rate']:.0%}",
         f"{test['coverage']:.0%}" if "coverage" in test else "",
         f"{test['unparsed']} of {test['n']}",
@@ -139,6 +153,8 @@ def _legend(result: dict[str, Any], section: Evaluate) -> str:
         "<b>MAE</b>: mean absolute error in dollars, over the answers that could be read as a price, with "
         "its 95% bootstrap interval on test. The winner is the language model with the fewest unreadable "
         "answers and then the lowest MAE on <i>validation</i>; test played no part in the choice.",
+        "<b>Median error</b>: half of the answers are off by less. <b>R²</b>: the share of the prices' "
+        "variance that the answers explain.",
         "<b>RMSLE</b>: root mean squared error of the logarithm; about the typical relative error.",
         f"<b>Hits</b>: off by at most {section.hit_dollars:g} dollars or {section.hit_share:.0%}.",
         f"<b>Coverage</b>: how often the {section.interval:.0%} interval that the model gives with its price "
@@ -155,29 +171,6 @@ def _legend(result: dict[str, Any], section: Evaluate) -> str:
             "better.",
         )
     return "<p><small>" + "<br>\n".join(lines) + "</small></p>"
-
-
-def _coverage(bands: list[dict[str, Any]], section: Evaluate) -> str:
-    """What the calibrated interval holds, by band of the predicted price."""
-    lines = [
-        (
-            escape(band["band"]),
-            f"{band['n']}",
-            f"{band['coverage']:.0%}",
-            f"{band['coverage_low']:.0%} to {band['coverage_high']:.0%}",
-            _number(band["width"]),
-        )
-        for band in bands
-    ]
-    head = ("predicted price", "listings", f"held by the {section.interval:.0%} interval", "95% interval")
-    return _rows((*head, "mean width, dollars"), lines)
-
-
-def _rows(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
-    """A table; the cells are HTML already."""
-    filled = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
-    filled += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines]
-    return '<div class="wide"><table>\n' + "\n".join(filled) + "\n</table></div>"
 
 
 def _picture(title: str, caption: str, path: Path) -> str:
@@ -197,7 +190,3 @@ def _listing(row: dict[str, Any]) -> str:
         f'<div class="listing"><b>${row["price"]:.2f}, {said}</b>: {escape(row["title"])}'
         f"<p>{escape(row['text'])}</p></div>"
     )
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

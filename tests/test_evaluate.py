@@ -36,6 +36,7 @@ def items() -> pd.DataFrame:
             "id": [f"{row:016x}" for row in range(400)],
             "title": [f"Thing {row}" for row in range(400)],
             "text": [f"Thing {row} <script>alert(1)</script> & more" for row in range(400)],
+            "source": np.where(np.arange(400) % 4 == 0, "files", "demo_shop"),
             "category": np.where(np.arange(400) % 3 == 0, "Tools & Home", "Toys"),
             "price": 100 * np.exp(SIGMA * draws),
             "split": np.repeat(["validation", "test"], 200),
@@ -196,6 +197,36 @@ def test_rare_categories_share_a_group_and_none_is_lost(items: pd.DataFrame) -> 
     ]
 
 
+def test_lengths_and_sources_hold_every_row_once(items: pd.DataFrame) -> None:
+    longer = items.assign(text=["x" * (20 + 3 * row) for row in range(400)])
+    rows = off_by(longer, sft=np.arange(400) + 0.5)
+    lengths = scoring.by_length(rows, longer, 4)
+    assert lengths[0]["length"] == "20 to 319"
+    assert [group["n"] for group in lengths] == [100] * 4
+    assert [group["mae"] for group in lengths] == sorted(group["mae"] for group in lengths)
+    sources = scoring.by_source(rows, longer)
+    assert [(group["source"], group["n"]) for group in sources] == [("demo_shop", 300), ("files", 100)]
+    assert sources[1]["median_error"] == pytest.approx(198.5, abs=0.01)
+    assert sources[1]["coverage"] == 0.05, "0.5, 4.5, 8.5, 12.5 and 16.5 dollars off"
+    assert {group["width"] for group in sources} == {40.0}
+
+
+def test_every_two_candidates_are_compared_listing_by_listing(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    rows = off_by(items, median=50, sft=by_split(items, 0, 9), dpo=by_split(items, 99, 12))
+    found = {(pair["one"], pair["other"]): pair for pair in judged(rows, items, tiny_params)["pairs"]}
+    assert list(found) == [("median", "sft"), ("median", "dpo"), ("sft", "dpo")]
+    assert found["sft", "dpo"]["mean"] == pytest.approx(-3, abs=0.01), "test alone counts"
+    assert found["sft", "dpo"]["high"] < 0
+
+
+def test_a_candidate_that_answered_nothing_makes_no_pair(items: pd.DataFrame, tiny_params: Params) -> None:
+    rows = off_by(items, median=50, sft=9, dpo=12)
+    rows.loc[rows["candidate"] == "dpo", "predicted"] = np.nan
+    assert [pair["other"] for pair in judged(rows, items, tiny_params)["pairs"]] == ["sft"]
+
+
 def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> None:
     rows = off_by(items, sft=np.arange(400.0))
     rows.loc[250, "predicted"] = np.nan
@@ -239,6 +270,16 @@ def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> N
         assert f"<td>{name}" in page
     assert re.search(r'<tr class="winner"><td>sft', page)
     assert "sft wins: test MAE" in page
+
+
+def test_the_page_compares_any_two_from_both_sides(page: str, tab: Page, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    tab.goto((tmp_path / "report.html").as_uri())
+    square = tab.locator("table", has_text="+3.00")
+    lines = [line.split("\t") for line in square.inner_text().splitlines()]
+    assert "-3.00" in str(lines)
+    bold = square.locator("b").all_inner_texts()
+    assert sorted(float(one) for one in bold if abs(float(one)) < 4) == [-3.0, 3.0]
 
 
 def test_the_page_and_the_pictures_are_the_same_on_every_run(
