@@ -1,7 +1,8 @@
 """Every candidate on the same rows: measures, the winner, and a page for people.
 
 Reads validation and test of artifacts/curate, artifacts/baseline/predictions.parquet, the base, the
-adapters in artifacts/sft and artifacts/align/<method>, and artifacts/scrape/law.parquet. Writes
+adapters in artifacts/sft and artifacts/align/<method>, artifacts/scrape/law.parquet, and what people and
+endpoints say where params.yaml names some. Writes
 artifacts/evaluate/ (predictions of all candidates, winner.json, pictures, report.html) and
 reports/evaluate.json. Whatever is chosen is chosen on validation; test is only reported.
 """
@@ -15,12 +16,12 @@ from typing import Any
 
 import pandas as pd
 
-from components import modeling, pictures, pricing, report, scoring, stage
+from components import modeling, pictures, pricing, references, report, scoring, stage
 from components.calibration import calibrate, observed
-from components.judging import judge, worst
+from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
 from components.measures import Floats
 from components.params import Evaluate
-from components.records import SCORED, Prediction
+from components.records import SCORED, Prediction, PricewrightError
 
 LEVELS = [level / 10 for level in range(1, 10)]
 """Nominal levels at which the page shows what intervals hold."""
@@ -67,6 +68,27 @@ def answers(name: str, items: pd.DataFrame, distribution: Floats, section: Evalu
     return scoring.predictions(name, items, predicted, *calibration.interval(distribution))
 
 
+def outside(test: pd.DataFrame, section: Evaluate) -> tuple[list[pd.DataFrame], dict[str, Any]]:
+    """What people and endpoints say of test items, and what each endpoint's answers cost."""
+    people = [references.guessed(one, test) for one in section.guesses]
+    asked = {one.name: references.answered(one, test) for one in section.endpoints}
+    return [*people, *(rows for rows, _ in asked.values())], {name: cost for name, (_, cost) in asked.items()}
+
+
+def together(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """All predictions in one table, and the kind of each candidate in it.
+
+    Raises PricewrightError where two candidates have the same name.
+    """
+    kinds: dict[str, str] = {}
+    for kind, parts in tables.items():
+        for name in (name for part in parts for name in part["candidate"].unique()):
+            if name in kinds:
+                raise PricewrightError(f"two candidates are called {name}: rename one in params.yaml")
+            kinds[name] = kind
+    return pd.concat([part for parts in tables.values() for part in parts], ignore_index=True), kinds
+
+
 def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> dict[str, Any]:
     """What the intervals of one model hold on test, calibrated on validation; see `calibration.observed`."""
     return observed(
@@ -108,15 +130,17 @@ def main() -> None:
         adapters = {"sft": artifacts / "sft"}
         adapters |= {method: artifacts / "align" / method for method in params.align.methods}
         options = {"price_max": int(params.curate.price_max), "prompt_tokens": params.sft.prompt_tokens}
-        tables = [stage.read(artifacts / "baseline" / "predictions.parquet")]
+        baselines = stage.read(artifacts / "baseline" / "predictions.parquet")
+        references, cost = outside(items[items["split"] == "test"], params.evaluate)
         said = {
             name: distribution(name, items, artifacts / "base", adapter, params.evaluate, **options)
             for name, adapter in adapters.items()
         }
-        tables += [answers(name, items, one, params.evaluate) for name, one in said.items()]
-        rows = pd.concat(tables, ignore_index=True)
+        models = [answers(name, items, one, params.evaluate) for name, one in said.items()]
+        rows, kinds = together({BASELINE: [baselines], MODEL: models, REFERENCE: references})
         law = stage.read(artifacts / "scrape" / "law.parquet")
-        result = judge(rows, list(adapters), items, law, params.evaluate)
+        result = judge(rows, kinds, items, law, params.evaluate)
+        result["cost"] = cost
         result["calibration"] = coverage(items, said[result["winner"]], params.evaluate)
 
         frame.save("predictions.parquet", rows, Prediction)

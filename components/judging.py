@@ -16,24 +16,21 @@ from components.measures import paired_difference, rank
 from components.params import Evaluate
 from components.records import SCORED
 
-BASELINE, MODEL = "baseline", "language-model"
+BASELINE, MODEL, REFERENCE = "baseline", "language-model", "reference"
 WORST = 10  # rows shown on the page
 
 
 def judge(
-    rows: pd.DataFrame, models: list[str], items: pd.DataFrame, law: pd.DataFrame, section: Evaluate
+    rows: pd.DataFrame, kinds: dict[str, str], items: pd.DataFrame, law: pd.DataFrame, section: Evaluate
 ) -> dict[str, Any]:
     """The report: measures of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
 
-    `models` names the candidates that are tuned language models; the winner is the best of them on
-    validation by `measures.rank`, the best baseline likewise of the others. `items` are the scored rows
-    (`Item`), `law` is the table of `Law`, maybe empty.
+    `kinds` says of each candidate whether it is a tuned language model (MODEL), a BASELINE or a REFERENCE;
+    the winner is the best model on validation by `measures.rank`, the best baseline likewise. `items` are
+    the scored rows (`Item`), `law` is the table of `Law`, maybe empty.
     """
     measured = scoring.score_all(rows, section)
-    candidates = {
-        name: {"kind": MODEL if name in models else BASELINE, **by_split}
-        for name, by_split in measured.items()
-    }
+    candidates = {name: {"kind": kinds[name], **by_split} for name, by_split in measured.items()}
     winner, best_baseline = _best(candidates, MODEL), _best(candidates, BASELINE)
     floor = scoring.noise_floor(items, law, section)
     won = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]

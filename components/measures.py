@@ -67,6 +67,12 @@ def measures(
     return {**found, "n": len(true), "unparsed": int((~readable).sum())}
 
 
+def unmeasured() -> dict[str, Any]:
+    """The measures of a candidate on a split of which it was asked no row."""
+    names = ("mae", "median_error", "rmsle", "r2", "hit_rate")
+    return {f"{name}{end}": None for name in names for end in ("", "_low", "_high")} | {"n": 0, "unparsed": 0}
+
+
 def rank(measured: dict[str, Any]) -> tuple[int, float]:
     """Sort key of a candidate, best first: fewer unreadable answers, then the lower MAE."""
     return measured["unparsed"], float("inf") if measured["mae"] is None else measured["mae"]

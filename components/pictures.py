@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
-WINNER, MODEL, BASELINE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#c0392b"
+WINNER, MODEL, BASELINE, REFERENCE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#d8b365", "#c0392b"
+KINDS = {"language-model": MODEL, "baseline": BASELINE, "reference": REFERENCE}
 INK = "#333333"
 LEGIBLE = 0.5  # dollars: a prediction of nothing is drawn here, for a logarithm has no zero
 LABEL_LENGTH = 32
@@ -41,8 +42,7 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
     ranked = sorted(readable.items(), key=lambda entry: -entry[1]["mae"])
     figure, axes = _canvas(8, 1.5 + 0.42 * len(ranked))
     for place, (name, one) in enumerate(ranked):
-        model = MODEL if one["kind"] == "language-model" else BASELINE
-        color = WINNER if name == report["winner"] else model
+        color = WINNER if name == report["winner"] else KINDS[one["kind"]]
         axes.barh(place, one["mae"], color=color, height=0.65)
         axes.plot([one["mae_low"], one["mae_high"]], [place, place], color=INK, linewidth=1.4)
         axes.text(one["mae_high"], place, f"  {one['mae']:.1f}", va="center", color=INK)
@@ -50,10 +50,11 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
     if report["noise_floor"]:
         floor = report["noise_floor"][split]["mae"]
         axes.axvline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=f"noise floor {floor:.1f}")
-    handles = {"winner": WINNER, "language model": MODEL, "baseline": BASELINE}
-    for label, color in handles.items():
-        axes.barh([0], [0], color=color, label=label)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    axes.barh([0], [0], color=WINNER, label="winner")
+    for kind, color in KINDS.items():
+        if any(one["kind"] == kind for _, one in ranked):
+            axes.barh([0], [0], color=color, label=kind.replace("-", " "))
+    figure.legend(loc="outside lower center", ncols=5, frameon=False)
     axes.set_xlim(0, 1.12 * max((one["mae_high"] for _, one in ranked), default=1))
     axes.set_xlabel("mean absolute error, dollars (line: 95% bootstrap interval)")
     _title(axes, f"Every candidate on {split}")

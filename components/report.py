@@ -79,6 +79,7 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         "<h2>Who beats whom</h2>",
         tables.PAIRS,
         tables.pairs(result["pairs"], _ranked(result)),
+        tables.cost(result["cost"]),
         "<h2>The worst answers of the winner</h2>",
         "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
         *(_listing(row) for row in worst.to_dict("records")),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from components.measures import Floats, measures
+from components.measures import Floats, measures, unmeasured
 from components.params import Evaluate
 from components.records import SCORED, Prediction, PricewrightError
 
@@ -45,6 +45,8 @@ def predictions(
 
 def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
     """Measures of one candidate on one split; with `coverage` and `width` where it gave intervals."""
+    if rows.empty:
+        return unmeasured()
     scored = measures(
         rows["price"].to_numpy(float),
         rows["predicted"].to_numpy(float),

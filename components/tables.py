@@ -71,6 +71,27 @@ def pairs(found: list[dict[str, Any]], names: list[str]) -> str:
     return rows(("", *map(escape, names)), lines)
 
 
+def cost(found: dict[str, dict[str, Any]]) -> str:
+    """What the answers of each endpoint cost; nothing where none was asked."""
+    if not found:
+        return ""
+    note = (
+        "<p class=note>The listings of the test split that each was asked about, and its price for them.</p>"
+    )
+    lines = [
+        (
+            escape(name),
+            f"{one['requests']}",
+            f"{one['prompt_tokens']:,}",
+            f"{one['completion_tokens']:,}",
+            f"{one['dollars']:.2f}",
+        )
+        for name, one in found.items()
+    ]
+    head = ("", "listings", "tokens of prompts", "tokens of answers", "dollars")
+    return f"<h2>What the answers from outside cost</h2>\n{note}\n" + rows(head, lines)
+
+
 def _cell(mean: float, low: float, high: float) -> str:
     sure = low > 0 or high < 0
     text = f"<b>{mean:+.2f}</b>" if sure else f"{mean:+.2f}"

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from components import report, scoring
-from components.evaluate import answers, coverage, distribution, draw
-from components.judging import judge, worst
+from components.evaluate import answers, coverage, distribution, draw, together
+from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
 from components.params import Params
 from components.records import Law, Prediction, PricewrightError
 from components.scoring import noise_floor
@@ -67,7 +67,8 @@ def by_split(items: pd.DataFrame, validation: float, test: float) -> np.ndarray:
 def judged(
     rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
 ) -> dict[str, Any]:
-    return judge(rows, MODELS, items, law, params.evaluate)
+    kinds = {name: MODEL if name in MODELS else BASELINE for name in rows["candidate"].unique()}
+    return judge(rows, kinds | {"people": REFERENCE}, items, law, params.evaluate)
 
 
 def whole(
@@ -75,7 +76,9 @@ def whole(
 ) -> dict[str, Any]:
     """The report with everything that the page shows."""
     said = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
-    return judged(rows, items, params, law) | {"calibration": coverage(items, said, params.evaluate)}
+    held = coverage(items, said, params.evaluate)
+    spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "dollars": 1.25}}
+    return judged(rows, items, params, law) | {"calibration": held, "cost": spent}
 
 
 def test_the_winner_is_the_best_language_model_on_validation(
@@ -227,6 +230,27 @@ def test_a_candidate_that_answered_nothing_makes_no_pair(items: pd.DataFrame, ti
     assert [pair["other"] for pair in judged(rows, items, tiny_params)["pairs"]] == ["sft"]
 
 
+def test_whoever_answers_from_outside_is_measured_but_never_chosen(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    some = off_by(items[items["split"] == "test"].head(50), people=1)
+    found = judged(pd.concat([off_by(items, median=50, sft=9, dpo=12), some]), items, tiny_params)
+    assert (found["winner"], found["best_baseline"]) == ("sft", "median")
+    assert found["candidates"]["people"]["test"]["mae"] == pytest.approx(1, abs=0.01)
+    assert (found["candidates"]["people"]["test"]["n"], found["candidates"]["people"]["kind"]) == (
+        50,
+        REFERENCE,
+    )
+    assert found["candidates"]["people"]["validation"]["mae"] is None
+    against = next(pair for pair in found["pairs"] if (pair["one"], pair["other"]) == ("sft", "people"))
+    assert against["mean"] == pytest.approx(8, abs=0.01)
+
+
+def test_two_candidates_of_one_name_are_refused(items: pd.DataFrame) -> None:
+    with pytest.raises(PricewrightError, match="two candidates are called sft"):
+        together({MODEL: [off_by(items, sft=1)], REFERENCE: [off_by(items, sft=2)]})
+
+
 def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> None:
     rows = off_by(items, sft=np.arange(400.0))
     rows.loc[250, "predicted"] = np.nan
@@ -239,6 +263,7 @@ def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> N
 @pytest.fixture
 def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: Path) -> str:
     rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12)
+    rows = pd.concat([rows, off_by(items.tail(30), people=8)], ignore_index=True)
     result = whole(rows, items, tiny_params, law)
     drawn = {}
     for name, figure in draw(rows, result).items():
@@ -266,7 +291,7 @@ def test_the_page_shows_its_pictures_in_a_browser_and_fits_a_phone(
 
 
 def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> None:
-    for name in ("median", "boosting", "sft", "dpo", "noise floor"):
+    for name in ("median", "boosting", "sft", "dpo", "noise floor", "people (reference)"):
         assert f"<td>{name}" in page
     assert re.search(r'<tr class="winner"><td>sft', page)
     assert "sft wins: test MAE" in page
@@ -279,7 +304,7 @@ def test_the_page_compares_any_two_from_both_sides(page: str, tab: Page, tmp_pat
     lines = [line.split("\t") for line in square.inner_text().splitlines()]
     assert "-3.00" in str(lines)
     bold = square.locator("b").all_inner_texts()
-    assert sorted(float(one) for one in bold if abs(float(one)) < 4) == [-3.0, 3.0]
+    assert sorted(float(one) for one in bold if abs(float(one)) < 4) == [-3.0, -1.0, 1.0, 3.0]
 
 
 def test_the_page_and_the_pictures_are_the_same_on_every_run(
