@@ -362,11 +362,21 @@ class Evaluate(Section):
 class Quantize(Section):
     """The served model."""
 
-    format: Literal["nf4", "none"]
-    """`nf4`: bitsandbytes NF4 with double quantization; `none`: the merged model in full precision."""
+    formats: Annotated[list[Literal["nf4", "int8", "none"]], Field(min_length=1)]
+    """Tried in this order, the first that answers alike is served. `nf4`: bitsandbytes NF4 with double
+    quantization; `int8`: bitsandbytes LLM.int8(); `none`: the merged model in full precision."""
     batch_size: Count
     mae_tolerance: Annotated[float, Field(gt=0)]
-    """Dollars by which the validation MAE may rise against the merged model; more is an error."""
+    """Dollars: the 95% interval of the change of the validation MAE against the merged model has to lie
+    within so much of zero."""
+    moved: Share
+    """A price has moved if it changed by more than this share of the merged model's."""
+    moved_share_max: Annotated[float, Field(ge=0, le=1)]
+    """Largest share of validation prices that may have moved."""
+    size_ratio_max: Annotated[float, Field(gt=0)]
+    """Largest size in bytes, over the merged model's."""
+    latency_ratio_max: Annotated[float, Field(gt=0)]
+    """Longest time for the same rows, over the merged model's; generous, for clocks are noisy."""
 
 
 class Register(Section):
