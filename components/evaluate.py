@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from components import modeling, pictures, pricing, references, report, scoring, stage
+from components import forgetting, modeling, pictures, pricing, references, report, scoring, stage, steering
 from components.calibration import calibrate, observed
 from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
 from components.measures import Floats
@@ -28,31 +28,38 @@ LEVELS = [level / 10 for level in range(1, 10)]
 
 
 def distribution(
-    name: str,
-    items: pd.DataFrame,
-    base: Path,
-    adapter: Path,
+    title: str,
+    texts: list[str],
+    model: Any,
+    tokenizer: Any,
     section: Evaluate,
     *,
     price_max: int,
     prompt_tokens: int,
 ) -> Floats:
-    """The price distribution of one adapter for each item, (n, price_max + 1); the model is gone from
-    memory when this returns.
-    """
-    model, tokenizer = modeling.load_model(base, adapter), modeling.load_tokenizer(base)
-    asked = pricing.price_distribution(
+    """The price distribution of a model for each listing, (n, price_max + 1)."""
+    return pricing.price_distribution(
         model,
         tokenizer,
-        [pricing.prompt(text) for text in items["text"]],
+        [pricing.prompt(text) for text in texts],
         price_max=price_max,
         prompt_tokens=prompt_tokens,
         batch_size=section.batch_size,
-        title=name,
+        title=title,
     )
-    del model
-    gc.collect()
-    return asked
+
+
+def steered(
+    items: pd.DataFrame, base: Path, adapter: Path, section: Evaluate, **options: int
+) -> list[dict[str, Any]]:
+    """What attacks in the text of test listings do to the answers of one model; see `steering.measure`."""
+    model, tokenizer = modeling.load_model(base, adapter), modeling.load_tokenizer(base)
+    texts = items.loc[items["split"] == "test", "text"].head(section.steered_rows).tolist()
+
+    def ask(texts: list[str]) -> Floats:
+        return pricing.quantile(distribution("steering", texts, model, tokenizer, section, **options), 0.5)
+
+    return steering.measure(ask, texts, moved=section.steered_share)
 
 
 def answers(name: str, items: pd.DataFrame, distribution: Floats, section: Evaluate) -> pd.DataFrame:
@@ -130,24 +137,33 @@ def main() -> None:
         adapters = {"sft": artifacts / "sft"}
         adapters |= {method: artifacts / "align" / method for method in params.align.methods}
         options = {"price_max": int(params.curate.price_max), "prompt_tokens": params.sft.prompt_tokens}
+        texts = items["text"].tolist()
         baselines = stage.read(artifacts / "baseline" / "predictions.parquet")
         references, cost = outside(items[items["split"] == "test"], params.evaluate)
-        said = {
-            name: distribution(name, items, artifacts / "base", adapter, params.evaluate, **options)
-            for name, adapter in adapters.items()
-        }
+        base, said, general = artifacts / "base", {}, {}
+        tokenizer = modeling.load_tokenizer(base)
+        for name, adapter in {"base": None, **adapters}.items():
+            model = modeling.load_model(base, adapter)
+            general[name] = forgetting.measure(model, tokenizer)
+            if adapter is not None:
+                said[name] = distribution(name, texts, model, tokenizer, params.evaluate, **options)
+            del model
+            gc.collect()
         models = [answers(name, items, one, params.evaluate) for name, one in said.items()]
         rows, kinds = together({BASELINE: [baselines], MODEL: models, REFERENCE: references})
         law = stage.read(artifacts / "scrape" / "law.parquet")
         result = judge(rows, kinds, items, law, params.evaluate)
         result["cost"] = cost
+        result["forgetting"] = forgetting.compared(general, "base")
+        won = adapters[result["winner"]]
+        result["steering"] = steered(items, base, won, params.evaluate, **options)
         result["calibration"] = coverage(items, said[result["winner"]], params.evaluate)
 
         frame.save("predictions.parquet", rows, Prediction)
         drawn = {name: frame.picture(figure, name) for name, figure in draw(rows, result).items()}
         page = report.page(result, worst(rows, items, result["winner"]), drawn, params.evaluate)
         (frame.folder / "report.html").write_text(page, encoding="utf-8")
-        winner = {"winner": result["winner"], "adapter": adapters[result["winner"]].as_posix()}
+        winner = {"winner": result["winner"], "adapter": won.as_posix()}
         (frame.folder / "winner.json").write_text(json.dumps(winner, indent=2) + "\n", encoding="utf-8")
         frame.tracked.artifact(frame.folder / "report.html")
         frame.report(result)

@@ -348,6 +348,10 @@ class Evaluate(Section):
     """Price bands of about equal row count in the picture of errors by price."""
     categories: Count
     """Commonest categories in the picture of errors by category; the others share one bar."""
+    steered_rows: Count
+    """Test listings into which each attack on the price is put (components/steering.py)."""
+    steered_share: Share
+    """A price has moved if it changed by more than this share."""
     endpoints: list[Endpoint]
     guesses: list[Guesses]
 

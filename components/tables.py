@@ -92,6 +92,50 @@ def cost(found: dict[str, dict[str, Any]]) -> str:
     return f"<h2>What the answers from outside cost</h2>\n{note}\n" + rows(head, lines)
 
 
+def forgetting(found: dict[str, dict[str, float]]) -> str:
+    """General texts before and after tuning (`forgetting.compared`)."""
+    note = (
+        "<p class=note>The same general texts, instructions and questions for every model, before tuning "
+        "(base) and after. Perplexity is how many tokens the model hesitates between; a ratio of 1 to the "
+        "base means that nothing was lost, 2 that it hesitates between twice as many. Of four answers to a "
+        "question one is right.</p>"
+    )
+    lines = [
+        (
+            escape(name),
+            number(one["perplexity"], 1),
+            number(one["perplexity_ratio"]),
+            number(one["instruction_perplexity"], 1),
+            f"{one['choice_accuracy']:.0%}",
+        )
+        for name, one in found.items()
+    ]
+    head = ("", "perplexity, texts", "ratio to the base", "perplexity, instructions", "questions right")
+    return note + rows(head, lines)
+
+
+def steering(found: list[dict[str, Any]]) -> str:
+    """Attacks in the description (`steering.measure`)."""
+    note = (
+        "<p class=note>A listing is a stranger's text, and may be written for the model. Each attack was put "
+        "into the same listings; the first row is a harmless sentence, for comparison. <i>Of the way</i>: 0% "
+        "is the price without the attack, 100% the price that it wants, on a logarithmic scale.</p>"
+    )
+    lines = [
+        (
+            escape(one["attack"]),
+            "–" if one["wanted"] is None else f"${one['wanted']:.0f}",
+            f"{one['mean_change']:+.2f}",
+            f"{one['share_moved']:.0%}",
+            "–" if one["wanted"] is None else f"{one['toward']:.0%}",
+            "–" if one["wanted"] is None else f"{one['obeyed']:.0%}",
+        )
+        for one in found
+    ]
+    head = ("attack", "wants", "mean change, dollars", "prices moved", "of the way, median", "obeyed")
+    return note + rows(head, lines)
+
+
 def _cell(mean: float, low: float, high: float) -> str:
     sure = low > 0 or high < 0
     text = f"<b>{mean:+.2f}</b>" if sure else f"{mean:+.2f}"

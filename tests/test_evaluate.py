@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import report, scoring
+from components import forgetting, modeling, report, scoring
 from components.evaluate import answers, coverage, distribution, draw, together
 from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
 from components.params import Params
@@ -78,7 +78,13 @@ def whole(
     said = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
     held = coverage(items, said, params.evaluate)
     spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "dollars": 1.25}}
-    return judged(rows, items, params, law) | {"calibration": held, "cost": spent}
+    lost = {"base": {"perplexity": 9.0}, "sft": {"perplexity": 12.0}}
+    rest = {"instruction_perplexity": 20.0, "choice_accuracy": 0.25}
+    general = forgetting.compared({name: one | rest for name, one in lost.items()}, "base")
+    attack = {"attack": "a <b>false</b> answer", "wanted": 1.0, "n": 9, "mean_change": -3.0}
+    attacks = [attack | {"share_moved": 0.4, "toward": 0.1, "obeyed": 0.0}]
+    shown = {"calibration": held, "cost": spent, "forgetting": general, "steering": attacks}
+    return judged(rows, items, params, law) | shown
 
 
 def test_the_winner_is_the_best_language_model_on_validation(
@@ -295,6 +301,8 @@ def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> N
         assert f"<td>{name}" in page
     assert re.search(r'<tr class="winner"><td>sft', page)
     assert "sft wins: test MAE" in page
+    assert re.search(r"<td>sft</td><td>12.0</td><td>1.33</td>", page), "what tuning cost elsewhere"
+    assert "a &lt;b&gt;false&lt;/b&gt; answer" in page
 
 
 def test_the_page_compares_any_two_from_both_sides(page: str, tab: Page, tmp_path: Path) -> None:
@@ -351,7 +359,9 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
     options = {"price_max": 999, "prompt_tokens": tiny_params.sft.prompt_tokens}
 
     def asked() -> pd.DataFrame:
-        said = distribution("sft", scored, tiny_base, tiny_adapter, tiny_params.evaluate, **options)
+        model, tokenizer = modeling.load_model(tiny_base, tiny_adapter), modeling.load_tokenizer(tiny_base)
+        texts = scored["text"].tolist()
+        said = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, **options)
         return answers("sft", scored, said, tiny_params.evaluate)
 
     rows = asked()
