@@ -63,11 +63,15 @@ class Pricer:
         self.tokenizer = modeling.load_tokenizer(folder)
         self.model = modeling.load_served(folder)
 
-    def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
+    def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Columns price, low and high in dollars, one row for each in the column `description`.
 
-        Raises PricewrightError for an empty or missing description.
+        `params` may ask for another `point` of the distribution than the median: `mean` or `mode`. Raises
+        PricewrightError for an unknown one, and for an empty or missing description.
         """
+        point = (params or {}).get("point", "median")
+        if point not in pricing.POINTS:
+            raise PricewrightError(f"there is no point {point!r}: ask for one of {', '.join(pricing.POINTS)}")
         texts = [str(text).strip() for text in frame[INPUT].fillna("")]
         empty = [row for row, text in enumerate(texts) if not text]
         if empty:
@@ -76,7 +80,7 @@ class Pricer:
             return pd.DataFrame({name: pd.Series(dtype=float) for name in ("price", "low", "high")})
         distribution = self.settings.distribution(self.model, self.tokenizer, texts, "pricing")
         low, high = self.settings.calibration.interval(distribution)
-        return pd.DataFrame({"price": pricing.quantile(distribution, 0.5), "low": low, "high": high})
+        return pd.DataFrame({"price": pricing.POINTS[point](distribution), "low": low, "high": high})
 
 
 def _load_pyfunc(path: str) -> Pricer:

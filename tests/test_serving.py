@@ -33,6 +33,16 @@ def test_one_or_many_descriptions_get_price_low_and_high(pricer: serving.Pricer)
     assert one.iloc[0].tolist() == answer.iloc[1].tolist()
 
 
+def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer: serving.Pricer) -> None:
+    text = pd.DataFrame({"description": ["Oak desk"]})
+    said = {name: pricer.predict(text, {"point": name}).iloc[0] for name in ("median", "mean", "mode")}
+    assert said["median"].tolist() == pricer.predict(text).iloc[0].tolist()
+    assert len({one["price"] for one in said.values()}) == 3
+    assert len({one["low"] for one in said.values()}) == 1
+    with pytest.raises(PricewrightError, match="no point 'best': ask for one of median, mean, mode"):
+        pricer.predict(text, {"point": "best"})
+
+
 @pytest.mark.parametrize("texts", [["Oak desk", "  "], ["Oak desk", None]])
 def test_an_empty_description_is_refused_by_its_row(pricer: serving.Pricer, texts: list[str | None]) -> None:
     with pytest.raises(PricewrightError, match="row 1 has no description"):
