@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,6 +119,12 @@ class PriceTree:
         self.digits = _digits(tokenizer, spelled[0][-1])
 
 
+@lru_cache(maxsize=2)
+def _tree(tokenizer: PreTrainedTokenizerBase, price_max: int) -> PriceTree:
+    """Kept, for it takes longer to spell a thousand prices than to read one listing."""
+    return PriceTree(tokenizer, price_max)
+
+
 def _digits(tokenizer: PreTrainedTokenizerBase, zero: int) -> list[int]:
     """Tokens that go on with a number after the token of `0`: `5` does, ` 5` does not, though a decoder
     drops the space where the token stands alone.
@@ -147,7 +154,7 @@ def price_distribution(
     with counts whatever follows it. What the model gives to anything but a price from 0 to `price_max` is
     left out and the rest scaled to 1. A row is NaN where nothing is left.
     """
-    tree = PriceTree(tokenizer, price_max)
+    tree = _tree(tokenizer, price_max)
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
     result = np.empty((len(prompts), price_max + 1), dtype=np.float32)
     at_once = max(1, min(batch_size, LOGITS_MAX // (len(tree.paths) * model.config.vocab_size)))
