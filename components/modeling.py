@@ -48,6 +48,13 @@ FOUR_BIT = {  # NF4 with double quantization, arXiv:2305.14314
     "bnb_4bit_compute_dtype": COMPUTE,
 }
 
+FORMATS = {
+    "nf4": BitsAndBytesConfig(**FOUR_BIT),
+    "int8": BitsAndBytesConfig(load_in_8bit=True),  # LLM.int8(), arXiv:2208.07339
+    "none": None,
+}
+"""What a served model may be quantized to; `none` is the merged model in full precision."""
+
 seed_everything = set_seed
 
 
@@ -67,6 +74,12 @@ def load_model(base: Path, adapter: Path | None = None, *, four_bit: bool = True
     if adapter is not None:
         model = with_adapter(model, adapter)
     return model.eval()
+
+
+def quantized(folder: Path, kind: str) -> PreTrainedModel:
+    """The full-precision model in `folder`, its linear layers in the format `kind` of FORMATS."""
+    options = _weights(False) | {"quantization_config": FORMATS[kind]}
+    return _loaded(AutoModelForCausalLM, folder, **options).eval()
 
 
 def load_served(folder: Path) -> PreTrainedModel:

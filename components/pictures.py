@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from components.records import Split
 
-WINNER, MODEL, BASELINE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#c0392b"
+WINNER, MODEL, BASELINE, REFERENCE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#d8b365", "#c0392b"
+KINDS = {"language-model": MODEL, "baseline": BASELINE, "reference": REFERENCE}
 TAKEN, INK = "#2e7d32", "#333333"
 LEGIBLE = 0.5  # dollars: a prediction of nothing is drawn here, for a logarithm has no zero
 LABEL_LENGTH = 32
@@ -43,8 +44,7 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
     ranked = sorted(readable.items(), key=lambda entry: -entry[1]["mae"])
     figure, axes = _canvas(8, 1.5 + 0.42 * len(ranked))
     for place, (name, one) in enumerate(ranked):
-        model = MODEL if one["kind"] == "language-model" else BASELINE
-        color = WINNER if name == report["winner"] else model
+        color = WINNER if name == report["winner"] else KINDS[one["kind"]]
         axes.barh(place, one["mae"], color=color, height=0.65)
         axes.plot([one["mae_low"], one["mae_high"]], [place, place], color=INK, linewidth=1.4)
         axes.text(one["mae_high"], place, f"  {one['mae']:.1f}", va="center", color=INK)
@@ -52,10 +52,11 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
     if report["noise_floor"]:
         floor = report["noise_floor"][split]["mae"]
         axes.axvline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=f"noise floor {floor:.1f}")
-    handles = {"winner": WINNER, "language model": MODEL, "baseline": BASELINE}
-    for label, color in handles.items():
-        axes.barh([0], [0], color=color, label=label)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    axes.barh([0], [0], color=WINNER, label="winner")
+    for kind, color in KINDS.items():
+        if any(one["kind"] == kind for _, one in ranked):
+            axes.barh([0], [0], color=color, label=kind.replace("-", " "))
+    figure.legend(loc="outside lower center", ncols=5, frameon=False)
     axes.set_xlim(0, 1.12 * max((one["mae_high"] for _, one in ranked), default=1))
     axes.set_xlabel("mean absolute error, dollars (line: 95% bootstrap interval)")
     _title(axes, f"Every candidate on {split}")
@@ -145,6 +146,28 @@ def histograms(values: dict[Split, np.ndarray], label: str, title: str) -> Figur
     axes.set_ylabel("density")
     axes.set_title(title)
     axes.legend()
+    return figure
+
+
+def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
+    """What intervals hold against what they promise; `levels` as from `calibration.observed`."""
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=FLOOR, linewidth=1.2, label="kept to the letter")
+    nominal = [level["nominal"] for level in levels]
+    for name, color in (("raw", BASELINE), ("calibrated", WINNER)):
+        label = "calibrated on validation" if name == "calibrated" else "as the model gives them"
+        axes.plot(
+            nominal, [level[name] for level in levels], color=color, marker="o", markersize=4, label=label
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set(xlabel="share of prices that the interval is to hold", ylabel="share that it holds")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper left", frameon=False)
+    _title(axes, title)
     return figure
 
 

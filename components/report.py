@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from components import tables
 from components.measures import rank
 from components.page import document, picture
 from components.params import Evaluate
+from components.tables import number
 
 CAPTIONS = {
     "candidates.png": (
@@ -30,6 +32,11 @@ CAPTIONS = {
         "Dearer things are usually missed by more dollars.",
     ),
     "error_by_category.png": ("Where the winner errs: by category", "The commonest categories first."),
+    "calibration.png": (
+        "Do the intervals hold what they promise?",
+        "On the red line an interval that is to hold so many of the prices holds just as many of the test "
+        "split. Above it the intervals are wider than they need to be, below it they are too bold.",
+    ),
 }
 
 
@@ -47,6 +54,18 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         _table(result),
         _legend(result, section),
         *(picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
+        tables.coverage(result["calibration"]["bands"], section.interval),
+        "<h2>Where the winner errs: by length and source</h2>",
+        tables.groups(result["error_by_length"], "length", "characters of text"),
+        tables.groups(result["error_by_source"], "source", "source"),
+        "<h2>Who beats whom</h2>",
+        tables.PAIRS,
+        tables.pairs(result["pairs"], _ranked(result)),
+        "<h2>What tuning cost elsewhere</h2>",
+        tables.forgetting(result["forgetting"]),
+        "<h2>Can the listing say what the price is?</h2>",
+        tables.steering(result["steering"]),
+        tables.cost(result["cost"]),
         "<h2>The worst answers of the winner</h2>",
         "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
         *(_listing(row) for row in worst.to_dict("records")),
@@ -78,25 +97,32 @@ def _verdict(result: dict[str, Any]) -> str:
 
 def _table(result: dict[str, Any]) -> str:
     """The noise floor, then the candidates from the best on validation to the worst."""
-    head = ("", "MAE, validation", "MAE, test", "95% interval", "RMSLE", "hits", "coverage", "unparsed")
-    lines = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
+    head = ("MAE, validation", "MAE, test", "95% interval", "median error", "RMSLE", "R²", "hits", "coverage")
+    lines = ["<tr><th>" + "".join(f"<th>{name}" for name in (*head, "unparsed")) + "</tr>"]
     if floor := result["noise_floor"]:
         lines.append(_line("noise floor", floor, "floor"))
-    ranked = sorted(result["candidates"].items(), key=lambda entry: rank(entry[1]["validation"]))
-    for name, one in ranked:
+    for name in _ranked(result):
+        one = result["candidates"][name]
         mark = "winner" if name == result["winner"] else ""
         lines.append(_line(f"{name} ({one['kind'].replace('-', ' ')})", one, mark))
     return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _ranked(result: dict[str, Any]) -> list[str]:
+    """The candidates from the best on validation to the worst."""
+    return sorted(result["candidates"], key=lambda name: rank(result["candidates"][name]["validation"]))
 
 
 def _line(name: str, by_split: dict[str, Any], mark: str) -> str:
     test = by_split["test"]
     cells = [
         escape(name),
-        _number(by_split["validation"]["mae"]),
-        _number(test["mae"]),
-        f"{_number(test['mae_low'])} to {_number(test['mae_high'])}",
-        _number(test["rmsle"], 3),
+        number(by_split["validation"]["mae"]),
+        number(test["mae"]),
+        f"{number(test['mae_low'])} to {number(test['mae_high'])}",
+        number(test["median_error"]),
+        number(test["rmsle"], 3),
+        number(test["r2"], 3),
         f"{test['hit_rate']:.0%}",
         f"{test['coverage']:.0%}" if "coverage" in test else "",
         f"{test['unparsed']} of {test['n']}",
@@ -109,6 +135,8 @@ def _legend(result: dict[str, Any], section: Evaluate) -> str:
         "<b>MAE</b>: mean absolute error in dollars, over the answers that could be read as a price, with "
         "its 95% bootstrap interval on test. The winner is the language model with the fewest unreadable "
         "answers and then the lowest MAE on <i>validation</i>; test played no part in the choice.",
+        "<b>Median error</b>: half of the answers are off by less. <b>R²</b>: the share of the prices' "
+        "variance that the answers explain.",
         "<b>RMSLE</b>: root mean squared error of the logarithm; about the typical relative error.",
         f"<b>Hits</b>: off by at most {section.hit_dollars:g} dollars or {section.hit_share:.0%}.",
         f"<b>Coverage</b>: how often the {section.interval:.0%} interval that the model gives with its price "
@@ -136,7 +164,3 @@ def _listing(row: dict[str, Any]) -> str:
         f'<div class="listing"><b>${row["price"]:.2f}, {said}</b>: {escape(row["title"])}'
         f"<p>{escape(row['text'])}</p></div>"
     )
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

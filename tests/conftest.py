@@ -59,7 +59,7 @@ def tiny_yaml() -> str:
     raw["sft"] |= {"epochs": 1.0, "checkpoint_steps": 4}
     raw["reward"] |= {"epochs": 1.0}
     raw["evaluate"] |= {"bootstrap": 200}
-    raw["quantize"] |= {"mae_tolerance": 50.0}
+    raw["quantize"] |= {"mae_tolerance": 50.0, "moved_share_max": 1.0}
     return yaml.safe_dump(raw, sort_keys=False)
 
 

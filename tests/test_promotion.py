@@ -21,6 +21,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from components import aliases, asked, promotion, proposal, register, registry, stage, tracking
+from components.calibration import Calibration
 from components.history import history
 from components.params import Promote, load
 from components.records import PricewrightError
@@ -63,7 +64,12 @@ def made(
         _graph(tiny_items)
         items = pd.read_parquet(proposal.TEST)
         for price_max in (999, 300):
-            serving.Settings(price_max=price_max, prompt_tokens=64, batch_size=16, interval=0.8).write(served)
+            serving.Settings(
+                price_max=price_max,
+                prompt_tokens=64,
+                batch_size=16,
+                calibration=Calibration.uncalibrated(0.8),
+            ).write(served)
             pricer = serving.Pricer(served)
             version = _register(served, pricer.predict(register.EXAMPLE))
             answers = pricer.predict(pd.DataFrame({asked.INPUT: items["text"]}))
