@@ -60,6 +60,8 @@ class Columns(Section):
     """A column of text, or of a list of text whose most telling entry is taken (see sources/files.py)."""
     details: str | None
     """A column that holds an object, or JSON text of one."""
+    rights: str | None
+    """A column that names the licence of a listing."""
 
 
 class Files(Section):

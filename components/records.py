@@ -56,7 +56,11 @@ class Listing(Record):
     page_hash: str
     """SHA-256 of the bytes of the page or row."""
     found_in: str
-    """Where on the page the price was found: `json-ld`, `microdata`, `page`, `row`; empty where nowhere."""
+    """Where the price was: `json-ld`, `microdata`, `rdfa`, `itemprop`, `meta`, `page`, `row`; or empty."""
+    places: str
+    """JSON object of field to the place on the page that it was read from; `{}` for a row of a file."""
+    rights: str
+    """Licence or reservation of text and data mining that the source states; empty where it states none."""
 
 
 class Item(Record):

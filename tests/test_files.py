@@ -13,7 +13,14 @@ from components.records import PricewrightError
 from components.sources import files
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "listings"
-NONE = {"description": None, "currency": None, "brand": None, "category": None, "details": None}
+NONE = {
+    "description": None,
+    "currency": None,
+    "brand": None,
+    "category": None,
+    "details": None,
+    "rights": None,
+}
 
 
 def columns(**mapped: str | None) -> Columns:

@@ -119,8 +119,8 @@ class ShopSpider(SitemapSpider):
         if self.products.match(address):
             page_hash = hashlib.sha256(response.body).hexdigest()
             found = asdict(extract(response.text, address))
-            details = json.dumps(found["details"], ensure_ascii=False)
-            yield {"address": address, "page_hash": page_hash, **found, "details": details}
+            found |= {name: json.dumps(found[name], ensure_ascii=False) for name in ("details", "places")}
+            yield {"address": address, "page_hash": page_hash, **found}
         for link in sorted(fresh):
             yield Request(link)
 

@@ -121,6 +121,8 @@ def _listing(path: Path, row: Row, columns: Columns) -> dict[str, str]:
         "address": f"{path.as_posix()}:{number}",
         "page_hash": hashlib.sha256(written).hexdigest(),
         "found_in": "row" if price else "",
+        "places": "{}",
+        "rights": text(field(columns.rights)),
     }
     return {name: writable(value) for name, value in listing.items()}
 
