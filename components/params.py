@@ -72,12 +72,48 @@ class Files(Section):
     columns: Columns
 
 
+class Shop(Section):
+    """Any shop on the web, or several, crawled politely."""
+
+    start: list[str]
+    """Addresses at which a crawl begins that follows every link within their hosts, and their sitemaps."""
+    sitemaps: list[str]
+    """Addresses of sitemaps whose pages are fetched."""
+    pages: list[str]
+    """Addresses of product pages; alone, nothing else is fetched."""
+    hosts: list[str]
+    """Further hosts that may be asked, such as `www.shop.example`, beside those of the addresses above."""
+    products: str
+    """Pattern (Python `re`) found in the address of every product page and of no other."""
+    languages: list[str]
+    """Languages (`de`, `en`) that a page may say it is in; empty takes all."""
+    contact: str | None
+    """Mail or web address in the name of the crawler; without one nothing is crawled."""
+    concurrency: Count
+    """Requests at a time to one host."""
+    delay: Annotated[float, Field(gt=0)]
+    """Seconds between two requests to a host, at least; a slow host or its Crawl-delay makes it more."""
+    retries: Annotated[int, Field(ge=0)]
+    """Further tries of a page that answers 429 or 5xx, or not at all."""
+    pages_max: Count
+    """Answers after which a crawl stops."""
+    bytes_max: Count
+    """Bytes after which a crawl stops."""
+    page_bytes_max: Count
+    """Bytes, unpacked, above which a page is given up."""
+    page_seconds_max: Annotated[float, Field(gt=0)]
+    """Seconds after which a page is given up."""
+    store: str
+    """File of the pages as they came; a second crawl asks only for what has changed since."""
+
+
 class Scrape(Section):
     """Where listings come from."""
 
-    source: Literal["demo_shop", "files"]
+    source: Literal["demo_shop", "files", "shop"]
     demo_shop: DemoShop
     files: Files
+    shop: Shop
 
 
 class Shares(Section):

@@ -50,9 +50,9 @@ class Listing(Record):
     currency: str
     """ISO 4217 code, empty where the source names none."""
     source: str
-    """Name of the source: `demo_shop`, `files`."""
+    """Name of the source, as in `scrape.source`."""
     address: str
-    """Where it stands: the page's address without host and port, or `file.jsonl:17`."""
+    """Where it stands: the page's address (of the demo shop without host and port), or `file.jsonl:17`."""
     page_hash: str
     """SHA-256 of the bytes of the page or row."""
     found_in: str

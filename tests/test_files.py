@@ -170,8 +170,9 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
 
 def test_the_law_of_files_is_empty_but_typed(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}')
-    _, law, counts = files.collect(Files(paths=[str(path)], columns=columns()))
-    assert (len(law), list(law.columns), counts) == (0, ["address", "median", "sigma"], {"files": 1})
+    found = files.collect(Files(paths=[str(path)], columns=columns()))
+    law = found.law
+    assert (len(law), list(law.columns), found.counts) == (0, ["address", "median", "sigma"], {"files": 1})
     assert law["median"].dtype == law["sigma"].dtype == "float64"
     assert law["address"].dtype == "str"
 

@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from components.params import Columns, Files
-from components.records import Law, PricewrightError
+from components.records import PricewrightError
 from components.sources import writable
+from components.sources.collected import Collected
 
 Row = tuple[int, bytes, Any]
 """Number from 1, the bytes that are hashed, the value."""
@@ -33,17 +34,10 @@ LEVEL = 3  # the entry of a category path that is taken, counted from 1
 MISSING = object()
 
 
-def collect(section: Files) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """The listings of `section`, an empty law, and how many files there were."""
+def collect(section: Files) -> Collected:
+    """The listings of `section`, and how many files there were."""
     paths = find(section.paths)
-    # Not the usual Arrow text: mlflow 3 fails on a table without rows that has a column of it.
-    kinds = {
-        "address": pd.StringDtype("python", na_value=float("nan")),
-        "median": "float64",
-        "sigma": "float64",
-    }
-    law = pd.DataFrame(columns=Law.columns()).astype(kinds)
-    return listings(paths, section.columns), law, {"files": len(paths)}
+    return Collected(listings(paths, section.columns), {"files": len(paths)})
 
 
 def find(patterns: list[str]) -> list[Path]:
