@@ -107,13 +107,27 @@ class Shop(Section):
     """File of the pages as they came; a second crawl asks only for what has changed since."""
 
 
+class AmazonReviews(Section):
+    """Items of Amazon Reviews 2023."""
+
+    repository: str
+    """Data set on the hub, or a local directory of the same layout (`raw_meta_<category>/full-*.parquet`)."""
+    revision: str | None
+    """Commit of the data set, 40 hex digits; not needed for a local directory."""
+    categories: Annotated[list[str], Field(min_length=1)]
+    """Such as `Appliances` or `Musical_Instruments`."""
+    rows_max: Count
+    """Items of each category."""
+
+
 class Scrape(Section):
     """Where listings come from."""
 
-    source: Literal["demo_shop", "files", "shop"]
+    source: Literal["demo_shop", "files", "shop", "amazon_reviews"]
     demo_shop: DemoShop
     files: Files
     shop: Shop
+    amazon_reviews: AmazonReviews
 
 
 class Shares(Section):

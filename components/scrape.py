@@ -1,9 +1,9 @@
 """Raw listings from a source, each with its provenance; nothing is judged yet.
 
-Reads what `scrape.source` names: the demo shop or any other, over HTTP, or files. Writes `listings.parquet`
-(records.Listing), `rejects.parquet` (records.Reject: pages that may not or cannot be taken) and `law.parquet`
-(records.Law: what a generated source knows of the truth, empty for real ones), sorted by address, so that the
-same source gives the same bytes; reports/scrape.json counts, and has a line for what went wrong.
+Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, or a hub data set. Writes
+`listings.parquet` (records.Listing), `rejects.parquet` (records.Reject: pages that may not or cannot be taken)
+and `law.parquet` (records.Law: what a generated source knows of the truth, empty for real ones), sorted by
+address, so that the same source gives the same bytes; reports/scrape.json counts, and has a line for what went wrong.
 """
 
 from __future__ import annotations
@@ -18,12 +18,17 @@ import pandas as pd
 from components import stage
 from components.params import Scrape
 from components.records import Law, Listing, PricewrightError, Record, Reject
-from components.sources import demo_shop, files, shop
+from components.sources import amazon_reviews, demo_shop, files, shop
 from components.sources.collected import Collected, empty
 
 Source = Callable[[Any], Collected]
 """From the source's section of params.yaml to its rows and what there is to say of them."""
-SOURCES: dict[str, Source] = {"demo_shop": demo_shop.collect, "files": files.collect, "shop": shop.collect}
+SOURCES: dict[str, Source] = {
+    "demo_shop": demo_shop.collect,
+    "files": files.collect,
+    "shop": shop.collect,
+    "amazon_reviews": amazon_reviews.collect,
+}
 
 
 class Scraped(NamedTuple):
