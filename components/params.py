@@ -49,7 +49,7 @@ class DemoShop(Section):
 
 
 class Columns(Section):
-    """Which column of a file holds which field; null where a file has none. `a.b` reaches into an object."""
+    """Which column of a file holds which field; null where a file has none. `a.0.b` reaches inside."""
 
     title: str
     description: str | None

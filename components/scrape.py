@@ -1,9 +1,9 @@
 """Raw listings from a source, each with its provenance; nothing is judged yet.
 
 Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, or a hub data set. Writes
-`listings.parquet` (records.Listing), `rejects.parquet` (records.Reject: pages that may not or cannot be taken)
-and `law.parquet` (records.Law: what a generated source knows of the truth, empty for real ones), sorted by
-address, so that the same source gives the same bytes; reports/scrape.json counts, and has a line for what went wrong.
+`listings.parquet` (records.Listing), `rejects.parquet` (records.Reject: what may not or cannot be taken) and
+`law.parquet` (records.Law: what a generated source knows of the truth, empty for real ones), sorted by
+address, so that the same source gives the same bytes; reports/scrape.json counts, and says what went wrong.
 """
 
 from __future__ import annotations

@@ -10,15 +10,12 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urljoin
 
-from charset_normalizer import from_bytes
-from w3lib.encoding import html_to_unicode
-
 from components.sources import writable
+from components.sources.encoding import decode
 from components.sources.extract import extract, parse
 from components.sources.reservation import TDMREP, parse_tdmrep, statement
 from components.sources.store import Page, Store
 
-OTHER_SCRIPT = re.compile("Cyrillic|Greek|Hebrew|Arabic|Thai|CJK|Hiragana|Katakana|Hangul")
 REDIRECTS = (301, 302, 303, 307, 308)
 Row = dict[str, str]
 
@@ -97,18 +94,3 @@ def _read(page: Page, address: str, tdmrep: Any, languages: list[str]) -> tuple[
     if not found["title"] and not found["price"]:
         return row, "no_product", "no title and no price on the page"
     return row, "", ""
-
-
-def decode(body: bytes, content_type: str | None) -> str:
-    """A page as text: by mark, header, meta tag or looks; by looks too where what it says does not fit."""
-    _, text = html_to_unicode(content_type, body, auto_detect_fun=_looks_like)
-    if "\ufffd" in text and (guess := _looks_like(body)):
-        return body.decode(guess, "replace")
-    return text
-
-
-def _looks_like(body: bytes) -> str | None:
-    best = from_bytes(body[:50_000]).best()
-    if best is None or best.encoding in ("utf_8", "ascii") or any(map(OTHER_SCRIPT.search, best.alphabets)):
-        return best.encoding if best else None
-    return "cp1252"  # the guess among Latin code pages is a lottery, and browsers take this one
