@@ -29,7 +29,7 @@ from components.scrape import scrape
 from components.sources.crawl import Crawled, Order, crawl
 from components.sources.reading import Row, read
 from components.sources.store import Store
-from tests.site import Site, page, product, serve
+from tests.site import Site, page, product, send, serve
 
 PRODUCTS = "/products/"
 MEGABYTE = 2**20
@@ -323,6 +323,49 @@ def test_two_crawls_of_one_store_do_not_meet(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(PricewrightError, match="another crawl is at work"):
             crawl(order(["http://localhost:1/"]), store)
+
+
+def test_a_shop_that_asks_for_a_delay_gets_it_and_is_asked_one_page_at_a_time(tmp_path: Path) -> None:
+    open_now, most = [0], [0]
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        open_now[0] += 1
+        most[0] = max(most[0], open_now[0])
+        time.sleep(0.02)
+        open_now[0] -= 1
+        send(handler, *page(product("Slow")))  # type: ignore[misc]
+
+    with serve(Site()) as site:
+        paths = [f"/products/{number}" for number in range(5)]
+        site.answers = dict.fromkeys(paths, slow) | {"/": page(links(*paths))}
+        site.answers["/robots.txt"] = (200, {}, b"User-agent: *\nCrawl-delay: 0.4")
+        result = run(site, order([f"{site.base}/"], concurrency=1), tmp_path / "pages.sqlite")
+    assert len(result.rows) == 5
+    assert most == [1]
+    assert result.seconds > 5 * 0.4  # a lower bound: six pages stand 0.4 seconds apart
+
+
+def test_a_crawl_stops_at_its_cap_of_bytes_and_says_so(tmp_path: Path) -> None:
+    with serve(Site()) as site:
+        paths = [f"/products/{number}" for number in range(30)]
+        site.answers = {path: page(product("Pot") + "x" * 100_000) for path in paths}
+        site.answers["/"] = page(links(*paths))
+        made = order([f"{site.base}/"], concurrency=1, bytes_max=500_000)
+        result = run(site, made, tmp_path / "pages.sqlite")
+    assert result.crawled.stopped == "bytes_max"
+    assert 3 < len(result.rows) < 10
+
+
+def test_a_sitemap_is_enough_and_its_pages_are_not_followed(tmp_path: Path) -> None:
+    with serve(Site()) as site:
+        shop_of(site, 3)
+        site.answers["/products/000"] = page(product("Pot") + links("/products/002"))
+        entries = "".join(f"<url><loc>{site.base}/products/00{number}</loc></url>" for number in (0, 1))
+        site.answers["/map.xml"] = (200, {"Content-Type": "text/xml"}, f"<urlset>{entries}</urlset>".encode())
+        made = order([], hosts=[f"localhost:{site.port}"], sitemaps=[f"{site.base}/map.xml"])
+        result = run(site, made, tmp_path / "pages.sqlite")
+    assert set(result.rows) == {"/products/000", "/products/001"}
+    assert site.times("/") == site.times("/products/002") == 0
 
 
 def section(params: Params, tmp_path: Path, **shop: object) -> object:

@@ -28,24 +28,8 @@ from components.sources.money import BARE, PRICE, amount, plain
 SILENT_TAGS = {"script", "style", "template", "noscript", "select", "head", "svg", "textarea"}
 ASIDE_TAGS = {"nav", "footer", "header", "aside", "del", "s", "strike"}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
-INLINE = {
-    "a",
-    "abbr",
-    "b",
-    "bdi",
-    "button",
-    "data",
-    "del",
-    "em",
-    "font",
-    "i",
-    "ins",
-    "label",
-    "meta",
-    "s",
-    "small",
-}
-INLINE |= {"span", "strike", "strong", "sub", "sup", "time", "u"}
+INLINE = {"a", "abbr", "b", "bdi", "button", "data", "del", "em", "font", "i", "ins", "label", "meta"}
+INLINE |= {"s", "small", "span", "strike", "strong", "sub", "sup", "time", "u"}
 CENTS = re.compile(r"(?<![a-z])(?:cents?|decimals?|fraction)(?![a-z])")
 NAMED_BY = ("class", "id", "data-test", "data-testid", "data-hook", "data-qa", "data-cy", "itemprop")
 LABEL_WORDS = 4
@@ -54,6 +38,7 @@ RELATED_CHARACTERS = 60
 PROBABLE = 2.0  # the score from which a price probably is the product's; from 0 on it may be
 CLOSE, NEAR = 0.75, 2  # scores and lines within which two prices may be the old and the new one
 DEEP = 200  # levels of elements; what lies deeper is not read
+ELEMENTS = 50_000  # of a page, in document order; what follows is not read
 CANDIDATES = 300  # prices on a page; a page with more is a list
 
 
@@ -158,7 +143,12 @@ def _write(element: HtmlElement, script: _Script, handicap: float, depth: int) -
     script.part(element.text or "")
     inside = handicap
     for child in element:
-        if is_shown(child) and depth < DEEP and not _write_cents(child, script):
+        if (
+            is_shown(child)
+            and depth < DEEP
+            and len(script.spans) < ELEMENTS
+            and not _write_cents(child, script)
+        ):
             _write(child, script, inside, depth + 1)
             inside -= 6 * _announces_others(child)
         script.part(child.tail or "")
