@@ -12,7 +12,6 @@ import pandas as pd
 
 from components.params import Params
 
-STATED = ("licence", "reservation")
 """Columns of a raw listing in which a source states its terms."""
 UNSTATED = "none stated"
 
@@ -53,8 +52,8 @@ def card(
 
 def terms(listings: pd.DataFrame) -> dict[str, int]:
     """How many raw listings state which licence or reservation, the commonest first."""
-    stated = [listings[column].replace("", UNSTATED) for column in STATED if column in listings]
-    counts = pd.concat(stated).value_counts() if stated else {UNSTATED: len(listings)}
+    stated = listings["rights"] if "rights" in listings else pd.Series("", listings.index)
+    counts = stated.replace("", UNSTATED).value_counts()
     return {str(name): int(count) for name, count in counts.items()}
 
 

@@ -1,19 +1,22 @@
 """The pages that raw listings came from: fetched again, and compared with the hash that scrape noted.
 
-A page of the demo shop is made again from its seed; the row of a file is read again. What another source
-keeps is the hash alone.
+A page of the demo shop is made again from its seed, that of another shop lies where the crawl kept it; the
+row of a file is read again. What another source keeps is the hash alone.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from components.records import PricewrightError
 from components.sources import demo_shop, files
 from components.sources.catalogue import catalogue
+from components.sources.store import Store
 
 Fetch = Callable[[str], bytes | None]
 """From a listing's address to the bytes of its page or row; None where it is gone."""
@@ -52,12 +55,27 @@ def _files(_: dict[str, Any]) -> Fetch:
 
 
 def _rows(path: Path) -> dict[str, bytes]:
-    """The rows of a file by their number; none where the file is gone or broken."""
-    reader = files.READERS.get(Path(path.name.removesuffix(".gz")).suffix.lower())
-    try:
-        return {str(number): written for number, written, _ in reader(path)} if reader else {}
-    except (PricewrightError, OSError, EOFError, ValueError):
-        return {}
+    """The rows of a file by their number, as far as it can be read."""
+    rows: dict[str, bytes] = {}
+    with suppress(PricewrightError, csv.Error, *files.UNREADABLE):
+        for entry in files.read(path):
+            if not isinstance(entry, files.Fault):
+                rows[str(entry[0])] = entry[1]
+    return rows
 
 
-PAGES: dict[str, Callable[[dict[str, Any]], Fetch]] = {"demo_shop": _demo_shop, "files": _files}
+def _shop(section: dict[str, Any]) -> Fetch:
+    store = Store(Path(section["store"])) if Path(section["store"]).is_file() else None
+
+    def fetch(address: str) -> bytes | None:
+        page = store.get(address) if store else None
+        return page.body if page else None
+
+    return fetch
+
+
+PAGES: dict[str, Callable[[dict[str, Any]], Fetch]] = {
+    "demo_shop": _demo_shop,
+    "files": _files,
+    "shop": _shop,
+}

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components import card, origin, registry
+from components import origin, registry
 from components.aliases import CHALLENGER, CHAMPION
 from components.lineage import Lineage, State, Step
 from components.params import load
@@ -64,7 +64,7 @@ def show_row(version: Lineage, item: str, console: Console) -> bool:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name in ("split", "title", "price", "text"):
         table.add_row(f"row {name}", escape(str(row[name])))
-    for name in ("source", "address", "price", "found_in", "page_hash", *card.STATED):
+    for name in ("source", "address", "price", "found_in", "page_hash", "rights"):
         if name in listing:
             table.add_row(f"listing {name}", escape(str(listing[name])))
     console.print(table)

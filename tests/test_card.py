@@ -80,5 +80,5 @@ def test_an_aligned_winner_says_by_which_method(params: Params) -> None:
 def test_terms_are_counted_where_a_source_states_them() -> None:
     unknown = pd.DataFrame({"id": ["a", "b"]})
     assert terms(unknown) == {"none stated": 2}
-    stated = unknown.assign(licence=["CC0", ""])
+    stated = unknown.assign(rights=["CC0", ""])
     assert terms(stated) == {"CC0": 1, "none stated": 1}

@@ -113,7 +113,7 @@ def _tables(shop: dict[str, Any]) -> None:
     ]
     for name in ("scrape", "curate"):
         Path("source", name).mkdir(parents=True)
-    table = pd.DataFrame(listings).assign(licence="CC0")
+    table = pd.DataFrame(listings).assign(rights="CC0")
     table.to_parquet("source/scrape/listings.parquet")
     pd.DataFrame(columns=Law.columns()).to_parquet("source/scrape/law.parquet")
     rows = (

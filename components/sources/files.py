@@ -100,15 +100,10 @@ def find(patterns: list[str]) -> list[Path]:
 
 def _listings(path: Path, columns: Columns, faults: list[Fault]) -> list[dict[str, str]]:
     """The rows of a file as listings; what cannot be read is added to `faults`."""
-    name = path.with_suffix("") if path.suffix in OPENERS else path
-    reader = READERS.get(name.suffix.lower())
-    if reader is None or (reader is _parquet and name != path):
-        kinds = f"{', '.join(READERS)} are read, the text ones with {', '.join(OPENERS)} too"
-        raise PricewrightError(f"{path}: unknown kind of file: {kinds}")
     rows: list[Row] = []
     before = len(faults)
     try:
-        for entry in reader(path):
+        for entry in read(path):
             if isinstance(entry, Fault):
                 faults.append(entry)
             else:
@@ -121,6 +116,18 @@ def _listings(path: Path, columns: Columns, faults: list[Fault]) -> list[dict[st
     if rows:
         _check_columns(path, [value for _, _, value in rows if isinstance(value, dict)], columns)
     return [_listing(path, row, columns) for row in rows]
+
+
+def read(path: Path) -> Iterator[Row | Fault]:
+    """The rows of a file, by its suffixes. Raises PricewrightError for an unknown kind, one of UNREADABLE or
+    csv.Error from where on it cannot be read.
+    """
+    name = path.with_suffix("") if path.suffix in OPENERS else path
+    reader = READERS.get(name.suffix.lower())
+    if reader is None or (reader is _parquet and name != path):
+        kinds = f"{', '.join(READERS)} are read, the text ones with {', '.join(OPENERS)} too"
+        raise PricewrightError(f"{path}: unknown kind of file: {kinds}")
+    return reader(path)
 
 
 def _check_columns(path: Path, objects: list[dict[str, Any]], columns: Columns) -> None:
