@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +56,25 @@ def answers(
 
 
 def judge(
-    rows: pd.DataFrame, models: list[str], items: pd.DataFrame, law: pd.DataFrame, section: Evaluate
+    rows: pd.DataFrame,
+    models: list[str],
+    items: pd.DataFrame,
+    law: pd.DataFrame,
+    section: Evaluate,
+    barred: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """The report: measures of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
 
     `models` names the candidates that are tuned language models; the winner is the best of them on
     validation by `measures.rank`, the best baseline likewise of the others. `items` are the scored rows
-    (`Item`), `law` is the table of `Law`, maybe empty.
+    (`Item`), `law` is the table of `Law`, maybe empty. A `barred` candidate is measured but cannot win.
     """
     measured = scoring.score_all(rows, section)
     candidates = {
         name: {"kind": MODEL if name in models else BASELINE, **by_split}
         for name, by_split in measured.items()
     }
-    winner, best_baseline = _best(candidates, MODEL), _best(candidates, BASELINE)
+    winner, best_baseline = _best(candidates, MODEL, barred), _best(candidates, BASELINE)
     floor = scoring.noise_floor(items, law, section)
     won = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]
     return {
@@ -109,8 +115,8 @@ def headline(
 # --- helpers -----------------------------------------------------------------------------------------
 
 
-def _best(candidates: dict[str, Any], kind: str) -> str:
-    names = [name for name, one in candidates.items() if one["kind"] == kind]
+def _best(candidates: dict[str, Any], kind: str, barred: frozenset[str] = frozenset()) -> str:
+    names = [name for name, one in candidates.items() if one["kind"] == kind and name not in barred]
     return min(names, key=lambda name: rank(candidates[name]["validation"]))
 
 
@@ -132,6 +138,12 @@ def _difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -
 
 def _dollars(value: float | None) -> str:
     return "nothing readable" if value is None else f"${value:.2f}"
+
+
+def worse_than_sft(methods: Iterable[str], folder: Path) -> frozenset[str]:
+    """The aligned candidates whose verdict says that they may not win."""
+    verdicts = {name: json.loads((folder / name / "verdict.json").read_text("utf-8")) for name in methods}
+    return frozenset(name for name, one in verdicts.items() if not one["may_win"])
 
 
 def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +185,8 @@ def main() -> None:
             tables.append(answers(name, items, artifacts / "base", adapter, params.evaluate, **options))
         rows = pd.concat(tables, ignore_index=True)
         law = stage.read(artifacts / "scrape" / "law.parquet")
-        result = judge(rows, list(adapters), items, law, params.evaluate)
+        barred = worse_than_sft(params.align.methods, artifacts / "align")
+        result = judge(rows, list(adapters), items, law, params.evaluate, barred)
 
         frame.save("predictions.parquet", rows, Prediction)
         drawn = {name: frame.picture(figure, name) for name, figure in draw(rows, result).items()}

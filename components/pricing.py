@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 QUESTION = "How much does this cost to the nearest dollar?"
 ANSWER = "\n\nPrice is $"  # no space after it: tokenizers would glue it to the number
+COMPLETION_TOKENS = 8  # of a sampled completion: more than any price takes
 NUMBER = re.compile(r"\s*\$?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?")
 
 
@@ -78,6 +79,17 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[
             f"this tokenizer glues {completion!r} to the '$' before it; choose another base"
         )
     return both[len(answer) :]
+
+
+def answered(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> list[int]:
+    """Token ids of a prompt, a completion and the end-of-text token, as a reward model reads them.
+
+    The reward stands at the completion's last token: the pooling of transformers skips the end-of-text
+    token where it is the padding token too, in training (TRL) as in use.
+    """
+    asked = prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
+    answer = tokenizer(completion, add_special_tokens=False).input_ids
+    return [*asked, *answer, int(tokenizer.eos_token_id)]
 
 
 class PriceTree:
@@ -234,26 +246,57 @@ def sample(
     batch_size: int,
     title: str,
 ) -> list[list[str]]:
-    """Sampled completions of each prompt, without special tokens. Draws from torch's global generator."""
+    """Sampled completions of each prompt, without special tokens; see `sample_tokens`."""
+    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
+    sampled = sample_tokens(
+        model,
+        tokenizer,
+        ids,
+        completions=completions,
+        temperature=temperature,
+        batch_size=batch_size,
+        title=title,
+    )
+    return [tokenizer.batch_decode(said, skip_special_tokens=True) for said in sampled]
+
+
+def sample_tokens(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    ids: list[list[int]],
+    *,
+    completions: int,
+    temperature: float,
+    batch_size: int,
+    title: str,
+) -> list[list[list[int]]]:
+    """Sampled completions of each prompt as token ids, up to the end-of-text token and with it, at most
+    COMPLETION_TOKENS of them. Draws from torch's global generator; at temperature 0 it draws nothing and
+    takes the likeliest token each time.
+    """
     import torch
 
-    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
-    result: list[list[str]] = [[] for _ in prompts]
+    end = int(tokenizer.eos_token_id)
+    result: list[list[list[int]]] = [[] for _ in ids]
     for rows in batches([len(row) for row in ids], batch_size, title):
         tokens, real, _ = left_padded([ids[row] for row in rows])
         with torch.inference_mode():
             output = model.generate(
                 input_ids=tokens.to(model.device),
                 attention_mask=real.to(model.device),
-                do_sample=True,
-                temperature=temperature,
+                do_sample=temperature > 0,
+                temperature=temperature or 1.0,
                 top_k=0,
                 top_p=1.0,
                 num_return_sequences=completions,
-                max_new_tokens=8,
-                pad_token_id=tokenizer.eos_token_id,
+                max_new_tokens=COMPLETION_TOKENS,
+                pad_token_id=end,
             )
-        texts = tokenizer.batch_decode(output[:, tokens.shape[1] :], skip_special_tokens=True)
+        said = [_until(end, row) for row in output[:, tokens.shape[1] :].tolist()]
         for place, row in enumerate(rows):
-            result[row] = texts[place * completions : (place + 1) * completions]
+            result[row] = said[place * completions : (place + 1) * completions]
     return result
+
+
+def _until(end: int, tokens: list[int]) -> list[int]:
+    return tokens[: tokens.index(end) + 1] if end in tokens else tokens

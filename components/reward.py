@@ -36,37 +36,19 @@ def reward(
         save_strategy="no",
         max_length=None,  # RewardTrainer would drop longer pairs in silence; `too_long` names them
     )
-    with modeling.full_precision(model):
-        trainer = RewardTrainer(
-            model,
-            args=options,
-            train_dataset=Dataset.from_list(token_pairs(tokenizer, pairs)),
-            processing_class=tokenizer,
-            callbacks=[curves],
-        )
-    modeling.train(trainer)
-    return trainer.model
+    rows = Dataset.from_list(token_pairs(tokenizer, pairs))
+    return modeling.train(RewardTrainer, model, rows, options, tokenizer, [curves]).model
 
 
 def token_pairs(tokenizer: Any, pairs: pd.DataFrame) -> list[dict[str, list[int]]]:
     """Token ids of prompt and chosen, prompt and rejected, each with the end-of-text token."""
     return [
         {
-            f"{side}_ids": answered(tokenizer, pair.prompt, getattr(pair, side))
+            f"{side}_ids": pricing.answered(tokenizer, pair.prompt, getattr(pair, side))
             for side in ("chosen", "rejected")
         }
         for pair in pairs.itertuples()
     ]
-
-
-def answered(tokenizer: Any, prompt: str, completion: str) -> list[int]:
-    """Token ids of a prompt, a completion and the end-of-text token.
-
-    The reward is read at the completion's last token: the pooling of transformers skips the end-of-text
-    token where it is the padding token too, in training (TRL) as in `scores`.
-    """
-    asked = pricing.prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
-    return [*asked, *tokenizer(completion, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
 
 
 @torch.inference_mode()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
+import pytest
 import torch
 from trl import DPOConfig
 
 from components import align as stage_file
-from components import modeling, pricing
+from components import evaluate, modeling, pricing, scoring
 from components.alignment import dpo
-from components.params import Params
+from components.alignment.task import Task
+from components.params import DpoLoss, Params
 from components.records import Pair
 from tests.conftest import ROOT
 
@@ -34,9 +38,8 @@ def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([row.model_dump() for row in rows])
 
 
-def preferred(model: Any, base: Path, prompt: str) -> float:
+def preferred(model: Any, tokenizer: Any, prompt: str) -> float:
     """Log-odds of the chosen over the rejected price."""
-    tokenizer = modeling.load_tokenizer(base)
     ids = torch.tensor([pricing.prompt_ids(tokenizer, prompt, 128)])
     with torch.no_grad():
         logits = model(input_ids=ids).logits[0, -1]
@@ -45,7 +48,8 @@ def preferred(model: Any, base: Path, prompt: str) -> float:
 
 
 def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
-    tiny_base: Path,
+    cheap_task: Task,
+    sharp_base: Path,
     tiny_adapter: Path,
     tiny_params: Params,
     tiny_items: pd.DataFrame,
@@ -54,65 +58,61 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
 ) -> None:
     before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
     section = tiny_params.align.dpo.model_copy(update={"epochs": 4.0, "learning_rate": 2e-3})
-    pairs = pairs_of(tiny_items)
-    model, report = dpo.align(
-        pairs,
-        section,
-        base=tiny_base,
-        adapter=tiny_adapter,
-        reward=tmp_path / "none",
-        scratch=tmp_path,
-        curves=modeling.Curves(recorder),
-    )
-    modeling.save_adapter(model, tmp_path / "aligned")
+    task = cheap_task._replace(pairs=pairs_of(tiny_items))
+    prompt = task.pairs["prompt"].iloc[0]
+    sft = preferred(task.model, task.tokenizer, prompt)
+    report = dpo.align(task, section)
+    modeling.save_adapter(task.model, tmp_path / "aligned")
     assert (tiny_adapter / "adapter_model.safetensors").read_bytes() == before
     assert sorted(file.name for file in (tmp_path / "aligned").iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
     ]
-    prompt = pairs["prompt"].iloc[0]
-    sft = preferred(modeling.load_model(tiny_base, tiny_adapter), tiny_base, prompt)
-    assert preferred(modeling.load_model(tiny_base, tmp_path / "aligned"), tiny_base, prompt) > sft + 0.5
+    saved = modeling.load_model(sharp_base, tmp_path / "aligned")
+    assert preferred(saved, task.tokenizer, prompt) > sft + 0.5
     assert report["rewards_margins"] > 0
     assert {"curve.rewards/margins", "curve.rewards/accuracies"} <= {name for name, _, _ in recorder.points}
 
 
-def test_a_very_large_beta_keeps_the_policy_at_the_reference(
-    tiny_base: Path,
-    tiny_adapter: Path,
-    tiny_params: Params,
-    tiny_items: pd.DataFrame,
-    tmp_path: Path,
-    recorder: Any,
-) -> None:
-    pairs = pairs_of(tiny_items)
-    moves = []
+def test_a_very_large_beta_keeps_the_policy_at_the_reference(cheap_task: Task, tiny_params: Params) -> None:
+    prompt, moves = pricing.prompt("word"), []
+    row = {"prompt": prompt, "chosen": "77", "rejected": "500"}
+    task = cheap_task._replace(pairs=pd.DataFrame([row] * 64))
+    start = [weight.detach().clone() for weight in modeling.weights_of(task.model, "default")]
+    sft = preferred(task.model, task.tokenizer, prompt)
     for beta in (0.1, 1e4):
-        section = tiny_params.align.dpo.model_copy(
-            update={"beta": beta, "epochs": 8.0, "learning_rate": 2e-3}
-        )
-        model, _ = dpo.align(
-            pairs,
-            section,
-            base=tiny_base,
-            adapter=tiny_adapter,
-            reward=tmp_path / "none",
-            scratch=tmp_path,
-            curves=modeling.Curves(recorder),
-        )
-        prompt = pairs["prompt"].iloc[0]
-        sft = preferred(modeling.load_model(tiny_base, tiny_adapter), tiny_base, prompt)
-        moves.append(abs(preferred(model.eval(), tiny_base, prompt) - sft))
+        for weight, first in zip(modeling.weights_of(task.model, "default"), start, strict=True):
+            weight.data.copy_(first)
+        changes = {"beta": beta, "epochs": 10.0, "learning_rate": 3e-4}
+        dpo.align(task, tiny_params.align.dpo.model_copy(update=changes))
+        moves.append(abs(preferred(task.model, task.tokenizer, prompt) - sft))
+        task.model.delete_adapter("ref")  # TRL makes its own
+    print(moves)
     assert moves[1] < 0.2 * moves[0]
 
 
-def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form() -> None:
+@pytest.mark.parametrize("loss", [["ipo"], ["robust"], ["sigmoid", "sft"]], ids="+".join)
+def test_other_losses_of_trl_reach_the_trainer(
+    cheap_task: Task, tiny_params: Params, loss: list[str], recorder: Any
+) -> None:
+    changes = {"loss": loss, "label_smoothing": 0.1, "epochs": 0.1}
+    report = dpo.align(cheap_task, tiny_params.align.dpo.model_copy(update=changes))
+    assert report["steps"] == 1
+    assert [name for name, _, _ in recorder.points if name == "curve.rewards/margins"]
+
+
+def test_every_loss_in_params_is_one_of_trls(params: Params) -> None:
+    told = DPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
+    assert [name for name in get_args(DpoLoss) if f"'{name}'" not in told] == []
+
+
+def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form(params: Params) -> None:
     """TRL's sigmoid loss on every pair of answers at once, each preferred as often as Bradley and Terry say.
 
     One prompt, eight answers, a policy that is a row of logits: the optimum is reference times
     exp(reward / beta), scaled to 1.
     """
-    assert DPOConfig.__dataclass_fields__["loss_type"].default_factory() == ["sigmoid"]  # what we train with
+    assert params.align.dpo.loss == ["sigmoid"]  # what we train with
     draw = torch.Generator().manual_seed(3)
     reference, reward = torch.randn(2, 8, generator=draw, dtype=torch.double)
     beta = 0.5
@@ -150,3 +150,19 @@ def test_a_missing_method_is_named() -> None:
     )
     assert done.returncode == 1
     assert "say which method" in done.stderr
+
+
+def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params) -> None:
+    for name, may_win in {"dpo": True, "ppo": False}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "verdict.json").write_text(json.dumps({"may_win": may_win}), encoding="utf-8")
+    barred = evaluate.worse_than_sft(["dpo", "ppo"], tmp_path)
+    assert barred == {"ppo"}
+    items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "price": [10.0, 10.0]})
+    items["category"] = "tools"
+    said = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
+    rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in said.items()])
+    models = ["sft", "dpo", "ppo"]
+    result = evaluate.judge(rows, models, items, pd.DataFrame(), tiny_params.evaluate, barred)
+    assert result["winner"] == "dpo"
+    assert evaluate.judge(rows, models, items, pd.DataFrame(), tiny_params.evaluate)["winner"] == "ppo"

@@ -116,7 +116,7 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
 def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_adapter: Path) -> None:
     tokenizer = modeling.load_tokenizer(tiny_base)
     model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
-    rows = [stage_file.answered(tokenizer, pricing.prompt("word " * length), "12") for length in (1, 8, 3)]
+    rows = [pricing.answered(tokenizer, pricing.prompt("word " * length), "12") for length in (1, 8, 3)]
     together = stage_file.scores(model, rows, 3, tokenizer.pad_token_id)
     alone = [stage_file.scores(model, [row], 1, tokenizer.pad_token_id)[0] for row in rows]
     np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)
