@@ -96,7 +96,7 @@ def against_sft(task: Task, bootstrap: int, price_max: int) -> dict[str, Any]:
         for part in ("reference", "default")
     )
     prices, looks = watch.items["price"].to_numpy(float), (watch.looks[0], watch.good_look())
-    return verdict(prices, sft, aligned, *looks, bootstrap=bootstrap, seed=watch.section.seed)
+    return verdict(prices, price_max, sft, aligned, *looks, bootstrap=bootstrap, seed=watch.section.seed)
 
 
 def main() -> None:

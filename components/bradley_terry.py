@@ -32,7 +32,10 @@ def judged(chosen: Floats, rejected: Floats, margins: Floats) -> dict[str, Any]:
 
 
 def by_margin(right: NDArray[np.bool_], margins: Floats) -> list[dict[str, Any]]:
-    """Accuracy in quarters of the margins, narrow first; fewer where margins tie."""
+    """Accuracy in quarters of the margins, narrow first; fewer where margins tie. NaN is left out."""
+    right, margins = right[~np.isnan(margins)], margins[~np.isnan(margins)]
+    if not len(margins):
+        return []
     edges = np.unique(np.quantile(margins, [0, 0.25, 0.5, 0.75, 1]))
     quarter = np.searchsorted(edges[1:-1], margins, side="right")
     return [

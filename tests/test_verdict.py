@@ -19,7 +19,7 @@ def look(*completions: str) -> Look:
 
 
 def judged(aligned: dict[str, np.ndarray], before: Look, after: Look) -> dict[str, Any]:
-    return verdict(PRICES, SFT, aligned, before, after, bootstrap=200, seed=0)
+    return verdict(PRICES, 999, SFT, aligned, before, after, bootstrap=200, seed=0)
 
 
 def test_differences_are_aligned_minus_sft_over_rows_that_both_could_answer() -> None:
@@ -29,6 +29,11 @@ def test_differences_are_aligned_minus_sft_over_rows_that_both_could_answer() ->
     assert result["malformed"]["sft"] == result["malformed"]["aligned"] == 0.25
     assert result["median"]["difference"] == {"mean": 0, "low": 0, "high": 0}
     assert result["may_win"]
+
+
+def test_one_wild_answer_is_not_all_that_the_mean_shows() -> None:
+    result = judged(SFT, look("90", "90", "90", "90"), look("90", "90", "90", "123456789"))
+    assert result["sampled"]["aligned"] == (30 + 899) / 4
 
 
 @pytest.mark.parametrize("way", ["median", "greedy"])

@@ -30,6 +30,7 @@ def answers(
 
 def verdict(
     prices: np.ndarray,
+    price_max: int,
     sft: dict[str, np.ndarray],
     aligned: dict[str, np.ndarray],
     start: Look,
@@ -40,7 +41,8 @@ def verdict(
 ) -> dict[str, Any]:
     """Mean errors in dollars and their paired difference, aligned minus SFT, with its 95% interval: by
     median, greedily, and `sampled` at temperature 1; rows without a price on either side count as
-    `malformed`, whose shares are compared alike.
+    `malformed`, whose shares are compared alike. An answer above `price_max` counts as that: a single one
+    in millions would be all that a mean shows.
 
     `may_win`: neither by median nor greedily is the aligned policy worse, in error or in readable answers.
     What is worse at either is never picked, however well it samples.
@@ -48,7 +50,10 @@ def verdict(
     options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
     answered = {way: (sft[way], aligned[way]) for way in WAYS}
     answered["sampled"] = (said(start.completions), said(kept.completions))
-    compared = {way: compare(prices, *both, **options) for way, both in answered.items()}
+    compared = {
+        way: compare(prices, *(np.minimum(one, price_max) for one in both), **options)
+        for way, both in answered.items()
+    }
     malformed = (start.malformed().astype(float), kept.malformed().astype(float))
     compared["malformed"] = compare(np.zeros(len(prices)), *malformed, **options)
     not_worse = [
