@@ -9,6 +9,13 @@ from components import bradley_terry
 from components.alignment import drawings
 
 
+def test_pairs_of_unknown_margin_count_overall_and_in_no_quarter() -> None:
+    report = bradley_terry.judged(np.array([2.0, 0]), np.ones(2), np.array([np.nan, 5]))
+    assert report["accuracy"] == 0.5
+    assert [part["pairs"] for part in report["by_margin"]] == [1]
+    assert bradley_terry.by_margin(np.array([True]), np.array([np.nan])) == []
+
+
 def test_accuracy_by_margin_is_that_of_each_quarter() -> None:
     chosen, rejected = np.array([0.0, 2, 2, 2, 2, 2, 2, 2]), np.ones(8)
     report = bradley_terry.judged(chosen, rejected, np.arange(8.0))
@@ -52,3 +59,14 @@ def test_the_pictures_show_the_calibration_error_and_every_completion_with_an_er
     by_error, by_length = drawings.rewards_by_error(np.arange(3.0), np.array([1.0, 4, 2]), np.ones(3)).axes
     assert by_error.collections[0].get_offsets().tolist() == [[1, 0], [4, 1], [2, 2]]
     assert by_length.collections[0].get_offsets().tolist() == [[1, 0], [1, 1], [1, 2]]
+
+
+def test_the_comparison_shows_each_method_by_its_interval_and_not_sft() -> None:
+    gap = {"difference": {"mean": -3.0, "low": -5.0, "high": -1.0}}
+    table = {
+        name: dict.fromkeys(("median", "greedy", "sampled", "malformed"), gap) for name in ("sft", "dpo")
+    }
+    figure = drawings.against_sft(table)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["dpo"]
+    assert len(figure.axes) == 4
+    assert list(figure.axes[2].lines[1].get_xdata()) == [-5, -1]

@@ -52,6 +52,34 @@ def rewards_by_error(rewards: np.ndarray, errors: np.ndarray, lengths: np.ndarra
     return figure
 
 
+def against_sft(table: dict[str, dict[str, Any]]) -> Figure:
+    """Differences to SFT with their 95% intervals, a panel for each way to answer.
+
+    `table` maps each method to what `verdict.compare` gives for median, greedy, sampled and malformed.
+    """
+    titles = {
+        "median": "median, dollars",
+        "greedy": "greedy, dollars",
+        "sampled": "sampled at temperature 1, dollars",
+        "malformed": "malformed, share",
+    }
+    methods = [name for name in table if name != "sft"][::-1]
+    figure = Figure(figsize=(13, 1.6 + 0.45 * len(methods)), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(titles), sharey=True))
+    for axes, (way, title) in zip(panels, titles.items(), strict=True):
+        _plain(axes).axvline(0, color=FLOOR, linewidth=1.2)
+        for place, name in enumerate(methods):
+            gap = table[name][way]["difference"]
+            axes.plot([gap["low"], gap["high"]], [place, place], color=INK, linewidth=1.4)
+            axes.plot(gap["mean"], place, "o", color=WINNER if gap["high"] < 0 else MODEL)
+        axes.set_yticks(range(len(methods)), methods)
+        axes.set_xlabel(title)
+    figure.suptitle(
+        "Aligned minus SFT, with 95% intervals (left of the line is better)", x=0.01, ha="left", color=INK
+    )
+    return figure
+
+
 def _plain(axes: Axes) -> Axes:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e6e6e6", linewidth=0.6)
