@@ -60,6 +60,7 @@ def tiny_yaml() -> str:
     raw["baseline"] |= {"vocabulary": 300, "boosting_iterations": 20, "boosting_components": 8}
     raw["sft"] |= {"epochs": 1.0, "checkpoint_steps": 4}
     raw["reward"] |= {"epochs": 1.0}
+    raw["align"]["watch"] |= {"rows": 20, "looks": 1, "bootstrap": 100}
     raw["evaluate"] |= {"bootstrap": 200}
     raw["quantize"] |= {"mae_tolerance": 50.0}
     return yaml.safe_dump(raw, sort_keys=False)

@@ -19,7 +19,7 @@ from components import evaluate, modeling, pricing, scoring
 from components.alignment import dpo
 from components.alignment.task import Task
 from components.params import DpoLoss, Params
-from components.records import Pair
+from components.records import Pair, PricewrightError
 from tests.conftest import ROOT
 
 
@@ -150,6 +150,17 @@ def test_a_missing_method_is_named() -> None:
     )
     assert done.returncode == 1
     assert "say which method" in done.stderr
+
+
+@pytest.mark.parametrize("method", ["rloo", "ppo", "sft_best_of_n"])
+def test_a_reward_model_of_nan_is_a_clear_stop_and_the_sft_adapter_is_not_touched(
+    cheap_task: Task, tiny_adapter: Path, tiny_params: Params, method: str
+) -> None:
+    before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
+    cheap_task.reward_model.head.weight.data.fill_(float("nan"))
+    with pytest.raises(PricewrightError, match="NaN"):
+        stage_file.align(cheap_task, method, getattr(tiny_params.align, method))
+    assert (tiny_adapter / "adapter_model.safetensors").read_bytes() == before
 
 
 def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params) -> None:
