@@ -21,9 +21,9 @@ from components import modeling, pricing, stage
 from components.alignment import dpo, grpo, ppo, rloo, sft_best_of_n
 from components.alignment.rewards import RewardModel
 from components.alignment.task import Task
-from components.alignment.verdict import answers, verdict
+from components.alignment.verdict import standing, verdict
 from components.alignment.watch import Watch
-from components.params import Params
+from components.params import Params, Watching
 from components.tracking import Run
 
 METHODS: dict[str, Callable[[Task, Any], dict[str, Any]]] = {
@@ -69,6 +69,7 @@ def task(params: Params, scratch: Path, tracked: Run) -> Task:
             asked(tokenizer, shown, limit),
             watching,
             worst=worst,
+            price_max=int(params.curate.price_max),
             scratch=scratch,
             track=tracked.metric,
         ),
@@ -81,22 +82,22 @@ def asked(tokenizer: Any, items: pd.DataFrame, limit: int) -> pd.DataFrame:
     return items[["id", "price"]].assign(prompt=prompts).reset_index(drop=True)
 
 
-def against_sft(task: Task, bootstrap: int, price_max: int) -> dict[str, Any]:
-    """The verdict on the policy as it is now, at its last good look."""
-    watch = task.watch
+def against_sft(task: Task, items: pd.DataFrame, section: Watching, price_max: int) -> dict[str, Any]:
+    """The verdict on the policy as it is now, by items with the columns `prompt` and `price`."""
     sft, aligned = (
-        answers(
+        standing(
             task.model,
             task.tokenizer,
             part,
-            list(watch.items["prompt"]),
+            list(items["prompt"]),
+            items["price"].to_numpy(float),
             price_max=price_max,
-            batch_size=watch.section.batch_size,
+            batch_size=section.batch_size,
+            seed=section.seed,
         )
         for part in ("reference", "default")
     )
-    prices, looks = watch.items["price"].to_numpy(float), (watch.looks[0], watch.good_look())
-    return verdict(prices, price_max, sft, aligned, *looks, bootstrap=bootstrap, seed=watch.section.seed)
+    return verdict(sft, aligned, bootstrap=section.bootstrap, seed=section.seed)
 
 
 def main() -> None:
@@ -113,7 +114,8 @@ def main() -> None:
         began = perf_counter()
         report = align(given, method, getattr(section, method))
         seconds = perf_counter() - began
-        came_to = against_sft(given, section.watch.bootstrap, int(frame.params.curate.price_max))
+        price_max = int(frame.params.curate.price_max)
+        came_to = against_sft(given, given.watch.items, section.watch, price_max)
         modeling.save_adapter(given.model, frame.folder)
         (frame.folder / "verdict.json").write_text(json.dumps(came_to, indent=2) + "\n", encoding="utf-8")
         frame.report({**report, "against_sft": came_to})

@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from bitsandbytes.nn.modules import Linear4bit
-from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from peft.utils import load_peft_weights, set_peft_model_state_dict
 from safetensors import SafetensorError
@@ -36,6 +35,9 @@ from transformers.utils import logging as transformers_logging
 from components.params import Lora
 from components.records import PricewrightError
 from components.tracking import Run
+
+if TYPE_CHECKING:
+    from datasets import Dataset  # a served model needs none
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()

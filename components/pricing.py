@@ -131,12 +131,37 @@ def price_distribution(
     something other than a digit; a price of the greatest length counts whatever follows it. What the
     model gives to anything but a price from 0 to `price_max` is left out and the rest scaled to 1.
     """
+    masses = price_masses(
+        model,
+        tokenizer,
+        prompts,
+        price_max=price_max,
+        prompt_tokens=prompt_tokens,
+        batch_size=batch_size,
+        title=title,
+    )
+    return masses / masses.sum(axis=1, keepdims=True)
+
+
+def price_masses(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    *,
+    price_max: int,
+    prompt_tokens: int,
+    batch_size: int,
+    title: str,
+) -> np.ndarray:
+    """`price_distribution` before it is scaled: what is missing to 1 goes to completions that are no price
+    from 0 to `price_max`.
+    """
     tree = PriceTree(tokenizer, price_max)
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
     result = np.empty((len(prompts), price_max + 1), dtype=np.float32)
     for rows in batches([len(row) for row in ids], batch_size, title):
         result[rows] = _masses(_node_probabilities(model, [ids[row] for row in rows], tree), tree)
-    return result / result.sum(axis=1, keepdims=True)
+    return result
 
 
 def quantile(distribution: np.ndarray, q: float) -> np.ndarray:

@@ -217,7 +217,8 @@ def cheap_task(
     model, head = modeling.policy(sharp_base, tiny_adapter, cheap_judge[1])
     reward_model, prompts = RewardModel(model, head, tokenizer, 16), asked(tokenizer, tiny_items, 128)
     watching = tiny_params.align.watch.model_copy(update={"looks": 1})
-    options: dict[str, Any] = {"worst": 999.0, "scratch": tmp_path, "track": recorder.metric}
+    options: dict[str, Any] = {"worst": 999.0, "price_max": 999, "scratch": tmp_path}
+    options["track"] = recorder.metric
     return Task(
         model=model,
         tokenizer=tokenizer,

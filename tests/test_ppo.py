@@ -548,7 +548,8 @@ def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
         reward_model = RewardModel(model, head, cheap_task.tokenizer, 16)
         watching = cheap_task.watch.section.model_copy(update={"looks": 2})
         items, scratch = cheap_task.watch.items[:10], tmp_path / folder
-        options: dict[str, Any] = {"worst": 999.0, "scratch": scratch, "track": tracked.metric}
+        options: dict[str, Any] = {"worst": 999.0, "price_max": 999, "scratch": scratch}
+        options["track"] = tracked.metric
         watch = Watch(model, cheap_task.tokenizer, reward_model, items, watching, **options)
         changed = {"model": model, "reward_model": reward_model, "scratch": scratch, "watch": watch}
         torch.manual_seed(0)

@@ -7,46 +7,64 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.alignment.verdict import answers, verdict
-from components.alignment.watch import Look
+from components.alignment.rewards import expected
+from components.alignment.verdict import standing, verdict
 
-PRICES = np.full(4, 100.0)
-SFT = {"median": np.array([90.0, 90, 90, 90]), "greedy": np.array([80.0, 80, 80, 80])}
-
-
-def look(*completions: str) -> Look:
-    return Look(0, list(completions), np.zeros(4), np.zeros(4), 0.0, 1.0, 2.0)
-
-
-def judged(aligned: dict[str, np.ndarray], before: Look, after: Look) -> dict[str, Any]:
-    return verdict(PRICES, 999, SFT, aligned, before, after, bootstrap=200, seed=0)
+SFT = {
+    "median": np.full(4, 10.0),
+    "greedy": np.full(4, 20.0),
+    "sampled": np.full(4, 50.0),
+    "malformed": np.full(4, 0.1),
+}
+BETTER = {name: 0.5 * values for name, values in SFT.items()}
 
 
-def test_differences_are_aligned_minus_sft_over_rows_that_both_could_answer() -> None:
-    result = judged(SFT, look("50", "no", "60", "70"), look("90", "90", "?", "70"))
-    assert result["sampled"]["sft"] == 40  # the first and the last row
-    assert result["sampled"]["difference"]["mean"] == -20
-    assert result["malformed"]["sft"] == result["malformed"]["aligned"] == 0.25
-    assert result["median"]["difference"] == {"mean": 0, "low": 0, "high": 0}
+def judged(aligned: dict[str, np.ndarray]) -> dict[str, Any]:
+    return verdict(SFT, aligned, bootstrap=200, seed=0)
+
+
+def test_differences_are_aligned_minus_sft() -> None:
+    result = judged(BETTER)
+    assert result["sampled"] == {
+        "sft": 50,
+        "aligned": 25,
+        "difference": {"mean": -25, "low": -25, "high": -25},
+    }
     assert result["may_win"]
 
 
-def test_one_wild_answer_is_not_all_that_the_mean_shows() -> None:
-    result = judged(SFT, look("90", "90", "90", "90"), look("90", "90", "90", "123456789"))
-    assert result["sampled"]["aligned"] == (30 + 899) / 4
+def test_a_row_that_one_could_not_answer_is_left_out_of_both_means() -> None:
+    result = judged(BETTER | {"greedy": np.array([np.nan, 8.0, 10.0, 12.0])})
+    assert result["greedy"]["aligned"] == 10
+    assert not result["may_win"]  # SFT could answer it
 
 
 @pytest.mark.parametrize("way", ["median", "greedy"])
-@pytest.mark.parametrize("worse", [79.0, np.nan])
-def test_what_is_worse_without_drawing_may_not_win_however_well_it_samples(way: str, worse: float) -> None:
-    aligned = SFT | {way: np.array([worse, *SFT[way][1:]])}
-    assert not judged(aligned, look("1", "1", "1", "1"), look("100", "100", "100", "100"))["may_win"]
+def test_what_is_worse_without_drawing_may_not_win_however_well_it_samples(way: str) -> None:
+    assert not judged(BETTER | {way: SFT[way] + 0.01})["may_win"]
 
 
-def test_answers_of_the_two_adapters_are_alike_before_training(cheap_task: Any) -> None:
-    prompts = list(cheap_task.asked["prompt"][:3])
+def test_the_expected_error_is_what_sampling_comes_to() -> None:
+    masses = np.array([[0.1, 0.2, 0.0, 0.5]])  # prices 0 to 3; a fifth is no price
+    for drawn in ("3", " 1", "cheap"):
+        error, malformed = expected(masses, [drawn], np.array([1.0]), 1.5)
+        assert malformed[0] == pytest.approx(0.2)
+        assert error[0] == pytest.approx((0.1 * 1 + 0.2 * 0 + 0.5 * 1.5) / 0.8)
+    nothing, all_of_it = expected(np.zeros((1, 4)), ["?"], np.array([1.0]), 1.5)
+    assert (nothing[0], all_of_it[0]) == (0, 1)
+
+
+@pytest.mark.parametrize(("drawn", "error"), [("3 or so", 2.0), ("3.50", 2.5), ("1234", 99.0)])
+def test_a_completion_that_goes_on_after_its_price_counts_by_itself(drawn: str, error: float) -> None:
+    masses = np.array([[0.0, 1.0, 0.0, 0.0]])
+    assert expected(masses, [drawn], np.array([1.0]), 99.0)[0].tolist() == [error]
+
+
+def test_the_two_adapters_stand_alike_before_training(cheap_task: Any) -> None:
+    prompts, prices = list(cheap_task.asked["prompt"][:3]), np.full(3, 100.0)
+    options: dict[str, Any] = {"price_max": 999, "batch_size": 2, "seed": 0}
     both = [
-        answers(cheap_task.model, cheap_task.tokenizer, part, prompts, price_max=999, batch_size=2)
+        standing(cheap_task.model, cheap_task.tokenizer, part, prompts, prices, **options)
         for part in ("reference", "default")
     ]
     for way in SFT:

@@ -29,7 +29,7 @@ def seen(step: int = 1, error: float = 50.0, reward: float = 0.0, **changes: Any
     """A look at answers that all differ; errors and rewards spread around their means."""
     spread = np.linspace(-1, 1, ROWS)
     plain = {"kl": 0.5, "entropy": 2.0, "length": 2.0, "completions": [str(n) for n in range(ROWS)]}
-    noise = {"errors": error + 10 * spread, "rewards": reward + spread}
+    noise = {"errors": error + 10 * spread, "malformed": np.zeros(ROWS), "rewards": reward + spread}
     return Look(step=step, **(noise | plain | changes))
 
 
@@ -92,7 +92,12 @@ def hacked(task: Task, reward: Any, params: Params, recorder: Any, **changes: An
     prompts = [pricing.prompt("word " * number) for number in range(1, 13)]
     items = pd.DataFrame({"prompt": prompts, "price": np.linspace(20, 300, len(prompts))})
     scratch = task.scratch
-    options: dict[str, Any] = {"worst": task.worst, "scratch": scratch, "track": recorder.metric}
+    options: dict[str, Any] = {
+        "worst": task.worst,
+        "price_max": 999,
+        "scratch": scratch,
+        "track": recorder.metric,
+    }
     watch = Watch(task.model, task.tokenizer, reward, items, watching, **options)
     sizes = {"steps": 12, "generations": 8, "batch_size": 32, "learning_rate": 1e-2, "beta": 0.001}
     rloo.train(task._replace(watch=watch, asked=items), params.align.rloo.model_copy(update=sizes), reward)

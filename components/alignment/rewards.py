@@ -28,6 +28,29 @@ def errors(completions: Sequence[str], prices: np.ndarray, worst: float) -> np.n
     return np.where(np.isnan(off), worst, np.minimum(off, worst))
 
 
+def expected(
+    masses: np.ndarray, drawn: Sequence[str], prices: np.ndarray, worst: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): dollars
+    given that it is a price, none of them above `worst`, and the probability that it is none.
+
+    `masses` are those of `pricing.price_masses`: where a completion ends after its price, drawing would
+    give the same means with noise on top. Where the one in `drawn` goes on, with more digits or with
+    words, its own error counts: the masses know nothing of what follows a price.
+    """
+    grid = np.arange(masses.shape[1])
+    off = np.minimum(np.abs(grid - np.asarray(prices)[:, None]), worst)
+    readable = masses.sum(axis=1, dtype=np.float64)
+    error = (masses * off).sum(axis=1, dtype=np.float64) / np.maximum(readable, 1e-9)
+    answers = said(drawn)
+    goes_on = [
+        text.strip() != f"{answer:.0f}" or answer > grid[-1]
+        for text, answer in zip(drawn, answers, strict=True)
+    ]
+    own = np.minimum(np.abs(answers - prices), worst)
+    return np.where(goes_on & ~np.isnan(answers), own, error), np.clip(1 - readable, 0, 1)
+
+
 def truth(prompts: Sequence[str], prices: Sequence[float], worst: float) -> Reward:
     """Minus the error in dollars; knows the prices of these prompts only."""
     known = dict(zip(prompts, prices, strict=True))

@@ -1,4 +1,4 @@
-"""What an alignment run came to: the kept policy against the SFT model on validation, row by row."""
+"""What an alignment run came to: the kept policy against the SFT model, row by row."""
 
 from __future__ import annotations
 
@@ -6,56 +6,58 @@ from typing import Any
 
 import numpy as np
 
-from components import modeling, pricing, scoring
-from components.alignment.rewards import said
-from components.alignment.watch import Look
+from components import modeling, pricing
+from components.alignment.rewards import expected, said
 from components.measures import paired_difference
 
 WAYS = ("median", "greedy")
 """How a price is read off a model without drawing: of its distribution, or its likeliest completion."""
 
 
-def answers(
-    model: Any, tokenizer: Any, part: str, prompts: list[str], *, price_max: int, batch_size: int
+def standing(
+    model: Any,
+    tokenizer: Any,
+    part: str,
+    prompts: list[str],
+    prices: np.ndarray,
+    *,
+    price_max: int,
+    batch_size: int,
+    seed: int,
 ) -> dict[str, np.ndarray]:
-    """Dollars that one adapter answers, (rows,), by each of WAYS; NaN where that is no price."""
+    """Of one adapter, each (rows,): errors in dollars by `median`, by `greedy` completion (NaN where that is
+    no price) and, expected, of a completion `sampled` at temperature 1; probability that one is `malformed`.
+    """
     common: dict[str, Any] = {"prompt_tokens": tokenizer.model_max_length, "batch_size": batch_size}
     with modeling.answering(model, part):
-        medians = scoring.ask(model, tokenizer, prompts, [0.5], price_max=price_max, title="median", **common)
+        masses = pricing.price_masses(
+            model, tokenizer, prompts, price_max=price_max, title="asking", **common
+        )
         greedy = pricing.sample(
             model, tokenizer, prompts, completions=1, temperature=0.0, title="greedy", **common
         )
-    return {"median": medians[:, 0], "greedy": said([texts[0] for texts in greedy])}
+        modeling.seed_everything(seed)
+        drawn = pricing.sample(
+            model, tokenizer, prompts, completions=1, temperature=1.0, title="drawing", **common
+        )
+    medians = pricing.quantile(masses / masses.sum(axis=1, keepdims=True), 0.5)
+    likeliest = said([texts[0] for texts in greedy])
+    error, malformed = expected(masses, [texts[0] for texts in drawn], prices, price_max)
+    highest = np.minimum(likeliest, price_max)  # else one answer in millions would be all that a mean shows
+    answers = {"median": medians, "greedy": highest}
+    errors = {way: np.abs(answer - prices) for way, answer in answers.items()}
+    return {**errors, "sampled": error, "malformed": malformed}
 
 
 def verdict(
-    prices: np.ndarray,
-    price_max: int,
-    sft: dict[str, np.ndarray],
-    aligned: dict[str, np.ndarray],
-    start: Look,
-    kept: Look,
-    *,
-    bootstrap: int,
-    seed: int,
+    sft: dict[str, np.ndarray], aligned: dict[str, np.ndarray], *, bootstrap: int, seed: int
 ) -> dict[str, Any]:
-    """Mean errors in dollars and their paired difference, aligned minus SFT, with its 95% interval: by
-    median, greedily, and `sampled` at temperature 1; rows without a price on either side count as
-    `malformed`, whose shares are compared alike. An answer above `price_max` counts as that: a single one
-    in millions would be all that a mean shows.
+    """Means of what `standing` gives and their paired differences, aligned minus SFT, with 95% intervals.
 
     `may_win`: neither by median nor greedily is the aligned policy worse, in error or in readable answers.
     What is worse at either is never picked, however well it samples.
     """
-    options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
-    answered = {way: (sft[way], aligned[way]) for way in WAYS}
-    answered["sampled"] = (said(start.completions), said(kept.completions))
-    compared = {
-        way: compare(prices, *(np.minimum(one, price_max) for one in both), **options)
-        for way, both in answered.items()
-    }
-    malformed = (start.malformed().astype(float), kept.malformed().astype(float))
-    compared["malformed"] = compare(np.zeros(len(prices)), *malformed, **options)
+    compared = {name: compare(sft[name], aligned[name], bootstrap=bootstrap, seed=seed) for name in sft}
     not_worse = [
         compared[way]["difference"]["mean"] <= 0 and np.isnan(aligned[way]).sum() <= np.isnan(sft[way]).sum()
         for way in WAYS
@@ -63,12 +65,12 @@ def verdict(
     return {**compared, "may_win": bool(all(not_worse))}
 
 
-def compare(true: np.ndarray, sft: np.ndarray, aligned: np.ndarray, **options: Any) -> dict[str, Any]:
-    """Mean absolute errors over the rows that both have, and their paired difference."""
+def compare(sft: np.ndarray, aligned: np.ndarray, *, bootstrap: int, seed: int) -> dict[str, Any]:
+    """Means over the rows that both have, and their paired difference."""
     both = ~(np.isnan(sft) | np.isnan(aligned))
-    mean, low, high = paired_difference(true, aligned, sft, **options)
+    mean, low, high = paired_difference(np.zeros(len(sft)), aligned, sft, bootstrap=bootstrap, seed=seed)
     return {
-        "sft": float(np.abs(sft - true)[both].mean()),
-        "aligned": float(np.abs(aligned - true)[both].mean()),
+        "sft": float(sft[both].mean()),
+        "aligned": float(aligned[both].mean()),
         "difference": {"mean": mean, "low": low, "high": high},
     }

@@ -19,19 +19,20 @@ import torch
 from transformers import TrainerCallback
 
 from components import modeling, pricing
-from components.alignment.rewards import Reward, errors, finite, said
+from components.alignment.rewards import Reward, expected, finite
 from components.params import Watching
 
 
 class Look(NamedTuple):
-    """What the policy said at one step, one completion per prompt at temperature 1."""
+    """The policy at one step: one completion per prompt, sampled at temperature 1, and exact expectations."""
 
     step: int
     completions: list[str]
     errors: np.ndarray
-    """Dollars, as `rewards.errors` counts them."""
+    """Dollars, expected of a sampled completion; one that is no price counts as the worst error."""
+    malformed: np.ndarray
+    """Probability that a sampled completion is no price."""
     rewards: np.ndarray
-    """By the reward that the run is trained on."""
     kl: float
     """Nats per completion from the reference."""
     entropy: float
@@ -39,21 +40,20 @@ class Look(NamedTuple):
     length: float
     """Tokens per completion, the end-of-text token included."""
 
-    def malformed(self) -> np.ndarray:
-        """Which completions are no price."""
-        return np.isnan(said(self.completions))
-
     def figures(self) -> dict[str, float]:
         """Means, for report and curves."""
         return {
             "reward": float(self.rewards.mean()),
             "error": float(self.errors.mean()),
-            "malformed": float(self.malformed().mean()),
+            "malformed": float(self.malformed.mean()),
             "kl": self.kl,
             "entropy": self.entropy,
             "distinct": len(set(self.completions)) / len(self.completions),
             "length": self.length,
         }
+
+
+ARRAYS = ("errors", "malformed", "rewards")
 
 
 def faults(start: Look, now: Look, section: Watching) -> list[str]:
@@ -98,10 +98,12 @@ class Watch(TrainerCallback):
         section: Watching,
         *,
         worst: float,
+        price_max: int,
         scratch: Path,
         track: Callable[[str, float, int], None],
     ) -> None:
         """`items` has the columns `prompt` and `price` in dollars; `worst` is the error of no price."""
+        self.price_max = price_max
         self.model, self.tokenizer, self.reward, self.section = model, tokenizer, reward, section
         self.items, self.worst, self.track = items, worst, track
         self.file = scratch / "watch.pt"
@@ -171,13 +173,25 @@ class Watch(TrainerCallback):
                     batch_size=self.section.batch_size,
                     title="watching",
                 )
+                masses = pricing.price_masses(
+                    self.model,
+                    self.tokenizer,
+                    prompts,
+                    price_max=self.price_max,
+                    prompt_tokens=limit,
+                    batch_size=self.section.batch_size,
+                    title="expecting",
+                )
         tokens = [one[0] for one in drawn]
         completions = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        prices = self.items["price"].to_numpy(float)
+        error, malformed = expected(masses, completions, prices, self.worst)
         kl, entropy = divergence(self.model, ids, tokens, self.section.batch_size)
         return Look(
             step=step,
             completions=completions,
-            errors=errors(completions, self.items["price"].to_numpy(float), self.worst),
+            errors=(1 - malformed) * error + malformed * self.worst,
+            malformed=malformed,
             rewards=finite(self.reward(prompts, completions)),
             kl=kl,
             entropy=entropy,
@@ -186,7 +200,7 @@ class Watch(TrainerCallback):
 
     def _save(self) -> None:
         looks = [
-            look._asdict() | {"errors": torch.tensor(look.errors), "rewards": torch.tensor(look.rewards)}
+            look._asdict() | {name: torch.tensor(getattr(look, name)) for name in ARRAYS}
             for look in self.looks
         ]
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -196,8 +210,7 @@ class Watch(TrainerCallback):
     def _restore(self) -> None:
         state = torch.load(self.file, map_location=self.model.device, weights_only=True)
         self.looks = [
-            Look(**look | {name: look[name].cpu().numpy() for name in ("errors", "rewards")})
-            for look in state["looks"]
+            Look(**look | {name: look[name].cpu().numpy() for name in ARRAYS}) for look in state["looks"]
         ]
         self.faults, self.good = state["faults"], state["good"]
 
