@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from trl import DPOConfig
 
 from components import align as stage_file
-from components import evaluate, modeling, pricing, scoring
+from components import evaluate, modeling, preferences, pricing, ranking, reward, scoring
 from components.alignment import dpo
 from components.alignment.task import Task
 from components.params import DpoLoss, Params
 from components.records import Pair, PricewrightError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, tiny_yaml
 
 
 def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
@@ -134,6 +136,44 @@ def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form(params: P
     print(f"total variation {distance[0]:.3f} before, {distance[1]:.5f} after")
     assert distance[0] > 0.25
     assert distance[1] < 0.05
+
+
+def test_the_stages_from_preferences_to_align_fit_together(
+    sharp_base: Path,
+    tiny_adapter: Path,
+    tiny_items: pd.DataFrame,
+    empty_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("components", "feedback", "dvc.yaml"):
+        Path(name).symlink_to(ROOT / name)
+    raw = yaml.safe_load(tiny_yaml())
+    raw["align"]["sft_best_of_n"] |= {"epochs": 1.0, "temperature": 1.0}
+    Path("params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    shutil.copy(empty_store, "mlflow.db")
+    Path("artifacts/curate").mkdir(parents=True)
+    Path("artifacts/validate").mkdir()
+    Path("artifacts/base").symlink_to(sharp_base)
+    Path("artifacts/sft").symlink_to(tiny_adapter)
+    for place, split in enumerate(("preference", "validation", "test")):
+        part = tiny_items[place * 16 : place * 16 + 16].assign(split=split)
+        part.to_parquet(f"artifacts/curate/{split}.parquet")
+    monkeypatch.setattr(sys, "argv", ["align", "sft_best_of_n"])
+    for stage in (preferences, reward, stage_file):
+        stage.main()
+    report = json.loads(Path("reports/align/sft_best_of_n.json").read_text(encoding="utf-8"))
+    verdict = json.loads(Path("artifacts/align/sft_best_of_n/verdict.json").read_text(encoding="utf-8"))
+    assert report["against_sft"] == verdict
+    assert len(report["watch"]["looks"]) == 2
+    assert modeling.load_model(sharp_base, Path("artifacts/align/sft_best_of_n"))
+    told = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
+    assert told["origins"]["truth"]["share"] == 1
+    sampled = pd.read_parquet("artifacts/preferences/sampled.parquet")
+    assert len(ranking.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 16
+    for picture in ("reliability.png", "rewards.png"):
+        assert Path("artifacts/reward", picture).is_file()
 
 
 def test_every_method_of_params_is_a_function(params: Params) -> None:

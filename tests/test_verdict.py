@@ -39,6 +39,13 @@ def test_a_row_that_one_could_not_answer_is_left_out_of_both_means() -> None:
     assert not result["may_win"]  # SFT could answer it
 
 
+def test_where_neither_has_an_answer_nothing_is_compared_and_nothing_is_worse() -> None:
+    silent = {"greedy": np.full(4, np.nan)}
+    result = verdict(SFT | silent, BETTER | silent, bootstrap=200, seed=0)
+    assert result["greedy"] == {"sft": None, "aligned": None, "difference": None}
+    assert result["may_win"]
+
+
 @pytest.mark.parametrize("way", ["median", "greedy"])
 def test_what_is_worse_without_drawing_may_not_win_however_well_it_samples(way: str) -> None:
     assert not judged(BETTER | {way: SFT[way] + 0.01})["may_win"]

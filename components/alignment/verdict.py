@@ -58,16 +58,19 @@ def verdict(
     What is worse at either is never picked, however well it samples.
     """
     compared = {name: compare(sft[name], aligned[name], bootstrap=bootstrap, seed=seed) for name in sft}
-    not_worse = [
-        compared[way]["difference"]["mean"] <= 0 and np.isnan(aligned[way]).sum() <= np.isnan(sft[way]).sum()
-        for way in WAYS
-    ]
-    return {**compared, "may_win": bool(all(not_worse))}
+    return {**compared, "may_win": not any(_is_worse(compared[way], sft[way], aligned[way]) for way in WAYS)}
+
+
+def _is_worse(compared: dict[str, Any], sft: np.ndarray, aligned: np.ndarray) -> bool:
+    silent = bool(np.isnan(aligned).sum() > np.isnan(sft).sum())
+    return silent or (compared["difference"] is not None and compared["difference"]["mean"] > 0)
 
 
 def compare(sft: np.ndarray, aligned: np.ndarray, *, bootstrap: int, seed: int) -> dict[str, Any]:
-    """Means over the rows that both have, and their paired difference."""
+    """Means over the rows that both have, and their paired difference; None where there is no such row."""
     both = ~(np.isnan(sft) | np.isnan(aligned))
+    if not both.any():
+        return {"sft": None, "aligned": None, "difference": None}
     mean, low, high = paired_difference(np.zeros(len(sft)), aligned, sft, bootstrap=bootstrap, seed=seed)
     return {
         "sft": float(sft[both].mean()),
