@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,12 @@ def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> di
     )
 
 
+def worse_than_sft(methods: Iterable[str], folder: Path) -> frozenset[str]:
+    """The aligned candidates whose verdict says that they may not win."""
+    verdicts = {name: json.loads((folder / name / "verdict.json").read_text("utf-8")) for name in methods}
+    return frozenset(name for name, one in verdicts.items() if not one["may_win"])
+
+
 def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
     """The figures of the page, by file name."""
     winner, baseline = result["winner"], result["best_baseline"]
@@ -152,7 +159,8 @@ def main() -> None:
         models = [answers(name, items, one, params.evaluate) for name, one in said.items()]
         rows, kinds = together({BASELINE: [baselines], MODEL: models, REFERENCE: references})
         law = stage.read(artifacts / "scrape" / "law.parquet")
-        result = judge(rows, kinds, items, law, params.evaluate)
+        barred = worse_than_sft(params.align.methods, artifacts / "align")
+        result = judge(rows, kinds, items, law, params.evaluate, barred)
         result["cost"] = cost
         result["forgetting"] = forgetting.compared(general, "base")
         won = adapters[result["winner"]]

@@ -21,17 +21,23 @@ WORST = 10  # rows shown on the page
 
 
 def judge(
-    rows: pd.DataFrame, kinds: dict[str, str], items: pd.DataFrame, law: pd.DataFrame, section: Evaluate
+    rows: pd.DataFrame,
+    kinds: dict[str, str],
+    items: pd.DataFrame,
+    law: pd.DataFrame,
+    section: Evaluate,
+    barred: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """The report: measures of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
 
     `kinds` says of each candidate whether it is a tuned language model (MODEL), a BASELINE or a REFERENCE;
     the winner is the best model on validation by `measures.rank`, the best baseline likewise. `items` are
-    the scored rows (`Item`), `law` is the table of `Law`, maybe empty.
+    the scored rows (`Item`), `law` is the table of `Law`, maybe empty. A `barred` candidate is measured but
+    cannot win.
     """
     measured = scoring.score_all(rows, section)
     candidates = {name: {"kind": kinds[name], **by_split} for name, by_split in measured.items()}
-    winner, best_baseline = _best(candidates, MODEL), _best(candidates, BASELINE)
+    winner, best_baseline = _best(candidates, MODEL, barred), _best(candidates, BASELINE)
     floor = scoring.noise_floor(items, law, section)
     won = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]
     return {
@@ -90,8 +96,8 @@ def headline(
     return f"{winner} wins: {ours}, best baseline {best_baseline} {theirs}{against}"
 
 
-def _best(candidates: dict[str, Any], kind: str) -> str:
-    names = [name for name, one in candidates.items() if one["kind"] == kind]
+def _best(candidates: dict[str, Any], kind: str, barred: frozenset[str] = frozenset()) -> str:
+    names = [name for name, one in candidates.items() if one["kind"] == kind and name not in barred]
     return min(names, key=lambda name: rank(candidates[name]["validation"]))
 
 

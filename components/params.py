@@ -295,10 +295,48 @@ class Sft(Section):
     """Optimizer steps between two checkpoints, from which a killed run resumes."""
 
 
+class People(Section):
+    """Rankings by people (origins/people.py), as `python -m components.ranking` writes them."""
+
+    path: str
+    """JSONL with prompt, completions, ranks and annotator."""
+
+
+class PreferenceSet(Section):
+    """An existing preference data set in TRL's format: prompt, chosen, rejected."""
+
+    path: str
+    """A JSONL or Parquet file, or the id of a data set on the hub."""
+    revision: str | None
+    """Commit of the hub's data set, 40 hex digits; needed there and only there."""
+    split: str
+    """Of a hub's data set."""
+
+
+class Constitution(Section):
+    """AI feedback by written principles (Bai et al. 2022, arXiv:2212.08073)."""
+
+    path: str
+    """YAML with the principles and the three questions."""
+    judge: Literal["endpoint", "local"]
+    endpoint: str
+    """Base address of an OpenAI-compatible server; a key comes from the variable PRICEWRIGHT_JUDGE_KEY."""
+    model: str
+    """The model's name at the endpoint, or the folder of a local one."""
+    prompts: Count
+    """Prompts that are judged, from the first."""
+    answer_tokens: Count
+    """Longest critique, revision or verdict."""
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    attempts: Count
+    """Tries of one question at an endpoint that fails."""
+
+
 class Preferences(Section):
-    """Sampled completions, ranked by their distance to the true price."""
+    """Pairs of completions, one better than the other, from one or several origins."""
 
     seed: Seed
+    origins: Annotated[list[Literal["truth", "people", "constitution", "dataset"]], Field(min_length=1)]
     completions: Annotated[int, Field(ge=2)]
     """Completions sampled for each prompt."""
     temperature: Annotated[float, Field(gt=0)]
@@ -306,6 +344,9 @@ class Preferences(Section):
     margin_min: Annotated[float, Field(ge=0)]
     """Dollars; a pair whose completions differ less in their error is left out."""
     pairs_per_prompt: Count
+    people: People
+    dataset: PreferenceSet
+    constitution: Constitution
 
 
 class Reward(Section):
@@ -321,14 +362,92 @@ class Reward(Section):
     """Share of the prompts on which pair accuracy is measured."""
 
 
+DpoLoss = Literal[
+    "sigmoid",
+    "hinge",
+    "ipo",
+    "exo_pair",
+    "nca_pair",
+    "robust",
+    "bco_pair",
+    "sppo_hard",
+    "aot",
+    "aot_unpaired",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+    "sft",
+    "sigmoid_norm",
+]
+RewardSource = Literal["truth", "model"]
+
+
 class Dpo(Section):
     """Direct preference optimization (Rafailov et al. 2023, arXiv:2305.18290)."""
 
     seed: Seed
+    loss: Annotated[list[DpoLoss], Field(min_length=1)]
+    """TRL's names; the losses of several are added up. `sigmoid` is that of the paper."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    """Share of pairs taken to be the wrong way round; read by `robust` (above 0 there) and `exo_pair`."""
     beta: Annotated[float, Field(gt=0)]
     epochs: Annotated[float, Field(gt=0)]
     batch_size: Count
     learning_rate: Rate
+
+
+class SftBestOfN(Section):
+    """Rejection sampling: the policy fine-tuned on the best of its own completions."""
+
+    seed: Seed
+    reward: RewardSource
+    """Who says which is best: the true price, or the reward model."""
+    completions: Annotated[int, Field(ge=2)]
+    """Sampled for each prompt."""
+    temperature: Annotated[float, Field(gt=0)]
+    sample_batch_size: Count
+    epochs: Annotated[float, Field(gt=0)]
+    batch_size: Count
+    learning_rate: Rate
+
+
+class Online(Section):
+    """What rloo and grpo share: they sample as they train."""
+
+    seed: Seed
+    reward: RewardSource
+    """`truth`: minus the error in dollars; `model`: the reward model."""
+    beta: Annotated[float, Field(gt=0)]
+    """Price of a nat of KL from the reference, in units of reward: dollars for `truth`."""
+    generations: Annotated[int, Field(ge=2)]
+    """Completions of one prompt, each other's baseline."""
+    batch_size: Count
+    """Completions in a step, a multiple of `generations`."""
+    steps: Count
+    iterations: Count
+    """Optimizer steps on the same completions."""
+    completion_tokens: Count
+    """Longest completion, the end-of-text token included."""
+    learning_rate: Rate
+    clip: Share
+    """How far the probability ratio of new and old policy counts on either side of 1."""
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Online:
+        if self.batch_size % self.generations:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of generations {self.generations}")
+        return self
+
+
+class Rloo(Online):
+    """REINFORCE leave-one-out (Ahmadian et al. 2024, arXiv:2402.14740)."""
+
+
+class Grpo(Online):
+    """Group relative policy optimization (Shao et al. 2024, arXiv:2402.03300)."""
+
+    scale: bool
+    """Whether rewards are divided by their standard deviation in the group."""
 
 
 class Ppo(Section):
@@ -371,11 +490,45 @@ class Ppo(Section):
     """Rounds between two checkpoints, from which a killed run resumes."""
 
 
+class Watching(Section):
+    """The gate of every alignment run: reward against true error on validation (alignment/watch.py)."""
+
+    seed: Seed
+    rows: Annotated[int, Field(ge=10)]
+    """Validation prompts answered at each look, at most as many as there are."""
+    looks: Count
+    """Looks after the first one at the SFT model, evenly over the run."""
+    batch_size: Count
+    stop: bool
+    """Whether a bad look ends the run; its weights are never kept either way."""
+    reward_rise: Annotated[float, Field(ge=0)]
+    """Standard errors, paired by prompt, from which the reward has risen."""
+    error_fall: Annotated[float, Field(ge=0)]
+    """Standard errors, paired by prompt, from which the true error has fallen."""
+    kl_max: Annotated[float, Field(gt=0)]
+    """Budget in nats per completion."""
+    distinct_min: Annotated[float, Field(ge=0, lt=1)]
+    """Smallest share of the different completions that there were at the SFT model."""
+    entropy_min: Annotated[float, Field(ge=0, lt=1)]
+    """Smallest share of the SFT model's entropy per token."""
+    length_drift: Annotated[float, Field(gt=1)]
+    """Largest factor by which completions may grow longer or shorter."""
+    bootstrap: Annotated[int, Field(ge=100)]
+    """Resamples for each 95% interval against the SFT model."""
+
+
 class Align(Section):
     """Alignment of the SFT model; each method becomes a candidate of its own."""
 
-    methods: Annotated[list[Literal["dpo", "ppo"]], Field(min_length=1)]
+    methods: Annotated[list[Literal["dpo", "grpo", "ppo", "rloo", "sft_best_of_n"]], Field(min_length=1)]
+    error_max: Annotated[float, Field(gt=0)]
+    """Dollars: the error of a completion that is no price, and the largest error that counts: when rewards
+    are the truth, and at the looks of the gate. A few wild answers would drown the others in noise."""
+    watch: Watching
     dpo: Dpo
+    sft_best_of_n: SftBestOfN
+    rloo: Rloo
+    grpo: Grpo
     ppo: Ppo
 
 

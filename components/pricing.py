@@ -95,6 +95,17 @@ def _in_context(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False).input_ids
 
 
+def answered(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> list[int]:
+    """Token ids of a prompt, a completion and the end-of-text token, as a reward model reads them.
+
+    The reward stands at the completion's last token: the pooling of transformers skips the end-of-text
+    token where it is the padding token too, in training (TRL) as in use.
+    """
+    asked = prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
+    answer = tokenizer(completion, add_special_tokens=False).input_ids
+    return [*asked, *answer, int(tokenizer.eos_token_id)]
+
+
 class PriceTree:
     """The prices 0 to `price_max` as paths of tokens, spelled as the tokenizer itself spells them.
 
@@ -154,14 +165,39 @@ def price_distribution(
     with counts whatever follows it. What the model gives to anything but a price from 0 to `price_max` is
     left out and the rest scaled to 1. A row is NaN where nothing is left.
     """
+    masses = price_masses(
+        model,
+        tokenizer,
+        prompts,
+        price_max=price_max,
+        prompt_tokens=prompt_tokens,
+        batch_size=batch_size,
+        title=title,
+    )
+    with np.errstate(invalid="ignore"):
+        return masses / masses.sum(axis=1, keepdims=True)
+
+
+def price_masses(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    *,
+    price_max: int,
+    prompt_tokens: int,
+    batch_size: int,
+    title: str,
+) -> np.ndarray:
+    """`price_distribution` before it is scaled: what is missing to 1 goes to completions that are no price
+    from 0 to `price_max`.
+    """
     tree = _tree(tokenizer, price_max)
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
     result = np.empty((len(prompts), price_max + 1), dtype=np.float32)
     at_once = max(1, min(batch_size, LOGITS_MAX // (len(tree.paths) * model.config.vocab_size)))
     for rows in batches([len(row) for row in ids], at_once, title):
         result[rows] = _masses(*_node_probabilities(model, [ids[row] for row in rows], tree), tree)
-    with np.errstate(invalid="ignore"):
-        return result / result.sum(axis=1, keepdims=True)
+    return result
 
 
 def quantile(distribution: np.ndarray, q: float | np.ndarray) -> np.ndarray:
@@ -298,15 +334,48 @@ def sample(
     repetition_penalty: float = 1.0,
     new_tokens: int = ANSWER_TOKENS,
 ) -> list[list[str]]:
-    """Text completions of each prompt, without special tokens. Draws from torch's global generator.
+    """Text completions of each prompt, without special tokens; see `sample_tokens`."""
+    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
+    sampled = sample_tokens(
+        model,
+        tokenizer,
+        ids,
+        completions=completions,
+        temperature=temperature,
+        batch_size=batch_size,
+        title=title,
+        top_k=top_k,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        new_tokens=new_tokens,
+    )
+    return [tokenizer.batch_decode(said, skip_special_tokens=True) for said in sampled]
+
+
+def sample_tokens(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    ids: list[list[int]],
+    *,
+    completions: int,
+    temperature: float,
+    batch_size: int,
+    title: str,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
+    new_tokens: int = ANSWER_TOKENS,
+) -> list[list[list[int]]]:
+    """Completions of each prompt as token ids, up to the end-of-text token and with it, at most `new_tokens`
+    of them. Draws from torch's global generator.
 
     A `temperature` of 0 is greedy: every completion is the likeliest token after token. `top_k` (0: all),
     `top_p` and `repetition_penalty` are off as they stand.
     """
     import torch
 
-    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
-    result: list[list[str]] = [[] for _ in prompts]
+    end = int(tokenizer.eos_token_id)
+    result: list[list[list[int]]] = [[] for _ in ids]
     drawing: dict[str, Any] = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
     if temperature > 0:
         drawing = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p}
@@ -320,11 +389,15 @@ def sample(
                 num_return_sequences=drawn,
                 repetition_penalty=repetition_penalty,
                 max_new_tokens=new_tokens,
-                pad_token_id=tokenizer.eos_token_id,
+                pad_token_id=end,
                 **drawing,
             )
-        texts = tokenizer.batch_decode(output[:, tokens.shape[1] :], skip_special_tokens=True)
+        said = [_until(end, row) for row in output[:, tokens.shape[1] :].tolist()]
         for place, row in enumerate(rows):
-            own = texts[place * drawn : (place + 1) * drawn]
+            own = said[place * drawn : (place + 1) * drawn]
             result[row] = own * (completions // drawn)
     return result
+
+
+def _until(end: int, tokens: list[int]) -> list[int]:
+    return tokens[: tokens.index(end) + 1] if end in tokens else tokens

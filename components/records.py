@@ -117,10 +117,28 @@ class Pair(Record):
     prompt: str
     chosen: str
     rejected: str
-    margin: float
-    """Dollars by which `chosen` is closer to the true price."""
+    margin: float | None
+    """By how much `chosen` is better: dollars closer to the true price (`truth`), votes ahead (`people`);
+    None where nobody said."""
     origin: str
-    """Who ranked: `truth`."""
+    """Who ranked: `truth`, `people`, `constitution`, `dataset`."""
+
+
+class Sampled(Record):
+    """What the SFT model answered to one prompt: `artifacts/preferences/sampled.parquet`."""
+
+    id: str
+    prompt: str
+    completions: list[str]
+
+
+class RejectedPreference(Record):
+    """A ranking or pair that was not taken, and why: `artifacts/preferences/rejects.parquet`."""
+
+    origin: str
+    where: str
+    """The line of a file, or the id of the item asked about."""
+    reason: str
 
 
 class Prediction(Record):
