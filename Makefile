@@ -12,8 +12,6 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-STORE := $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db)
-
 # pip's wall of lines as one line that moves; its errors go to stderr and stay.
 MOVING := awk '{ if (tty) printf "\r\033[K%.100s", $$0; else if (NR % 50 == 0) print "  " $$0; fflush() } \
 	END { if (tty) printf "\r\033[K" }' tty=$$(test -t 1 && echo 1)
@@ -21,7 +19,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report promote rollback serve clean
+.PHONY: help run test mlflow prefect report promote history lineage rollback serve clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,26 +33,31 @@ test: $(STAMP)  ## set up, lint, type-check, test
 	mypy
 	python -m pytest
 
-mlflow: $(STAMP)  ## runs, curves and the registry, on http://127.0.0.1:5000
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri "$(STORE)" \
-		--host 127.0.0.1 --port 5000 --workers 1
+mlflow: $(STAMP)  ## runs, curves and the registry, on http://127.0.0.1:5000 (or PORT=5002)
+	@python -m flows.listen mlflow --port $(or $(PORT),5000)
 
-prefect: $(STAMP)  ## the flow's page, on http://127.0.0.1:4200
-	prefect server start --host 127.0.0.1 --port 4200
+prefect: $(STAMP)  ## the flow's page, on http://127.0.0.1:4200 (or PORT=4202)
+	@python -m flows.listen prefect --port $(or $(PORT),4200)
 
-report: $(STAMP)  ## the summary of the last run, and where its page is
+report: $(STAMP)  ## the summary of the last run, and where its pages are
 	@python -m flows.summary
 	@test ! -f artifacts/evaluate/report.html || echo "The page: file://$(CURDIR)/artifacts/evaluate/report.html"
+	@test ! -f reports/validate/data.html || echo "The data: file://$(CURDIR)/reports/validate/data.html"
 
 promote: $(STAMP)  ## judge the challenger (or VERSION=3) against the champion; the better one is served
-	@python -m flows.promote promote --version "$(VERSION)"
+	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen)
+
+history: $(STAMP)  ## who promoted what, when, by which figures; and whether the records still hold
+	@python -m components.history
+
+lineage: $(STAMP)  ## where VERSION=3 (by default the champion) came from; ROW=id shows a row's page
+	@python -m flows.lineage $(VERSION) $(if $(ROW),--row "$(ROW)")
 
 rollback: $(STAMP)  ## make the previous version (or VERSION=3) the champion again
 	@python -m flows.promote rollback --version "$(VERSION)"
 
-serve: $(STAMP)  ## the champion, answering on http://127.0.0.1:5001/invocations
-	MLFLOW_TRACKING_URI="$(STORE)" mlflow models serve -m models:/pricer@champion \
-		--env-manager local --host 127.0.0.1 --port 5001
+serve: $(STAMP)  ## the champion, answering on http://127.0.0.1:5001/invocations (or PORT=5003)
+	@python -m flows.listen serve --port $(or $(PORT),5001)
 
 clean:  ## remove what a run makes; data and models stay in DVC's cache, the environment stays
 	rm -rf work .prefect build *.egg-info .mypy_cache .ruff_cache

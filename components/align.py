@@ -1,20 +1,103 @@
 """Align: the SFT adapter trained on by one alignment method, to artifacts/align/<method>/.
 
-Reads artifacts/base/, artifacts/sft/, artifacts/preferences/ and artifacts/reward/. Each method is a file
-in components/alignment/ with a function of its name; several run at once as children of the DVC matrix.
+Reads artifacts/base/, artifacts/sft/, artifacts/preferences/, artifacts/reward/, the preference split (to
+learn from) and validation (to be watched on, see alignment/watch.py). Each method is a file in
+components/alignment/; several run at once as children of the DVC matrix. What is written is the policy at
+its last good look, the SFT adapter itself where there is no other, and verdict.json: whether it may win.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from components import modeling, stage
-from components.alignment import dpo, ppo
+import pandas as pd
 
-METHODS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"dpo": dpo.align, "ppo": ppo.align}
+from components import modeling, pricing, stage
+from components.alignment import dpo, grpo, ppo, rloo, sft_best_of_n
+from components.alignment.rewards import RewardModel
+from components.alignment.task import Task
+from components.alignment.verdict import standing, verdict
+from components.alignment.watch import Watch
+from components.params import Params, Watching
+from components.tracking import Run
+
+METHODS: dict[str, Callable[[Task, Any], dict[str, Any]]] = {
+    "dpo": dpo.align,
+    "grpo": grpo.align,
+    "ppo": ppo.align,
+    "rloo": rloo.align,
+    "sft_best_of_n": sft_best_of_n.align,
+}
+
+
+def align(task: Task, method: str, section: Any) -> dict[str, Any]:
+    """Train `task.model` by a method, set it to its last good look; returns the report."""
+    figures = METHODS[method](task, section)
+    task.watch.last_good()
+    return {**figures, "watch": task.watch.report()}
+
+
+def task(params: Params, scratch: Path, tracked: Run) -> Task:
+    """The policy at the SFT adapter and all that a method learns from, off the disk."""
+    artifacts, watching = Path("artifacts"), params.align.watch
+    tokenizer = modeling.load_tokenizer(artifacts / "base")
+    reward = artifacts / "reward"
+    model, head = modeling.policy(artifacts / "base", artifacts / "sft", reward)
+    reward_model = RewardModel(model, head, tokenizer, watching.batch_size)
+    worst, limit = params.align.error_max, params.sft.prompt_tokens
+    validation = stage.read("artifacts/curate/validation.parquet")
+    shown = validation.sample(min(watching.rows, len(validation)), random_state=watching.seed)
+    return Task(
+        model=model,
+        tokenizer=tokenizer,
+        pairs=stage.read("artifacts/preferences/pairs.parquet"),
+        asked=asked(tokenizer, stage.read("artifacts/curate/preference.parquet"), limit),
+        reward_model=reward_model,
+        reward=reward,
+        worst=worst,
+        scratch=scratch,
+        curves=modeling.Curves(tracked),
+        watch=Watch(
+            model,
+            tokenizer,
+            reward_model,
+            asked(tokenizer, shown, limit),
+            watching,
+            worst=worst,
+            price_max=int(params.curate.price_max),
+            scratch=scratch,
+            track=tracked.metric,
+        ),
+    )
+
+
+def asked(tokenizer: Any, items: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Columns id, prompt and price of listings; prompts are cut to `limit` tokens."""
+    prompts = [pricing.cut(tokenizer, pricing.prompt(text), limit) for text in items["text"]]
+    return items[["id", "price"]].assign(prompt=prompts).reset_index(drop=True)
+
+
+def against_sft(task: Task, items: pd.DataFrame, section: Watching, price_max: int) -> dict[str, Any]:
+    """The verdict on the policy as it is now, by items with the columns `prompt` and `price`."""
+    sft, aligned = (
+        standing(
+            task.model,
+            task.tokenizer,
+            part,
+            list(items["prompt"]),
+            items["price"].to_numpy(float),
+            price_max=price_max,
+            batch_size=section.batch_size,
+            seed=section.seed,
+        )
+        for part in ("reference", "default")
+    )
+    return verdict(sft, aligned, bootstrap=section.bootstrap, seed=section.seed)
 
 
 def main() -> None:
@@ -25,17 +108,18 @@ def main() -> None:
             f"align: error: say which method: python -m components.align {{{','.join(METHODS)}}}"
         )
     with stage.run("align", method) as frame:
-        model, report = METHODS[method](
-            stage.read("artifacts/preferences/pairs.parquet"),
-            getattr(frame.params.align, method),
-            base=Path("artifacts/base"),
-            adapter=Path("artifacts/sft"),
-            reward=Path("artifacts/reward"),
-            scratch=frame.scratch,
-            curves=modeling.Curves(frame.tracked),
-        )
-        modeling.save_adapter(model, frame.folder)
-        frame.report(report)
+        section = frame.params.align
+        given = task(frame.params, frame.scratch, frame.tracked)
+        modeling.seed_everything(getattr(section, method).seed)
+        began = perf_counter()
+        report = align(given, method, getattr(section, method))
+        seconds = perf_counter() - began
+        price_max = int(frame.params.curate.price_max)
+        came_to = against_sft(given, given.watch.items, section.watch, price_max)
+        modeling.save_adapter(given.model, frame.folder)
+        (frame.folder / "verdict.json").write_text(json.dumps(came_to, indent=2) + "\n", encoding="utf-8")
+        frame.report({**report, "against_sft": came_to})
+        frame.tracked.metrics({"training_seconds": seconds})  # no time goes into a file: DVC compares them
         frame.discard_scratch()
 
 

@@ -58,7 +58,8 @@ def untuned(
     price_max: int,
     prompt_tokens: int,
 ) -> dict[str, Floats]:
-    """What the base model says before any tuning, asked plainly and after priced examples from `train`.
+    """What the base model says before any tuning, asked plainly and after one or some priced examples from
+    `train`.
 
     Medians of its price distribution in dollars, NaN where it has none. A prompt with examples may fill
     the model's whole context, so that the listing that is asked about is never cut for them.
@@ -66,15 +67,13 @@ def untuned(
     model, tokenizer = modeling.load_model(base), modeling.load_tokenizer(base)
     context = model.config.max_position_embeddings - ANSWER_TOKENS
     shots = examples(tokenizer, train, section, tokens=context - prompt_tokens)
-    plain = [pricing.prompt(text) for text in scored["text"]]
-    after_examples = [pricing.few_shot(text, shots) for text in scored["text"]]
     answers = {}
-    for name, prompts, limit in (
-        ("base_zero_shot", plain, min(prompt_tokens, context)),
-        ("base_few_shot", after_examples, context if shots else min(prompt_tokens, context)),
-    ):
+    for name, shown in (("base_zero_shot", []), ("base_one_shot", shots[:1]), ("base_few_shot", shots)):
+        prompts = [pricing.few_shot(text, shown) for text in scored["text"]]
+        limit = context if shown else min(prompt_tokens, context)
         options = {"price_max": price_max, "prompt_tokens": limit, "batch_size": section.batch_size}
-        answers[name] = scoring.ask(model, tokenizer, prompts, [0.5], title=name, **options)[:, 0]
+        distribution = pricing.price_distribution(model, tokenizer, prompts, title=name, **options)
+        answers[name] = pricing.quantile(distribution, 0.5)
     return answers
 
 

@@ -2,7 +2,8 @@
 
 Reads `artifacts/scrape/listings.parquet`; writes `artifacts/curate/<split>.parquet`, `rejects.parquet` with
 the rule and the reason of every listing that was not taken, and three pictures. Nothing is lost: each
-listing ends in one split or among the rejects.
+listing ends in one split or among the rejects. The listings pass through in parts, on every core, and of
+those that have passed some 50 bytes each stay in memory; what else is needed of them waits on the disk.
 
 What is one product: listings whose descriptions share `near_duplicate_similarity` of their word 3-shingles
 (Jaccard; a description of under 8 words is compared by its whole text), directly or through others.
@@ -14,197 +15,227 @@ descriptions, and no other number in the title and no other value of a specifica
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import shutil
+from collections import Counter
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from tqdm import tqdm
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from components import stage
-from components.cleaning import clean_details, cut, parse_price, price_currency, tidy, without_prices
+from components.bulk import candidates_of, cleaned
+from components.minhash import Run, band_keys, first_of_equals, search, shape
 from components.params import Curate
-from components.products import allocate, products_of, similar_pairs, words
-from components.records import SPLITS, Item, Listing, PricewrightError, Reject, Split
-from components.rules import NAMES, Candidate, Verdict, exact_duplicates, judge, near_duplicates
-from components.text import listing_text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from components.parts import Taken, beside, first_rows, read_arrow, rows_in, split_sorted, write_arrow
+from components.pictures import histograms, waterfall
+from components.products import Crowd, allocate, crowds, draws_of, products_of
+from components.records import SCORED, SPLITS, Item, Listing, PricewrightError, Reject
+from components.rules import NAMES, Verdict, exact_duplicate, near_duplicates, overfull_price_bands
+from components.shingles import SHINGLE, mixed, sequence_hashes, set_hashes, shingles, word_hashes
+from components.workers import workers
 
 SHORT_DESCRIPTION = 8  # words; a shorter one says too little to tell products apart
+PART = 20_000  # listings that a process works on at a time
+SHOWN = 10_000  # rows of each table that MLflow gets to see
+TYPES = {"price": pa.float64()}
+ITEMS = pa.schema([(name, TYPES.get(name, pa.string())) for name in Item.columns()])
+REJECTS = pa.schema([(name, pa.string()) for name in Reject.columns()])
+FITTED = [place for place, split in enumerate(SPLITS) if split not in SCORED]
 
 
-@dataclass(frozen=True)
-class Curated:
-    """What became of the listings; together as many rows as came in."""
+def curate(
+    listings: Path, folder: Path, section: Curate, scratch: Path, part_rows: int, run: Run
+) -> dict[str, Any]:
+    """Clean, reject, find the products and split, whatever the order of `listings` (a file of `Listing`).
 
-    splits: dict[Split, pd.DataFrame]
-    """Columns of `Item`."""
-    rejects: pd.DataFrame
-    """Columns of `Reject`."""
-
-
-def curate(listings: pd.DataFrame, section: Curate) -> Curated:
-    """Clean, reject, find the products and split, whatever the order of `listings` (columns of `Listing`).
-
+    Writes the tables into `folder` and returns the report; `scratch` is for parts of about `part_rows`
+    listings, and `run` does the work (`map`, or that of an executor).
     Raises PricewrightError where a split would be empty.
     """
-    rows = listings.sort_values(Listing.columns()).to_dict("records")
-    bar = tqdm(rows, desc="cleaning", unit="listing", delay=2, leave=False)
-    candidates = [clean(row, section.text_max_characters) for row in bar]
-    judged = _part(candidates, [judge(one, section) for one in candidates])
-    distinct = _part(judged.taken, exact_duplicates(judged.taken))
-    pairs = similar_pairs([_compared(one) for one in distinct.taken], section.near_duplicate_similarity)
-    product_of = products_of([one.id for one in distinct.taken], pairs)
-    split_of = allocate(set(product_of.values()), section.shares, section.seed)
-    kept = _part(distinct.taken, near_duplicates(distinct.taken, pairs))
-    items = [_item(one, product_of[one.id], split_of[product_of[one.id]]) for one in kept.taken]
-    return _tables(items, judged.rejects + distinct.rejects + kept.rejects)
+    parts = split_sorted(listings, scratch, part_rows)
+    known = Known.of(list(run(partial(prepare, section=section), parts)))
+    repeated = first_of_equals(known.key)
+    distinct = np.flatnonzero(repeated == np.arange(len(repeated)))
+    taken = Taken(parts, known.bounds, scratch / "distinct.npy")
+    np.save(taken.selected, distinct)
+    alike = search(taken, known.shingles[distinct], section.near_duplicate_similarity, run)
+    product = products_of(alike)
+    split = allocate(product, known.draw[distinct], section.shares)
+    verdicts = exact_duplicates(taken, repeated)
+    for found in run(partial(repeats, taken), crowds(alike, product, part_rows)):
+        verdicts |= found
+    fitted = np.setdiff1d(distinct[np.isin(split, FITTED)], [*verdicts])
+    drawn = overfull_price_bands(known.price[fitted], known.draw[fitted], section.balance)
+    verdicts |= {int(fitted[place]): verdict for place, verdict in drawn.items()}
+    kept = ~np.isin(distinct, [*verdicts])
+    report = report_of(known.refused, list(verdicts.values()), product[kept], split[kept])
+    heads, splits = np.arange(len(repeated)), np.zeros(len(repeated), np.int8)
+    heads[distinct], splits[distinct] = distinct[product], split
+    write(folder, taken, heads, splits, verdicts)
+    return report
 
 
-def clean(row: dict[str, Any], text_max_characters: int) -> Candidate:
-    """A listing with its fields cleaned, its price read, its text put together and cut."""
-    title, brand, description = (without_prices(tidy(row[key])) for key in ("title", "brand", "description"))
-    details = clean_details(row["details"])
-    written = tidy(row["price"])
-    return Candidate(
-        id=row["id"],
-        title=title,
-        brand=brand,
-        category=tidy(row["category"]),
-        description=description,
-        details=details,
-        text=cut(listing_text(title, brand, details, description), text_max_characters),
-        written=written,
-        price=parse_price(written),
-        currencies={code for code in (row["currency"].strip().upper(), price_currency(written)) if code},
-        source=row["source"],
-        address=row["address"],
+class Known(NamedTuple):
+    """What stays in memory of the candidates that no rule on one alone refuses, in order."""
+
+    key: np.ndarray
+    """uint64: the same where words and price are."""
+    shingles: np.ndarray
+    """uint64: the same where the shingles are."""
+    price: np.ndarray
+    draw: np.ndarray
+    """uint64: see `draws_of`."""
+    bounds: np.ndarray
+    """Places of each part among all: int64 of shape (parts + 1,)."""
+    refused: dict[str, int]
+    """How many of the others each rule took."""
+
+    @classmethod
+    def of(cls, parts: list[Known]) -> Known:
+        """All of some parts."""
+        key, shingles, price, draw = (np.concatenate([part[place] for part in parts]) for place in range(4))
+        bounds = np.cumsum([0, *(len(part.key) for part in parts)])
+        return cls(
+            key, shingles, price, draw, bounds, {n: sum(part.refused[n] for part in parts) for n in NAMES}
+        )
+
+
+def prepare(part: Path, section: Curate) -> Known:
+    """Clean and judge the listings of a part and write beside it what later steps need of them."""
+    listings = read_arrow(part).sort_by([(name, "ascending") for name in Listing.columns()])
+    part.unlink()
+    table = cleaned(listings, section)
+    write_arrow(table, beside(part, "cleaned.arrow"))
+    took = table["rule"].value_counts().to_pylist()
+    refused = dict.fromkeys(NAMES, 0) | {one["values"]: one["counts"] for one in took if one["values"]}
+    table = table.filter(pc.equal(table["rule"], ""))
+    texts, described = (table[name].combine_chunks() for name in ("text", "description"))
+    short = pc.less(pa.array(np.diff(word_hashes(described).bounds)), SHORT_DESCRIPTION)
+    said = shingles(word_hashes(pc.if_else(short, texts, described)), SHINGLE)
+    np.save(beside(part, "shingles.npy"), said.values)
+    np.save(beside(part, "bounds.npy"), said.bounds)
+    similarity = section.near_duplicate_similarity
+    np.save(
+        beside(part, "bands.npy"), [band_keys(said, similarity, band) for band in range(shape(similarity)[0])]
     )
+    price = table["price"].to_numpy()
+    key = mixed(sequence_hashes(word_hashes(texts)) ^ mixed(price.view(np.uint64)))
+    draw = draws_of(table["id"].to_pylist(), section.seed)
+    return Known(key, set_hashes(said), price, draw, np.empty(0), refused)
 
 
-class _Parted(NamedTuple):
-    taken: list[Candidate]
-    rejects: list[dict[str, Any]]
+def exact_duplicates(taken: Taken, repeated: np.ndarray) -> dict[int, Verdict]:
+    """Verdicts on those whose words and price an earlier one has, by their place among all taken."""
+    later = np.flatnonzero(repeated != np.arange(len(repeated)))
+    named = taken.names(repeated[later])
+    return {place: exact_duplicate(*named[int(repeated[place])]) for place in later.tolist()}
 
 
-def _part(candidates: list[Candidate], verdicts: list[Verdict | None]) -> _Parted:
-    parted = _Parted([], [])
-    for one, verdict in zip(candidates, verdicts, strict=True):
-        if verdict:
-            parted.rejects.append(_reject(one, verdict))
-        else:
-            parted.taken.append(one)
-    return parted
+def repeats(taken: Taken, crowd: Crowd) -> dict[int, Verdict]:
+    """Verdicts on those of a crowd that repeat an earlier listing, by their place among all taken."""
+    places = np.load(taken.selected, mmap_mode="r")[crowd.places]
+    verdicts = near_duplicates(candidates_of(taken.candidates(places)), crowd.alike)
+    return {place: verdict for place, verdict in zip(places.tolist(), verdicts, strict=True) if verdict}
 
 
-def _compared(one: Candidate) -> str:
-    return one.description if len(words(one.description)) >= SHORT_DESCRIPTION else one.text
+# --- tables and report -------------------------------------------------------------------------------
 
 
-# --- tables and pictures -----------------------------------------------------------------------------
+def write(
+    folder: Path, taken: Taken, heads: np.ndarray, splits: np.ndarray, verdicts: dict[int, Verdict]
+) -> None:
+    """Write each split and the rejects, in the order of their ids.
+
+    For each place among the taken: `heads` has the first of its product, `splits` a place in SPLITS.
+    """
+    named = taken.names(heads[heads != np.arange(len(heads))])
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        files = {
+            name: stack.enter_context(pq.ParquetWriter(folder / f"{name}.parquet", schema))
+            for name, schema in {**dict.fromkeys(SPLITS, ITEMS), "rejects": REJECTS}.items()
+        }
+        for part, start, end in zip(taken.parts, taken.bounds[:-1], taken.bounds[1:], strict=True):
+            table = read_arrow(beside(part, "cleaned.arrow"))
+            ids, rule, reason = (table[name].to_pylist() for name in ("id", "rule", "reason"))
+            product, split = list(ids), ["rejects"] * len(ids)
+            rows = [row for row, refusal in enumerate(rule) if not refusal]
+            for row, place in zip(rows, range(start, end), strict=True):
+                if verdict := verdicts.get(place):
+                    rule[row], reason[row] = verdict
+                    continue
+                split[row] = SPLITS[splits[place]]
+                if heads[place] != place:
+                    product[row], _ = named[int(heads[place])]
+            found = {"rule": rule, "reason": reason, "product": product, "split": split}
+            for name, values in found.items():
+                table = table.drop_columns(name) if name in table.column_names else table
+                table = table.append_column(name, pa.array(values, pa.string()))
+            for name, file in files.items():
+                taken_rows = table.filter(pc.equal(table["split"], name))
+                if name == "rejects":
+                    taken_rows = taken_rows.drop_columns("price").rename_columns({"written": "price"})
+                file.write_table(taken_rows.select(file.schema.names))
 
 
-def _item(one: Candidate, product: str, split: Split) -> dict[str, Any]:
-    fields = one._asdict() | {"details": json.dumps(one.details, ensure_ascii=False)}
-    fields |= {"product": product, "split": split}
-    return {name: fields[name] for name in Item.columns()}
+def report_of(
+    refused: dict[str, int], verdicts: list[Verdict], product: np.ndarray, split: np.ndarray
+) -> dict[str, Any]:
+    """The report: rows in, rows that each rule took, in order, and rows and products of each split.
 
-
-def _reject(one: Candidate, verdict: Verdict) -> dict[str, Any]:
-    fields = one._asdict() | {"price": one.written, **verdict._asdict()}
-    return {name: fields[name] for name in Reject.columns()}
-
-
-def _tables(items: list[dict[str, Any]], rejects: list[dict[str, Any]]) -> Curated:
-    table = pd.DataFrame(items, columns=Item.columns())
-    splits = {split: table[table["split"] == split].reset_index(drop=True) for split in SPLITS}
-    curated = Curated(splits, pd.DataFrame(rejects, columns=Reject.columns()))
-    if empty := [split for split, rows in splits.items() if rows.empty]:
-        took = ", ".join(f"{rule} {count}" for rule, count in counts(curated)["rejected"].items() if count)
+    Raises PricewrightError where a split has none.
+    """
+    took = Counter(verdict.rule for verdict in verdicts)
+    rejected = {rule: refused[rule] + took[rule] for rule in NAMES}
+    rows = {name: int((split == place).sum()) for place, name in enumerate(SPLITS)}
+    report = {
+        "listings": sum(rejected.values()) + len(split),
+        "rejected": rejected,
+        "rows": rows,
+        "products": {name: len(np.unique(product[split == place])) for place, name in enumerate(SPLITS)},
+        "largest_product": int(np.bincount(product).max(initial=0)),
+    }
+    if empty := [name for name, count in rows.items() if not count]:
+        said = ", ".join(f"{rule} {count}" for rule, count in rejected.items() if count)
         raise PricewrightError(
-            f"no listing is left for {' and '.join(empty)}: {len(items) + len(rejects)} came in, "
-            f"{len(items)} were taken; refused: {took or 'none'}. "
+            f"no listing is left for {' and '.join(empty)}: {report['listings']} came in, "
+            f"{len(split)} were taken; refused: {said or 'none'}. "
             "Give more listings, or change `curate` in params.yaml"
         )
-    return curated
-
-
-def counts(curated: Curated) -> dict[str, Any]:
-    """The report: rows in, rows that each rule took, in order, and rows and products of each split."""
-    took = curated.rejects["rule"].value_counts()
-    rows = {split: len(table) for split, table in curated.splits.items()}
-    listed = pd.concat(curated.splits.values())["product"].value_counts()
-    return {
-        "listings": len(curated.rejects) + sum(rows.values()),
-        "rejected": {rule: int(took.get(rule, 0)) for rule in NAMES},
-        "rows": rows,
-        "products": {split: int(table["product"].nunique()) for split, table in curated.splits.items()},
-        "largest_product": int(listed.max()) if len(listed) else 0,
-    }
-
-
-def waterfall(report: dict[str, Any]) -> Figure:
-    """From the listings that came in to the rows of the splits: what each rule took away."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4.5))
-    axes = figure.subplots()
-    left = report["listings"]
-    labels, bars, colours = ["listings"], [(0, left)], ["tab:blue"]
-    for rule, took in report["rejected"].items():
-        left -= took
-        labels.append(rule.replace("_", " "))
-        bars.append((left, took))
-        colours.append("tab:red")
-    labels.append("taken")
-    bars.append((0, left))
-    colours.append("tab:green")
-    drawn = axes.barh(
-        labels, [height for _, height in bars], left=[start for start, _ in bars], color=colours
-    )
-    axes.bar_label(drawn, labels=[f"{height:,}" for _, height in bars], padding=3)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.12 * report["listings"])  # room for the last label
-    axes.set_xlabel("listings")
-    axes.set_title("What each rule refused")
-    return figure
-
-
-def histograms(values: dict[Split, pd.Series], label: str, title: str) -> Figure:
-    """One density per split over the same 40 bins."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.5))
-    axes = figure.subplots()
-    bins = np.histogram_bin_edges(pd.concat(values.values()), bins=40)
-    for split, column in values.items():
-        axes.hist(
-            column, bins=bins.tolist(), density=True, histtype="step", label=f"{split} ({len(column):,})"
-        )
-    axes.set_xlabel(label)
-    axes.set_ylabel("density")
-    axes.set_title(title)
-    axes.legend()
-    return figure
+    return report
 
 
 def main() -> None:
+    listings = Path("artifacts/scrape/listings.parquet")
     with stage.run("curate") as frame:
-        curated = curate(stage.read(Path("artifacts/scrape/listings.parquet")), frame.params.curate)
-        for split, rows in curated.splits.items():
-            frame.save(f"{split}.parquet", rows, Item)
-        frame.save("rejects.parquet", curated.rejects, Reject)
-        report = counts(curated)
-        prices = {split: rows["price"] for split, rows in curated.splits.items()}
-        lengths = {split: rows["text"].str.len() for split, rows in curated.splits.items()}
+        scratch = frame.scratch.resolve()
+        shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+        scratch.mkdir(parents=True)
+        with workers(-(-rows_in(listings) // PART)) as run:
+            report = curate(listings, frame.folder, frame.params.curate, scratch, PART, run)
+        frame.discard_scratch()
+        for name in (*SPLITS, "rejects"):
+            path = frame.folder / f"{name}.parquet"
+            frame.tracked.dataset(first_rows(path, SHOWN), name=name, source=path)
+        items = {split: columns_of(frame.folder / f"{split}.parquet") for split in SPLITS}
         frame.picture(waterfall(report), "waterfall.png")
+        prices, lengths = ({split: one[place] for split, one in items.items()} for place in range(2))
         frame.picture(histograms(prices, "dollars", "Prices of each split"), "prices.png")
         frame.picture(histograms(lengths, "characters", "Text lengths of each split"), "lengths.png")
         frame.report(report)
+
+
+def columns_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Price and length of the text of each row, read a few rows at a time."""
+    batches = pq.ParquetFile(path).iter_batches(PART, columns=["price", "text"])
+    found = [(batch["price"].to_numpy(), pc.utf8_length(batch["text"]).to_numpy()) for batch in batches]
+    price, length = zip(*found, strict=True)
+    return np.concatenate(price), np.concatenate(length)
 
 
 if __name__ == "__main__":

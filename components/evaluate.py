@@ -1,7 +1,8 @@
 """Every candidate on the same rows: measures, the winner, and a page for people.
 
 Reads validation and test of artifacts/curate, artifacts/baseline/predictions.parquet, the base, the
-adapters in artifacts/sft and artifacts/align/<method>, and artifacts/scrape/law.parquet. Writes
+adapters in artifacts/sft and artifacts/align/<method>, artifacts/scrape/law.parquet, and what people and
+endpoints say where params.yaml names some. Writes
 artifacts/evaluate/ (predictions of all candidates, winner.json, pictures, report.html) and
 reports/evaluate.json. Whatever is chosen is chosen on validation; test is only reported.
 """
@@ -10,128 +11,108 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from components import modeling, pictures, pricing, report, scoring, stage
-from components.measures import paired_difference, rank
+from components import forgetting, modeling, pictures, pricing, references, report, scoring, stage, steering
+from components.calibration import calibrate, observed
+from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
+from components.measures import Floats
 from components.params import Evaluate
-from components.records import SCORED, Prediction
+from components.records import SCORED, Prediction, PricewrightError
 
-BASELINE, MODEL = "baseline", "language-model"
-WORST = 5  # rows shown on the page
+LEVELS = [level / 10 for level in range(1, 10)]
+"""Nominal levels at which the page shows what intervals hold."""
 
 
-def answers(
-    name: str,
-    items: pd.DataFrame,
-    base: Path,
-    adapter: Path,
+def distribution(
+    title: str,
+    texts: list[str],
+    model: Any,
+    tokenizer: Any,
     section: Evaluate,
     *,
     price_max: int,
     prompt_tokens: int,
-) -> pd.DataFrame:
-    """Rows of `Prediction` by one adapter: the median of its price distribution and the ends of its
-    central interval. The model is gone from memory when this returns.
-    """
-    model, tokenizer = modeling.load_model(base, adapter), modeling.load_tokenizer(base)
-    tail = (1 - section.interval) / 2
-    quantiles = scoring.ask(
+) -> Floats:
+    """The price distribution of a model for each listing, (n, price_max + 1)."""
+    return pricing.price_distribution(
         model,
         tokenizer,
-        [pricing.prompt(text) for text in items["text"]],
-        [0.5, tail, 1 - tail],
+        [pricing.prompt(text) for text in texts],
         price_max=price_max,
         prompt_tokens=prompt_tokens,
         batch_size=section.batch_size,
-        title=name,
+        title=title,
     )
-    del model
-    gc.collect()
-    return scoring.predictions(name, items, *quantiles.T)
 
 
-def judge(
-    rows: pd.DataFrame, models: list[str], items: pd.DataFrame, law: pd.DataFrame, section: Evaluate
-) -> dict[str, Any]:
-    """The report: measures of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
+def steered(
+    items: pd.DataFrame, base: Path, adapter: Path, section: Evaluate, **options: int
+) -> list[dict[str, Any]]:
+    """What attacks in the text of test listings do to the answers of one model; see `steering.measure`."""
+    model, tokenizer = modeling.load_model(base, adapter), modeling.load_tokenizer(base)
+    texts = items.loc[items["split"] == "test", "text"].head(section.steered_rows).tolist()
 
-    `models` names the candidates that are tuned language models; the winner is the best of them on
-    validation by `measures.rank`, the best baseline likewise of the others. `items` are the scored rows
-    (`Item`), `law` is the table of `Law`, maybe empty.
+    def ask(texts: list[str]) -> Floats:
+        return pricing.quantile(distribution("steering", texts, model, tokenizer, section, **options), 0.5)
+
+    return steering.measure(ask, texts, moved=section.steered_share)
+
+
+def answers(name: str, items: pd.DataFrame, distribution: Floats, section: Evaluate) -> pd.DataFrame:
+    """Rows of `Prediction`: the median of each distribution, and the interval calibrated on validation."""
+    validation = (items["split"] == "validation").to_numpy()
+    calibration = calibrate(
+        distribution[validation],
+        items["price"].to_numpy(float)[validation],
+        coverage=section.interval,
+        rows_min=section.calibration_rows,
+    )
+    predicted = pricing.quantile(distribution, 0.5)
+    return scoring.predictions(name, items, predicted, *calibration.interval(distribution))
+
+
+def outside(test: pd.DataFrame, section: Evaluate) -> tuple[list[pd.DataFrame], dict[str, Any]]:
+    """What people and endpoints say of test items, and what each endpoint's answers cost."""
+    people = [references.guessed(one, test) for one in section.guesses]
+    asked = {one.name: references.answered(one, test) for one in section.endpoints}
+    return [*people, *(rows for rows, _ in asked.values())], {name: cost for name, (_, cost) in asked.items()}
+
+
+def together(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """All predictions in one table, and the kind of each candidate in it.
+
+    Raises PricewrightError where two candidates have the same name.
     """
-    measured = scoring.score_all(rows, section)
-    candidates = {
-        name: {"kind": MODEL if name in models else BASELINE, **by_split}
-        for name, by_split in measured.items()
-    }
-    winner, best_baseline = _best(candidates, MODEL), _best(candidates, BASELINE)
-    floor = scoring.noise_floor(items, law, section)
-    won = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]
-    return {
-        "headline": headline(candidates, winner, best_baseline, floor),
-        "winner": winner,
-        "best_baseline": best_baseline,
-        "noise_floor": floor,
-        "winner_minus_best_baseline": {
-            split: _difference(rows[rows["split"] == split], winner, best_baseline, section)
-            for split in SCORED
-        },
-        "candidates": candidates,
-        "error_by_band": scoring.by_band(won, section.bands),
-        "error_by_category": scoring.by_category(won, items, section.categories),
-    }
+    kinds: dict[str, str] = {}
+    for kind, parts in tables.items():
+        for name in (name for part in parts for name in part["candidate"].unique()):
+            if name in kinds:
+                raise PricewrightError(f"two candidates are called {name}: rename one in params.yaml")
+            kinds[name] = kind
+    return pd.concat([part for parts in tables.values() for part in parts], ignore_index=True), kinds
 
 
-def headline(
-    candidates: dict[str, Any], winner: str, best_baseline: str, floor: dict[str, Any] | None
-) -> str:
-    """The result in one line; it begins with the bad news where a baseline does better on validation."""
-    won, beaten = candidates[winner], candidates[best_baseline]
-    on_test = won["test"]
-    ours = f"test MAE {_dollars(on_test['mae'])}"
-    if on_test["mae"] is not None:
-        ours += f" ({_dollars(on_test['mae_low'])} to {_dollars(on_test['mae_high'])})"
-    theirs = _dollars(beaten["test"]["mae"])
-    against = f", noise floor {_dollars(floor['test']['mae'])}" if floor else ""
-    if rank(beaten["validation"]) < rank(won["validation"]):
-        better, worse = (_dollars(one["validation"]["mae"]) for one in (beaten, won))
-        return (
-            f"A baseline does better: on validation {best_baseline} errs {better} and {winner}, the best "
-            f"language model, {worse}; {winner} has {ours}, {best_baseline} {theirs}{against}"
-        )
-    return f"{winner} wins: {ours}, best baseline {best_baseline} {theirs}{against}"
-
-
-# --- helpers -----------------------------------------------------------------------------------------
-
-
-def _best(candidates: dict[str, Any], kind: str) -> str:
-    names = [name for name, one in candidates.items() if one["kind"] == kind]
-    return min(names, key=lambda name: rank(candidates[name]["validation"]))
-
-
-def _difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -> dict[str, Any] | None:
-    """MAE of one candidate minus that of another, paired by row; None where no row was answered by both."""
-    both = rows.pivot(index="id", columns="candidate", values="predicted")[[ours, theirs]].dropna()
-    if both.empty:
-        return None
-    true = rows.drop_duplicates("id").set_index("id")["price"].reindex(both.index)
-    mean, low, high = paired_difference(
-        true.to_numpy(float),
-        both[ours].to_numpy(float),
-        both[theirs].to_numpy(float),
-        bootstrap=section.bootstrap,
-        seed=section.seed,
+def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> dict[str, Any]:
+    """What the intervals of one model hold on test, calibrated on validation; see `calibration.observed`."""
+    return observed(
+        distribution,
+        items["price"].to_numpy(float),
+        (items["split"] == "validation").to_numpy(),
+        LEVELS,
+        coverage=section.interval,
+        rows_min=section.calibration_rows,
     )
-    return {"mean": mean, "low": low, "high": high}
 
 
-def _dollars(value: float | None) -> str:
-    return "nothing readable" if value is None else f"${value:.2f}"
+def worse_than_sft(methods: Iterable[str], folder: Path) -> frozenset[str]:
+    """The aligned candidates whose verdict says that they may not win."""
+    verdicts = {name: json.loads((folder / name / "verdict.json").read_text("utf-8")) for name in methods}
+    return frozenset(name for name, one in verdicts.items() if not one["may_win"])
 
 
 def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
@@ -148,15 +129,10 @@ def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
         "error_by_category.png": pictures.errors_by_group(
             result["error_by_category"], "category", f"Error of {winner} on test by category"
         ),
+        "calibration.png": pictures.calibration(
+            result["calibration"]["levels"], f"Intervals of {winner} on test"
+        ),
     }
-
-
-def worst(rows: pd.DataFrame, items: pd.DataFrame, candidate: str) -> pd.DataFrame:
-    """The WORST rows of test for a candidate, unreadable answers first, with `text`, `title`, `error`."""
-    own = rows[(rows["candidate"] == candidate) & (rows["split"] == "test")]
-    own = own.assign(error=(own["predicted"] - own["price"]).abs())
-    ranked = own.sort_values("error", ascending=False, na_position="first", kind="stable")
-    return ranked.head(WORST).merge(items[["id", "title", "text"]], on="id")
 
 
 def main() -> None:
@@ -168,18 +144,34 @@ def main() -> None:
         adapters = {"sft": artifacts / "sft"}
         adapters |= {method: artifacts / "align" / method for method in params.align.methods}
         options = {"price_max": int(params.curate.price_max), "prompt_tokens": params.sft.prompt_tokens}
-        tables = [stage.read(artifacts / "baseline" / "predictions.parquet")]
-        for name, adapter in adapters.items():
-            tables.append(answers(name, items, artifacts / "base", adapter, params.evaluate, **options))
-        rows = pd.concat(tables, ignore_index=True)
+        texts = items["text"].tolist()
+        baselines = stage.read(artifacts / "baseline" / "predictions.parquet")
+        references, cost = outside(items[items["split"] == "test"], params.evaluate)
+        base, said, general = artifacts / "base", {}, {}
+        tokenizer = modeling.load_tokenizer(base)
+        for name, adapter in {"base": None, **adapters}.items():
+            model = modeling.load_model(base, adapter)
+            general[name] = forgetting.measure(model, tokenizer)
+            if adapter is not None:
+                said[name] = distribution(name, texts, model, tokenizer, params.evaluate, **options)
+            del model
+            gc.collect()
+        models = [answers(name, items, one, params.evaluate) for name, one in said.items()]
+        rows, kinds = together({BASELINE: [baselines], MODEL: models, REFERENCE: references})
         law = stage.read(artifacts / "scrape" / "law.parquet")
-        result = judge(rows, list(adapters), items, law, params.evaluate)
+        barred = worse_than_sft(params.align.methods, artifacts / "align")
+        result = judge(rows, kinds, items, law, params.evaluate, barred)
+        result["cost"] = cost
+        result["forgetting"] = forgetting.compared(general, "base")
+        won = adapters[result["winner"]]
+        result["steering"] = steered(items, base, won, params.evaluate, **options)
+        result["calibration"] = coverage(items, said[result["winner"]], params.evaluate)
 
         frame.save("predictions.parquet", rows, Prediction)
         drawn = {name: frame.picture(figure, name) for name, figure in draw(rows, result).items()}
         page = report.page(result, worst(rows, items, result["winner"]), drawn, params.evaluate)
         (frame.folder / "report.html").write_text(page, encoding="utf-8")
-        winner = {"winner": result["winner"], "adapter": adapters[result["winner"]].as_posix()}
+        winner = {"winner": result["winner"], "adapter": won.as_posix()}
         (frame.folder / "winner.json").write_text(json.dumps(winner, indent=2) + "\n", encoding="utf-8")
         frame.tracked.artifact(frame.folder / "report.html")
         frame.report(result)

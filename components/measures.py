@@ -3,7 +3,7 @@
 An answer that could not be read as a price arrives as NaN. It is neither 0 dollars nor forgotten:
 
 - it is counted in `unparsed` and is a miss in `hit_rate`;
-- `mae` and `rmsle` are over the readable rows, for no error in dollars can be made up for a row without
+- all other measures are over the readable rows, for no error in dollars can be made up for a row without
   an answer. Left alone, that would flatter a candidate that falls silent on hard rows, so
 - candidates are compared by `rank`: fewer unreadable answers first, then the lower MAE. Falling silent
   on a row can therefore never move a candidate up.
@@ -11,12 +11,18 @@ An answer that could not be read as a price arrives as NaN. It is neither 0 doll
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+Statistic = Callable[[NDArray[np.int64]], Any]
+"""Row numbers of shape (..., rows) to values of shape (...)."""
 
 CONFIDENCE = 0.95
 """Of every interval, unless another is asked for."""
@@ -30,31 +36,41 @@ def measures(
 ) -> dict[str, Any]:
     """Measures of one candidate on one split; `true` and `predicted` are (n,) dollars, NaN if unreadable.
 
-    `mae` and its 95% percentile bootstrap `mae_low`, `mae_high` (dollars; rows resampled `bootstrap`
-    times), `rmsle` (root mean squared error of log(1 + dollars)), `hit_rate` (share of all rows that are
-    off by at most `hit_dollars` or `hit_share` of the true price), `n` (all rows), `unparsed`. The first
-    four are None where no row is readable. Floats are rounded to four decimals.
+    `mae` and `median_error` (mean and median absolute error, dollars), `rmsle` (root mean squared error of
+    log(1 + dollars)), `r2` (1 - residual / total sum of squares, of dollars), `hit_rate` (share of all rows
+    that are off by at most `hit_dollars` or `hit_share` of the true price); each with the ends `_low` and
+    `_high` of its 95% percentile bootstrap interval (rows resampled `bootstrap` times). `n` (all rows),
+    `unparsed`. The first four are None where no row is readable, `r2` also where all prices are the same.
+    Floats are rounded to four decimals.
 
     Raises ValueError where the two differ in length, are empty, or a true price is missing.
     """
     _check(true, predicted)
     readable = ~np.isnan(predicted)
-    counts = {"n": len(true), "unparsed": int((~readable).sum())}
-    if not readable.any():
-        empty = dict.fromkeys(("mae", "mae_low", "mae_high", "rmsle"))
-        return {**empty, "hit_rate": 0.0, **counts}
-    errors = np.abs(predicted - true)[readable]
-    low, high = _interval(errors, bootstrap, seed)
+    price, errors = true[readable], np.abs(predicted - true)[readable]
     logs = (np.log1p(predicted) - np.log1p(true))[readable]
-    hits = errors <= np.maximum(hit_dollars, hit_share * true[readable])
-    return {
-        "mae": _round(errors.mean()),
-        "mae_low": low,
-        "mae_high": high,
-        "rmsle": _round(np.sqrt(np.mean(logs**2))),
-        "hit_rate": _round(hits.sum() / len(true)),
-        **counts,
+    hits = np.zeros(len(true))
+    hits[readable] = errors <= np.maximum(hit_dollars, hit_share * price)
+    statistics: dict[str, tuple[int, Statistic]] = {
+        "mae": (len(errors), lambda rows: errors[rows].mean(axis=-1)),
+        "median_error": (len(errors), lambda rows: np.median(errors[rows], axis=-1)),
+        "rmsle": (len(errors), lambda rows: np.sqrt((logs**2)[rows].mean(axis=-1))),
+        "r2": (len(errors), lambda rows: _r2(price[rows], errors[rows])),
+        "hit_rate": (len(true), lambda rows: hits[rows].mean(axis=-1)),
     }
+    found: dict[str, Any] = {}
+    for name, (count, statistic) in statistics.items():
+        value = float(statistic(np.arange(count))) if count else np.nan
+        ends = (np.nan, np.nan) if np.isnan(value) else _interval(statistic, count, bootstrap, seed)
+        figures = zip((name, f"{name}_low", f"{name}_high"), (value, *ends), strict=True)
+        found |= {key: None if np.isnan(figure) else _round(figure) for key, figure in figures}
+    return {**found, "n": len(true), "unparsed": int((~readable).sum())}
+
+
+def unmeasured() -> dict[str, Any]:
+    """The measures of a candidate on a split of which it was asked no row."""
+    names = ("mae", "median_error", "rmsle", "r2", "hit_rate")
+    return {f"{name}{end}": None for name in names for end in ("", "_low", "_high")} | {"n": 0, "unparsed": 0}
 
 
 def rank(measured: dict[str, Any]) -> tuple[int, float]:
@@ -76,23 +92,44 @@ def paired_difference(
     if not both.any():
         raise ValueError("no row that both candidates could answer")
     differences = (np.abs(a - true) - np.abs(b - true))[both]
-    return _round(differences.mean()), *_interval(differences, bootstrap, seed, confidence)
+    ends = _interval(lambda rows: differences[rows].mean(axis=-1), both.sum(), bootstrap, seed, confidence)
+    return _round(differences.mean()), _round(ends[0]), _round(ends[1])
+
+
+def share_interval(share: float, count: int) -> tuple[float, float]:
+    """95% interval of a share of `count` independent rows: Wilson 1927, good for few rows and for 0 and 1."""
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return _round(middle - half), _round(middle + half)
 
 
 def _interval(
-    values: Floats, bootstrap: int, seed: int, confidence: float = CONFIDENCE
+    statistic: Statistic,
+    count: int,
+    bootstrap: int,
+    seed: int,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean (Efron 1979)."""
+    """Percentile bootstrap interval (Efron 1979) of a statistic of `count` rows; draws for which it does not
+    exist (NaN) do not count.
+    """
     generator = np.random.default_rng(seed)
-    rows = len(values)
-    step = max(1, DRAWS_AT_ONCE // rows)
-    means = [
-        values[generator.integers(0, rows, (min(step, bootstrap - start), rows))].mean(axis=1)
+    step = max(1, DRAWS_AT_ONCE // count)
+    drawn = [
+        statistic(generator.integers(0, count, (min(step, bootstrap - start), count)))
         for start in range(0, bootstrap, step)
     ]
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    return _round(low), _round(high)
+    low, high = np.nanquantile(np.concatenate(drawn), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _r2(true: Floats, errors: Floats) -> Floats:
+    """Coefficient of determination over the last axis; NaN where all true prices are the same."""
+    total = ((true - true.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(total > 0, 1 - (errors**2).sum(axis=-1) / total, np.nan)
 
 
 def _check(true: Floats, predicted: Floats) -> None:

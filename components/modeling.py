@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from bitsandbytes.nn.modules import Linear4bit
@@ -36,6 +36,9 @@ from components.params import Lora
 from components.records import PricewrightError
 from components.tracking import Run
 
+if TYPE_CHECKING:
+    from datasets import Dataset  # a served model needs none
+
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
@@ -47,6 +50,13 @@ FOUR_BIT = {  # NF4 with double quantization, arXiv:2305.14314
     "bnb_4bit_use_double_quant": True,
     "bnb_4bit_compute_dtype": COMPUTE,
 }
+
+FORMATS = {
+    "nf4": BitsAndBytesConfig(**FOUR_BIT),
+    "int8": BitsAndBytesConfig(load_in_8bit=True),  # LLM.int8(), arXiv:2208.07339
+    "none": None,
+}
+"""What a served model may be quantized to; `none` is the merged model in full precision."""
 
 seed_everything = set_seed
 
@@ -67,6 +77,12 @@ def load_model(base: Path, adapter: Path | None = None, *, four_bit: bool = True
     if adapter is not None:
         model = with_adapter(model, adapter)
     return model.eval()
+
+
+def quantized(folder: Path, kind: str) -> PreTrainedModel:
+    """The full-precision model in `folder`, its linear layers in the format `kind` of FORMATS."""
+    options = _weights(False) | {"quantization_config": FORMATS[kind]}
+    return _loaded(AutoModelForCausalLM, folder, **options).eval()
 
 
 def load_served(folder: Path) -> PreTrainedModel:
@@ -115,29 +131,42 @@ def scorer(base: Path, adapter: Path, pad_token_id: int) -> PeftModel:
     return model
 
 
-def actors(base: Path, adapter: Path, reward: Path) -> tuple[PeftModel, dict[str, torch.nn.Linear]]:
-    """One NF4 base with four adapters that take turns, and the scalar heads of two of them.
+def policy(base: Path, adapter: Path, reward: Path) -> tuple[PeftModel, torch.nn.Linear]:
+    """One NF4 base with three adapters that take turns, and the scalar head of the last.
 
-    `default` is the policy and starts at `adapter`, `reference` is a frozen copy of it, `reward` is the
-    frozen reward model, `value` starts at the reward model, head included (arXiv:2203.02155), and trains.
-    Dropout is off: the policy that is updated is to be the policy that sampled.
+    `default` is the policy, starts at `adapter` and trains; `reference` is a frozen copy of it; `reward` is
+    the frozen reward model. Dropout is off: the policy that is updated is to be the policy that sampled.
     """
     model = continued(base, adapter)
-    heads = {}
-    for part, folder in {"reference": adapter, "value": reward, "reward": reward}.items():
-        head = _add_adapter(model, part, folder)
-        if head is not None:
-            linear = torch.nn.Linear(head.shape[1], 1, bias=False, device=model.device)
-            linear.weight.data.copy_(head)
-            heads[part] = linear.requires_grad_(part == "value")
-    if "reward" not in heads:
-        raise PricewrightError(f"{reward} has no score head: it is no reward model. Run that stage again")
+    _add_adapter(model, "reference", adapter)
+    head = add_scorer(model, "reward", reward).requires_grad_(False)
     for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        elif isinstance(module, Linear4bit):  # else sampling packs it for a kernel that has no gradient
+        if isinstance(module, Linear4bit):  # else sampling packs it for a kernel that has no gradient
             module.support_avx512bf16_for_cpu = False
-    return model, heads
+    switch(model, "default", frozen=False)
+    return model, head
+
+
+def add_scorer(model: PeftModel, part: str, reward: Path) -> torch.nn.Linear:
+    """Put one more adapter on the model, at the reward model in `reward`; returns its scalar head."""
+    head = _add_adapter(model, part, reward)
+    if head is None:
+        raise PricewrightError(f"{reward} has no score head: it is no reward model. Run that stage again")
+    linear = torch.nn.Linear(head.shape[1], 1, bias=False, device=model.device)
+    linear.weight.data.copy_(head)
+    return linear
+
+
+@contextmanager
+def answering(model: PeftModel, part: str) -> Iterator[None]:
+    """Let one adapter answer inside the block, without gradients; the policy trains on after it."""
+    training = model.training
+    switch(model, part, frozen=True)
+    model.eval()
+    with torch.no_grad():
+        yield
+    switch(model, "default", frozen=False)
+    model.train(training)
 
 
 def switch(model: PeftModel, part: str, *, frozen: bool) -> None:
@@ -234,13 +263,30 @@ class QuietProgress(ProgressCallback):
         """The curves are tracked."""
 
 
-def train(trainer: Trainer, checkpoint: str | None = None) -> None:
-    """Train under a plain progress bar, from a checkpoint where one is named."""
+def train(
+    kind: type[Trainer],
+    model: PeftModel,
+    rows: Dataset,
+    options: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    callbacks: list[TrainerCallback],
+    checkpoint: str | None = None,
+    **parts: Any,
+) -> Trainer:
+    """Train by one of TRL's trainers in full precision, from a checkpoint where one is named; returns it.
+
+    `options` are those of its kind, `parts` whatever else it is made of.
+    """
+    with full_precision(model):
+        trainer: Any = kind(
+            model, args=options, train_dataset=rows, processing_class=tokenizer, callbacks=callbacks, **parts
+        )
     for callback in list(trainer.callback_handler.callbacks):
         if isinstance(callback, ProgressCallback | PrinterCallback):
             trainer.remove_callback(callback)
     trainer.add_callback(QuietProgress())
     trainer.train(resume_from_checkpoint=checkpoint)
+    return trainer
 
 
 def _weights(four_bit: bool) -> dict[str, Any]:
@@ -262,6 +308,9 @@ def _add_adapter(model: PeftModel, part: str, folder: Path) -> torch.Tensor | No
     config.task_type, config.modules_to_save = "CAUSAL_LM", None
     head = next((weights.pop(name) for name in list(weights) if ".score." in name), None)
     model.add_adapter(part, config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
     set_peft_model_state_dict(model, weights, adapter_name=part)
     return head
 

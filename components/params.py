@@ -20,6 +20,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]  # ISO 4217
 
 
 class ParamsError(PricewrightError):
@@ -49,7 +50,7 @@ class DemoShop(Section):
 
 
 class Columns(Section):
-    """Which column of a file holds which field; null where a file has none. `a.b` reaches into an object."""
+    """Which column of a file holds which field; null where a file has none. `a.0.b` reaches inside."""
 
     title: str
     description: str | None
@@ -60,6 +61,8 @@ class Columns(Section):
     """A column of text, or of a list of text whose most telling entry is taken (see sources/files.py)."""
     details: str | None
     """A column that holds an object, or JSON text of one."""
+    rights: str | None
+    """A column that names the licence of a listing."""
 
 
 class Files(Section):
@@ -70,12 +73,62 @@ class Files(Section):
     columns: Columns
 
 
+class Shop(Section):
+    """Any shop on the web, or several, crawled politely."""
+
+    start: list[str]
+    """Addresses at which a crawl begins that follows every link within their hosts, and their sitemaps."""
+    sitemaps: list[str]
+    """Addresses of sitemaps whose pages are fetched."""
+    pages: list[str]
+    """Addresses of product pages; alone, nothing else is fetched."""
+    hosts: list[str]
+    """Further hosts that may be asked, such as `www.shop.example`, beside those of the addresses above."""
+    products: str
+    """Pattern (Python `re`) found in the address of every product page and of no other."""
+    languages: list[str]
+    """Languages (`de`, `en`) that a page may say it is in; empty takes all."""
+    contact: str | None
+    """Mail or web address in the name of the crawler; without one nothing is crawled."""
+    concurrency: Count
+    """Requests at a time to one host."""
+    delay: Annotated[float, Field(gt=0)]
+    """Seconds between two requests to a host, at least; a slow host or its Crawl-delay makes it more."""
+    retries: Annotated[int, Field(ge=0)]
+    """Further tries of a page that answers 429 or 5xx, or not at all."""
+    pages_max: Count
+    """Answers after which a crawl stops."""
+    bytes_max: Count
+    """Bytes after which a crawl stops."""
+    page_bytes_max: Count
+    """Bytes, unpacked, above which a page is given up."""
+    page_seconds_max: Annotated[float, Field(gt=0)]
+    """Seconds after which a page is given up."""
+    store: str
+    """File of the pages as they came; a second crawl asks only for what has changed since."""
+
+
+class AmazonReviews(Section):
+    """Items of Amazon Reviews 2023."""
+
+    repository: str
+    """Data set on the hub, or a local directory of the same layout (`raw_meta_<category>/full-*.parquet`)."""
+    revision: str | None
+    """Commit of the data set, 40 hex digits; not needed for a local directory."""
+    categories: Annotated[list[str], Field(min_length=1)]
+    """Such as `Appliances` or `Musical_Instruments`."""
+    rows_max: Count
+    """Items of each category."""
+
+
 class Scrape(Section):
     """Where listings come from."""
 
-    source: Literal["demo_shop", "files"]
+    source: Literal["demo_shop", "files", "shop", "amazon_reviews"]
     demo_shop: DemoShop
     files: Files
+    shop: Shop
+    amazon_reviews: AmazonReviews
 
 
 class Shares(Section):
@@ -94,41 +147,73 @@ class Shares(Section):
         return self
 
 
+class Balance(Section):
+    """A weighted draw over price bands, so that a model is not fitted on cheap things alone."""
+
+    band: Annotated[float, Field(gt=0)]
+    """Width of a price band in dollars."""
+    strength: Annotated[float, Field(ge=0, le=1)]
+    """0 takes every listing, 1 thins every band that holds more than the mean of all bands down to it."""
+
+
 class Curate(Section):
     """Cleaning, rejection, deduplication and the split."""
 
     seed: Seed
-    currency: str
-    """ISO 4217 code that prices are in; a listing in another currency is rejected, one without is taken."""
+    currency: Currency
+    """Code that prices are in; a listing that names none is taken to be in it."""
+    rates: dict[Currency, Annotated[float, Field(gt=0)]]
+    """What one unit of another currency is in `currency`; a listing in one that is not here is rejected."""
     price_min: Annotated[float, Field(gt=0)]
     """Dollars; lower prices are rejected."""
     price_max: Annotated[float, Field(gt=0)]
     """Dollars; higher prices are rejected. The model's prices run from 0 to this, whole dollars."""
     text_min_characters: Count
+    """Of title and description together; shorter listings are rejected."""
     text_max_characters: Count
     """Longer texts are cut at a word's end."""
+    boilerplate: list[Annotated[str, Field(min_length=1)]]
+    """Phrases that are taken out of titles, descriptions and specifications, whatever their case."""
+    details_dropped: list[str]
+    """Names of specifications that say nothing of what a thing is worth, whatever their case."""
+    part_number_characters: Count | None
+    """Letters and digits from which a code of capitals and digits is a part number; null keeps them all."""
     near_duplicate_similarity: Share
     """Jaccard similarity of word shingles from which two listings are one product."""
     shares: Shares
+    balance: Balance
+    """Over the rows of train and preference; validation and test stay as the shop is."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Curate:
         if self.price_min >= self.price_max:
             raise ValueError(f"price_min {self.price_min:g} is not below price_max {self.price_max:g}")
+        if self.currency in self.rates:
+            raise ValueError(f"rates has {self.currency} itself, in which prices are already")
         return self
 
 
 class Validate(Section):
-    """Thresholds of the Great Expectations suite over the splits."""
+    """Thresholds of the Great Expectations suites over raw listings, splits, and all together."""
 
     rows_min: Count
     """Fewest rows that a split may have."""
     text_characters_min: Count
     text_characters_max: Count
+    priced_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings with a price (a warning)."""
+    titled_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings with a title (a warning)."""
+    readable_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings whose title was decoded rightly (a warning)."""
     category_share_max: Annotated[float, Field(gt=0, le=1)]
     """Largest share of one category in a split (a warning)."""
     median_ratio_max: Annotated[float, Field(gt=1)]
     """Largest ratio of the median prices of two splits (a warning)."""
+    drift_distance_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest Kolmogorov-Smirnov distance of price and length from the reference (a warning)."""
+    drift_stability_max: Annotated[float, Field(gt=0)]
+    """Largest population stability index of the categories against the reference (a warning)."""
 
 
 class Pretraining(Section):
@@ -212,10 +297,48 @@ class Sft(Section):
     """Optimizer steps between two checkpoints, from which a killed run resumes."""
 
 
+class People(Section):
+    """Rankings by people (origins/people.py), as `python -m components.ranking` writes them."""
+
+    path: str
+    """JSONL with prompt, completions, ranks and annotator."""
+
+
+class PreferenceSet(Section):
+    """An existing preference data set in TRL's format: prompt, chosen, rejected."""
+
+    path: str
+    """A JSONL or Parquet file, or the id of a data set on the hub."""
+    revision: str | None
+    """Commit of the hub's data set, 40 hex digits; needed there and only there."""
+    split: str
+    """Of a hub's data set."""
+
+
+class Constitution(Section):
+    """AI feedback by written principles (Bai et al. 2022, arXiv:2212.08073)."""
+
+    path: str
+    """YAML with the principles and the three questions."""
+    judge: Literal["endpoint", "local"]
+    endpoint: str
+    """Base address of an OpenAI-compatible server; a key comes from the variable PRICEWRIGHT_JUDGE_KEY."""
+    model: str
+    """The model's name at the endpoint, or the folder of a local one."""
+    prompts: Count
+    """Prompts that are judged, from the first."""
+    answer_tokens: Count
+    """Longest critique, revision or verdict."""
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    attempts: Count
+    """Tries of one question at an endpoint that fails."""
+
+
 class Preferences(Section):
-    """Sampled completions, ranked by their distance to the true price."""
+    """Pairs of completions, one better than the other, from one or several origins."""
 
     seed: Seed
+    origins: Annotated[list[Literal["truth", "people", "constitution", "dataset"]], Field(min_length=1)]
     completions: Annotated[int, Field(ge=2)]
     """Completions sampled for each prompt."""
     temperature: Annotated[float, Field(gt=0)]
@@ -223,6 +346,9 @@ class Preferences(Section):
     margin_min: Annotated[float, Field(ge=0)]
     """Dollars; a pair whose completions differ less in their error is left out."""
     pairs_per_prompt: Count
+    people: People
+    dataset: PreferenceSet
+    constitution: Constitution
 
 
 class Reward(Section):
@@ -238,14 +364,92 @@ class Reward(Section):
     """Share of the prompts on which pair accuracy is measured."""
 
 
+DpoLoss = Literal[
+    "sigmoid",
+    "hinge",
+    "ipo",
+    "exo_pair",
+    "nca_pair",
+    "robust",
+    "bco_pair",
+    "sppo_hard",
+    "aot",
+    "aot_unpaired",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+    "sft",
+    "sigmoid_norm",
+]
+RewardSource = Literal["truth", "model"]
+
+
 class Dpo(Section):
     """Direct preference optimization (Rafailov et al. 2023, arXiv:2305.18290)."""
 
     seed: Seed
+    loss: Annotated[list[DpoLoss], Field(min_length=1)]
+    """TRL's names; the losses of several are added up. `sigmoid` is that of the paper."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    """Share of pairs taken to be the wrong way round; read by `robust` (above 0 there) and `exo_pair`."""
     beta: Annotated[float, Field(gt=0)]
     epochs: Annotated[float, Field(gt=0)]
     batch_size: Count
     learning_rate: Rate
+
+
+class SftBestOfN(Section):
+    """Rejection sampling: the policy fine-tuned on the best of its own completions."""
+
+    seed: Seed
+    reward: RewardSource
+    """Who says which is best: the true price, or the reward model."""
+    completions: Annotated[int, Field(ge=2)]
+    """Sampled for each prompt."""
+    temperature: Annotated[float, Field(gt=0)]
+    sample_batch_size: Count
+    epochs: Annotated[float, Field(gt=0)]
+    batch_size: Count
+    learning_rate: Rate
+
+
+class Online(Section):
+    """What rloo and grpo share: they sample as they train."""
+
+    seed: Seed
+    reward: RewardSource
+    """`truth`: minus the error in dollars; `model`: the reward model."""
+    beta: Annotated[float, Field(gt=0)]
+    """Price of a nat of KL from the reference, in units of reward: dollars for `truth`."""
+    generations: Annotated[int, Field(ge=2)]
+    """Completions of one prompt, each other's baseline."""
+    batch_size: Count
+    """Completions in a step, a multiple of `generations`."""
+    steps: Count
+    iterations: Count
+    """Optimizer steps on the same completions."""
+    completion_tokens: Count
+    """Longest completion, the end-of-text token included."""
+    learning_rate: Rate
+    clip: Share
+    """How far the probability ratio of new and old policy counts on either side of 1."""
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Online:
+        if self.batch_size % self.generations:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of generations {self.generations}")
+        return self
+
+
+class Rloo(Online):
+    """REINFORCE leave-one-out (Ahmadian et al. 2024, arXiv:2402.14740)."""
+
+
+class Grpo(Online):
+    """Group relative policy optimization (Shao et al. 2024, arXiv:2402.03300)."""
+
+    scale: bool
+    """Whether rewards are divided by their standard deviation in the group."""
 
 
 class Ppo(Section):
@@ -288,12 +492,81 @@ class Ppo(Section):
     """Rounds between two checkpoints, from which a killed run resumes."""
 
 
+class Watching(Section):
+    """The gate of every alignment run: reward against true error on validation (alignment/watch.py)."""
+
+    seed: Seed
+    rows: Annotated[int, Field(ge=10)]
+    """Validation prompts answered at each look, at most as many as there are."""
+    looks: Count
+    """Looks after the first one at the SFT model, evenly over the run."""
+    batch_size: Count
+    stop: bool
+    """Whether a bad look ends the run; its weights are never kept either way."""
+    reward_rise: Annotated[float, Field(ge=0)]
+    """Standard errors, paired by prompt, from which the reward has risen."""
+    error_fall: Annotated[float, Field(ge=0)]
+    """Standard errors, paired by prompt, from which the true error has fallen."""
+    kl_max: Annotated[float, Field(gt=0)]
+    """Budget in nats per completion."""
+    distinct_min: Annotated[float, Field(ge=0, lt=1)]
+    """Smallest share of the different completions that there were at the SFT model."""
+    entropy_min: Annotated[float, Field(ge=0, lt=1)]
+    """Smallest share of the SFT model's entropy per token."""
+    length_drift: Annotated[float, Field(gt=1)]
+    """Largest factor by which completions may grow longer or shorter."""
+    bootstrap: Annotated[int, Field(ge=100)]
+    """Resamples for each 95% interval against the SFT model."""
+
+
 class Align(Section):
     """Alignment of the SFT model; each method becomes a candidate of its own."""
 
-    methods: Annotated[list[Literal["dpo", "ppo"]], Field(min_length=1)]
+    methods: Annotated[list[Literal["dpo", "grpo", "ppo", "rloo", "sft_best_of_n"]], Field(min_length=1)]
+    error_max: Annotated[float, Field(gt=0)]
+    """Dollars: the error of a completion that is no price, and the largest error that counts: when rewards
+    are the truth, and at the looks of the gate. A few wild answers would drown the others in noise."""
+    watch: Watching
     dpo: Dpo
+    sft_best_of_n: SftBestOfN
+    rloo: Rloo
+    grpo: Grpo
     ppo: Ppo
+
+
+class Endpoint(Section):
+    """An OpenAI-compatible chat endpoint that is asked for comparison."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][\w.-]*$")]
+    """Of the candidate in the tables."""
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    """What stands before `/chat/completions`."""
+    model: str
+    key_variable: str | None
+    """Environment variable that holds the key; null where none is needed."""
+    options: dict[str, Any]
+    """Further fields of the request, such as `temperature` or `max_completion_tokens`."""
+    rows: Count
+    """Test rows that are asked, from the first on."""
+    requests_per_minute: Annotated[float, Field(gt=0)]
+    concurrency: Count
+    """Requests under way at a time."""
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    attempts: Count
+    """Before an answer is given up, and the stage with it."""
+    dollars_in: Annotated[float, Field(ge=0)]
+    """Dollars for a million tokens of prompts."""
+    dollars_out: Annotated[float, Field(ge=0)]
+    """Dollars for a million tokens of answers."""
+
+
+class Guesses(Section):
+    """What people said of test listings."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][\w.-]*$")]
+    """Of the candidate in the tables."""
+    path: Annotated[str, Field(pattern=r"^data/")]
+    """CSV file with the columns `id` and `price`, in `data/`, which DVC watches."""
 
 
 class Evaluate(Section):
@@ -305,6 +578,9 @@ class Evaluate(Section):
     """Resamples for each 95% interval."""
     interval: Share
     """Probability that the interval low..high is to hold."""
+    calibration_rows: Annotated[int, Field(ge=20)]
+    """Fewest validation rows in a price band whose intervals are calibrated on their own; with 250 the
+    coverage of an 80% interval stays within 4 points of it nine times in ten."""
     hit_dollars: Annotated[float, Field(gt=0)]
     hit_share: Share
     """A prediction hits if it is off by at most `hit_dollars` or by this share of the true price."""
@@ -312,16 +588,39 @@ class Evaluate(Section):
     """Price bands of about equal row count in the picture of errors by price."""
     categories: Count
     """Commonest categories in the picture of errors by category; the others share one bar."""
+    steered_rows: Count
+    """Test listings into which each attack on the price is put (components/steering.py)."""
+    steered_share: Share
+    """A price has moved if it changed by more than this share."""
+    endpoints: list[Endpoint]
+    guesses: list[Guesses]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Evaluate:
+        names = [one.name for one in self.endpoints] + [one.name for one in self.guesses]
+        if len(set(names)) < len(names):
+            raise ValueError("two endpoints or guesses have the same name")
+        return self
 
 
 class Quantize(Section):
     """The served model."""
 
-    format: Literal["nf4", "none"]
-    """`nf4`: bitsandbytes NF4 with double quantization; `none`: the merged model in full precision."""
+    formats: Annotated[list[Literal["nf4", "int8", "none"]], Field(min_length=1)]
+    """Tried in this order, the first that answers alike is served. `nf4`: bitsandbytes NF4 with double
+    quantization; `int8`: bitsandbytes LLM.int8(); `none`: the merged model in full precision."""
     batch_size: Count
     mae_tolerance: Annotated[float, Field(gt=0)]
-    """Dollars by which the validation MAE may rise against the merged model; more is an error."""
+    """Dollars: the 95% interval of the change of the validation MAE against the merged model has to lie
+    within so much of zero."""
+    moved: Share
+    """A price has moved if it changed by more than this share of the merged model's."""
+    moved_share_max: Annotated[float, Field(ge=0, le=1)]
+    """Largest share of validation prices that may have moved."""
+    size_ratio_max: Annotated[float, Field(gt=0)]
+    """Largest size in bytes, over the merged model's."""
+    latency_ratio_max: Annotated[float, Field(gt=0)]
+    """Longest time for the same rows, over the merged model's; generous, for clocks are noisy."""
 
 
 class Register(Section):
@@ -345,6 +644,8 @@ class Promote(Section):
     """Dollars of MAE; a challenger has to be better by more."""
     rows_min: Annotated[int, Field(ge=2)]
     """Fewest test rows that both could answer: on fewer a bootstrap interval is too narrow to be trusted."""
+    baselines: Annotated[list[str], Field(min_length=1)]
+    """Candidates of `baseline` that a first champion has to beat, each by the same test."""
     unparsed_share_max: Annotated[float, Field(ge=0, lt=1)]
     """Largest share of answers of the challenger that are no price."""
     coverage_min: Annotated[float, Field(ge=0, le=1)]
@@ -353,8 +654,12 @@ class Promote(Section):
     """Largest such share: an interval that holds everything says nothing."""
     size_max_mb: Annotated[float, Field(gt=0)]
     """Largest served model, millions of bytes on the disk."""
+    latency_max_ms: Annotated[float, Field(gt=0)]
+    """Most milliseconds that a listing may take on the machine that decides, asked in batches."""
     parity_rise_max: Annotated[float, Field(ge=0)]
     """Dollars by which the validation MAE may rise from the merged to the served model."""
+    forgetting_ratio_max: Annotated[float, Field(gt=0)]
+    """Most by which the perplexity on general text may have grown, as a ratio to the base model's."""
     approval: bool
     """Whether a person has to approve a promotion that a deployment proposes (Prefect: pause and resume)."""
     approval_hours: Annotated[float, Field(gt=0)]

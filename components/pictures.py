@@ -1,5 +1,5 @@
-"""The figures of baseline and evaluate. Each function takes plain tables and returns a figure; none writes
-a file or keeps state (no pyplot), so that they can be called from a notebook and drawn in any order.
+"""The figures of curate, baseline and evaluate. Each function takes plain tables and returns a figure; none
+writes a file or keeps state (no pyplot), so that they can be called from a notebook and drawn in any order.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
-WINNER, MODEL, BASELINE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#c0392b"
-INK = "#333333"
+from components.records import Split
+
+WINNER, MODEL, BASELINE, REFERENCE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#d8b365", "#c0392b"
+KINDS = {"language-model": MODEL, "baseline": BASELINE, "reference": REFERENCE}
+TAKEN, INK = "#2e7d32", "#333333"
 LEGIBLE = 0.5  # dollars: a prediction of nothing is drawn here, for a logarithm has no zero
 LABEL_LENGTH = 32
 
@@ -41,8 +44,7 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
     ranked = sorted(readable.items(), key=lambda entry: -entry[1]["mae"])
     figure, axes = _canvas(8, 1.5 + 0.42 * len(ranked))
     for place, (name, one) in enumerate(ranked):
-        model = MODEL if one["kind"] == "language-model" else BASELINE
-        color = WINNER if name == report["winner"] else model
+        color = WINNER if name == report["winner"] else KINDS[one["kind"]]
         axes.barh(place, one["mae"], color=color, height=0.65)
         axes.plot([one["mae_low"], one["mae_high"]], [place, place], color=INK, linewidth=1.4)
         axes.text(one["mae_high"], place, f"  {one['mae']:.1f}", va="center", color=INK)
@@ -50,10 +52,11 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
     if report["noise_floor"]:
         floor = report["noise_floor"][split]["mae"]
         axes.axvline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=f"noise floor {floor:.1f}")
-    handles = {"winner": WINNER, "language model": MODEL, "baseline": BASELINE}
-    for label, color in handles.items():
-        axes.barh([0], [0], color=color, label=label)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    axes.barh([0], [0], color=WINNER, label="winner")
+    for kind, color in KINDS.items():
+        if any(one["kind"] == kind for _, one in ranked):
+            axes.barh([0], [0], color=color, label=kind.replace("-", " "))
+    figure.legend(loc="outside lower center", ncols=5, frameon=False)
     axes.set_xlim(0, 1.12 * max((one["mae_high"] for _, one in ranked), default=1))
     axes.set_xlabel("mean absolute error, dollars (line: 95% bootstrap interval)")
     _title(axes, f"Every candidate on {split}")
@@ -100,6 +103,70 @@ def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figur
     axes.margins(x=0.22)
     axes.set_xlim(left=0)
     axes.set_xlabel("mean absolute error, dollars (and as a share of the mean price)")
+    _title(axes, title)
+    return figure
+
+
+def waterfall(report: dict[str, Any]) -> Figure:
+    """From the listings that came in to the rows of the splits: what each rule took away."""
+    figure = Figure(figsize=(9, 4.5))
+    axes = figure.subplots()
+    left = report["listings"]
+    labels, bars, colours = ["listings"], [(0, left)], [WINNER]
+    for rule, took in report["rejected"].items():
+        left -= took
+        labels.append(rule.replace("_", " "))
+        bars.append((left, took))
+        colours.append(FLOOR)
+    labels.append("taken")
+    bars.append((0, left))
+    colours.append(TAKEN)
+    drawn = axes.barh(
+        labels, [height for _, height in bars], left=[start for start, _ in bars], color=colours
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.bar_label(drawn, labels=[f"{height:,}" for _, height in bars], padding=3)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12 * report["listings"])  # room for the last label
+    axes.set_xlabel("listings")
+    axes.set_title("What each rule refused")
+    return figure
+
+
+def histograms(values: dict[Split, np.ndarray], label: str, title: str) -> Figure:
+    """One density per split over the same 40 bins."""
+    figure = Figure(figsize=(8, 4.5))
+    axes = figure.subplots()
+    bins = np.histogram_bin_edges(np.concatenate(list(values.values())), bins=40).tolist()
+    for split, column in values.items():
+        filled = {"alpha": 0.35} if split == "train" else {"histtype": "step", "linewidth": 1.4}
+        axes.hist(column, bins=bins, density=True, label=f"{split} ({len(column):,})", **filled)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(label)
+    axes.set_ylabel("density")
+    axes.set_title(title)
+    axes.legend()
+    return figure
+
+
+def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
+    """What intervals hold against what they promise; `levels` as from `calibration.observed`."""
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=FLOOR, linewidth=1.2, label="kept to the letter")
+    nominal = [level["nominal"] for level in levels]
+    for name, color in (("raw", BASELINE), ("calibrated", WINNER)):
+        label = "calibrated on validation" if name == "calibrated" else "as the model gives them"
+        axes.plot(
+            nominal, [level[name] for level in levels], color=color, marker="o", markersize=4, label=label
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set(xlabel="share of prices that the interval is to hold", ylabel="share that it holds")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper left", frameon=False)
     _title(axes, title)
     return figure
 

@@ -1,102 +1,141 @@
-"""Preferences: sampled completions of the SFT model, ranked by their distance to the true price.
+"""Preferences: pairs of completions of one prompt, one better than the other, from one or several origins.
 
-Reads artifacts/base/, artifacts/sft/ and the preference split, which no other stage trains on, and writes
-artifacts/preferences/pairs.parquet. Pairs are what the reward model and DPO learn from.
+Reads artifacts/base/, artifacts/sft/, the preference split, which no other stage trains on, and feedback/;
+writes artifacts/preferences/: sampled.parquet (what the SFT model answers), pairs.parquet (what the reward
+model and DPO learn from) and rejects.parquet. Each origin is a file in components/origins/.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from components import modeling, pricing, stage
+from components.origins import constitution, dataset, people, truth
+from components.origins.found import Found
 from components.params import Preferences
-from components.records import Pair, PricewrightError
+from components.records import SCORED, Pair, PricewrightError, RejectedPreference, Sampled
 
 
-def ranked_pairs(
-    completions: list[str], price: float, *, margin_min: float, most: int
-) -> list[tuple[str, str, float]]:
-    """(chosen, rejected, margin in dollars) of one prompt's completions, the widest margins first.
-
-    An unreadable completion loses to every readable one: its error is the worst readable one (at least
-    the price itself) plus the price. Equal completions and margins below `margin_min` give no pair.
-    """
-    errors = _errors(list(dict.fromkeys(completions)), price)
-    best_first = sorted(errors, key=lambda text: errors[text])
-    pairs = [
-        (chosen, rejected, errors[rejected] - errors[chosen])
-        for place, chosen in enumerate(best_first)
-        for rejected in best_first[place + 1 :]
-    ]
-    wide = [pair for pair in pairs if pair[2] >= max(margin_min, 1e-9)]
-    return sorted(wide, key=lambda pair: -pair[2])[:most]
+def preferences(sampled: pd.DataFrame, prices: pd.Series, section: Preferences) -> list[Found]:
+    """What each origin of the section gives. `sampled` has the columns of `Sampled`, `prices` by id."""
+    origins = {
+        "truth": lambda: truth.pairs(
+            sampled, prices, margin_min=section.margin_min, most=section.pairs_per_prompt
+        ),
+        "people": lambda: people.pairs(Path(section.people.path)),
+        "constitution": lambda: constitution.pairs(sampled, section.constitution),
+        "dataset": lambda: dataset.pairs(section.dataset),
+    }
+    return [origins[name]() for name in dict.fromkeys(section.origins)]
 
 
-def _errors(completions: list[str], price: float) -> dict[str, float]:
-    read = {text: pricing.parse(text) for text in completions}
-    errors = {text: abs(value - price) for text, value in read.items() if value is not None}
-    unreadable = max([price, *errors.values()]) + price
-    return {text: errors.get(text, unreadable) for text in completions}
-
-
-def preferences(
-    items: pd.DataFrame, sampled: list[list[str]], prompts: list[str], section: Preferences
-) -> pd.DataFrame:
-    """The pairs of all items, columns of `Pair`.
+def checked(found: list[Found], held_back: set[str], tokenizer: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(pairs, rejects) of all origins, columns of `Pair` and `RejectedPreference`. A pair is turned down
+    where its prompt is one of `held_back` (validation and test), or does not fit the model's context.
 
     Raises PricewrightError where not one pair is left.
     """
-    rows = [
-        Pair(
-            id=item.id, prompt=prompt, chosen=chosen, rejected=rejected, margin=margin, origin="truth"
-        ).model_dump()
-        for item, prompt, completions in zip(items.itertuples(), prompts, sampled, strict=True)
-        for chosen, rejected, margin in ranked_pairs(
-            completions, item.price, margin_min=section.margin_min, most=section.pairs_per_prompt
-        )
-    ]
-    if not rows:
+    pairs, rejects = [], [reject for one in found for reject in one.rejects]
+    for pair in (pair for one in found for pair in one.pairs):
+        sides = [tokenizer(pair.prompt + side).input_ids for side in (pair.chosen, pair.rejected)]
+        tokens = max(map(len, sides)) + 1  # for the end-of-text token
+        if pair.prompt.strip() in held_back:
+            reason = "its prompt is in validation or test"
+        elif tokens > tokenizer.model_max_length:
+            reason = f"{tokens} tokens do not fit the model's context of {tokenizer.model_max_length}"
+        else:
+            pairs.append(pair.model_dump())
+            continue
+        rejects.append(RejectedPreference(origin=pair.origin, where=pair.id, reason=reason))
+    if not pairs:
+        first = f": {rejects[0].origin}, {rejects[0].where}: {rejects[0].reason}" if rejects else ""
+        names = ", ".join(one.origin for one in found)
         raise PricewrightError(
-            f"no pair of completions of {len(items)} prompts differs by {section.margin_min:g} dollars "
-            "or more: raise preferences.temperature or completions, or lower margin_min"
+            f"no pair is left of {names}, {len(rejects)} were rejected{first}; "
+            "raise preferences.temperature or completions, lower margin_min, or mend the file"
         )
-    return pd.DataFrame(rows, columns=Pair.columns())
+    turned_down = [reject.model_dump() for reject in rejects]
+    table = pd.DataFrame(pairs, columns=Pair.columns()).astype({"margin": float})
+    return table, pd.DataFrame(turned_down, columns=RejectedPreference.columns())
+
+
+def lengths(pairs: pd.DataFrame, tokenizer: Any) -> dict[str, float]:
+    """Mean tokens of both sides, and how often the longer one is chosen where they differ: far from a half
+    it is a bias that a reward model will learn.
+    """
+    chosen, rejected = (
+        np.array([len(ids) for ids in tokenizer(list(pairs[side]), add_special_tokens=False).input_ids])
+        for side in ("chosen", "rejected")
+    )
+    differ = chosen != rejected
+    return {
+        "chosen": float(chosen.mean()),
+        "rejected": float(rejected.mean()),
+        "differ": int(differ.sum()),
+        "longer_chosen": float((chosen > rejected)[differ].mean()) if differ.any() else 0.5,
+    }
+
+
+def report(found: list[Found], pairs: pd.DataFrame, rejects: pd.DataFrame, tokenizer: Any) -> dict[str, Any]:
+    """Counts, share of pairs per origin, rejects, lengths, and each origin's figures."""
+    origins = {
+        one.origin: {
+            "pairs": int((pairs["origin"] == one.origin).sum()),
+            "share": float((pairs["origin"] == one.origin).mean()),
+            "rejected": int((rejects["origin"] == one.origin).sum()),
+            **one.figures,
+        }
+        for one in found
+    }
+    return {
+        "pairs": len(pairs),
+        "rejected": len(rejects),
+        "origins": origins,
+        "tokens": lengths(pairs, tokenizer),
+    }
+
+
+def sample(items: pd.DataFrame, tokenizer: Any, section: Preferences, limit: int) -> pd.DataFrame:
+    """Rows of `Sampled`: completions of the SFT model for each item."""
+    model = modeling.load_model(Path("artifacts/base"), Path("artifacts/sft"))
+    prompts = [pricing.cut(tokenizer, pricing.prompt(text), limit) for text in items["text"]]
+    modeling.seed_everything(section.seed)
+    completions = pricing.sample(
+        model,
+        tokenizer,
+        prompts,
+        completions=section.completions,
+        temperature=section.temperature,
+        prompt_tokens=limit,
+        batch_size=section.batch_size,
+        title="sampling",
+    )
+    return pd.DataFrame({"id": items["id"].to_numpy(), "prompt": prompts, "completions": completions})
 
 
 def main() -> None:
     """Sample from the SFT model on the preference split, write the pairs."""
     with stage.run("preferences") as frame:
         section, limit = frame.params.preferences, frame.params.sft.prompt_tokens
-        items = stage.read("artifacts/curate/preference.parquet")
+        curated = Path("artifacts/curate")
+        items = stage.read(curated / "preference.parquet")
+        scored = pd.concat([stage.read(curated / f"{split}.parquet") for split in SCORED])
         tokenizer = modeling.load_tokenizer(Path("artifacts/base"))
-        model = modeling.load_model(Path("artifacts/base"), Path("artifacts/sft"))
-        prompts = [pricing.cut(tokenizer, pricing.prompt(text), limit) for text in items["text"]]
-        modeling.seed_everything(section.seed)
-        sampled = pricing.sample(
-            model,
-            tokenizer,
-            prompts,
-            completions=section.completions,
-            temperature=section.temperature,
-            prompt_tokens=limit,
-            batch_size=section.batch_size,
-            title="sampling",
-        )
-        pairs = preferences(items, sampled, prompts, section)
+        sampled = sample(items, tokenizer, section, limit)
+        found = preferences(sampled, items.set_index("id")["price"], section)
+        held_back = {pricing.cut(tokenizer, pricing.prompt(text), limit).strip() for text in scored["text"]}
+        pairs, rejects = checked(found, held_back, tokenizer)
+        frame.save("sampled.parquet", sampled, Sampled)
         frame.save("pairs.parquet", pairs, Pair)
-        texts = [text for completions in sampled for text in completions]
-        frame.report(
-            {
-                "prompts": len(items),
-                "completions": len(texts),
-                "unparsed": sum(pricing.parse(text) is None for text in texts),
-                "pairs": len(pairs),
-                "prompts_without_a_pair": len(items) - pairs["id"].nunique(),
-                "median_margin": float(pairs["margin"].median()),
-            }
-        )
+        frame.save("rejects.parquet", rejects, RejectedPreference)
+        texts = [text for completions in sampled["completions"] for text in completions]
+        unparsed = sum(pricing.parse(text) is None for text in texts)
+        counts = {"prompts": len(items), "completions": len(texts), "unparsed": unparsed}
+        frame.report({**counts, **report(found, pairs, rejects, tokenizer)})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ which minimizes the expected absolute error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 QUESTION = "How much does this cost to the nearest dollar?"
 ANSWER = "\n\nPrice is $"  # no space after it: tokenizers would glue it to the number
+BEFORE = "x"  # a letter: no tokenizer glues one to the line break after it
+ANSWER_TOKENS = 8  # room for any price, and for a little that shows when it is none
+LOGITS_MAX = 1 << 28  # numbers that a model may write at once: a gigabyte, however large its vocabulary
 NUMBER = re.compile(r"\s*\$?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?")
 
 
@@ -54,7 +58,7 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, limit: int) -> l
     """Token ids of a prompt, at most `limit`: of a longer one the end of the listing is cut, never the
     question before it nor the `Price is $` after it.
     """
-    answer = tokenizer(ANSWER, add_special_tokens=False).input_ids
+    answer = _in_context(tokenizer, ANSWER)
     head = tokenizer(prompt.removesuffix(ANSWER)).input_ids
     return [*head[: limit - len(answer)], *answer]
 
@@ -71,8 +75,8 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[
 
     Raises PricewrightError for a tokenizer that glues the number to the dollar sign.
     """
-    answer = tokenizer(ANSWER, add_special_tokens=False).input_ids
-    both = tokenizer(ANSWER + completion, add_special_tokens=False).input_ids
+    answer = _in_context(tokenizer, ANSWER)
+    both = _in_context(tokenizer, ANSWER + completion)
     if both[: len(answer)] != answer:
         raise PricewrightError(
             f"this tokenizer glues {completion!r} to the '$' before it; choose another base"
@@ -80,24 +84,65 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[
     return both[len(answer) :]
 
 
-class PriceTree:
-    """The prices 0 to `price_max` as paths of tokens.
+def _in_context(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids of a text as they stand after other text: some tokenizers put a space before the first
+    word of whatever they are given, which is not there in the middle of a prompt.
+    """
+    before = tokenizer(BEFORE, add_special_tokens=False).input_ids
+    both = tokenizer(BEFORE + text, add_special_tokens=False).input_ids
+    if both[: len(before)] == before:
+        return both[len(before) :]
+    return tokenizer(text, add_special_tokens=False).input_ids
 
-    `paths[node]` is the token path of an inner node; node 0 is the root, whose path is empty. For each
-    price, `ends[price] = (node, token)`: its last token follows that inner node. `inner[price]` is the
-    node that the price itself is (when a longer price begins with it), or -1.
+
+def answered(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> list[int]:
+    """Token ids of a prompt, a completion and the end-of-text token, as a reward model reads them.
+
+    The reward stands at the completion's last token: the pooling of transformers skips the end-of-text
+    token where it is the padding token too, in training (TRL) as in use.
+    """
+    asked = prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
+    answer = tokenizer(completion, add_special_tokens=False).input_ids
+    return [*asked, *answer, int(tokenizer.eos_token_id)]
+
+
+class PriceTree:
+    """The prices 0 to `price_max` as paths of tokens, spelled as the tokenizer itself spells them.
+
+    `paths[node]` is the token path of an inner node; node 0 is the root, whose path is empty. `tokens` are
+    all tokens that a price is made of; where one is meant, its place among them stands. `steps[node]` is
+    the last token of the node's path. For each price, `ends[price] = (node, token)`: its last token
+    follows that inner node. `inner[price]` is the node that the price itself is (when a longer price
+    begins with it), or -1. `digits` are the tokens that would go on with a number.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, price_max: int) -> None:
         spelled = [tuple(completion_ids(tokenizer, str(price))) for price in range(price_max + 1)]
         prefixes = {path[:cut] for path in spelled for cut in range(len(path))}
         self.paths = sorted(prefixes, key=lambda path: (len(path), path))
+        self.tokens = sorted({token for path in spelled for token in path})
         index = {path: node for node, path in enumerate(self.paths)}
+        place = {token: number for number, token in enumerate(self.tokens)}
         self.parents = [index[path[:-1]] if path else -1 for path in self.paths]
-        self.ends = [(index[path[:-1]], path[-1]) for path in spelled]
+        self.steps = [place[path[-1]] if path else -1 for path in self.paths]
+        self.ends = [(index[path[:-1]], place[path[-1]]) for path in spelled]
         self.inner = [index.get(path, -1) for path in spelled]
-        pieces = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
-        self.digits = [token for token, piece in enumerate(pieces) if piece[:1].isdigit()]
+        self.digits = _digits(tokenizer, spelled[0][-1])
+
+
+@lru_cache(maxsize=2)
+def _tree(tokenizer: PreTrainedTokenizerBase, price_max: int) -> PriceTree:
+    """Kept, for it takes longer to spell a thousand prices than to read one listing."""
+    return PriceTree(tokenizer, price_max)
+
+
+def _digits(tokenizer: PreTrainedTokenizerBase, zero: int) -> list[int]:
+    """Tokens that go on with a number after the token of `0`: `5` does, ` 5` does not, though a decoder
+    drops the space where the token stands alone.
+    """
+    begun = len(tokenizer.decode([zero]))
+    texts = tokenizer.batch_decode([[zero, token] for token in range(len(tokenizer))])
+    return [token for token, text in enumerate(texts) if text[begun : begun + 1].isdecimal()]
 
 
 # --- the distribution --------------------------------------------------------------------------------
@@ -115,22 +160,72 @@ def price_distribution(
 ) -> np.ndarray:
     """Probability of each whole-dollar price, float32 of shape (prompts, price_max + 1), rows sum to 1.
 
-    The probability of a price is that of all completions that begin with its digits and go on with
-    something other than a digit; a price of the greatest length counts whatever follows it. What the
-    model gives to anything but a price from 0 to `price_max` is left out and the rest scaled to 1.
+    The probability of a price is that of all completions that begin with its digits, spelled as the
+    tokenizer spells them, and go on with something other than a digit; a price that no longer one begins
+    with counts whatever follows it. What the model gives to anything but a price from 0 to `price_max` is
+    left out and the rest scaled to 1. A row is NaN where nothing is left.
     """
-    tree = PriceTree(tokenizer, price_max)
+    masses = price_masses(
+        model,
+        tokenizer,
+        prompts,
+        price_max=price_max,
+        prompt_tokens=prompt_tokens,
+        batch_size=batch_size,
+        title=title,
+    )
+    with np.errstate(invalid="ignore"):
+        return masses / masses.sum(axis=1, keepdims=True)
+
+
+def price_masses(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    *,
+    price_max: int,
+    prompt_tokens: int,
+    batch_size: int,
+    title: str,
+) -> np.ndarray:
+    """`price_distribution` before it is scaled: what is missing to 1 goes to completions that are no price
+    from 0 to `price_max`.
+    """
+    tree = _tree(tokenizer, price_max)
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
     result = np.empty((len(prompts), price_max + 1), dtype=np.float32)
-    for rows in batches([len(row) for row in ids], batch_size, title):
-        result[rows] = _masses(_node_probabilities(model, [ids[row] for row in rows], tree), tree)
-    return result / result.sum(axis=1, keepdims=True)
+    at_once = max(1, min(batch_size, LOGITS_MAX // (len(tree.paths) * model.config.vocab_size)))
+    for rows in batches([len(row) for row in ids], at_once, title):
+        result[rows] = _masses(*_node_probabilities(model, [ids[row] for row in rows], tree), tree)
+    return result
 
 
-def quantile(distribution: np.ndarray, q: float) -> np.ndarray:
-    """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for NaN."""
-    reached = np.cumsum(distribution, axis=1, dtype=np.float64) >= min(q, 1 - 1e-6)
+def quantile(distribution: np.ndarray, q: float | np.ndarray) -> np.ndarray:
+    """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for NaN.
+
+    `q` is one level or one for each row.
+    """
+    levels = np.broadcast_to(np.clip(q, 0.0, 1 - 1e-6), len(distribution))
+    reached = np.cumsum(distribution, axis=1, dtype=np.float64) >= levels[:, None]
     return np.where(np.isnan(distribution[:, 0]), np.nan, reached.argmax(axis=1))
+
+
+def mean(distribution: np.ndarray) -> np.ndarray:
+    """Expected price in dollars, which minimizes the expected squared error, shape (n,); NaN for NaN."""
+    return distribution @ np.arange(distribution.shape[1], dtype=np.float64)
+
+
+def mode(distribution: np.ndarray) -> np.ndarray:
+    """The likeliest price in dollars, the lowest of equals, shape (n,); NaN for NaN."""
+    return np.where(np.isnan(distribution[:, 0]), np.nan, distribution.argmax(axis=1))
+
+
+POINTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "median": lambda distribution: quantile(distribution, 0.5),
+    "mean": mean,
+    "mode": mode,
+}
+"""Ways to say one price for a distribution."""
 
 
 def batches(lengths: list[int], batch_size: int, title: str) -> Iterator[np.ndarray]:
@@ -143,8 +238,9 @@ def batches(lengths: list[int], batch_size: int, title: str) -> Iterator[np.ndar
         yield order[start : start + batch_size]
 
 
-def _node_probabilities(model: Any, ids: list[list[int]], tree: PriceTree) -> np.ndarray:
-    """Next-token probabilities at every inner node, float32 of shape (rows, nodes, vocabulary).
+def _node_probabilities(model: Any, ids: list[list[int]], tree: PriceTree) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of each of the tree's tokens after every inner node, float32 (rows, nodes, tokens), and
+    of going on with a digit there, (rows, nodes).
 
     All nodes of a tree go through the model in one pass behind the prompt, each attending to the prompt
     and to its own ancestors only, so the prompt's keys and values are computed once.
@@ -166,8 +262,11 @@ def _node_probabilities(model: Any, ids: list[list[int]], tree: PriceTree) -> np
         }
     with torch.inference_mode():
         inputs = {name: value.to(model.device) for name, value in inputs.items()}
-        logits = model(**inputs, use_cache=False, logits_to_keep=nodes).logits
-        return torch.softmax(logits.float(), dim=-1).cpu().numpy()
+        logits = model(**inputs, use_cache=False, logits_to_keep=nodes).logits.float()
+        whole = logits.logsumexp(dim=-1, keepdim=True)
+        steps = (logits[..., tree.tokens] - whole).exp()
+        goes_on = (logits[..., tree.digits].logsumexp(dim=-1) - whole[..., 0]).exp()
+        return steps.cpu().numpy(), goes_on.cpu().numpy()
 
 
 def left_padded(ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -202,21 +301,18 @@ def _tree_mask(real: torch.Tensor, tree: PriceTree, dtype: torch.dtype) -> torch
     return mask.masked_fill_(~seen[:, None], torch.finfo(dtype).min)
 
 
-def _masses(probabilities: np.ndarray, tree: PriceTree) -> np.ndarray:
-    """Probability of each price, (rows, prices), from the next-token probabilities at every node."""
-    rows, nodes, _ = probabilities.shape
+def _masses(steps: np.ndarray, goes_on: np.ndarray, tree: PriceTree) -> np.ndarray:
+    """Probability of each price, (rows, prices), from what `_node_probabilities` gives."""
+    rows, nodes, _ = steps.shape
     reach = np.ones((rows, nodes))
     for node in range(1, nodes):
-        reach[:, node] = (
-            reach[:, tree.parents[node]] * probabilities[:, tree.parents[node], tree.paths[node][-1]]
-        )
-    parents = np.array([node for node, _ in tree.ends])
-    tokens = np.array([token for _, token in tree.ends])
-    masses = reach[:, parents] * probabilities[:, parents, tokens]
+        parent = tree.parents[node]
+        reach[:, node] = reach[:, parent] * steps[:, parent, tree.steps[node]]
+    parents, tokens = np.array(tree.ends).T
+    masses = reach[:, parents] * steps[:, parents, tokens]
     inner = np.array(tree.inner)
     longer = np.flatnonzero(inner >= 0)  # prices with which a longer one begins: the next must be no digit
-    goes_on = probabilities[:, inner[longer]][:, :, tree.digits].sum(axis=2)
-    masses[:, longer] *= 1 - goes_on
+    masses[:, longer] *= 1 - goes_on[:, inner[longer]]
     return masses
 
 
@@ -233,27 +329,75 @@ def sample(
     prompt_tokens: int,
     batch_size: int,
     title: str,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
+    new_tokens: int = ANSWER_TOKENS,
 ) -> list[list[str]]:
-    """Sampled completions of each prompt, without special tokens. Draws from torch's global generator."""
+    """Text completions of each prompt, without special tokens; see `sample_tokens`."""
+    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
+    sampled = sample_tokens(
+        model,
+        tokenizer,
+        ids,
+        completions=completions,
+        temperature=temperature,
+        batch_size=batch_size,
+        title=title,
+        top_k=top_k,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        new_tokens=new_tokens,
+    )
+    return [tokenizer.batch_decode(said, skip_special_tokens=True) for said in sampled]
+
+
+def sample_tokens(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    ids: list[list[int]],
+    *,
+    completions: int,
+    temperature: float,
+    batch_size: int,
+    title: str,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
+    new_tokens: int = ANSWER_TOKENS,
+) -> list[list[list[int]]]:
+    """Completions of each prompt as token ids, up to the end-of-text token and with it, at most `new_tokens`
+    of them. Draws from torch's global generator.
+
+    A `temperature` of 0 is greedy: every completion is the likeliest token after token. `top_k` (0: all),
+    `top_p` and `repetition_penalty` are off as they stand.
+    """
     import torch
 
-    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
-    result: list[list[str]] = [[] for _ in prompts]
+    end = int(tokenizer.eos_token_id)
+    result: list[list[list[int]]] = [[] for _ in ids]
+    drawing: dict[str, Any] = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
+    if temperature > 0:
+        drawing = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    drawn = completions if temperature > 0 else 1
     for rows in batches([len(row) for row in ids], batch_size, title):
         tokens, real, _ = left_padded([ids[row] for row in rows])
         with torch.inference_mode():
             output = model.generate(
                 input_ids=tokens.to(model.device),
                 attention_mask=real.to(model.device),
-                do_sample=True,
-                temperature=temperature,
-                top_k=0,
-                top_p=1.0,
-                num_return_sequences=completions,
-                max_new_tokens=8,
-                pad_token_id=tokenizer.eos_token_id,
+                num_return_sequences=drawn,
+                repetition_penalty=repetition_penalty,
+                max_new_tokens=new_tokens,
+                pad_token_id=end,
+                **drawing,
             )
-        texts = tokenizer.batch_decode(output[:, tokens.shape[1] :], skip_special_tokens=True)
+        said = [_until(end, row) for row in output[:, tokens.shape[1] :].tolist()]
         for place, row in enumerate(rows):
-            result[row] = texts[place * completions : (place + 1) * completions]
+            own = said[place * drawn : (place + 1) * drawn]
+            result[row] = own * (completions // drawn)
     return result
+
+
+def _until(end: int, tokens: list[int]) -> list[int]:
+    return tokens[: tokens.index(end) + 1] if end in tokens else tokens

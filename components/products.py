@@ -1,25 +1,19 @@
-"""Which listings are one product: near duplicates by their words, and the split by product. For `curate`."""
+"""Which listings are one product, and the split by product. For `curate`."""
 
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
+from components.minhash import Neighbours
 from components.params import Shares
-from components.records import SPLITS, Split
-
-SHINGLE = 3  # words
-BLOCK = 512  # rows of the similarity matrix at a time, to bound its memory
-
-
-def words(text: str) -> list[str]:
-    """Words and numbers, case folded, without punctuation."""
-    return re.findall(r"\w+", text.casefold())
+from components.records import SPLITS
+from components.shingles import words
 
 
 def numbers(text: str) -> set[str]:
@@ -27,50 +21,61 @@ def numbers(text: str) -> set[str]:
     return {word for word in words(text) if any(sign.isdigit() for sign in word)}
 
 
-def similar_pairs(texts: list[str], similarity: float) -> np.ndarray:
-    """Pairs of places whose texts' word 3-shingles have at least that Jaccard similarity.
+def products_of(alike: Neighbours) -> np.ndarray:
+    """For each place the first one that is tied to it, directly or through others: its product."""
+    product = np.arange(len(alike.first))
+    twins = np.flatnonzero(alike.first != product)
+    ties = np.concatenate([alike.pairs, np.column_stack([alike.first[twins], twins])])
+    tied, ends = np.unique(ties, return_inverse=True)
+    left, right = ends.reshape(-1, 2).T
+    links = sparse.coo_matrix((np.ones(len(ties)), (left, right)), shape=(len(tied), len(tied)))
+    _, labels = connected_components(links, directed=False) if len(tied) else (0, np.empty(0, int))
+    _, first, which = np.unique(labels, return_index=True, return_inverse=True)
+    product[tied] = tied[first[which]]
+    return product
 
-    int64 of shape (pairs, 2), first < second, sorted by the second. Exact: the product of the sparse
-    text-by-shingle matrix with its transpose counts the shingles that two texts share.
+
+def draws_of(ids: list[str], seed: int) -> np.ndarray:
+    """uint64 for each id: the first bytes of a seeded SHA-256, so a draw depends on no order and no other."""
+    digests = (hashlib.sha256(f"{seed} {one}".encode()).digest()[:8] for one in ids)
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
+
+
+def allocate(product: np.ndarray, draws: np.ndarray, shares: Shares) -> np.ndarray:
+    """For each place the split of its product, as a place in SPLITS: products in the order of their draws,
+    cut by the shares. `product` as by `products_of`, `draws` as by `draws_of`.
     """
-    columns: dict[tuple[str, ...], int] = {}
-    indices: list[int] = []
-    bounds = [0]
-    for text in texts:
-        said = words(text)
-        shingles = {tuple(said[at : at + SHINGLE]) for at in range(max(1, len(said) - SHINGLE + 1))}
-        indices += [columns.setdefault(shingle, len(columns)) for shingle in shingles]
-        bounds.append(len(indices))
-    ones = np.ones(len(indices), dtype=np.int32)
-    matrix = sparse.csr_matrix((ones, indices, bounds), shape=(len(texts), len(columns)))
-    sizes = np.diff(bounds)
-    found = [np.empty((0, 2), dtype=np.int64)]
-    for start in tqdm(range(0, len(texts), BLOCK), desc="near duplicates", delay=2, leave=False):
-        shared = (matrix[start : start + BLOCK] @ matrix.T).tocoo()
-        second, first = shared.row.astype(np.int64) + start, shared.col.astype(np.int64)
-        alike = shared.data >= similarity * (sizes[first] + sizes[second] - shared.data)
-        found.append(np.column_stack([first, second])[alike & (first < second)])
-    pairs = np.concatenate(found)
-    return pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
-
-
-def products_of(ids: list[str], pairs: np.ndarray) -> dict[str, str]:
-    """Id to the id of its product: the first of all that pairs tie to it, directly or through others."""
-    links = sparse.coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(ids), len(ids)))
-    labels = connected_components(links, directed=False)[1].tolist() if ids else []
-    first: dict[int, str] = {}
-    for label, one in sorted(zip(labels, ids, strict=True)):
-        first.setdefault(label, one)
-    return {one: first[label] for label, one in zip(labels, ids, strict=True)}
-
-
-def allocate(products: set[str], shares: Shares, seed: int) -> dict[str, Split]:
-    """The split of each product: all products in the order of a seeded hash, cut by the shares."""
-    shuffled = sorted(products, key=lambda one: hashlib.sha256(f"{seed} {one}".encode()).digest())
+    heads = np.flatnonzero(product == np.arange(len(product)))
+    shuffled = heads[np.argsort(draws[heads], kind="stable")]
     upto = np.cumsum([getattr(shares, split) for split in SPLITS])
-    borders = [0, *(round(share * len(shuffled)) for share in upto)]
-    return {
-        product: split
-        for split, start, end in zip(SPLITS, borders[:-1], borders[1:], strict=True)
-        for product in shuffled[start:end]
-    }
+    split = np.zeros(len(product), np.int8)
+    for place, border in enumerate(upto[:-1], start=1):
+        split[shuffled[round(border * len(shuffled)) :]] = place
+    return split[product]
+
+
+class Crowd(NamedTuple):
+    """Some whole products of several places each."""
+
+    places: np.ndarray
+    """Ascending."""
+    alike: Neighbours
+    """Among these places, counted from 0."""
+
+
+def crowds(alike: Neighbours, product: np.ndarray, size: int) -> Iterator[Crowd]:
+    """All products of more than one place, in crowds of at least `size` places but for the last."""
+    several = np.flatnonzero(np.bincount(product, minlength=len(product))[product] > 1)
+    grouped = several[np.argsort(product[several], kind="stable")]
+    of_group, of_pair = product[grouped], product[alike.pairs[:, 0]]
+    pairs, of_pair = alike.pairs[order := np.argsort(of_pair, kind="stable")], of_pair[order]
+    start = 0
+    while start < len(grouped):
+        last = of_group[min(start + size, len(grouped)) - 1]
+        end = int(np.searchsorted(of_group, last, side="right"))
+        lowest, highest = np.searchsorted(of_pair, [of_group[start], last + 1])
+        places = np.sort(grouped[start:end])
+        first = np.searchsorted(places, alike.first[places])
+        within = np.searchsorted(places, pairs[lowest:highest])
+        yield Crowd(places, Neighbours(first, within[np.lexsort((within[:, 0], within[:, 1]))]))
+        start = end

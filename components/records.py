@@ -50,13 +50,17 @@ class Listing(Record):
     currency: str
     """ISO 4217 code, empty where the source names none."""
     source: str
-    """Name of the source: `demo_shop`, `files`."""
+    """Name of the source, as in `scrape.source`."""
     address: str
-    """Where it stands: the page's address without host and port, or `file.jsonl:17`."""
+    """Where it stands: the page's address (of the demo shop without host and port), or `file.jsonl:17`."""
     page_hash: str
     """SHA-256 of the bytes of the page or row."""
     found_in: str
-    """Where on the page the price was found: `json-ld`, `microdata`, `page`, `row`; empty where nowhere."""
+    """Where the price was: `json-ld`, `microdata`, `rdfa`, `itemprop`, `meta`, `page`, `row`; or empty."""
+    places: str
+    """JSON object of field to the place on the page that it was read from; `{}` for a row of a file."""
+    rights: str
+    """Licence or reservation of text and data mining that the source states; empty where it states none."""
 
 
 class Item(Record):
@@ -113,10 +117,28 @@ class Pair(Record):
     prompt: str
     chosen: str
     rejected: str
-    margin: float
-    """Dollars by which `chosen` is closer to the true price."""
+    margin: float | None
+    """By how much `chosen` is better: dollars closer to the true price (`truth`), votes ahead (`people`);
+    None where nobody said."""
     origin: str
-    """Who ranked: `truth`."""
+    """Who ranked: `truth`, `people`, `constitution`, `dataset`."""
+
+
+class Sampled(Record):
+    """What the SFT model answered to one prompt: `artifacts/preferences/sampled.parquet`."""
+
+    id: str
+    prompt: str
+    completions: list[str]
+
+
+class RejectedPreference(Record):
+    """A ranking or pair that was not taken, and why: `artifacts/preferences/rejects.parquet`."""
+
+    origin: str
+    where: str
+    """The line of a file, or the id of the item asked about."""
+    reason: str
 
 
 class Prediction(Record):

@@ -1,23 +1,31 @@
 """Register: the served model as a version of the MLflow registry.
 
-Reads artifacts/quantize/, the reports of evaluate and quantize, and the test split for its hash alone, by
-which the gate knows the rows that the version was measured on (components/promotion.py). The new version
-is the `challenger`; it becomes `champion` too where there is no champion yet and it beats the constant
-baselines.
+Reads artifacts/quantize/, the reports that tell of data and quality, the raw listings for the terms of their
+source, and the test split for its hash alone, by which the gate knows the rows that the version was measured
+on (components/proposal.py). The version holds the model, its evidence (those reports, dvc.lock, dvc.yaml,
+params.yaml) and its card. It is the `challenger`; it becomes the champion too where there is none yet and it
+beats the constant baselines. Every later champion is the gate's choice.
 """
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from components import serving, stage, tracking
+from components import aliases, card, lockfile, registry, serving, stage, tracking
+from components.aliases import CHALLENGER, CHAMPION
 
 CONSTANTS = ("mean", "median")
+REPORTS = {
+    "scrape": Path("reports/scrape.json"),
+    "curate": Path("reports/curate.json"),
+    "evaluate": Path("reports/evaluate.json"),
+    "quantize": Path("reports/quantize.json"),
+}
+GRAPH = (lockfile.LOCK, Path("dvc.yaml"), Path("params.yaml"))
 SERVED_WITH = (
     "mlflow",
     "torch",
@@ -47,19 +55,33 @@ def beats_constants(evaluation: dict[str, Any], quantization: dict[str, Any]) ->
     return bool(quantization["validation"]["mae_served"] < min(constants))
 
 
-def _rise(validation: dict[str, float]) -> float:
-    """Dollars by which the served model errs more than the merged one."""
-    return validation["mae_served"] - validation["mae_merged"]
+def crown(model_name: str, version: str) -> bool:
+    """Make the version champion where there is none yet, by a recorded decision; whether it was made so."""
+    with aliases.locked(model_name):
+        if CHAMPION in registry.aliases(model_name):
+            return False
+        reason = "there was no champion, and on validation it beats the constant baselines"
+        record = aliases.entry("register", model_name, version, None)
+        aliases.commit(
+            model_name, {**record, "verdict": "promoted", "reasons": [reason]}, {CHAMPION: version}
+        )
+    return True
 
 
 def main() -> None:
-    """Make the version, tag it with where it came from, set its aliases."""
+    """Make the version, with its evidence and its card, and give it its aliases."""
     with stage.run("register") as frame:
-        evaluation = json.loads(Path("reports/evaluate.json").read_text(encoding="utf-8"))
-        quantization = json.loads(Path("reports/quantize.json").read_text(encoding="utf-8"))
+        reports = {name: lockfile.report(path) for name, path in REPORTS.items()}
         name = frame.params.register.model_name
-        version = tracking.register_version(
-            frame.tracked,
+        made_from = {
+            "candidate": reports["evaluate"]["winner"],
+            "dvc.digest": frame.digest,
+            "test_sha256": registry.sha256(Path("artifacts/curate/test.parquet")),
+            **tracking.git_state(),
+        }
+        terms = card.terms(stage.read("artifacts/scrape/listings.parquet"))
+        version = registry.register_version(
+            frame.tracked.id,
             name,
             data_path=Path("artifacts/quantize"),
             loader_module="components.serving",
@@ -67,23 +89,14 @@ def main() -> None:
             example=EXAMPLE,
             answer=serving.Pricer(Path("artifacts/quantize")).predict(EXAMPLE),
             requirements=[f"{package}=={installed(package).split('+')[0]}" for package in SERVED_WITH],
-            tags={
-                "dvc.digest": frame.digest,
-                "candidate": evaluation["winner"],
-                "test_mae": f"{quantization['test']['mae_served']:.4f}",
-                "test_sha256": tracking.sha256(Path("artifacts/curate/test.parquet")),
-                "parity_rise": f"{_rise(quantization['validation']):.4f}",
-                **tracking.git_state(),
-            },
+            evidence=[*REPORTS.values(), *GRAPH],
+            card=card.card(frame.params, reports, terms, made_from),
+            tags=made_from,
         )
-        aliases = ["challenger"]
-        if tracking.aliased_version(name, "champion") is None and beats_constants(evaluation, quantization):
-            aliases.append("champion")
-        for alias in aliases:
-            tracking.set_alias(name, alias, version)
-        for path in ("reports/evaluate.json", "dvc.lock", "params.yaml"):
-            frame.tracked.artifact(Path(path))
-        frame.report({"model": name, "version": version, "aliases": aliases})
+        registry.set_alias(name, CHALLENGER, version)
+        first = beats_constants(reports["evaluate"], reports["quantize"]) and crown(name, version)
+        given = [CHALLENGER, CHAMPION] if first else [CHALLENGER]
+        frame.report({"model": name, "version": version, "aliases": given})
 
 
 if __name__ == "__main__":

@@ -5,34 +5,18 @@ Pictures are embedded; whatever comes from a listing is escaped, for its text is
 
 from __future__ import annotations
 
-import base64
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from components import tables
 from components.measures import rank
+from components.page import document, picture
 from components.params import Evaluate
+from components.tables import number
 
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.55 system-ui, sans-serif; color: #222;
-  max-width: 64rem; margin: 2.5rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.7rem; margin-bottom: .3rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; }
-.headline { font-size: 1.12rem; background: #eef5fa; border-left: 4px solid #1b6ca8; padding: .8rem 1rem; }
-.bad { background: #fdf1ee; border-color: #c0392b; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #e3e3e3; white-space: nowrap; }
-th { font-weight: 600; vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
-.winner td { background: #eef5fa; font-weight: 600; } .floor td { color: #c0392b; }
-img { max-width: 100%; display: block; margin: .8rem 0; }
-.listing { border: 1px solid #e3e3e3; border-radius: 6px; padding: .7rem 1rem; margin: .8rem 0; }
-.listing p { white-space: pre-line; overflow-wrap: anywhere; margin: .4rem 0 0;
-  color: #555; font-size: .9rem; }
-small, .note { color: #666; }
-"""
 CAPTIONS = {
     "candidates.png": (
         "Every candidate",
@@ -48,6 +32,11 @@ CAPTIONS = {
         "Dearer things are usually missed by more dollars.",
     ),
     "error_by_category.png": ("Where the winner errs: by category", "The commonest categories first."),
+    "calibration.png": (
+        "Do the intervals hold what they promise?",
+        "On the red line an interval that is to hold so many of the prices holds just as many of the test "
+        "split. Above it the intervals are wider than they need to be, below it they are too bold.",
+    ),
 }
 
 
@@ -64,18 +53,25 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         "<h2>The candidates</h2>",
         _table(result),
         _legend(result, section),
-        *(_picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
+        *(picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
+        tables.coverage(result["calibration"]["bands"], section.interval),
+        "<h2>Where the winner errs: by length and source</h2>",
+        tables.groups(result["error_by_length"], "length", "characters of text"),
+        tables.groups(result["error_by_source"], "source", "source"),
+        "<h2>Who beats whom</h2>",
+        tables.PAIRS,
+        tables.pairs(result["pairs"], _ranked(result)),
+        "<h2>What tuning cost elsewhere</h2>",
+        tables.forgetting(result["forgetting"]),
+        "<h2>Can the listing say what the price is?</h2>",
+        tables.steering(result["steering"]),
+        tables.cost(result["cost"]),
         "<h2>The worst answers of the winner</h2>",
         "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
         *(_listing(row) for row in worst.to_dict("records")),
     ]
     body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Pricewright: evaluation</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
+    return document("Pricewright: evaluation", body)
 
 
 def _baseline_does_better(result: dict[str, Any]) -> bool:
@@ -101,25 +97,32 @@ def _verdict(result: dict[str, Any]) -> str:
 
 def _table(result: dict[str, Any]) -> str:
     """The noise floor, then the candidates from the best on validation to the worst."""
-    head = ("", "MAE, validation", "MAE, test", "95% interval", "RMSLE", "hits", "coverage", "unparsed")
-    lines = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
+    head = ("MAE, validation", "MAE, test", "95% interval", "median error", "RMSLE", "R²", "hits", "coverage")
+    lines = ["<tr><th>" + "".join(f"<th>{name}" for name in (*head, "unparsed")) + "</tr>"]
     if floor := result["noise_floor"]:
         lines.append(_line("noise floor", floor, "floor"))
-    ranked = sorted(result["candidates"].items(), key=lambda entry: rank(entry[1]["validation"]))
-    for name, one in ranked:
+    for name in _ranked(result):
+        one = result["candidates"][name]
         mark = "winner" if name == result["winner"] else ""
         lines.append(_line(f"{name} ({one['kind'].replace('-', ' ')})", one, mark))
     return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _ranked(result: dict[str, Any]) -> list[str]:
+    """The candidates from the best on validation to the worst."""
+    return sorted(result["candidates"], key=lambda name: rank(result["candidates"][name]["validation"]))
 
 
 def _line(name: str, by_split: dict[str, Any], mark: str) -> str:
     test = by_split["test"]
     cells = [
         escape(name),
-        _number(by_split["validation"]["mae"]),
-        _number(test["mae"]),
-        f"{_number(test['mae_low'])} to {_number(test['mae_high'])}",
-        _number(test["rmsle"], 3),
+        number(by_split["validation"]["mae"]),
+        number(test["mae"]),
+        f"{number(test['mae_low'])} to {number(test['mae_high'])}",
+        number(test["median_error"]),
+        number(test["rmsle"], 3),
+        number(test["r2"], 3),
         f"{test['hit_rate']:.0%}",
         f"{test['coverage']:.0%}" if "coverage" in test else "",
         f"{test['unparsed']} of {test['n']}",
@@ -132,6 +135,8 @@ def _legend(result: dict[str, Any], section: Evaluate) -> str:
         "<b>MAE</b>: mean absolute error in dollars, over the answers that could be read as a price, with "
         "its 95% bootstrap interval on test. The winner is the language model with the fewest unreadable "
         "answers and then the lowest MAE on <i>validation</i>; test played no part in the choice.",
+        "<b>Median error</b>: half of the answers are off by less. <b>R²</b>: the share of the prices' "
+        "variance that the answers explain.",
         "<b>RMSLE</b>: root mean squared error of the logarithm; about the typical relative error.",
         f"<b>Hits</b>: off by at most {section.hit_dollars:g} dollars or {section.hit_share:.0%}.",
         f"<b>Coverage</b>: how often the {section.interval:.0%} interval that the model gives with its price "
@@ -150,14 +155,6 @@ def _legend(result: dict[str, Any], section: Evaluate) -> str:
     return "<p><small>" + "<br>\n".join(lines) + "</small></p>"
 
 
-def _picture(title: str, caption: str, path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return (
-        f"<h2>{escape(title)}</h2>\n<p class=note>{escape(caption)}</p>\n"
-        f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">'
-    )
-
-
 def _listing(row: dict[str, Any]) -> str:
     readable = not pd.isna(row["predicted"])
     said = f"said ${row['predicted']:.0f}" if readable else "gave no readable price"
@@ -167,7 +164,3 @@ def _listing(row: dict[str, Any]) -> str:
         f'<div class="listing"><b>${row["price"]:.2f}, {said}</b>: {escape(row["title"])}'
         f"<p>{escape(row['text'])}</p></div>"
     )
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

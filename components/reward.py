@@ -1,7 +1,8 @@
 """Reward: a model that scores a completion of a prompt, trained on pairs (Bradley-Terry, arXiv:2203.02155).
 
 Reads artifacts/base/, artifacts/sft/ and artifacts/preferences/, writes adapter and scalar head to
-artifacts/reward/. Its accuracy is measured on pairs of prompts that it was not trained on.
+artifacts/reward/. How right and how sure it is, is measured on pairs of prompts that it was not trained on;
+whether its reward follows the truth, by the prices of the preference split.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from datasets import Dataset
 from tqdm import tqdm
 from trl import RewardConfig, RewardTrainer
 
-from components import modeling, pricing, stage
+from components import bradley_terry, modeling, pricing, stage
+from components.alignment import drawings
 from components.params import Reward
 from components.records import PricewrightError
 
@@ -24,7 +26,7 @@ from components.records import PricewrightError
 def reward(
     pairs: pd.DataFrame, section: Reward, model: Any, tokenizer: Any, scratch: Path, curves: Any
 ) -> Any:
-    """Train `model` (see modeling.scorer) on pairs; returns it. No pair is dropped, however long."""
+    """Train `model` (see modeling.scorer) on pairs that fit its context; returns it. No pair is dropped."""
     options = RewardConfig(
         **modeling.trainer_options(scratch, section.seed),
         num_train_epochs=section.epochs,
@@ -32,39 +34,21 @@ def reward(
         learning_rate=section.learning_rate,
         center_rewards_coefficient=section.center_coefficient,
         save_strategy="no",
-        max_length=None,  # RewardTrainer would drop longer pairs in silence; prompts are cut already
+        max_length=None,  # RewardTrainer would drop longer pairs in silence; `too_long` names them
     )
-    with modeling.full_precision(model):
-        trainer = RewardTrainer(
-            model,
-            args=options,
-            train_dataset=Dataset.from_list(token_pairs(tokenizer, pairs)),
-            processing_class=tokenizer,
-            callbacks=[curves],
-        )
-    modeling.train(trainer)
-    return trainer.model
+    rows = Dataset.from_list(token_pairs(tokenizer, pairs))
+    return modeling.train(RewardTrainer, model, rows, options, tokenizer, [curves]).model
 
 
 def token_pairs(tokenizer: Any, pairs: pd.DataFrame) -> list[dict[str, list[int]]]:
     """Token ids of prompt and chosen, prompt and rejected, each with the end-of-text token."""
     return [
         {
-            f"{side}_ids": answered(tokenizer, pair.prompt, getattr(pair, side))
+            f"{side}_ids": pricing.answered(tokenizer, pair.prompt, getattr(pair, side))
             for side in ("chosen", "rejected")
         }
         for pair in pairs.itertuples()
     ]
-
-
-def answered(tokenizer: Any, prompt: str, completion: str) -> list[int]:
-    """Token ids of a prompt, a completion and the end-of-text token.
-
-    The reward is read at the completion's last token: the pooling of transformers skips the end-of-text
-    token where it is the padding token too, in training (TRL) as in `scores`.
-    """
-    asked = pricing.prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
-    return [*asked, *tokenizer(completion, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
 
 
 @torch.inference_mode()
@@ -96,34 +80,89 @@ def split_by_prompt(pairs: pd.DataFrame, held_out: float, seed: int) -> tuple[pd
     return pairs[~mask].reset_index(drop=True), pairs[mask].reset_index(drop=True)
 
 
-def accuracy(model: Any, tokenizer: Any, pairs: pd.DataFrame, batch_size: int) -> dict[str, float]:
-    """Share of pairs whose chosen completion scores higher, overall and for wide margins; mean reward."""
+def held_out_report(
+    model: Any, tokenizer: Any, pairs: pd.DataFrame, prices: pd.Series, batch_size: int
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """(report, completions): accuracy and calibration on the pairs, reward against true error and length.
+
+    `prices` are true dollars by item id. `completions` has a row for each different completion of a prompt,
+    with its `reward`, its `length` in tokens and its `error` in dollars: NaN where its price is not known,
+    or where it is none itself. Those are counted as `unreadable`, and their mean reward is told.
+    """
     rows = token_pairs(tokenizer, pairs)
-    chosen = scores(model, [row["chosen_ids"] for row in rows], batch_size, tokenizer.pad_token_id)
-    rejected = scores(model, [row["rejected_ids"] for row in rows], batch_size, tokenizer.pad_token_id)
-    right = chosen > rejected
-    wide = (pairs["margin"] >= pairs["margin"].median()).to_numpy()
-    return {
-        "accuracy": float(right.mean()),
-        "accuracy_wide_margins": float(right[wide].mean()),
-        "mean_reward": float(np.concatenate([chosen, rejected]).mean()),
+    rewards = {
+        side: scores(model, [row[f"{side}_ids"] for row in rows], batch_size, tokenizer.pad_token_id)
+        for side in ("chosen", "rejected")
     }
+    completions = _completions(tokenizer, pairs, prices, rewards)
+    unreadable = completions[completions["text"].map(pricing.parse).isna()]
+    report = {
+        **bradley_terry.judged(rewards["chosen"], rewards["rejected"], pairs["margin"].to_numpy(float)),
+        "mean_reward": float(np.concatenate(list(rewards.values())).mean()),
+        "reward_and_error": bradley_terry.correlation(
+            completions["reward"].to_numpy(), completions["error"].to_numpy()
+        ),
+        "reward_and_length": bradley_terry.correlation(
+            completions["reward"].to_numpy(), completions["length"].to_numpy(float)
+        ),
+        "completions": len(completions),
+        "unreadable": len(unreadable),
+        "mean_reward_unreadable": float(unreadable["reward"].mean()) if len(unreadable) else None,
+    }
+    return report, completions
+
+
+def _completions(
+    tokenizer: Any, pairs: pd.DataFrame, prices: pd.Series, rewards: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """One row for each different completion of a prompt: `id`, `text`, `reward`, `length`, `error`."""
+    sides = [
+        pd.DataFrame({"id": pairs["id"], "text": pairs[side], "reward": reward})
+        for side, reward in rewards.items()
+    ]
+    rows = pd.concat(sides).drop_duplicates(["id", "text"]).reset_index(drop=True)
+    said = rows["text"].map(pricing.parse).astype(float)
+    lengths = [len(tokenizer(text, add_special_tokens=False).input_ids) for text in rows["text"]]
+    return rows.assign(length=lengths, error=(said - rows["id"].map(prices)).abs())
+
+
+def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:
+    """Which pairs do not fit the model's context with their end-of-text token: bool, by row."""
+    longest = [
+        max(len(tokenizer(text, add_special_tokens=False).input_ids) for text in sides)
+        for sides in zip(pairs["chosen"], pairs["rejected"], strict=True)
+    ]
+    prompts = [len(tokenizer(prompt).input_ids) for prompt in pairs["prompt"]]
+    room = tokenizer.model_max_length - 1  # for the end-of-text token
+    return pd.Series(np.add(longest, prompts) > room, index=pairs.index)
 
 
 def main() -> None:
     """Read the pairs and the SFT adapter, write the reward model."""
     with stage.run("reward") as frame:
         section, base = frame.params.reward, Path("artifacts/base")
-        training, held_out = split_by_prompt(
-            stage.read("artifacts/preferences/pairs.parquet"), section.held_out, section.seed
-        )
         modeling.seed_everything(section.seed)
         tokenizer = modeling.load_tokenizer(base)
+        pairs = stage.read("artifacts/preferences/pairs.parquet")
+        long = too_long(tokenizer, pairs)
+        training, held_out = split_by_prompt(pairs[~long], section.held_out, section.seed)
         model = modeling.scorer(base, Path("artifacts/sft"), tokenizer.pad_token_id)
         model = reward(training, section, model, tokenizer, frame.scratch, modeling.Curves(frame.tracked))
         modeling.save_adapter(model, frame.folder)
-        measured = accuracy(model, tokenizer, held_out, section.batch_size)
-        frame.report({"pairs": len(training), "held_out_pairs": len(held_out), "held_out": measured})
+        prices = stage.read("artifacts/curate/preference.parquet").set_index("id")["price"]
+        report, rows = held_out_report(model, tokenizer, held_out, prices, section.batch_size)
+        frame.picture(drawings.reliability(report["calibration"]), "reliability.png")
+        drawn = drawings.rewards_by_error(*(rows[name].to_numpy() for name in ("reward", "error", "length")))
+        frame.picture(drawn, "rewards.png")
+        frame.report(
+            {
+                "pairs": len(training),
+                "pairs_too_long": int(long.sum()),
+                "too_long": sorted(pairs["id"][long]),
+                "held_out_pairs": len(held_out),
+                "held_out": report,
+            }
+        )
         frame.discard_scratch()
 
 

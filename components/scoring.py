@@ -1,32 +1,20 @@
-"""From a candidate's answers to its measures: asking a language model, the rows of predictions.parquet,
-and the measures of each candidate in them. Shared by every stage that scores something.
+"""From a candidate's answers to its measures: the rows of predictions.parquet, and the measures of each
+candidate in them. Shared by every stage that scores something.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from components import pricing
-from components.measures import Floats, measures
+from components.measures import Floats, measures, unmeasured
 from components.params import Evaluate
 from components.records import SCORED, Prediction, PricewrightError
-
-
-def ask(model: Any, tokenizer: Any, prompts: list[str], levels: list[float], **options: Any) -> Floats:
-    """Quantiles at `levels` of the price distribution behind each prompt, dollars, shape (prompts, levels).
-
-    `options` are those of `pricing.price_distribution`. A row is NaN where the model gives no price any
-    probability at all.
-    """
-    distribution = pricing.price_distribution(model, tokenizer, prompts, **options)
-    quantiles = np.column_stack([pricing.quantile(distribution, level) for level in levels])
-    quantiles[~np.isfinite(distribution).all(axis=1)] = np.nan
-    return quantiles
 
 
 def predictions(
@@ -56,10 +44,9 @@ def predictions(
 
 
 def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
-    """Measures of one candidate on one split; with `coverage` and `width` where it gave intervals.
-
-    `coverage` is the share of true prices between low and high, `width` their mean distance in dollars.
-    """
+    """Measures of one candidate on one split; with `coverage` and `width` where it gave intervals."""
+    if rows.empty:
+        return unmeasured()
     scored = measures(
         rows["price"].to_numpy(float),
         rows["predicted"].to_numpy(float),
@@ -68,10 +55,7 @@ def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
         hit_dollars=section.hit_dollars,
         hit_share=section.hit_share,
     )
-    if rows["low"].notna().any():
-        scored["coverage"] = round(float(rows["price"].between(rows["low"], rows["high"]).mean()), 4)
-        scored["width"] = round(float((rows["high"] - rows["low"]).mean()), 4)
-    return scored
+    return scored | _held(rows)
 
 
 def score_all(rows: pd.DataFrame, section: Evaluate) -> dict[str, dict[str, Any]]:
@@ -133,20 +117,26 @@ def mean_errors(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def by_band(rows: pd.DataFrame, bands: int) -> list[dict[str, Any]]:
-    """Errors in price bands of about equal row count, from cheap to dear; fewer bands where prices tie."""
-    edges = np.unique(np.quantile(rows["price"], np.linspace(0, 1, bands + 1)).round())
-    band = np.searchsorted(edges[1:-1], rows["price"], side="right")
-    names = [f"${low:.0f} to ${high:.0f}" for low, high in pairwise(edges)]
-    return [
-        {"band": names[number] if names else f"${edges[0]:.0f}", **_group(part)}
-        for number, part in rows.groupby(band)
-    ]
+    """Errors in bands of the true price, of about equal row count, from cheap to dear; fewer where prices
+    tie.
+    """
+    return [{"band": name, **_group(part)} for name, part in _banded(rows, rows["price"], bands, "$")]
+
+
+def by_length(rows: pd.DataFrame, items: pd.DataFrame, bands: int) -> list[dict[str, Any]]:
+    """Errors in bands of the text's length in characters, from short to long, likewise."""
+    characters = _of_item(rows, items, "text").str.len()
+    return [{"length": name, **_group(part)} for name, part in _banded(rows, characters, bands, "")]
+
+
+def by_source(rows: pd.DataFrame, items: pd.DataFrame) -> list[dict[str, Any]]:
+    """Errors by the source of the listings, by its name."""
+    return [{"source": name, **_group(part)} for name, part in rows.groupby(_of_item(rows, items, "source"))]
 
 
 def by_category(rows: pd.DataFrame, items: pd.DataFrame, shown: int) -> list[dict[str, Any]]:
     """Errors of the `shown` commonest categories, the commonest first, and of all others together."""
-    named = items.drop_duplicates("id").set_index("id")["category"].reindex(rows["id"]).to_numpy(object)
-    category = pd.Series(named, index=rows.index).replace("", "(no category)")
+    category = _of_item(rows, items, "category").replace("", "(no category)")
     counts = category.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     common = list(counts.index[:shown])
     groups = [{"category": name, **_group(rows[category == name])} for name in common]
@@ -154,10 +144,39 @@ def by_category(rows: pd.DataFrame, items: pd.DataFrame, shown: int) -> list[dic
     return groups if rest.empty else [*groups, {"category": "(all others)", **_group(rest)}]
 
 
+def _of_item(rows: pd.DataFrame, items: pd.DataFrame, column: str) -> pd.Series:
+    """A column of `items` for each of `rows`."""
+    return items.drop_duplicates("id").set_index("id")[column].reindex(rows["id"]).set_axis(rows.index)
+
+
+def _banded(
+    rows: pd.DataFrame, values: pd.Series, bands: int, unit: str
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows in bands of `values`, of about equal count, each with a name such as `$10 to $42`."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bands + 1)).round())
+    names = [f"{unit}{low:.0f} to {unit}{high:.0f}" for low, high in pairwise(edges)]
+    for number, part in rows.groupby(np.searchsorted(edges[1:-1], values, side="right")):
+        yield (names[number] if names else f"{unit}{edges[0]:.0f}"), part
+
+
 def _group(rows: pd.DataFrame) -> dict[str, Any]:
+    """Count, errors over the readable answers, and the interval's coverage and width where there is one."""
     readable = rows.dropna(subset="predicted")
-    if readable.empty:
-        return {"n": len(rows), "mae": None, "share_of_price": None}
-    mae = float((readable["predicted"] - readable["price"]).abs().mean())
-    share = mae / float(readable["price"].mean())
-    return {"n": len(rows), "mae": round(mae, 4), "share_of_price": round(share, 4)}
+    figures: dict[str, Any] = {"n": len(rows), "mae": None, "median_error": None, "share_of_price": None}
+    if not readable.empty:
+        errors = (readable["predicted"] - readable["price"]).abs()
+        figures["mae"] = round(float(errors.mean()), 4)
+        figures["median_error"] = round(float(errors.median()), 4)
+        figures["share_of_price"] = round(float(errors.mean() / readable["price"].mean()), 4)
+    return figures | _held(rows)
+
+
+def _held(rows: pd.DataFrame) -> dict[str, Any]:
+    """`coverage`, the share of true prices between low and high, and `width`, their mean distance in dollars;
+    nothing where no row has an interval.
+    """
+    if rows["low"].isna().all():
+        return {}
+    coverage = float(rows["price"].between(rows["low"], rows["high"]).mean())
+    width = float((rows["high"] - rows["low"]).mean())
+    return {"coverage": round(coverage, 4), "width": round(width, 4)}

@@ -1,50 +1,74 @@
 """Raw listings from a source, each with its provenance; nothing is judged yet.
 
-Reads what `scrape.source` names: the demo shop, over HTTP, or files. Writes `listings.parquet`
-(records.Listing) and `law.parquet` (records.Law: what a generated source knows of the truth, empty for real
-ones), both sorted by address, so that the same source gives the same bytes; reports/scrape.json counts.
+Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, or a hub data set. Writes
+`listings.parquet` (records.Listing), `rejects.parquet` (records.Reject: what may not or cannot be taken) and
+`law.parquet` (records.Law: what a generated source knows of the truth, empty for real ones), sorted by
+address, so that the same source gives the same bytes; reports/scrape.json counts, and says what went wrong.
 """
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from components import stage
 from components.params import Scrape
-from components.records import Law, Listing, PricewrightError
-from components.sources import demo_shop, files
+from components.records import Law, Listing, PricewrightError, Record, Reject
+from components.sources import amazon_reviews, demo_shop, files, shop
+from components.sources.collected import Collected, empty
 
-Source = Callable[[Any], tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]]
-"""From the source's section of params.yaml to rows (Listing without `id` and `source`), law and counts."""
-SOURCES: dict[str, Source] = {"demo_shop": demo_shop.collect, "files": files.collect}
+Source = Callable[[Any], Collected]
+"""From the source's section of params.yaml to its rows and what there is to say of them."""
+SOURCES: dict[str, Source] = {
+    "demo_shop": demo_shop.collect,
+    "files": files.collect,
+    "shop": shop.collect,
+    "amazon_reviews": amazon_reviews.collect,
+}
 
 
-def scrape(section: Scrape) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Collect from the source of `section`: listings, law, and the counts of the report.
+class Scraped(NamedTuple):
+    """The tables of the stage, each sorted by address, and its report."""
+
+    listings: pd.DataFrame
+    rejects: pd.DataFrame
+    law: pd.DataFrame
+    report: dict[str, Any]
+
+
+def scrape(section: Scrape) -> Scraped:
+    """Collect from the source of `section`.
 
     Raises PricewrightError where the source cannot be read or has no listing at all.
     """
-    rows, law, counts = SOURCES[section.source](getattr(section, section.source))
-    if rows.empty:
-        raise PricewrightError(f"the source {section.source} has no listings: check scrape.{section.source}")
-    rows = rows.assign(
-        id=[identify(section.source, address) for address in rows["address"]],
-        source=section.source,
-    )
-    listings = rows[Listing.columns()].sort_values("address", ignore_index=True)
-    law = law[Law.columns()].sort_values("address", ignore_index=True)
+    found = SOURCES[section.source](getattr(section, section.source))
+    if found.rows.empty:
+        lines = "".join(f"\n  {note}" for note in found.notes)
+        raise PricewrightError(
+            f"the source {section.source} has no listings: check scrape.{section.source}{lines}"
+        )
+    listings = _table(found.rows, section.source, Listing)
     places = listings["found_in"].replace("", "nowhere").value_counts(normalize=True).sort_index()
     report = {
         "listings": len(listings),
         "without_price": int((listings["price"] == "").sum()),
         "found_in": {str(place): round(float(share), 4) for place, share in places.items()},
-        section.source: counts,
+        section.source: found.counts,
+        "notes": found.notes,
     }
-    return listings, law, report
+    law = found.law[Law.columns()].sort_values("address", ignore_index=True)
+    return Scraped(listings, _table(found.rejects, section.source, Reject), law, report)
+
+
+def _table(rows: pd.DataFrame, source: str, kind: type[Record]) -> pd.DataFrame:
+    if rows.empty:
+        return empty(kind)
+    rows = rows.assign(id=[identify(source, address) for address in rows["address"]], source=source)
+    return rows[kind.columns()].sort_values("address", ignore_index=True)
 
 
 def identify(source: str, address: str) -> str:
@@ -53,12 +77,15 @@ def identify(source: str, address: str) -> str:
 
 
 def main() -> None:
-    """Collect the listings and save them."""
+    """Collect the listings and save them, with what was not taken and why."""
     with stage.run("scrape") as frame:
-        listings, law, report = scrape(frame.params.scrape)
-        frame.save("listings.parquet", listings, Listing)
-        frame.save("law.parquet", law, Law)
-        frame.report(report)
+        scraped = scrape(frame.params.scrape)
+        frame.save("listings.parquet", scraped.listings, Listing)
+        frame.save("rejects.parquet", scraped.rejects, Reject)
+        frame.save("law.parquet", scraped.law, Law)
+        frame.report(scraped.report)
+        for note in scraped.report["notes"]:
+            print(f"scrape: {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

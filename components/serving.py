@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from components import modeling, pricing
+from components.calibration import Calibration
 from components.records import PricewrightError
 
 SETTINGS = "serving.json"
@@ -28,8 +29,8 @@ class Settings:
     """Dollars; the distribution runs from 0 to this."""
     prompt_tokens: int
     batch_size: int
-    interval: float
-    """Probability that low..high is to hold."""
+    calibration: Calibration
+    """How far low and high go."""
 
     def distribution(self, model: Any, tokenizer: Any, texts: list[str], title: str) -> Any:
         """`pricing.price_distribution` of listing texts."""
@@ -47,20 +48,30 @@ class Settings:
         """Write `serving.json` beside the model."""
         (folder / SETTINGS).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
+    @classmethod
+    def read(cls, folder: Path) -> Settings:
+        """What `write` wrote."""
+        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return cls(**found | {"calibration": Calibration(**found["calibration"])})
+
 
 class Pricer:
     """Prices descriptions with one model, held in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self.settings = Settings(**json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
+        self.settings = Settings.read(folder)
         self.tokenizer = modeling.load_tokenizer(folder)
         self.model = modeling.load_served(folder)
 
-    def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
+    def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Columns price, low and high in dollars, one row for each in the column `description`.
 
-        Raises PricewrightError for an empty or missing description.
+        `params` may ask for another `point` of the distribution than the median: `mean` or `mode`. Raises
+        PricewrightError for an unknown one, and for an empty or missing description.
         """
+        point = (params or {}).get("point", "median")
+        if point not in pricing.POINTS:
+            raise PricewrightError(f"there is no point {point!r}: ask for one of {', '.join(pricing.POINTS)}")
         texts = [str(text).strip() for text in frame[INPUT].fillna("")]
         empty = [row for row, text in enumerate(texts) if not text]
         if empty:
@@ -68,19 +79,8 @@ class Pricer:
         if not texts:
             return pd.DataFrame({name: pd.Series(dtype=float) for name in ("price", "low", "high")})
         distribution = self.settings.distribution(self.model, self.tokenizer, texts, "pricing")
-        return estimates(distribution, self.settings.interval)
-
-
-def estimates(distribution: Any, interval: float) -> pd.DataFrame:
-    """Median as price, and the central interval of probability `interval` as low and high, in dollars."""
-    tail = (1 - interval) / 2
-    return pd.DataFrame(
-        {
-            "price": pricing.quantile(distribution, 0.5),
-            "low": pricing.quantile(distribution, tail),
-            "high": pricing.quantile(distribution, 1 - tail),
-        }
-    )
+        low, high = self.settings.calibration.interval(distribution)
+        return pd.DataFrame({"price": pricing.POINTS[point](distribution), "low": low, "high": high})
 
 
 def _load_pyfunc(path: str) -> Pricer:

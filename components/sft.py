@@ -43,15 +43,15 @@ def sft(items: pd.DataFrame, section: Sft, base: Path, scratch: Path, curves: mo
         save_total_limit=1,
         max_length=None,  # prompts are cut by pricing.prompt_ids, which keeps the question whole
     )
-    with modeling.full_precision(model):
-        trainer = SFTTrainer(
-            model,
-            args=options,
-            train_dataset=Dataset.from_list(examples(tokenizer, items, section.prompt_tokens)),
-            processing_class=tokenizer,
-            callbacks=[curves],
-        )
-    modeling.train(trainer, get_last_checkpoint(scratch) if scratch.is_dir() else None)
+    trainer = modeling.train(
+        SFTTrainer,
+        model,
+        Dataset.from_list(examples(tokenizer, items, section.prompt_tokens)),
+        options,
+        tokenizer,
+        [curves],
+        get_last_checkpoint(scratch) if scratch.is_dir() else None,
+    )
     return trainer.model
 
 

@@ -1,4 +1,4 @@
-"""What happened: runs, metrics, pictures, data sets, the registry. The only importer of mlflow.
+"""What happened: runs, metrics, pictures, data sets. With components/registry.py the only importer of mlflow.
 
 One parent run per flow (or per `dvc repro`), one child per stage that really ran. The store is
 `sqlite:///mlflow.db` in the project's root, or what MLFLOW_TRACKING_URI names.
@@ -7,14 +7,11 @@ One parent run per flow (or per `dvc repro`), one child per stage that really ra
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import os
-import re
+import socket
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,27 +22,21 @@ import mlflow
 import pandas as pd
 import psutil
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from sqlalchemy.exc import SQLAlchemyError
-
-from components.records import PricewrightError
 
 EXPERIMENT = "pricewright"
 PARENT = "PRICEWRIGHT_PARENT_RUN"
 """Environment variable by which a flow hands its parent run to the stages. Never MLFLOW_RUN_ID: a child
 that resumes that run would end it."""
+CLONE = "pricewright.clone"
+"""Tag of a flow's run: the machine and folder that it ran in."""
 CHATTY_LOGGERS = ("mlflow", "alembic")
 STORE_LOCK = Path(".mlflow.lock")
 PARAM_LENGTH = 500
-MODEL_DIGEST = "model_sha256"
-"""Tag of a version: SHA-256 of all files it was registered with."""
-WRITTEN_LATER = ("registered_model_meta", "__pycache__")
-"""Files of a fetched version that were not there when it was registered."""
-
-
-class MissingVersionError(PricewrightError):
-    """The registry has no version of that number, or has it no longer."""
+DECISION = "pricewright.decision"
+"""Tag of the run of a decision: the id of its record."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +68,18 @@ class Run:
 
 @contextmanager
 def flow_run(name: str) -> Iterator[str]:
-    """Open the parent run of a flow and hand its id down by environment; ends as the block ends."""
+    """Open the parent run of a flow and hand its id down by environment; ends as the block ends.
+
+    To be called by one process of a clone at a time: runs that an earlier one left open, killed before it
+    could close them, are ended as failed.
+    """
     connect()
-    parent = _create(name, {"pricewright.kind": "flow"})
+    clone = f"{socket.gethostname()}:{Path.cwd()}"
+    for left in _running(f"tags.`{CLONE}` = '{clone}'"):
+        for child in _running(f"tags.`mlflow.parentRunId` = '{left}'"):
+            _fail(child)
+        _fail(left)
+    parent = _create(name, {"pricewright.kind": "flow", CLONE: clone})
     os.environ[PARENT] = parent
     try:
         yield parent
@@ -115,174 +115,42 @@ def stage_run(name: str, params: dict[str, Any], digest: str) -> Iterator[Run]:
         _end(parent, "FINISHED")
 
 
-# --- the registry ------------------------------------------------------------------------------------
+# --- runs found again ---------------------------------------------------------------------------------
 
 
-def register_version(
-    run: Run,
-    model_name: str,
-    *,
-    data_path: Path,
-    loader_module: str,
-    code_path: Path,
-    example: pd.DataFrame,
-    answer: pd.DataFrame,
-    requirements: list[str],
-    tags: dict[str, str],
-) -> str:
-    """Log the served model under `run` and make it a version in the registry; returns its number.
-
-    `loader_module` holds `_load_pyfunc(path)`; the signature is that of `example` and `answer`. No pickle
-    is written: the model is the folder `data_path` and the code in `code_path`. The version is tagged with
-    the digest of its files, by which `fetched` tells whether they are still the same.
-    """
-    logged = mlflow.pyfunc.log_model(
-        name="model",
-        loader_module=loader_module,
-        data_path=str(data_path),
-        code_paths=[str(code_path)],
-        signature=mlflow.models.infer_signature(example, answer),
-        input_example=example,
-        pip_requirements=requirements,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        digest = sha256(_download(logged.model_uri, folder))
-    tags = {"run_id": run.id, MODEL_DIGEST: digest, **tags}
-    return str(mlflow.register_model(logged.model_uri, model_name, tags=tags).version)
-
-
-def aliased_version(model_name: str, alias: str) -> str | None:
-    """Number of the version that carries `alias`, None where none does."""
-    try:
-        return str(MlflowClient().get_model_version_by_alias(model_name, alias).version)
-    except MlflowException:
-        return None
-
-
-def set_alias(model_name: str, alias: str, version: str) -> None:
-    """Move `alias` to `version`."""
-    MlflowClient().set_registered_model_alias(model_name, alias, version)
-
-
-def aliases(model_name: str) -> dict[str, str]:
-    """Alias to version number; empty where there is no such model. A version that it names may be deleted."""
-    try:
-        found = MlflowClient().get_registered_model(model_name).aliases
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return {}
-        raise
-    return {name: str(version) for name, version in found.items()}
-
-
-def version_tags(model_name: str, version: str) -> dict[str, str]:
-    """Tags of a version. Raises MissingVersionError where there is none of that number, or it is deleted."""
-    try:
-        return dict(MlflowClient().get_model_version(model_name, version).tags)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise MissingVersionError(
-                f"{model_name} has no version {version}: it never existed or is deleted. "
-                "`make mlflow` shows those that there are"
-            ) from error
-        raise
-
-
-def tag_version(model_name: str, version: str, name: str, value: str) -> None:
-    """Set a tag of a version."""
-    MlflowClient().set_model_version_tag(model_name, version, name, value)
-
-
-def model_tag(model_name: str, name: str) -> str | None:
-    """A tag of the registered model itself, None where it is not set or there is no such model."""
-    try:
-        found = MlflowClient().get_registered_model(model_name).tags.get(name)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
-    return None if found is None else str(found)
-
-
-def tag_model(model_name: str, name: str, value: str | None) -> None:
-    """Set a tag of the registered model itself, or take it away with None."""
-    if value is None:
-        MlflowClient().delete_registered_model_tag(model_name, name)
-    else:
-        MlflowClient().set_registered_model_tag(model_name, name, value)
-
-
-def decision_run(name: str, record: dict[str, Any]) -> str:
-    """Log `record` as decision.json in a finished run of its own, tagged with what it decided; its id."""
-    run = _create(name, {"pricewright.kind": "decision", "pricewright.decision": record["id"]})
+def log_decision(record: dict[str, Any]) -> None:
+    """Log `record` as decision.json in a finished run of its own, once however often it is called."""
+    wanted = f"tags.`{DECISION}` = '{record['id']}'"
+    found = MlflowClient().search_runs([_experiment_id()], wanted, max_results=1)
+    tags = {"pricewright.kind": "decision", "pricewright.model": record["model"], DECISION: record["id"]}
+    run = found[0].info.run_id if found else _create(record["kind"], tags)
     MlflowClient().log_dict(run, record, "decision.json")
     _end(run, "FINISHED")
-    return run
 
 
-@contextmanager
-def fetched(model_name: str, version: str) -> Iterator[Path]:
-    """A copy of the files of a version, in MLflow's layout, as they were registered; gone after the block.
+def logged_decisions(model_name: str) -> list[dict[str, Any]]:
+    """The records that `log_decision` logged of a model; one whose file is gone is left out."""
+    wanted = f"tags.`pricewright.kind` = 'decision' and tags.`pricewright.model` = '{model_name}'"
+    found: list[dict[str, Any]] = []
+    token = None
+    while True:
+        page = MlflowClient().search_runs([_experiment_id()], wanted, page_token=token)
+        for run in page:
+            with suppress(MlflowException, OSError, ValueError):
+                found.append(mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/decision.json"))
+        if not (token := page.token):
+            return found
 
-    Raises PricewrightError where a file is missing, cut short or changed since.
+
+def run_with_digest(digest: str) -> tuple[str, bool] | None:
+    """The latest run of a stage whose inputs had this digest: its id, and whether it is deleted; None
+    where this store never had one.
     """
-    wanted = version_tags(model_name, version).get(MODEL_DIGEST)
-    if wanted is None:
-        raise PricewrightError(
-            f"it has no tag {MODEL_DIGEST}, so that nobody can tell whether its files are the ones it was "
-            "registered with: register it anew with `dvc repro -f register`"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            found = _download(f"models:/{model_name}/{version}", folder)
-        except (MlflowException, OSError) as error:
-            raise PricewrightError(f"its files cannot be fetched: {_first_line(error)}") from error
-        if sha256(found) != wanted:
-            raise PricewrightError(
-                "its files are not those it was registered with (one is missing, cut short or changed): "
-                "bring them back from a backup of the artifact store, or choose another version"
-            )
-        yield found
-
-
-def predict(model: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    """What a fetched version answers to `rows`, one row each, in a process of its own and by its own code.
-
-    Raises PricewrightError with the last line of what it said where it does not load or answer.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder, "rows.json"), Path(folder, "answers.json")
-        asked.write_text(
-            json.dumps({"dataframe_split": rows.to_dict("split", index=False)}), encoding="utf-8"
-        )
-        command = [sys.executable, "-m", "mlflow", "models", "predict", "--model-uri", str(model)]
-        command += ["--env-manager", "local", "--content-type", "json"]
-        command += ["--input-path", str(asked), "--output-path", str(answered)]
-        child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        said = _progress(child)
-        if child.wait() != 0 or not answered.is_file():
-            raise PricewrightError(f"it does not load or answer: {said or f'exit code {child.returncode}'}")
-        return pd.DataFrame(json.loads(answered.read_text(encoding="utf-8"))["predictions"])
-
-
-def registry_down(error: Exception) -> PricewrightError:
-    """The error for a registry that cannot be reached or read; passwords in its address are left out."""
-    address = re.sub(r"//[^/@]*@", "//", mlflow.get_tracking_uri())
-    reason = re.sub(r"//[^/@\s]*@", "//", _first_line(error))
-    return PricewrightError(
-        f"the registry at {address} does not answer: {reason}. Start it, or mend MLFLOW_TRACKING_URI"
-    )
-
-
-@contextmanager
-def registry() -> Iterator[None]:
-    """Connect, and turn every failure of the registry inside the block into a PricewrightError."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the default of 7 waits for minutes
-    try:
-        connect()
-        yield
-    except (MlflowException, SQLAlchemyError, ConnectionError) as error:
-        raise registry_down(error) from error
+    wanted = f"tags.`dvc.digest` = '{digest}'"
+    for view in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
+        if runs := MlflowClient().search_runs([_experiment_id()], wanted, view, max_results=1):
+            return runs[0].info.run_id, view == ViewType.DELETED_ONLY
+    return None
 
 
 # --- the store ---------------------------------------------------------------------------------------
@@ -292,6 +160,7 @@ def connect() -> None:
     """Point mlflow at the store and make the store and the experiment where there is none yet."""
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.pop("MLFLOW_RUN_ID", None)  # mlflow would resume that run in the place of a new one
     mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     with STORE_LOCK.open("w") as lock:  # two processes that create the tables at once corrupt them
@@ -335,6 +204,11 @@ def _end(run_id: str, status: str) -> None:
     MlflowClient().set_terminated(run_id, status)
 
 
+def _running(wanted: str) -> list[str]:
+    found = MlflowClient().search_runs([_experiment_id()], f"{wanted} and attributes.status = 'RUNNING'")
+    return [run.info.run_id for run in found]
+
+
 def _fail(run_id: str) -> None:
     """End a run as failed; where the store cannot be written either, the first error is the one to show."""
     with suppress(Exception):
@@ -367,36 +241,3 @@ def _flat_text(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
     return flat
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's files with their names."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-    kept = [name for name in files if not set(name.split("/")) & set(WRITTEN_LATER)]
-    lines = "".join(f"{sha256(path / name)}  {name}\n" for name in kept)
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _download(uri: str, folder: str) -> Path:
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
-
-
-def _progress(child: subprocess.Popen[bytes]) -> str:
-    """Pass a child's progress bars on to stderr until it closes its own; the last line that it said."""
-    assert child.stderr is not None
-    said = b""
-    while piece := os.read(child.stderr.fileno(), 65536):
-        if b"\r" in piece:
-            sys.stderr.buffer.write(piece)
-            sys.stderr.flush()
-        said = (said + piece)[-4000:]
-    lines = said.decode(errors="replace").split("\r")[-1].split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,10 +1,10 @@
-"""The gate before all training: a Great Expectations suite over the four splits.
+"""The gate before all training: Great Expectations suites over raw listings, splits, and all together.
 
-Reads `artifacts/curate/` and the number of listings that `artifacts/scrape/` had; writes
-`artifacts/validate/passed.json`, the names of the critical checks: every later reader of the data depends
-on it, and it is written only where none of them failed. The page, Great Expectations' Data Docs, goes to
-`reports/validate/data_docs/index.html`, also after a failure. Nothing may depend on it: it holds the time
-of the run. A failed warning is reported and stops nothing.
+Reads `artifacts/scrape/listings.parquet` and `artifacts/curate/`; writes `artifacts/validate/passed.json`,
+the names of the critical checks: every later reader of the data depends on it, and it is written only where
+none of them failed. `reports/validate/` gets the page about the data and Great Expectations' Data Docs, also
+after a failure. Nothing may depend on them: the Docs hold the time of the run. A failed warning is reported
+and stops nothing.
 """
 
 # mypy: disable-error-code="attr-defined"
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
-import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.core import ExpectationValidationResult
 from great_expectations.data_context import EphemeralDataContext
@@ -29,19 +28,22 @@ from great_expectations.data_context.types.base import (
     InMemoryStoreBackendDefaults,
     ProgressBarsConfig,
 )
-from great_expectations.expectations.expectation import Expectation
 
-from components import stage
-from components.params import Curate, Validate
+from components import data_page, reference, stage
+from components.docs import read_offline
+from components.leaks import Report, leaks
+from components.params import Base
 from components.records import SPLITS, Item, PricewrightError, Split
+from components.rules import NAMES
+from components.sources.catalogue import corpus
+from components.suites import Suites, suites
 
 DOCS = Path("reports/validate/data_docs")
+PAGE = Path("reports/validate/data.html")
+NOTE = "Under Artifacts: `data.html`, the page about the data, and `data_docs/index.html`, every expectation."
 SHOWN = 5  # failing rows in a message
 SHOWN_CHARACTERS = 100  # of each value in it
-PRICE_IN_TEXT = (  # written apart from curate's own pattern: a check that shares its code shares its faults
-    r"(?i)[$€£¥] ?\.?\d|\d ?(?:€|£|(?:USD|EUR|GBP|dollars?|euros?)\b)|\b(?:USD|EUR|GBP) ?\d"
-    r"|\b(?:price|msrp)\b(?: ?[:=]| is\b)? ?\d"
-)
+Tables = dict[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -59,28 +61,18 @@ class Check:
     """Up to five of those rows, or what was found instead."""
 
 
-def validate(
-    splits: dict[Split, pd.DataFrame],
-    listings: int,
-    rejects: int,
-    section: Validate,
-    curate: Curate,
-    docs: Path,
-) -> list[Check]:
-    """Run the suite over the splits (columns of `Item`) and write the Data Docs into the folder `docs`.
+def validate(tables: Tables, expected: Suites, docs: Path) -> list[Check]:
+    """Hold the tables to their suites and write the Data Docs into the folder `docs`.
 
-    `listings` rows came in and `rejects` of them were refused. Never raises for a failed check.
+    A suite whose table is not there is left out. Never raises for a failed check.
     """
-    known = sorted(splits["train"]["category"].dropna().unique()) if "category" in splits["train"] else []
-    tables: dict[str, pd.DataFrame] = {str(split): rows for split, rows in splits.items()}
-    tables |= overviews(splits, listings, rejects)
-    suites = {str(split): split_suite(split, known, section, curate) for split in splits}
-    suites |= overview_suites(section)
     shutil.rmtree(docs, ignore_errors=True)
     context = _context(docs)
     source = context.data_sources.add_pandas("curate")
     checks = []
-    for table, suite in suites.items():
+    for table, suite in expected.items():
+        if table not in tables:
+            continue
         batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("all")
         expectations = context.suites.add(gx.ExpectationSuite(table, expectations=suite))
         definition = gx.ValidationDefinition(name=table, data=batch, suite=expectations)
@@ -93,83 +85,50 @@ def validate(
         )
         checks += sorted((_check(table, result) for result in outcome.results), key=lambda check: check.name)
     context.build_data_docs()
+    read_offline(docs, {check.table for check in checks if not check.passed})
     return checks
 
 
-def overviews(splits: dict[Split, pd.DataFrame], listings: int, rejects: int) -> dict[str, pd.DataFrame]:
-    """Tables over all splits, so that what concerns more than one row becomes an expectation of a row."""
-    items = pd.concat(splits.values()).reindex(columns=Item.columns()).reset_index(drop=True)
+def tables_of(
+    listings: pd.DataFrame,
+    splits: dict[Split, pd.DataFrame],
+    rejects: pd.DataFrame,
+    found: Report,
+    profile: dict[str, Any] | None,
+) -> Tables:
+    """The tables themselves, and some over all splits, so that what concerns more than one row becomes an
+    expectation of a row. Without a `profile` there is no table `drift`.
+    """
+    items = items_of(splits)
     categories = items.groupby("split")["category"].value_counts(normalize=True).rename("share").reset_index()
     medians = pd.to_numeric(items["price"], errors="coerce").groupby(items["split"]).median()
-    ratios = medians.rename("median").reset_index().assign(ratio=(medians / medians.min()).to_numpy())
-    return {
-        "items": items,
+    tables = {
+        "raw": listings,
+        **{str(split): rows for split, rows in splits.items()},
+        "rejects": rejects,
+        "curated": items,
         "products": items[["product", "split"]].drop_duplicates().reset_index(drop=True),
+        "ledger": pd.DataFrame({"listings": [len(listings)], "accounted": [len(items) + len(rejects)]}),
+        "leaks": pd.DataFrame([{"split": split, **bodies["training"]} for split, bodies in found.items()]),
         "categories": categories,
-        "medians": ratios,
-        "ledger": pd.DataFrame({"listings": [listings], "accounted": [len(items) + rejects]}),
+        "medians": medians.rename("median").reset_index().assign(ratio=(medians / medians.min()).to_numpy()),
     }
+    if profile:
+        drifts = {split: reference.drift(items_of({split: rows}), profile) for split, rows in splits.items()}
+        tables["drift"] = pd.DataFrame([{"split": split, **drift} for split, drift in drifts.items()])
+    return tables
 
 
-def split_suite(split: str, known: list[str], section: Validate, curate: Curate) -> list[Expectation]:
-    """What must hold of each split by itself; `known` are the categories of the training split."""
-    least, most = section.text_characters_min, section.text_characters_max
-    return [
-        gxe.ExpectTableColumnsToMatchOrderedList(column_list=Item.columns(), **_critical("columns")),
-        gxe.ExpectTableRowCountToBeBetween(min_value=section.rows_min, **_critical("rows_enough")),
-        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=[split], **_critical("split_named")),
-        gxe.ExpectColumnValuesToNotBeNull(column="id", **_critical("id_given")),
-        gxe.ExpectColumnValuesToNotBeNull(column="product", **_critical("product_given")),
-        gxe.ExpectColumnValuesToNotBeNull(column="category", **_critical("category_given")),
-        gxe.ExpectColumnValuesToBeInSet(column="category", value_set=known, **_warning("category_known")),
-        gxe.ExpectColumnValuesToBeJsonParseable(column="details", **_critical("details_json")),
-        gxe.ExpectColumnValuesToNotBeNull(column="text", **_critical("text_given")),
-        gxe.ExpectColumnValuesToMatchRegex(column="text", regex=r"\w", **_critical("text_not_empty")),
-        gxe.ExpectColumnValueLengthsToBeBetween(
-            column="text", min_value=least, max_value=most, **_critical("text_length")
-        ),
-        gxe.ExpectColumnValuesToNotMatchRegex(
-            column="text", regex=PRICE_IN_TEXT, **_critical("text_without_price")
-        ),
-        gxe.ExpectColumnValuesToBeOfType(column="price", type_="float64", **_critical("price_number")),
-        gxe.ExpectColumnValuesToNotBeNull(column="price", **_critical("price_given")),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="price",
-            min_value=curate.price_min,
-            max_value=curate.price_max,
-            **_critical("price_in_range"),
-        ),
-    ]
+def items_of(splits: dict[Split, pd.DataFrame]) -> pd.DataFrame:
+    """All splits in one table that has the columns of `Item`, whatever the splits have."""
+    return pd.concat(splits.values()).reindex(columns=Item.columns()).reset_index(drop=True)
 
 
-def overview_suites(section: Validate) -> dict[str, list[Expectation]]:
-    """What must hold of the splits together, by the table of `overviews` that shows it."""
-    share, ratio = section.category_share_max, section.median_ratio_max
-    return {
-        "items": [gxe.ExpectColumnValuesToBeUnique(column="id", **_critical("id_unique"))],
-        "products": [gxe.ExpectColumnValuesToBeUnique(column="product", **_critical("product_in_one_split"))],
-        "ledger": [
-            gxe.ExpectColumnPairValuesToBeEqual(
-                column_A="listings", column_B="accounted", **_critical("no_listing_lost")
-            )
-        ],
-        "categories": [
-            gxe.ExpectColumnValuesToBeBetween(column="share", max_value=share, **_warning("category_share"))
-        ],
-        "medians": [
-            gxe.ExpectColumnValuesToBeBetween(
-                column="ratio", max_value=ratio, **_warning("median_prices_alike")
-            )
-        ],
-    }
-
-
-def _critical(name: str) -> dict[str, Any]:
-    return {"severity": "critical", "meta": {"check": name}}
-
-
-def _warning(name: str) -> dict[str, Any]:
-    return {"severity": "warning", "meta": {"check": name}}
+def reading_of(base: Base) -> list[str] | None:
+    """The texts that the base model was made of, None where nobody here knows them."""
+    if base.model != "embedded":
+        return None
+    return [text for text, _ in corpus(base.pretraining.seed, base.pretraining.texts)]
 
 
 def _context(docs: Path) -> EphemeralDataContext:
@@ -234,22 +193,25 @@ def _reason(exceptions: dict[str, Any] | None) -> str:
     return f"could not be computed: {messages[0].splitlines()[0]}" if messages else "could not be computed"
 
 
-def report_of(checks: list[Check]) -> dict[str, Any]:
-    """How many checks failed, and of each table and check what was found."""
+def report_of(checks: list[Check], found: Report, reference: Path) -> dict[str, Any]:
+    """How many checks failed, the leaks, and of each table and check what was found."""
     failed = [check for check in checks if not check.passed]
-    report: dict[str, Any] = {
-        "checks": len(checks),
-        "failed_critical": sum(check.critical for check in failed),
-        "failed_warning": sum(not check.critical for check in failed),
-    }
+    tables: dict[str, dict[str, Any]] = {}
     for check in checks:
-        report.setdefault(check.table, {})[check.name] = {
+        tables.setdefault(check.table, {})[check.name] = {
             "passed": check.passed,
             "severity": "critical" if check.critical else "warning",
             "unexpected": check.unexpected,
             "found": check.found,
         }
-    return report
+    return {
+        "checks": len(checks),
+        "failed_critical": sum(check.critical for check in failed),
+        "failed_warning": sum(not check.critical for check in failed),
+        "reference": str(reference) if "drift" in tables else None,
+        "leaks": found,
+        "tables": tables,
+    }
 
 
 def describe(check: Check) -> str:
@@ -272,17 +234,34 @@ def require(checks: list[Check], docs: Path) -> None:
 
 def main() -> None:
     with stage.run("validate") as frame:
+        params = frame.params
+        listings = stage.read("artifacts/scrape/listings.parquet")
         splits = {split: stage.read(f"artifacts/curate/{split}.parquet") for split in SPLITS}
-        listings = len(stage.read("artifacts/scrape/listings.parquet"))
-        rejects = len(stage.read("artifacts/curate/rejects.parquet"))
+        rejects = stage.read("artifacts/curate/rejects.parquet")
         passed = frame.folder / "passed.json"
         passed.unlink(missing_ok=True)
-        checks = validate(splits, listings, rejects, frame.params.validate, frame.params.curate, DOCS)
-        frame.report(report_of(checks))
+        found = leaks(splits, reading_of(params.base), params.curate.near_duplicate_similarity)
+        source = reference.path_of(items_of(splits))
+        tables = tables_of(listings, splits, rejects, found, reference.load(source))
+        expected = suites(splits, list(NAMES), params.validate, params.curate)
+        checks = validate(tables, expected, DOCS)
+        report = report_of(checks, found, source)
+        frame.report(report)
         frame.tracked.artifact(DOCS)
+        curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
+        page = data_page.page(curated, report, splits, rejects, Path("artifacts/curate"))
+        PAGE.write_text(page, encoding="utf-8")
+        frame.tracked.artifact(PAGE)
+        frame.tracked.tag("mlflow.note.content", NOTE)
         for check in checks:
             if not check.passed and not check.critical:
                 print("warning:" + describe(check), file=sys.stderr)
+        if "drift" not in tables:
+            print(
+                f"drift is not checked: there is no {source}. Once you trust these data, make it with "
+                "`python -m components.reference`",
+                file=sys.stderr,
+            )
         require(checks, DOCS)
         passed.parent.mkdir(parents=True, exist_ok=True)
         names = [f"{check.table}/{check.name}" for check in checks if check.critical]

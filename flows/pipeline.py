@@ -25,7 +25,6 @@ import psutil
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed
@@ -33,7 +32,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from components import params
 from components.records import PricewrightError
-from flows import graph, lock, process, summary
+from flows import graph, lock, process, server, summary
 from flows.graph import StageNode
 from flows.screen import NAME_WIDTH, Screen
 
@@ -120,7 +119,7 @@ def main() -> None:
         with lock.only_run(wait):
             params.load()  # before the seconds that Prefect's server takes to start
             SCREEN.line("train", "starting")
-            _start_server()
+            server.start()
             train(wait)
     except PricewrightError as error:
         raise SystemExit(f"\nerror: {error}") from None
@@ -132,26 +131,6 @@ def main() -> None:
 def _terminate(*_: object) -> None:
     print(f"\n{STOPPED}", file=sys.stderr)
     sys.exit(143)
-
-
-def _start_server() -> None:
-    """Have Prefect start its own server, deaf to Ctrl-C, or look whether the one that it is told of answers.
-
-    A terminal sends Ctrl-C to every process of a command. The server has to outlive the flow, which reports
-    its end to it; a blocked signal stays blocked in a child.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with get_client(sync_client=True) as client:
-            if silence := client.api_healthcheck():
-                raise PricewrightError(
-                    f"no Prefect server answers at {client.api_url} ({silence}): start it, or unset "
-                    "PREFECT_API_URL to run without one"
-                )
-    except RuntimeError as error:
-        raise PricewrightError(f"Prefect's own server did not start: {error}") from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _leave_within(seconds: float, code: int) -> None:

@@ -39,9 +39,9 @@ def run(
 ) -> int:
     """Run a command to its end and return its exit code; `show(text, finished)` gets every line.
 
-    `finished` is False for a line that is still moving, such as a progress bar. Whatever happens, no
-    process of its group is alive afterwards. Raises OutOfTimeError after `timeout` seconds, StoppedError
-    once `stop` is set.
+    `finished` is False for a line that is still moving, such as a progress bar. Whatever happens, no process
+    of its group is alive afterwards, even where this process is killed. Raises OutOfTimeError after `timeout`
+    seconds, StoppedError once `stop` is set.
     """
     deadline = time.monotonic() + timeout if timeout else float("inf")
     child = subprocess.Popen(
@@ -53,6 +53,7 @@ def run(
         start_new_session=True,
     )
     assert child.stdout is not None
+    watch = guard(-child.pid)
     lines = Lines()
     try:
         while True:
@@ -72,9 +73,25 @@ def run(
     finally:
         _end_group(child)
         child.stdout.close()
+        watch.kill()
+        watch.communicate()
     for text, finished in lines.feed(b"\n"):
         show(text, finished)
     return child.returncode
+
+
+def guard(target: int) -> subprocess.Popen[bytes]:
+    """A shell that ends a process, or the group -target, once this process has ended, if only by SIGKILL.
+
+    It waits at a pipe whose other end is held by this process alone. To be killed when `target` is gone.
+    """
+    stop, kill = (f"kill -s {sent} -- {target}" for sent in ("TERM", "KILL"))
+    wait = f"for _ in $(seq {GRACE:.0f}); do kill -s 0 -- {target} || exit; sleep 1; done"
+    command = ["sh", "-c", f"read -r _; {stop}; {wait}; {kill}"]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    )
 
 
 class Lines:

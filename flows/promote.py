@@ -1,6 +1,6 @@
 """The gate and the way back, as flows: `promote` and `rollback`.
 
-    python -m flows.promote promote [--version 3]
+    python -m flows.promote promote [--version 3] [--unseen]
     python -m flows.promote rollback [--version 3]
 
 The work is done by components/promotion.py in a process of its own; a flow adds a page for each decision, a
@@ -33,7 +33,7 @@ from rich.table import Table
 
 from components import params
 from components.records import PricewrightError
-from flows import process
+from flows import process, server
 from flows.screen import Screen
 
 SCREEN = Screen()
@@ -50,16 +50,18 @@ class Approval(RunInput):
 
 
 @flow(name="promote")
-def promote(version: str | None = None) -> State[Any]:
+def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
     """Judge the challenger, or `version`, against the champion and make it champion where it is better.
 
+    `unseen` judges a champion that was scored on other test rows on those that it was not made with.
     The state is named by the verdict. From a deployment, and with `promote.approval`, a promotion waits for
     a person. Raises PricewrightError where the decision cannot be made, or nobody approved it in time; the
     champion stays then.
     """
     section = params.load().promote
     hold = section.approval and deployment.id is not None
-    command = ["promote", *_option("--version", version), *(["--hold"] if hold else [])]
+    command = ["promote", *_option("--version", version)]
+    command += ["--unseen"] * unseen + ["--hold"] * hold
     record = _decide(*command)
     _page(record)
     if hold and record["verdict"] == "promoted":
@@ -93,8 +95,9 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
             ("MAE of the version", _dollars(record["mae_challenger"])),
             (f"MAE of {record['against']}", _dollars(record["mae_against"])),
             ("better by", _difference(record)),
-            ("test rows", f"{record['rows']} (SHA-256 {record['test_sha256'][:12]})"),
+            ("test rows", f"{record['rows']} (SHA-256 {record['test_sha256'][:12]})" + _left_out(record)),
         ]
+        found += [(name, _budget(limit)) for name, limit in record["budgets"].items()]
     if record.get("rows_needed"):
         found.append(("rows needed", f"about {record['rows_needed']}"))
     found += [("why", reason) for reason in record["reasons"]]
@@ -205,6 +208,19 @@ def _difference(record: dict[str, Any]) -> str:
     return f"{record['difference']:+.2f} dollars ({confidence:.4g} interval {interval})"
 
 
+def _left_out(record: dict[str, Any]) -> str:
+    left_out = record["rows_left_out"]
+    return f"; {left_out} left out that the champion was made with" if left_out else ""
+
+
+def _budget(limit: dict[str, float | None]) -> str:
+    """A figure and its limits."""
+    value = "not measured" if limit["value"] is None else f"{limit['value']:.4g}"
+    words = {"at_least": "at least", "at_most": "at most"}
+    limits = [f"{words[name]} {limit[name]:g}" for name in words if limit.get(name) is not None]
+    return f"{value} ({', '.join(limits)})"
+
+
 def _dollars(value: float | None) -> str:
     return "none (no readable answer)" if value is None else f"{value:.2f} dollars"
 
@@ -214,6 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flows.promote")
     parser.add_argument("flow", choices=["promote", "rollback"])
     parser.add_argument("--version", help="version number; by default the alias challenger or previous")
+    parser.add_argument("--unseen", action="store_true", help="promote: only on rows new to the champion")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     SCREEN.on = True
@@ -222,7 +239,11 @@ def main() -> None:
     try:
         params.load()
         SCREEN.line(arguments.flow, "starting")
-        {"promote": promote, "rollback": rollback}[arguments.flow](arguments.version or None)
+        server.start()
+        if arguments.flow == "promote":
+            promote(arguments.version or None, arguments.unseen)
+        else:
+            rollback(arguments.version or None)
     except PricewrightError as error:
         raise SystemExit(f"\nerror: {error}") from None
     except KeyboardInterrupt:

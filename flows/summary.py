@@ -43,7 +43,7 @@ def text(reports: Path) -> str:
         console.print(evaluated["headline"], style="bold")
         console.print()
         console.print(table)
-    after = [_registered(_read(reports / "register.json")), ""]
+    after = [*_served(_read(reports / "quantize.json")), _registered(_read(reports / "register.json")), ""]
     after += [f"  {command:<13} {what}" for command, what in COMMANDS.items()]
     return "\n" + captured.get() + "\n" + "\n".join(after)
 
@@ -53,7 +53,8 @@ def markdown(reports: Path) -> str:
     evaluated = _read(reports / "evaluate.json")
     lines = [f"**{evaluated['headline']}**", "", _cells(HEADER), _cells(["---"] * len(HEADER))]
     lines += [_cells(row) for row in rows(evaluated)]
-    return "\n".join([*lines, "", _registered(_read(reports / "register.json"))])
+    lines += ["", *_served(_read(reports / "quantize.json"))]
+    return "\n".join([*lines, _registered(_read(reports / "register.json"))])
 
 
 def rows(evaluated: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -86,6 +87,18 @@ def _number(value: float | None, digits: int = 2) -> str:
 def _order(candidate: dict[str, Any]) -> float:
     mae = candidate["validation"]["mae"]
     return float("inf") if mae is None else float(mae)
+
+
+def _served(quantized: dict[str, Any]) -> list[str]:
+    """The quantized candidate beside the merged one; a line below the table, for it is made after it."""
+    if not quantized.get("format"):
+        return []
+    test = quantized["test"]
+    small, large = (f"{quantized[size] / 1e6:.1f}" for size in ("bytes_served", "bytes_merged"))
+    return [
+        f"Served: {quantized['candidate']} as {quantized['format']}, test MAE {_number(test['mae_served'])}, "
+        f"{_number(test['mae_merged'])} before quantization; {small} of {large} MB"
+    ]
 
 
 def _registered(register: dict[str, Any]) -> str:

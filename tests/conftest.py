@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -20,6 +20,8 @@ from components.records import Item
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+    from components.alignment.task import Task
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -58,8 +60,9 @@ def tiny_yaml() -> str:
     raw["baseline"] |= {"vocabulary": 300, "boosting_iterations": 20, "boosting_components": 8}
     raw["sft"] |= {"epochs": 1.0, "checkpoint_steps": 4}
     raw["reward"] |= {"epochs": 1.0}
+    raw["align"]["watch"] |= {"rows": 20, "looks": 1, "bootstrap": 100}
     raw["evaluate"] |= {"bootstrap": 200}
-    raw["quantize"] |= {"mae_tolerance": 50.0}
+    raw["quantize"] |= {"mae_tolerance": 50.0, "moved_share_max": 1.0}
     return yaml.safe_dump(raw, sort_keys=False)
 
 
@@ -130,6 +133,104 @@ def tiny_adapter(
     folder = tmp_path_factory.mktemp("sft")
     modeling.save_adapter(model, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def sharp_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny base with a louder last layer: trained for two seconds, it can prefer no token to another."""
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("sharp") / "base"
+    shutil.copytree(tiny_base, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"] *= 8
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cheap_pairs(tiny_items: pd.DataFrame) -> pd.DataFrame:
+    """Columns of `Pair`: cheap is preferred to dear, whatever it is."""
+    import numpy as np
+
+    from components import pricing
+    from components.records import Pair
+
+    draw = np.random.default_rng(0)
+    drawn = [sorted(draw.integers(0, 1000, 2)) for _ in range(len(tiny_items))]
+    rows = [
+        Pair(
+            id=item.id,
+            prompt=pricing.prompt(item.text),
+            chosen=str(low),
+            rejected=str(high),
+            margin=9,
+            origin="truth",
+        ).model_dump()
+        for item, (low, high) in zip(tiny_items.itertuples(), drawn, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def cheap_judge(
+    sharp_base: Path,
+    tiny_adapter: Path,
+    tiny_params: Params,
+    cheap_pairs: pd.DataFrame,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Any, Path]:
+    """A reward model that likes cheap, and the folder it was saved to."""
+    from components import modeling
+    from components.reward import reward
+
+    tokenizer = modeling.load_tokenizer(sharp_base)
+    model = modeling.scorer(sharp_base, tiny_adapter, tokenizer.pad_token_id)
+    section = tiny_params.reward.model_copy(update={"epochs": 3.0, "learning_rate": 5e-3})
+    curves = modeling.Curves(Recorder())  # type: ignore[arg-type]
+    scratch = tmp_path_factory.mktemp("reward-scratch")
+    model = reward(cheap_pairs, section, model, tokenizer, scratch, curves)
+    folder = tmp_path_factory.mktemp("reward")
+    modeling.save_adapter(model, folder)
+    return model, folder
+
+
+@pytest.fixture
+def cheap_task(
+    sharp_base: Path,
+    tiny_adapter: Path,
+    cheap_judge: tuple[Any, Path],
+    tiny_params: Params,
+    tiny_items: pd.DataFrame,
+    cheap_pairs: pd.DataFrame,
+    tmp_path: Path,
+    recorder: Recorder,
+) -> Task:
+    """What an alignment method is given, on the sharp base with the reward model that likes cheap."""
+    from components import modeling
+    from components.align import asked
+    from components.alignment.rewards import RewardModel
+    from components.alignment.task import Task
+    from components.alignment.watch import Watch
+
+    tokenizer = modeling.load_tokenizer(sharp_base)
+    model, head = modeling.policy(sharp_base, tiny_adapter, cheap_judge[1])
+    reward_model, prompts = RewardModel(model, head, tokenizer, 16), asked(tokenizer, tiny_items, 128)
+    watching = tiny_params.align.watch.model_copy(update={"looks": 1})
+    options: dict[str, Any] = {"worst": 999.0, "price_max": 999, "scratch": tmp_path}
+    options["track"] = recorder.metric
+    return Task(
+        model=model,
+        tokenizer=tokenizer,
+        pairs=cheap_pairs,
+        asked=prompts,
+        reward_model=reward_model,
+        reward=cheap_judge[1],
+        worst=999.0,
+        scratch=tmp_path,
+        curves=modeling.Curves(recorder),  # type: ignore[arg-type]
+        watch=Watch(model, tokenizer, reward_model, prompts[:12], watching, **options),
+    )
 
 
 @contextmanager

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
+import pytest
 import torch
+import yaml
 from trl import DPOConfig
 
 from components import align as stage_file
-from components import modeling, pricing
+from components import evaluate, modeling, preferences, pricing, ranking, reward, scoring
 from components.alignment import dpo
-from components.params import Params
-from components.records import Pair
-from tests.conftest import ROOT
+from components.alignment.task import Task
+from components.params import DpoLoss, Params
+from components.records import Pair, PricewrightError
+from tests.conftest import ROOT, tiny_yaml
 
 
 def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
@@ -34,9 +40,8 @@ def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([row.model_dump() for row in rows])
 
 
-def preferred(model: Any, base: Path, prompt: str) -> float:
+def preferred(model: Any, tokenizer: Any, prompt: str) -> float:
     """Log-odds of the chosen over the rejected price."""
-    tokenizer = modeling.load_tokenizer(base)
     ids = torch.tensor([pricing.prompt_ids(tokenizer, prompt, 128)])
     with torch.no_grad():
         logits = model(input_ids=ids).logits[0, -1]
@@ -45,7 +50,8 @@ def preferred(model: Any, base: Path, prompt: str) -> float:
 
 
 def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
-    tiny_base: Path,
+    cheap_task: Task,
+    sharp_base: Path,
     tiny_adapter: Path,
     tiny_params: Params,
     tiny_items: pd.DataFrame,
@@ -54,65 +60,61 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
 ) -> None:
     before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
     section = tiny_params.align.dpo.model_copy(update={"epochs": 4.0, "learning_rate": 2e-3})
-    pairs = pairs_of(tiny_items)
-    model, report = dpo.align(
-        pairs,
-        section,
-        base=tiny_base,
-        adapter=tiny_adapter,
-        reward=tmp_path / "none",
-        scratch=tmp_path,
-        curves=modeling.Curves(recorder),
-    )
-    modeling.save_adapter(model, tmp_path / "aligned")
+    task = cheap_task._replace(pairs=pairs_of(tiny_items))
+    prompt = task.pairs["prompt"].iloc[0]
+    sft = preferred(task.model, task.tokenizer, prompt)
+    report = dpo.align(task, section)
+    modeling.save_adapter(task.model, tmp_path / "aligned")
     assert (tiny_adapter / "adapter_model.safetensors").read_bytes() == before
     assert sorted(file.name for file in (tmp_path / "aligned").iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
     ]
-    prompt = pairs["prompt"].iloc[0]
-    sft = preferred(modeling.load_model(tiny_base, tiny_adapter), tiny_base, prompt)
-    assert preferred(modeling.load_model(tiny_base, tmp_path / "aligned"), tiny_base, prompt) > sft + 0.5
+    saved = modeling.load_model(sharp_base, tmp_path / "aligned")
+    assert preferred(saved, task.tokenizer, prompt) > sft + 0.5
     assert report["rewards_margins"] > 0
     assert {"curve.rewards/margins", "curve.rewards/accuracies"} <= {name for name, _, _ in recorder.points}
 
 
-def test_a_very_large_beta_keeps_the_policy_at_the_reference(
-    tiny_base: Path,
-    tiny_adapter: Path,
-    tiny_params: Params,
-    tiny_items: pd.DataFrame,
-    tmp_path: Path,
-    recorder: Any,
-) -> None:
-    pairs = pairs_of(tiny_items)
-    moves = []
+def test_a_very_large_beta_keeps_the_policy_at_the_reference(cheap_task: Task, tiny_params: Params) -> None:
+    prompt, moves = pricing.prompt("word"), []
+    row = {"prompt": prompt, "chosen": "77", "rejected": "500"}
+    task = cheap_task._replace(pairs=pd.DataFrame([row] * 64))
+    start = [weight.detach().clone() for weight in modeling.weights_of(task.model, "default")]
+    sft = preferred(task.model, task.tokenizer, prompt)
     for beta in (0.1, 1e4):
-        section = tiny_params.align.dpo.model_copy(
-            update={"beta": beta, "epochs": 8.0, "learning_rate": 2e-3}
-        )
-        model, _ = dpo.align(
-            pairs,
-            section,
-            base=tiny_base,
-            adapter=tiny_adapter,
-            reward=tmp_path / "none",
-            scratch=tmp_path,
-            curves=modeling.Curves(recorder),
-        )
-        prompt = pairs["prompt"].iloc[0]
-        sft = preferred(modeling.load_model(tiny_base, tiny_adapter), tiny_base, prompt)
-        moves.append(abs(preferred(model.eval(), tiny_base, prompt) - sft))
+        for weight, first in zip(modeling.weights_of(task.model, "default"), start, strict=True):
+            weight.data.copy_(first)
+        changes = {"beta": beta, "epochs": 10.0, "learning_rate": 3e-4}
+        dpo.align(task, tiny_params.align.dpo.model_copy(update=changes))
+        moves.append(abs(preferred(task.model, task.tokenizer, prompt) - sft))
+        task.model.delete_adapter("ref")  # TRL makes its own
+    print(moves)
     assert moves[1] < 0.2 * moves[0]
 
 
-def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form() -> None:
+@pytest.mark.parametrize("loss", [["ipo"], ["robust"], ["sigmoid", "sft"]], ids="+".join)
+def test_other_losses_of_trl_reach_the_trainer(
+    cheap_task: Task, tiny_params: Params, loss: list[str], recorder: Any
+) -> None:
+    changes = {"loss": loss, "label_smoothing": 0.1, "epochs": 0.1}
+    report = dpo.align(cheap_task, tiny_params.align.dpo.model_copy(update=changes))
+    assert report["steps"] == 1
+    assert [name for name, _, _ in recorder.points if name == "curve.rewards/margins"]
+
+
+def test_every_loss_in_params_is_one_of_trls(params: Params) -> None:
+    told = DPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
+    assert [name for name in get_args(DpoLoss) if f"'{name}'" not in told] == []
+
+
+def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form(params: Params) -> None:
     """TRL's sigmoid loss on every pair of answers at once, each preferred as often as Bradley and Terry say.
 
     One prompt, eight answers, a policy that is a row of logits: the optimum is reference times
     exp(reward / beta), scaled to 1.
     """
-    assert DPOConfig.__dataclass_fields__["loss_type"].default_factory() == ["sigmoid"]  # what we train with
+    assert params.align.dpo.loss == ["sigmoid"]  # what we train with
     draw = torch.Generator().manual_seed(3)
     reference, reward = torch.randn(2, 8, generator=draw, dtype=torch.double)
     beta = 0.5
@@ -136,6 +138,44 @@ def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form() -> None
     assert distance[1] < 0.05
 
 
+def test_the_stages_from_preferences_to_align_fit_together(
+    sharp_base: Path,
+    tiny_adapter: Path,
+    tiny_items: pd.DataFrame,
+    empty_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("components", "feedback", "dvc.yaml"):
+        Path(name).symlink_to(ROOT / name)
+    raw = yaml.safe_load(tiny_yaml())
+    raw["align"]["sft_best_of_n"] |= {"epochs": 1.0, "temperature": 1.0}
+    Path("params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    shutil.copy(empty_store, "mlflow.db")
+    Path("artifacts/curate").mkdir(parents=True)
+    Path("artifacts/validate").mkdir()
+    Path("artifacts/base").symlink_to(sharp_base)
+    Path("artifacts/sft").symlink_to(tiny_adapter)
+    for place, split in enumerate(("preference", "validation", "test")):
+        part = tiny_items[place * 16 : place * 16 + 16].assign(split=split)
+        part.to_parquet(f"artifacts/curate/{split}.parquet")
+    monkeypatch.setattr(sys, "argv", ["align", "sft_best_of_n"])
+    for stage in (preferences, reward, stage_file):
+        stage.main()
+    report = json.loads(Path("reports/align/sft_best_of_n.json").read_text(encoding="utf-8"))
+    verdict = json.loads(Path("artifacts/align/sft_best_of_n/verdict.json").read_text(encoding="utf-8"))
+    assert report["against_sft"] == verdict
+    assert len(report["watch"]["looks"]) == 2
+    assert modeling.load_model(sharp_base, Path("artifacts/align/sft_best_of_n"))
+    told = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
+    assert told["origins"]["truth"]["share"] == 1
+    sampled = pd.read_parquet("artifacts/preferences/sampled.parquet")
+    assert len(ranking.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 16
+    for picture in ("reliability.png", "rewards.png"):
+        assert Path("artifacts/reward", picture).is_file()
+
+
 def test_every_method_of_params_is_a_function(params: Params) -> None:
     assert set(params.align.methods) <= set(stage_file.METHODS)
 
@@ -150,3 +190,30 @@ def test_a_missing_method_is_named() -> None:
     )
     assert done.returncode == 1
     assert "say which method" in done.stderr
+
+
+@pytest.mark.parametrize("method", ["rloo", "ppo", "sft_best_of_n"])
+def test_a_reward_model_of_nan_is_a_clear_stop_and_the_sft_adapter_is_not_touched(
+    cheap_task: Task, tiny_adapter: Path, tiny_params: Params, method: str
+) -> None:
+    before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
+    cheap_task.reward_model.head.weight.data.fill_(float("nan"))
+    with pytest.raises(PricewrightError, match="NaN"):
+        stage_file.align(cheap_task, method, getattr(tiny_params.align, method))
+    assert (tiny_adapter / "adapter_model.safetensors").read_bytes() == before
+
+
+def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params) -> None:
+    for name, may_win in {"dpo": True, "ppo": False}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "verdict.json").write_text(json.dumps({"may_win": may_win}), encoding="utf-8")
+    barred = evaluate.worse_than_sft(["dpo", "ppo"], tmp_path)
+    assert barred == {"ppo"}
+    items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "price": [10.0, 10.0]})
+    items["category"] = "tools"
+    said = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
+    rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in said.items()])
+    models = ["sft", "dpo", "ppo"]
+    result = evaluate.judge(rows, models, items, pd.DataFrame(), tiny_params.evaluate, barred)
+    assert result["winner"] == "dpo"
+    assert evaluate.judge(rows, models, items, pd.DataFrame(), tiny_params.evaluate)["winner"] == "ppo"

@@ -148,11 +148,12 @@ def test_the_untuned_base_is_asked_plainly_and_then_after_examples_that_cut_no_l
     train, scored, section = tiny_items.head(40), tiny_items.tail(8), tiny_params.baseline
     answers = untuned(tiny_base, train, scored, section, price_max=999, prompt_tokens=256)
 
-    assert list(answers) == ["base_zero_shot", "base_few_shot"]
+    assert list(answers) == ["base_zero_shot", "base_one_shot", "base_few_shot"]
     for name, predicted in answers.items():
         assert predicted.shape == (8,), name
         assert ((predicted >= 0) & (predicted <= 999)).all(), name
-    (plain, plain_limit), (after, after_limit) = asked
+    (plain, plain_limit), (one, _), (after, after_limit) = asked
+    assert [text.count(pricing.QUESTION) for text in one] == [2] * 8
     assert (plain, plain_limit) == ([pricing.prompt(text) for text in scored["text"]], 256)
     tokenizer = modeling.load_tokenizer(tiny_base)
     for short, long in zip(plain, after, strict=True):

@@ -186,6 +186,10 @@ def test_the_registered_version_says_where_it_came_from(clone: Clone) -> None:
     assert [column.name for column in info.signature.inputs] == ["description"]
     assert [column.name for column in info.signature.outputs] == ["price", "low", "high"]
     assert info.saved_input_example_info is not None
+    assert f"candidate `{clone.report('evaluate')['winner']}`" in version.description
+    walked = clone.run("flows.lineage", "1")
+    assert walked.returncode == 0, walked.stdout + walked.stderr
+    assert "Everything holds." in walked.stdout
 
 
 def test_the_served_version_answers_json_with_price_low_and_high(clone: Clone) -> None:

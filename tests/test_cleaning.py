@@ -4,7 +4,21 @@ import json
 
 import pytest
 
-from components.cleaning import clean_details, cut, parse_price, price_currency, tidy, without_prices
+from components.cleaning import (
+    clean_details,
+    converted,
+    cut,
+    parse_price,
+    price_currency,
+    tidy,
+    without_boilerplate,
+    without_part_numbers,
+    without_prices,
+)
+from components.params import load
+from tests.conftest import ROOT
+
+SECTION = load(ROOT / "params.yaml").curate
 
 
 @pytest.mark.parametrize(
@@ -91,7 +105,46 @@ def test_numbers_that_are_no_price_stay_in_the_text(said: str) -> None:
     assert without_prices(said) == said
 
 
-def test_specifications_are_flattened_and_those_of_price_left_out() -> None:
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("About This Item: an oak lamp", "an oak lamp"),
+        ("an oak lamp. read more", "an oak lamp."),
+        ("spread more butter", "spread more butter"),
+        ("read moreover", "read moreover"),
+    ],
+)
+def test_boilerplate_is_taken_out_at_the_borders_of_words(said: str, left: str) -> None:
+    assert without_boilerplate(said, ["read more", "about this item"]) == left
+    assert without_boilerplate(said, []) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("Fits WPW10321304 and DA29-00020B.", "Fits and."),
+        ("Lamp, part number: AB-1234-5678-C, oak", "Lamp,, oak"),
+        ("UPC 885370123456 lamp", "lamp"),
+        ("WH-1000XM4 headphones", "WH-1000XM4 headphones"),
+        ("1920x1080 at 240Hz, 100-240V, AC2400", "1920x1080 at 240Hz, 100-240V, AC2400"),
+        ("REFURBISHED LAMP-STAND2", "REFURBISHED LAMP-STAND2"),
+    ],
+)
+def test_part_numbers_are_taken_out_and_names_of_models_stay(said: str, left: str) -> None:
+    assert without_part_numbers(said, 10) == left
+    assert without_part_numbers(said, None) == said
+
+
+def test_a_price_is_converted_by_the_rate_of_its_one_currency() -> None:
+    rates = {"EUR": 1.1}
+    assert converted(10.0, {"EUR"}, rates) == 11.0
+    assert converted(10.0, {"GBP"}, rates) == 10.0
+    assert converted(10.0, {"EUR", "GBP"}, rates) == 10.0
+    assert converted(10.0, set(), rates) == 10.0
+    assert converted(None, {"EUR"}, rates) is None
+
+
+def test_specifications_are_flattened_and_those_of_price_or_no_worth_left_out() -> None:
     details = {
         "Size": " 3&nbsp;m ",
         "Rank": {"Tools": 7, "Tarps": 8},
@@ -99,8 +152,9 @@ def test_specifications_are_flattened_and_those_of_price_left_out() -> None:
         "List Price": "40",
         "Note": "only $40",
         "None": None,
+        "part number": "X1",
     }
-    assert clean_details(json.dumps(details)) == {
+    assert clean_details(json.dumps(details), SECTION) == {
         "Size": "3 m",
         "Rank": "Tools 7, Tarps 8",
         "Colors": "red, blue",

@@ -1,24 +1,24 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from components.curate import counts, curate, histograms, waterfall
-from components.params import Curate, Shares
-from components.records import SPLITS, Item, Listing, PricewrightError, Reject
+from components.curate import curate as curate_files
+from components.minhash import Run
+from components.params import Balance, Curate, Shares, load
+from components.pictures import histograms, waterfall
+from components.records import SCORED, SPLITS, Item, Listing, PricewrightError, Reject, Split
+from tests.conftest import ROOT
 
-SECTION = Curate(
-    seed=1,
-    currency="USD",
-    price_min=1.0,
-    price_max=999.0,
-    text_min_characters=20,
-    text_max_characters=120,
-    near_duplicate_similarity=0.8,
-    shares=Shares(train=0.4, preference=0.2, validation=0.2, test=0.2),
+SECTION = load(ROOT / "params.yaml").curate.model_copy(
+    update={"text_max_characters": 120, "shares": Shares(train=0.4, preference=0.2, validation=0.2, test=0.2)}
 )
 NOUNS = ["lamp", "desk", "kettle", "tent", "drill", "radio", "scarf", "ladder", "mixer", "globe"]
 
@@ -44,6 +44,33 @@ def listing(number: int, **changes: str) -> dict[str, str]:
 
 def table(rows: list[dict[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=Listing.columns())
+
+
+@dataclass
+class Curated:
+    """What became of some listings."""
+
+    splits: dict[Split, pd.DataFrame]
+    rejects: pd.DataFrame
+    report: dict[str, Any]
+
+
+def curate(listings: pd.DataFrame, section: Curate, rows: int = 1000, run: Run = map) -> Curated:
+    """As the stage does it, by way of files."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, scratch, out = (Path(folder) / name for name in ("listings.parquet", "scratch", "out"))
+        scratch.mkdir()
+        listings.astype("str").to_parquet(source, index=False)
+        report = curate_files(source, out, section, scratch, rows, run)
+        read = {path.stem: pd.read_parquet(path) for path in out.glob("*.parquet")}
+        return Curated({split: read[split] for split in SPLITS}, read["rejects"], report)
+
+
+def assert_same(one: Curated, other: Curated) -> None:
+    for split in SPLITS:
+        pd.testing.assert_frame_equal(one.splits[split], other.splits[split])
+    pd.testing.assert_frame_equal(one.rejects, other.rejects)
+    assert one.report == other.report
 
 
 def catalogue(seed: int, size: int) -> pd.DataFrame:
@@ -81,9 +108,23 @@ def test_neighbours_share_their_description_and_so_their_split() -> None:
 def test_the_result_does_not_depend_on_the_order_of_the_rows() -> None:
     listings = catalogue(2, size=40)
     one, other = curate(listings, SECTION), curate(listings.sample(frac=1, random_state=1), SECTION)
-    for split in SPLITS:
-        pd.testing.assert_frame_equal(one.splits[split], other.splits[split])
-    pd.testing.assert_frame_equal(one.rejects, other.rejects)
+    assert_same(one, other)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 40])
+def test_the_result_does_not_depend_on_the_size_of_the_parts(rows: int) -> None:
+    listings = pd.concat([catalogue(2, size=40), catalogue(5, size=30)])  # some ids twice
+    assert_same(curate(listings, SECTION, rows), curate(listings, SECTION))
+
+
+def test_listings_that_are_missing_or_cut_short_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "listings.parquet"
+    with pytest.raises(PricewrightError, match=r"listings.parquet is missing.*dvc repro"):
+        curate_files(path, tmp_path, SECTION, tmp_path, 10, map)
+    table([listing(1)]).to_parquet(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(PricewrightError, match=r"not readable as Parquet.*dvc checkout"):
+        curate_files(path, tmp_path, SECTION, tmp_path, 10, map)
 
 
 def test_a_listing_without_a_price_is_rejected_with_a_reason() -> None:
@@ -113,10 +154,22 @@ def test_a_relisting_under_another_title_is_refused_and_its_dearer_neighbour_sta
     assert items.loc[f"{99:016x}", "product"] == rows[3]["id"]
 
 
+def test_many_listings_of_one_title_are_told_apart_by_what_else_they_say() -> None:
+    """Ten million in small: neither twins by the thousand nor one title make a square of comparisons."""
+    rows = [listing(number, title="Lamp") for number in range(50)]
+    same = {"title": "Lamp", "description": listing(1)["description"], "details": "{}"}
+    rows += [listing(number, **same) for number in range(50, 6000)]
+    curated = curate(table(rows), SECTION)
+    report = curated.report
+    assert sum(report["products"].values()) == 50
+    assert report["rejected"]["price_out_of_range"] == 6000 - 990
+    assert report["largest_product"] == 1 + 990 - 50
+
+
 def test_a_short_description_does_not_make_two_listings_one_product() -> None:
     rows = [listing(number, description="Best of all") for number in range(20)]
     curated = curate(table(rows), SECTION)
-    assert sum(counts(curated)["products"].values()) == 20
+    assert sum(curated.report["products"].values()) == 20
 
 
 def test_the_text_is_clean_without_a_price_and_cut() -> None:
@@ -137,6 +190,38 @@ def test_the_columns_are_those_of_the_contract() -> None:
         Item(**row)
 
 
+def test_a_price_in_a_currency_with_a_rate_is_converted_to_the_cent() -> None:
+    rows = [*map(listing, range(20)), listing(99, price="40,50 €", currency="EUR")]
+    section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
+    items = pd.concat(curate(table(rows), section).splits.values()).set_index("id")
+    assert items.loc[f"{99:016x}", "price"] == 44.55
+
+
+def test_boilerplate_part_numbers_and_idle_specifications_leave_the_text() -> None:
+    changes = {
+        "description": "About this item: an oak lamp, part number WPW1032-1304, for desks. Read more",
+        "details": json.dumps({"asin": "B00X", "Weight": "9 kg"}),
+    }
+    items = pd.concat(
+        curate(table([*map(listing, range(20)), listing(99, **changes)]), SECTION).splits.values()
+    )
+    text = items.set_index("id").loc[f"{99:016x}", "text"]
+    assert text.endswith("Brand: Lumo. Weight: 9 kg.\nan oak lamp,, for desks.")
+
+
+def test_balance_thins_what_a_model_is_fitted_on_and_no_other_split() -> None:
+    rows = [listing(number, price=f"${10 + (number % 40) ** 2 / 2}") for number in range(400)]
+    section = SECTION.model_copy(update={"balance": Balance(band=100.0, strength=1.0)})
+    whole, thinned = curate(table(rows), SECTION), curate(table(rows), section)
+    for split in SPLITS:
+        assert (len(thinned.splits[split]) == len(whole.splits[split])) == (split in SCORED), split
+    out = thinned.rejects[thinned.rejects["rule"] == "overfull_price_band"]
+    assert len(out) == len(thinned.rejects) - len(whole.rejects)
+    bands = pd.concat([thinned.splits[split]["price"] // 100 for split in SPLITS if split not in SCORED])
+    before = pd.concat([whole.splits[split]["price"] // 100 for split in SPLITS if split not in SCORED])
+    assert bands.value_counts().max() < before.value_counts().max()
+
+
 def test_an_empty_split_is_an_error_that_says_what_each_rule_took() -> None:
     rows = [listing(1), listing(2), listing(3, price=""), listing(4, price="call"), listing(5, price="call")]
     with pytest.raises(
@@ -148,7 +233,7 @@ def test_an_empty_split_is_an_error_that_says_what_each_rule_took() -> None:
 
 
 def test_the_report_counts_every_listing_once() -> None:
-    report = counts(curate(catalogue(3, size=40), SECTION))
+    report = curate(catalogue(3, size=40), SECTION).report
     assert report["listings"] == 60
     assert sum(report["rejected"].values()) + sum(report["rows"].values()) == 60
     assert min(report["products"].values()) >= 1
@@ -156,13 +241,13 @@ def test_the_report_counts_every_listing_once() -> None:
 
 def test_the_pictures_show_every_rule_and_every_split() -> None:
     curated = curate(catalogue(3, size=40), SECTION)
-    report = counts(curated)
+    report = curated.report
     bars = waterfall(report).axes[0]
     assert [label.get_text() for label in bars.get_yticklabels()] == [
         "listings",
         *(rule.replace("_", " ") for rule in report["rejected"]),
         "taken",
     ]
-    prices = {split: rows["price"] for split, rows in curated.splits.items()}
+    prices = {split: rows["price"].to_numpy() for split, rows in curated.splits.items()}
     legend = histograms(prices, "dollars", "Prices").axes[0].get_legend()
     assert [text.get_text().split()[0] for text in legend.get_texts()] == list(SPLITS)

@@ -1,20 +1,16 @@
 """The demo shop as a web site, and the crawl of it over HTTP."""
 
-import asyncio
 import http.client
 import socket
-import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from scrapy import Request
-from scrapy.http import Response
 
 from components.params import DemoShop
 from components.records import PricewrightError
 from components.sources import demo_shop, shop_pages
 from components.sources.catalogue import Product, catalogue
-from components.sources.crawl import RetryAfter, crawl
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +102,13 @@ def test_the_port_is_free_again_once_the_shop_is_closed(products: list[Product])
         assert get(shop.address, "/")[0] == 200
 
 
-def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(products: list[Product]) -> None:
+def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(
+    products: list[Product], tmp_path: Path
+) -> None:
     with demo_shop.serve(products, 0) as shop:
-        rows, counts = crawl(shop.address, demo_shop.PRODUCT_PAGES, concurrency=8, pages_max=5000)
+        found = demo_shop.visit(shop.address, 8, 5000, tmp_path / "pages.sqlite")
         links = demo_shop.site(products, shop.address)["/"].decode()
+    rows, counts = found.rows.sort_values("address", ignore_index=True), found.counts
     assert list(rows["address"]) == sorted(shop_pages.address(product) for product in products)
     assert "/staff/" in links
     assert [path for path in shop.hits if path.startswith("/staff")] == []
@@ -118,11 +117,15 @@ def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(products
     assert gone > 0
     assert counts == {
         "fetched": counts["fetched"],
+        "not_modified": 0,
         "retried": busy,
         "given_up": 0,
         "not_found": gone,
         "refused_by_robots": 1,
+        "outside": 0,
+        "rejected": {"not_found": gone},
     }
+    assert set(found.rejects["reason"]) == {"the server answers 404"}
     once = {path: hits for path, hits in shop.hits.items() if path.startswith("/p/") and hits != 1}
     assert len(once) == busy  # every other page was asked for exactly once
     prices = {row.address: row.price for row in rows.itertuples()}
@@ -133,33 +136,17 @@ def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(products
 
 def test_a_source_gives_the_law_beside_the_listings() -> None:
     section = DemoShop(seed=3, listings=40, noise=0.3, concurrency=4, pages_max=500, port=0)
-    rows, law, _ = demo_shop.collect(section)
+    found = demo_shop.collect(section)
+    rows, law = found.rows.sort_values("address"), found.law
     truth = {shop_pages.address(product): product.median for product in catalogue(3, 40, 0.3)}
     assert list(law["address"]) == list(rows["address"])
     assert dict(zip(law["address"], law["median"], strict=True)) == truth
     assert set(law["sigma"]) == {0.3}
 
 
-def test_a_shop_with_more_pages_than_allowed_is_given_up(products: list[Product]) -> None:
+def test_a_shop_with_more_pages_than_allowed_is_given_up(products: list[Product], tmp_path: Path) -> None:
     with (
         demo_shop.serve(products, 0) as shop,
-        pytest.raises(PricewrightError, match=r"more than 50 pages .* pages_max"),
+        pytest.raises(PricewrightError, match=r"more than 50 pages: .*pages_max"),
     ):
-        crawl(shop.address, demo_shop.PRODUCT_PAGES, concurrency=4, pages_max=50)
-
-
-def test_a_shop_that_is_down_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with pytest.raises(PricewrightError, match=rf"http://127.0.0.1:{port} does not answer"):
-        crawl(f"http://127.0.0.1:{port}", demo_shop.PRODUCT_PAGES, concurrency=4, pages_max=50)
-
-
-@pytest.mark.parametrize(
-    ("status", "header", "seconds"), [(429, "1", 1.0), (429, "soon", 0.0), (200, "1", 0.0)]
-)
-def test_the_crawler_waits_as_long_as_a_busy_server_asks(status: int, header: str, seconds: float) -> None:
-    answer = Response("http://a/p/1", status=status, headers={"Retry-After": header})
-    start = time.monotonic()
-    assert asyncio.run(RetryAfter().process_response(Request("http://a/p/1"), answer)) is answer
-    assert time.monotonic() - start == pytest.approx(seconds, abs=0.5)
+        demo_shop.visit(shop.address, 4, 50, tmp_path / "pages.sqlite")

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import pricing, report, scoring
-from components.evaluate import answers, draw, judge, worst
+from components import forgetting, modeling, report, scoring
+from components.evaluate import answers, coverage, distribution, draw, together
+from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
 from components.params import Params
 from components.records import Law, Prediction, PricewrightError
 from components.scoring import noise_floor
@@ -35,6 +36,7 @@ def items() -> pd.DataFrame:
             "id": [f"{row:016x}" for row in range(400)],
             "title": [f"Thing {row}" for row in range(400)],
             "text": [f"Thing {row} <script>alert(1)</script> & more" for row in range(400)],
+            "source": np.where(np.arange(400) % 4 == 0, "files", "demo_shop"),
             "category": np.where(np.arange(400) % 3 == 0, "Tools & Home", "Toys"),
             "price": 100 * np.exp(SIGMA * draws),
             "split": np.repeat(["validation", "test"], 200),
@@ -65,7 +67,24 @@ def by_split(items: pd.DataFrame, validation: float, test: float) -> np.ndarray:
 def judged(
     rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
 ) -> dict[str, Any]:
-    return judge(rows, MODELS, items, law, params.evaluate)
+    kinds = {name: MODEL if name in MODELS else BASELINE for name in rows["candidate"].unique()}
+    return judge(rows, kinds | {"people": REFERENCE}, items, law, params.evaluate)
+
+
+def whole(
+    rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
+) -> dict[str, Any]:
+    """The report with everything that the page shows."""
+    said = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
+    held = coverage(items, said, params.evaluate)
+    spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "dollars": 1.25}}
+    lost = {"base": {"perplexity": 9.0}, "sft": {"perplexity": 12.0}}
+    rest = {"instruction_perplexity": 20.0, "choice_accuracy": 0.25}
+    general = forgetting.compared({name: one | rest for name, one in lost.items()}, "base")
+    attack = {"attack": "a <b>false</b> answer", "wanted": 1.0, "n": 9, "mean_change": -3.0}
+    attacks = [attack | {"share_moved": 0.4, "toward": 0.1, "obeyed": 0.0}]
+    shown = {"calibration": held, "cost": spent, "forgetting": general, "steering": attacks}
+    return judged(rows, items, params, law) | shown
 
 
 def test_the_winner_is_the_best_language_model_on_validation(
@@ -187,18 +206,71 @@ def test_rare_categories_share_a_group_and_none_is_lost(items: pd.DataFrame) -> 
     ]
 
 
+def test_lengths_and_sources_hold_every_row_once(items: pd.DataFrame) -> None:
+    longer = items.assign(text=["x" * (20 + 3 * row) for row in range(400)])
+    rows = off_by(longer, sft=np.arange(400) + 0.5)
+    lengths = scoring.by_length(rows, longer, 4)
+    assert lengths[0]["length"] == "20 to 319"
+    assert [group["n"] for group in lengths] == [100] * 4
+    assert [group["mae"] for group in lengths] == sorted(group["mae"] for group in lengths)
+    sources = scoring.by_source(rows, longer)
+    assert [(group["source"], group["n"]) for group in sources] == [("demo_shop", 300), ("files", 100)]
+    assert sources[1]["median_error"] == pytest.approx(198.5, abs=0.01)
+    assert sources[1]["coverage"] == 0.05, "0.5, 4.5, 8.5, 12.5 and 16.5 dollars off"
+    assert {group["width"] for group in sources} == {40.0}
+
+
+def test_every_two_candidates_are_compared_listing_by_listing(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    rows = off_by(items, median=50, sft=by_split(items, 0, 9), dpo=by_split(items, 99, 12))
+    found = {(pair["one"], pair["other"]): pair for pair in judged(rows, items, tiny_params)["pairs"]}
+    assert list(found) == [("median", "sft"), ("median", "dpo"), ("sft", "dpo")]
+    assert found["sft", "dpo"]["mean"] == pytest.approx(-3, abs=0.01), "test alone counts"
+    assert found["sft", "dpo"]["high"] < 0
+
+
+def test_a_candidate_that_answered_nothing_makes_no_pair(items: pd.DataFrame, tiny_params: Params) -> None:
+    rows = off_by(items, median=50, sft=9, dpo=12)
+    rows.loc[rows["candidate"] == "dpo", "predicted"] = np.nan
+    assert [pair["other"] for pair in judged(rows, items, tiny_params)["pairs"]] == ["sft"]
+
+
+def test_whoever_answers_from_outside_is_measured_but_never_chosen(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    some = off_by(items[items["split"] == "test"].head(50), people=1)
+    found = judged(pd.concat([off_by(items, median=50, sft=9, dpo=12), some]), items, tiny_params)
+    assert (found["winner"], found["best_baseline"]) == ("sft", "median")
+    assert found["candidates"]["people"]["test"]["mae"] == pytest.approx(1, abs=0.01)
+    assert (found["candidates"]["people"]["test"]["n"], found["candidates"]["people"]["kind"]) == (
+        50,
+        REFERENCE,
+    )
+    assert found["candidates"]["people"]["validation"]["mae"] is None
+    against = next(pair for pair in found["pairs"] if (pair["one"], pair["other"]) == ("sft", "people"))
+    assert against["mean"] == pytest.approx(8, abs=0.01)
+
+
+def test_two_candidates_of_one_name_are_refused(items: pd.DataFrame) -> None:
+    with pytest.raises(PricewrightError, match="two candidates are called sft"):
+        together({MODEL: [off_by(items, sft=1)], REFERENCE: [off_by(items, sft=2)]})
+
+
 def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> None:
     rows = off_by(items, sft=np.arange(400.0))
     rows.loc[250, "predicted"] = np.nan
     found = worst(rows, items, "sft")
-    assert list(found["id"]) == [items["id"][row] for row in (250, 399, 398, 397, 396)]
+    assert list(found["id"][:5]) == [items["id"][row] for row in (250, 399, 398, 397, 396)]
+    assert len(found) == 10
     assert found["text"].str.startswith("Thing").all()
 
 
 @pytest.fixture
 def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: Path) -> str:
     rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12)
-    result = judged(rows, items, tiny_params, law)
+    rows = pd.concat([rows, off_by(items.tail(30), people=8)], ignore_index=True)
+    result = whole(rows, items, tiny_params, law)
     drawn = {}
     for name, figure in draw(rows, result).items():
         drawn[name] = tmp_path / name
@@ -207,7 +279,7 @@ def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: 
 
 
 def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 5
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
@@ -220,15 +292,27 @@ def test_the_page_shows_its_pictures_in_a_browser_and_fits_a_phone(
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto((tmp_path / "report.html").as_uri())
     assert tab.get_by_role("heading", level=1).inner_text() == "What does it cost?"
-    assert tab.evaluate("[...document.images].map(one => one.naturalWidth > 300)") == [True] * 4
+    assert tab.evaluate("[...document.images].map(one => one.naturalWidth > 300)") == [True] * 5
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> None:
-    for name in ("median", "boosting", "sft", "dpo", "noise floor"):
+    for name in ("median", "boosting", "sft", "dpo", "noise floor", "people (reference)"):
         assert f"<td>{name}" in page
     assert re.search(r'<tr class="winner"><td>sft', page)
     assert "sft wins: test MAE" in page
+    assert re.search(r"<td>sft</td><td>12.0</td><td>1.33</td>", page), "what tuning cost elsewhere"
+    assert "a &lt;b&gt;false&lt;/b&gt; answer" in page
+
+
+def test_the_page_compares_any_two_from_both_sides(page: str, tab: Page, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    tab.goto((tmp_path / "report.html").as_uri())
+    square = tab.locator("table", has_text="+3.00")
+    lines = [line.split("\t") for line in square.inner_text().splitlines()]
+    assert "-3.00" in str(lines)
+    bold = square.locator("b").all_inner_texts()
+    assert sorted(float(one) for one in bold if abs(float(one)) < 4) == [-3.0, -1.0, 1.0, 3.0]
 
 
 def test_the_page_and_the_pictures_are_the_same_on_every_run(
@@ -238,7 +322,7 @@ def test_the_page_and_the_pictures_are_the_same_on_every_run(
     rows.loc[0, "predicted"] = np.nan
     pages = []
     for place in ("one", "other"):
-        result = judged(rows, items, tiny_params)
+        result = whole(rows, items, tiny_params)
         drawn = {}
         for name, figure in draw(rows, result).items():
             drawn[name] = tmp_path / f"{place}-{name}"
@@ -252,7 +336,7 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
 ) -> None:
     rows = off_by(items, median=50, sft=9)
     rows.loc[rows["candidate"] == "sft", ["predicted", "low", "high"]] = np.nan
-    result = judge(rows, ["sft"], items, NO_LAW, tiny_params.evaluate)
+    result = whole(rows, items, tiny_params)
     assert result["headline"].startswith("A baseline does better: on validation median")
     assert json.loads(json.dumps(result, allow_nan=False))["winner_minus_best_baseline"]["test"] is None
     drawn = {}
@@ -268,24 +352,44 @@ def test_the_report_is_json_without_nan(items: pd.DataFrame, law: pd.DataFrame, 
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_an_adapter_is_asked_for_the_median_and_the_ends_of_its_interval(
+def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params
 ) -> None:
-    scored = tiny_items.head(12).assign(split="test")
+    scored = tiny_items.head(12).assign(split=["validation", "test"] * 6)
     options = {"price_max": 999, "prompt_tokens": tiny_params.sft.prompt_tokens}
-    rows = answers("sft", scored, tiny_base, tiny_adapter, tiny_params.evaluate, **options)
+
+    def asked() -> pd.DataFrame:
+        model, tokenizer = modeling.load_model(tiny_base, tiny_adapter), modeling.load_tokenizer(tiny_base)
+        texts = scored["text"].tolist()
+        said = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, **options)
+        return answers("sft", scored, said, tiny_params.evaluate)
+
+    rows = asked()
     assert list(rows.columns) == Prediction.columns()
     assert list(rows["id"]) == list(scored["id"])
     assert ((rows["low"] <= rows["predicted"]) & (rows["predicted"] <= rows["high"])).all()
     assert rows["predicted"].between(0, 999).all()
-    again = answers("sft", scored, tiny_base, tiny_adapter, tiny_params.evaluate, **options)
-    pd.testing.assert_frame_equal(rows, again)
+    pd.testing.assert_frame_equal(rows, asked())
 
 
-def test_a_model_that_gives_no_price_any_probability_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    distribution = np.full((2, 11), 1 / 11, dtype=np.float32)
-    distribution[1] = np.nan  # what scaling a row of zeros to 1 leaves
-    monkeypatch.setattr(pricing, "price_distribution", lambda *_, **__: distribution)
-    asked = scoring.ask(None, None, ["a", "b"], [0.5, 0.1, 0.9])
-    assert asked[0].tolist() == [5.0, 1.0, 9.0]
-    assert np.isnan(asked[1]).all()
+def test_prices_of_test_move_no_interval_and_those_of_validation_do(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    said = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
+    ends = {}
+    for changed in ("nothing", "validation", "test"):
+        prices = np.where(items["split"] == changed, 140.0, items["price"])
+        rows = answers("sft", items.assign(price=prices), said, tiny_params.evaluate)
+        ends[changed] = rows[["low", "high"]]
+    pd.testing.assert_frame_equal(ends["nothing"], ends["test"])
+    assert (ends["validation"]["high"] > ends["nothing"]["high"]).all()
+
+
+def test_a_model_that_gives_no_price_any_probability_is_unreadable(
+    items: pd.DataFrame, tiny_params: Params
+) -> None:
+    said = np.full((400, 200), 1 / 200)
+    said[1] = np.nan  # what scaling a row of zeros to 1 leaves
+    rows = answers("sft", items, said, tiny_params.evaluate)
+    assert rows.loc[1, ["predicted", "low", "high"]].isna().all()
+    assert rows.drop(1).notna().all(axis=None)

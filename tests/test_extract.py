@@ -1,14 +1,20 @@
 """The extractor on small pages: each kind of markup, and the traps of each."""
 
 import json
+import math
+import re
+from dataclasses import asdict
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from components.cleaning import parse_price
 from components.sources import shop_pages
 from components.sources.catalogue import catalogue
 from components.sources.extract import NOTHING, extract
-from components.sources.visible import currency
+from components.sources.money import currency
 
 PRODUCT = {
     "@type": "Product",
@@ -82,6 +88,82 @@ def test_broken_json_ld_falls_back_to_what_is_seen() -> None:
     assert (found.title, found.price, found.found_in) == ("Seen", "$5", "page")
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"@type": "Product", "name": "Kettle", "offers": {"price": "7",},}',
+        '{"@type": "Product", "description": "two\nlines", "offers": {"price": "7"}}',
+        '<!-- {"@type": "Product", "offers": {"price": "7"}} -->',
+        '//<![CDATA[\n{"@type": "Product", "offers": {"price": "7"}}\n//]]>',
+        '{"@type": "WebSite"};{"@type": "Product", "offers": {"price": "7"}};',
+        '{"@type": "Product", /* set by a plug-in */ "offers": {"price": "7"}}',
+    ],
+)
+def test_json_ld_that_shops_often_break_is_mended(written: str) -> None:
+    text = f'<h1>Seen</h1><script type="application/ld+json">{written}</script>'
+    assert (extract(text, "/p/1").price, extract(text, "/p/1").found_in) == ("7", "json-ld")
+
+
+def test_an_offer_is_found_by_its_id_elsewhere_in_the_graph() -> None:
+    offer = {"@id": "#o", "@type": "Offer", "price": "7"}
+    assert extract(ld({"@graph": [{**PRODUCT, "offers": {"@id": "#o"}}, offer]}), "/p/1").price == "7"
+
+
+@pytest.mark.parametrize(("url", "price"), [("/p/1?v=2", "9"), ("/p/1", "7")])
+def test_of_a_group_the_variant_of_the_address_is_taken_and_else_the_cheapest(url: str, price: str) -> None:
+    variants = [
+        {"@type": "Product", "offers": {"price": amount, "url": f"/p/1?v={number}"}}
+        for number, amount in ((1, "8"), (2, "9"), (3, "7"))
+    ]
+    group = {"@type": "ProductGroup", "name": "Kettle", "hasVariant": variants}
+    assert extract(ld(group), url).price == price
+
+
+def test_a_page_that_marks_up_several_products_and_is_about_none_has_no_price_from_them() -> None:
+    assert extract(ld(PRODUCT, {**PRODUCT, "name": "Pan"}), "/shelf").price == ""
+
+
+def test_a_price_of_zero_is_a_placeholder() -> None:
+    assert extract(ld({**PRODUCT, "offers": {"price": "0.00"}}), "/p/1").price == ""
+
+
+def test_the_category_is_else_the_end_of_the_breadcrumb_trail() -> None:
+    trail = {"@type": "BreadcrumbList", "itemListElement": [{"name": "Home"}, {"name": "Kettles"}]}
+    without = {key: value for key, value in PRODUCT.items() if key != "category"}
+    assert extract(ld(trail, without), "/p/1").category == "Kettles"
+
+
+RDFA = """<div vocab="http://schema.org/" typeof="Product"><span property="name">Pot</span>
+<div property="offers" typeof="Offer"><b property="price" content="24.50">24,50</b>
+<meta property="priceCurrency" content="EUR"></div></div>"""
+
+
+def test_rdfa_is_read_like_microdata() -> None:
+    found = extract(f"<html><body>{RDFA}</body></html>", "/p/1")
+    assert (found.title, found.price, found.currency, found.found_in) == ("Pot", "24.50", "EUR", "rdfa")
+
+
+def test_meta_tags_give_what_nothing_else_gives() -> None:
+    tags = {"og:title": "Pot", "product:price:amount": "24.5", "product:price:currency": "EUR"}
+    head = "".join(f'<meta property="{name}" content="{value}">' for name, value in tags.items())
+    found = extract(f"<html><head>{head}</head><body></body></html>", "/p/1")
+    assert (found.title, found.price, found.currency, found.found_in) == ("Pot", "24.5", "EUR", "meta")
+
+
+def test_markup_that_the_page_contradicts_is_out_of_date() -> None:
+    text = ld(PRODUCT).replace("</body>", "<p class='price'>€24.50</p></body>")
+    found = extract(text, "/p/1")
+    assert (found.price, found.currency, found.found_in) == ("€24.50", "EUR", "page")
+
+
+def test_every_field_says_where_on_the_page_it_was() -> None:
+    body = "<h1>Pot</h1><p class='price'>$24.50</p><link rel='license' href='https://a.example/by'>"
+    found = extract(f"<html><body>{body}</body></html>", "/p/1")
+    assert found.places == {"title": "page", "rights": "head", "price": "page /html/body/p"}
+    assert found.rights == "https://a.example/by"
+    assert extract(ld(PRODUCT), "/p/1").places["price"] == "json-ld offers.price"
+
+
 MICRODATA = """<div itemscope itemtype="http://schema.org/Product">
 <div itemprop="isRelatedTo" itemscope itemtype="http://schema.org/Product"><b itemprop="name">Cup</b>
   <i itemprop="offers" itemscope itemtype="http://schema.org/Offer"><b itemprop="price">3</b></i></div>
@@ -129,6 +211,13 @@ def test_a_page_without_the_price_gives_none(body: str) -> None:
     assert (found.price, found.found_in) == ("", "")
 
 
+def test_the_country_of_the_page_says_whose_dollar_it_is() -> None:
+    text = page("<b class='price'>$30</b>")
+    assert extract(text, "/p/1").currency == ""
+    assert extract(text.replace("<html>", '<html lang="en-CA">'), "/p/1").currency == "CAD"
+    assert extract(text, "https://a.example.com.au/p/1").currency == "AUD"
+
+
 @pytest.mark.parametrize(
     ("price", "code"),
     [("$5", ""), ("US$ 5", "USD"), ("5 EUR", "EUR"), ("€5", "EUR"), ("£5", "GBP"), ("", "")],
@@ -164,6 +253,34 @@ def test_no_mangled_page_raises() -> None:
 def test_deep_nesting_is_no_trouble() -> None:
     assert extract(page("<div>" * 5000 + "<b>$30</b>"), "/p/1").title == "Kettle"
     assert extract(ld(PRODUCT).replace('"usd"', "[" * 100_000), "/p/1").title == "Seen"
+
+
+FRAGMENTS = st.sampled_from(
+    ("<div>", "</div>", "<b class='price'>", "<sup>", "<s>", "<!--", "</script>", "{", "[", "'>", "$", "€",
+     "<script type='application/ld+json'>", '"offers":', "itemscope itemprop='offers'", "1.299,00",
+     "99", "&#x110000;", "kr", "Was", "<meta property='og:price:amount' content='", "<div typeof='Product'>")
+)  # fmt: skip
+PAGES = st.lists(FRAGMENTS | st.text(max_size=8), max_size=40).map("".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PAGES, st.text(max_size=20))
+def test_whatever_the_page_only_a_listing_comes_out_and_its_price_is_read_or_refused(
+    html: str, url: str
+) -> None:
+    found = extract(html, url)
+    assert all(isinstance(value, str | dict) for value in asdict(found).values())
+    assert bool(found.price) == bool(found.found_in)
+    number = parse_price(found.price)
+    assert number is None or math.isfinite(number)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="0123456789.,-' $€£kr\u00a0\u202fUSD", max_size=30) | st.text(max_size=30))
+def test_whatever_is_written_only_a_number_or_none_is_read_and_only_a_code_or_nothing(written: str) -> None:
+    number = parse_price(written)
+    assert number is None or math.isfinite(number)
+    assert re.fullmatch("(?:[A-Z]{3})?", currency(written))
 
 
 @pytest.mark.parametrize(("markup", "place"), [(0.0, "json-ld"), (0.8, "microdata"), (0.95, "page")])

@@ -1,11 +1,17 @@
 """Listings from files: each kind, each mapping, each fault."""
 
+import bz2
+import csv
 import gzip
 import json
+import lzma
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from components.params import Columns, Files
@@ -13,7 +19,14 @@ from components.records import PricewrightError
 from components.sources import files
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "listings"
-NONE = {"description": None, "currency": None, "brand": None, "category": None, "details": None}
+NONE = {
+    "description": None,
+    "currency": None,
+    "brand": None,
+    "category": None,
+    "details": None,
+    "rights": None,
+}
 
 
 def columns(**mapped: str | None) -> Columns:
@@ -21,8 +34,12 @@ def columns(**mapped: str | None) -> Columns:
 
 
 def read(path: Path, **mapped: str | None) -> list[dict[str, Any]]:
-    frame = files.listings(files.find([str(path)]), columns(**mapped))
+    frame = files.collect(Files(paths=[str(path)], columns=columns(**mapped))).rows
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.compress(content, codec="zstd", asbytes=True)
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -128,27 +145,121 @@ def test_patterns_find_each_file_once_in_order(tmp_path: Path, monkeypatch: pyte
     [
         ("a.jsonl", b"", "a.jsonl: empty"),
         ("a.csv", b"title,price\n", "a.csv: empty"),
-        ("a.jsonl", b'{"title": "a", "price": 1}\n{"title": ', r"a.jsonl:2: broken JSON"),
-        ("a.jsonl", b"[" * 100_000, r"a.jsonl:1: broken JSON"),
-        ("a.jsonl", b'{"title": "\xff\xfe"}', "a.jsonl:1: not UTF-8"),
-        ("a.csv", b"title,price\n\xff,1\n", "a.csv:2: not UTF-8"),
-        ("a.csv", b"title,price\na,1,2\n", "a.csv:2: row 1 has 3 cells"),
-        ("a.csv", b'title,price\n"a,1\n', "a.csv:2: broken CSV"),
         ("a.csv", b"name,cost\na,1\n", r"a.csv: no column title, price .* it has: name, cost"),
         ("a.jsonl", b'{"name": "a", "price": 1}', r"a.jsonl: no column title .* it has: name, price"),
         ("a.jsonl", b"[1]", r"a.jsonl: no column title, price .* it has: none"),
-        ("a.parquet", b"no parquet", "a.parquet: not readable"),
-        ("a.jsonl.gz", b"no gzip", "a.jsonl.gz: not readable"),
-        ("a.csv.gz", gzip.compress(b"title,price\n" * 99)[:-9], "a.csv.gz: not readable"),
-        ("a.xlsx", b"PK", r"a.xlsx: unknown kind of file: .jsonl, .csv, .parquet"),
+        ("a.xlsx", b"PK", r"a.xlsx: unknown kind of file: .jsonl, .csv, .tsv, .parquet"),
+        ("a.parquet.gz", b"PK", r"unknown kind of file: .* the text ones with .gz, .bz2, .xz, .zst too"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named_with_its_fault(
+def test_a_file_that_is_not_what_was_meant_is_an_error(
     tmp_path: Path, name: str, content: bytes, complaint: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PricewrightError, match=complaint):
         read(tmp_path / name)
+
+
+MANY = "title,price\n" + "a pot,1\n" * 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rule", "reason"),
+    [
+        ("a.jsonl", b'{"title": "a", "price": 1}\n{"title": ', "broken_row", "broken JSON"),
+        ("a.jsonl", b"[" * 100_000, "broken_row", "broken JSON"),
+        ("a.csv", b"title,price\na,1,2\nb,1\n", "broken_row", "row 1 .line 2. has 3 cells, the header 2"),
+        ("a.csv", b'title,price\n"a,1\n', "broken_file", "not readable: unexpected end of data"),
+        (
+            "a.csv",
+            b"title,price\na,1\nb" + b"x" * files.LINE_CHARACTERS,
+            "broken_file",
+            "after row 1: a line of",
+        ),
+        ("a.jsonl", b"x" * (files.LINE_CHARACTERS + 1), "broken_file", "a line of more than 16,777,216"),
+        ("a.parquet", b"no parquet", "broken_file", "not readable"),
+        ("a.jsonl.gz", b"no gzip", "broken_file", "not readable"),
+        (
+            "a.csv.gz",
+            gzip.compress(MANY.encode())[:-9],
+            "broken_file",
+            "after row 5000: Compressed file ended",
+        ),
+        ("a.jsonl.xz", b"no xz", "broken_file", "not readable"),
+        ("a.jsonl.zst", b"no zstd", "broken_file", "not readable"),
+        ("a.csv.bz2", b"no bz2", "broken_file", "not readable"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_place_and_the_rest_goes_on(
+    tmp_path: Path, name: str, content: bytes, rule: str, reason: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    write(tmp_path, "good.jsonl", '{"title": "Kettle", "price": 5}')
+    found = files.collect(Files(paths=[str(tmp_path / "*")], columns=columns()))
+    assert found.rows["title"].iloc[-1] == "Kettle"
+    [reject] = found.rejects.to_dict("records")
+    assert reject["rule"] == rule
+    assert name in reject["address"]
+    assert re.search(reason, reject["reason"]), reject
+    assert found.notes == [f"{reject['address']}: {reject['reason']}"]
+    assert found.counts["rejected"] == {rule: 1}
+
+
+def test_a_parquet_file_cut_short_does_not_stop_the_others(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        pd.DataFrame({"title": ["pot"] * 100, "price": ["1"] * 100}).to_parquet(tmp_path / f"{name}.parquet")
+    path = tmp_path / "a.parquet"
+    path.write_bytes(path.read_bytes()[:-300])
+    found = files.collect(Files(paths=[str(tmp_path / "*.parquet")], columns=columns()))
+    assert len(found.rows) == 100
+    assert list(found.rejects["rule"]) == ["broken_file"]
+
+
+def test_many_broken_rows_are_many_rejects_and_a_few_notes(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}\n' + "{\n" * 100)
+    found = files.collect(Files(paths=[str(path)], columns=columns()))
+    assert (len(found.rows), len(found.rejects), len(found.notes)) == (1, 100, files.NOTES + 1)
+    assert found.notes[-1] == f"and {100 - files.NOTES} more rows"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_encoding_and_the_delimiter_of_a_csv_file_are_found(
+    tmp_path: Path, encoding: str, delimiter: str
+) -> None:
+    rows = [
+        ["title", "price", "description"],
+        ["Cafetière à piston", "12,50 €", "Größe: 1,5 l; façonnée à la main"],
+    ]
+    with (tmp_path / "a.csv").open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    [found] = read(tmp_path / "a.csv", description="description")
+    assert [found["title"], found["price"], found["description"]] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd)],
+)
+def test_a_text_file_is_read_from_every_compression(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / f"a.csv{suffix}").write_bytes(pack(MANY.encode()))
+    assert len(read(tmp_path / f"a.csv{suffix}")) == 5000
+
+
+def test_a_path_reaches_into_lists_by_their_numbers(tmp_path: Path) -> None:
+    offers = {"offers": [{"price": "7", "seller": {"name": "Vela"}}, {"price": "9"}]}
+    path = write(tmp_path, "a.jsonl", json.dumps({"title": "Pot", **offers}))
+    [row] = read(path, price="offers.0.price", brand="offers.0.seller.name")
+    assert (row["price"], row["brand"]) == ("7", "Vela")
+    with pytest.raises(PricewrightError, match=r"no column offers\.2\.price"):
+        read(path, price="offers.2.price")
+
+
+def test_a_row_says_under_which_licence_it_stands(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", '{"title": "Pot", "price": 1, "licence": "CC BY 4.0"}')
+    assert read(path, rights="licence")[0]["rights"] == "CC BY 4.0"
 
 
 def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
@@ -163,8 +274,9 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
 
 def test_the_law_of_files_is_empty_but_typed(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}')
-    _, law, counts = files.collect(Files(paths=[str(path)], columns=columns()))
-    assert (len(law), list(law.columns), counts) == (0, ["address", "median", "sigma"], {"files": 1})
+    found = files.collect(Files(paths=[str(path)], columns=columns()))
+    law = found.law
+    assert (len(law), list(law.columns), found.counts) == (0, ["address", "median", "sigma"], {"files": 1})
     assert law["median"].dtype == law["sigma"].dtype == "float64"
     assert law["address"].dtype == "str"
 

@@ -162,7 +162,7 @@ def test_no_module_imports_a_stage() -> None:
 @pytest.mark.parametrize(
     ("library", "owner"),
     [
-        ("mlflow", {"components.tracking"}),
+        ("mlflow", {"components.tracking", "components.registry"}),
         ("peft", {"components.modeling"}),
         ("bitsandbytes", {"components.modeling"}),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components import measures as measures_module
-from components.measures import measures, paired_difference, rank
+from components.measures import measures, paired_difference, rank, share_interval
 
 NAN = float("nan")
 OPTIONS: dict[str, Any] = {"bootstrap": 400, "seed": 1, "hit_dollars": 40.0, "hit_share": 0.2}
@@ -25,6 +25,9 @@ def test_the_figures_are_those_worked_out_by_hand() -> None:
     logs = np.log([111 / 101, 171 / 201, 1.0])
     assert found["rmsle"] == pytest.approx(np.sqrt((logs**2).mean()), abs=1e-4)
     assert (found["n"], found["unparsed"], found["hit_rate"]) == (3, 0, 1.0)
+    assert found["median_error"] == 10.0
+    spread = (100 - 310 / 3) ** 2 + (200 - 310 / 3) ** 2 + (10 - 310 / 3) ** 2
+    assert found["r2"] == pytest.approx(1 - 1000 / spread, abs=1e-4)
 
 
 def test_a_hit_is_within_the_dollars_or_within_the_share_of_the_true_price() -> None:
@@ -46,6 +49,22 @@ def test_the_interval_holds_the_mean_error_of_new_rows_about_95_times_in_100() -
         found = measured([0.0] * 150, list(errors), seed=seed, bootstrap=300)
         held += found["mae_low"] <= 20.0 <= found["mae_high"]
     assert 0.88 <= held / 200 <= 0.99
+
+
+@pytest.mark.parametrize("name", ["mae", "median_error", "rmsle", "r2", "hit_rate"])
+def test_every_measure_lies_in_an_interval_that_narrows_with_more_rows(name: str) -> None:
+    generator = np.random.default_rng(5)
+    true = generator.uniform(10, 500, 1600)
+    predicted = true + generator.normal(0, 60, 1600)
+    few, many = (measured(list(true[:rows]), list(predicted[:rows].clip(0))) for rows in (100, 1600))
+    widths = [found[f"{name}_high"] - found[f"{name}_low"] for found in (few, many)]
+    assert 0.15 < widths[1] / widths[0] < 0.45, "about a quarter for sixteen times the rows"
+    assert many[f"{name}_low"] < many[name] < many[f"{name}_high"]
+
+
+def test_prices_that_are_all_the_same_have_no_variance_to_explain() -> None:
+    found = measured([5.0, 5.0], [5.0, 6.0])
+    assert (found["r2"], found["mae"]) == (None, 0.5)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
@@ -146,3 +165,10 @@ def test_rows_that_cannot_be_compared_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         measured(true, predicted)
+
+
+def test_the_interval_of_a_share_is_that_of_the_textbook_and_stays_within_0_and_1() -> None:
+    assert share_interval(0.5, 100) == (pytest.approx(0.4038, abs=1e-3), pytest.approx(0.5962, abs=1e-3))
+    assert share_interval(0.0, 10)[0] == 0.0
+    assert share_interval(0.0, 10)[1] == pytest.approx(0.2775, abs=1e-3)
+    assert share_interval(1.0, 10)[1] == 1.0

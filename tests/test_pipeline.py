@@ -279,6 +279,34 @@ def test_a_signal_ends_every_process_and_the_next_run_carries_on(sent: signal.Si
 
 
 @pytest.mark.usefixtures("project")
+def test_a_run_that_is_killed_leaves_no_process_and_no_lock_and_the_next_one_carries_on() -> None:
+    """SIGKILL gives the flow no moment to end its stages and Prefect's server: their guards do."""
+    stages(
+        first={},
+        slow={
+            "deps": ["out/first"],
+            "cmd": "test -e mended || { sleep 300 & echo $! > pid; wait; }; touch out/slow",
+        },
+    )
+    child = command()
+    while not Path("pid").exists() or not Path("pid").read_text():
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.1)
+    below = psutil.Process(child.pid).children(recursive=True)
+    assert int(Path("pid").read_text()) in {found.pid for found in below}
+    os.kill(child.pid, signal.SIGKILL)
+    assert psutil.wait_procs(below, timeout=3 * process.GRACE)[1] == []
+    child.communicate()
+    Path("mended").touch()
+    again = command()
+    said, complained = again.communicate(timeout=120)
+    assert again.returncode == 0, complained
+    assert "first         unchanged" in said
+    assert ran() == ["first", "slow", "slow"]
+    assert parents() == ["FAILED", "FINISHED"]
+
+
+@pytest.mark.usefixtures("project")
 def test_the_command_shows_lines_thins_bars_and_ends_with_one_clear_message() -> None:
     bar = "".join(f"\\r{percent}%%|#" for percent in range(100))
     stages(

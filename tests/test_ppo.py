@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from components import modeling, pricing
 from components import reward as reward_stage
 from components.alignment import ppo
+from components.alignment.rewards import RewardModel
+from components.alignment.task import Task
+from components.alignment.watch import Watch
 from components.params import Params, Ppo
-from components.records import Pair, PricewrightError
+from components.records import PricewrightError
 
 ALL = torch.ones(1, 3, dtype=torch.bool)
 
@@ -239,13 +239,18 @@ def ignored(*_: Any) -> None:
     """Nobody watches the curves."""
 
 
+def unwatched(*_: Any) -> bool:
+    """No gate: the run goes on."""
+    return False
+
+
 @pytest.mark.parametrize("width", [1, 2])
 def test_the_optimum_is_the_closed_form(params: Params, tmp_path: Path, width: int) -> None:
     torch.manual_seed(0)
     actor = Table(prompts=2, vocabulary=8 if width == 1 else 4, width=width)
     section = tabular(params)
     before = actor.distance(actor.optimum(section.beta))
-    history = ppo.optimize(actor, 2, section, tmp_path, ignored)
+    history = ppo.optimize(actor, 2, section, tmp_path, ignored, unwatched)
     after = actor.distance(actor.optimum(section.beta))
     print(f"width {width}: total variation {before:.3f} before, {after:.4f} after")
     assert before > 0.25
@@ -257,7 +262,7 @@ def test_the_optimum_is_the_closed_form(params: Params, tmp_path: Path, width: i
 def test_without_a_reward_the_policy_stays_where_it_was(params: Params, tmp_path: Path) -> None:
     torch.manual_seed(0)
     actor = Table(prompts=2, vocabulary=4, width=2, spread=0.0)
-    history = ppo.optimize(actor, 2, tabular(params, steps=20), tmp_path, ignored)
+    history = ppo.optimize(actor, 2, tabular(params, steps=20), tmp_path, ignored, unwatched)
     assert torch.equal(actor.policy, actor.frozen)
     assert history[-1]["kl"] == 0
     assert history[-1]["updates"] == 16
@@ -267,7 +272,7 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(params: Params, tmp
     torch.manual_seed(0)
     actor = Table(prompts=2, vocabulary=8, width=1)
     start = actor.completions(actor.frozen)
-    ppo.optimize(actor, 2, tabular(params, beta=1e4), tmp_path, ignored)
+    ppo.optimize(actor, 2, tabular(params, beta=1e4), tmp_path, ignored, unwatched)
     print(f"total variation from the reference {actor.distance(start):.4f}")
     assert 0 < actor.distance(start) < 0.02
 
@@ -276,7 +281,7 @@ def test_the_controller_brings_the_kl_to_its_target(params: Params, tmp_path: Pa
     torch.manual_seed(0)
     actor = Table(prompts=2, vocabulary=8, width=1)
     section = tabular(params, beta=0.05, kl_target=0.3, kl_gain=0.3, steps=150)
-    history = ppo.optimize(actor, 2, section, tmp_path, ignored)
+    history = ppo.optimize(actor, 2, section, tmp_path, ignored, unwatched)
     peak = max(figures["kl"] for figures in history)
     assert peak > 0.6
     assert history[-1]["kl"] < 0.75 * peak
@@ -289,7 +294,9 @@ def test_an_entropy_bonus_keeps_the_policy_flatter(params: Params, tmp_path: Pat
         torch.manual_seed(0)
         actor = Table(prompts=1, vocabulary=8, width=1)
         section = tabular(params, entropy=weight, steps=40)
-        last.append(ppo.optimize(actor, 1, section, tmp_path / str(weight), ignored)[-1]["entropy"])
+        last.append(
+            ppo.optimize(actor, 1, section, tmp_path / str(weight), ignored, unwatched)[-1]["entropy"]
+        )
     assert last[1] > last[0] + 0.2
 
 
@@ -297,7 +304,7 @@ def test_an_update_ends_early_where_the_policy_has_moved_too_far(params: Params,
     torch.manual_seed(0)
     actor = Table(prompts=1, vocabulary=8, width=1)
     section = tabular(params, steps=1, learning_rate=0.5, update_kl_max=0.01)
-    figures = ppo.optimize(actor, 1, section, tmp_path, ignored)[0]
+    figures = ppo.optimize(actor, 1, section, tmp_path, ignored, unwatched)[0]
     assert figures["updates"] == 1
     assert figures["update_kl"] > 0
 
@@ -305,7 +312,7 @@ def test_an_update_ends_early_where_the_policy_has_moved_too_far(params: Params,
 def test_a_reward_that_is_no_number_is_a_clear_stop(params: Params, tmp_path: Path) -> None:
     actor = Table(prompts=1, vocabulary=4, width=1, spread=math.nan)
     with pytest.raises(PricewrightError, match="NaN"):
-        ppo.optimize(actor, 1, tabular(params), tmp_path, ignored)
+        ppo.optimize(actor, 1, tabular(params), tmp_path, ignored, unwatched)
 
 
 class Killed(Exception):
@@ -329,7 +336,7 @@ def test_a_killed_run_resumes_with_the_same_result(params: Params, tmp_path: Pat
     def run(folder: str, track: Callable[[str, float, int], None]) -> tuple[Table, list[ppo.Figures]]:
         torch.manual_seed(1)
         actor = Table(prompts=2, vocabulary=4, width=2)
-        return actor, ppo.optimize(actor, 2, section, tmp_path / folder, track)
+        return actor, ppo.optimize(actor, 2, section, tmp_path / folder, track, unwatched)
 
     whole, history = run("whole", ignored)
     with pytest.raises(Killed):
@@ -344,75 +351,18 @@ def test_a_killed_run_resumes_with_the_same_result(params: Params, tmp_path: Pat
 # --- the transformer ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def sharp_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny base with a louder last layer: trained for two seconds, it can prefer no token to another."""
-    folder = tmp_path_factory.mktemp("sharp") / "base"
-    shutil.copytree(tiny_base, folder)
-    weights = load_file(folder / "model.safetensors")
-    weights["model.norm.weight"] *= 8
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pairs(tiny_items: pd.DataFrame) -> pd.DataFrame:
-    """Cheap is preferred to dear, whatever it is."""
-    draw = np.random.default_rng(0)
-    drawn = [sorted(draw.integers(0, 1000, 2)) for _ in range(len(tiny_items))]
-    rows = [
-        Pair(
-            id=item.id,
-            prompt=pricing.prompt(item.text),
-            chosen=str(low),
-            rejected=str(high),
-            margin=9,
-            origin="truth",
-        ).model_dump()
-        for item, (low, high) in zip(tiny_items.itertuples(), drawn, strict=True)
-    ]
-    return pd.DataFrame(rows)
-
-
-@pytest.fixture(scope="module")
-def judge(
-    sharp_base: Path,
-    tiny_adapter: Path,
-    tiny_params: Params,
-    pairs: pd.DataFrame,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Any, Path]:
-    """A reward model, and the folder it was saved to."""
-    tokenizer = modeling.load_tokenizer(sharp_base)
-    model = modeling.scorer(sharp_base, tiny_adapter, tokenizer.pad_token_id)
-    section = tiny_params.reward.model_copy(update={"epochs": 3.0, "learning_rate": 5e-3})
-
-    class Unwatched:
-        def metric(self, *_: Any, **__: Any) -> None:
-            """Not looked at."""
-
-    curves = modeling.Curves(Unwatched())  # type: ignore[arg-type]
-    scratch = tmp_path_factory.mktemp("reward-scratch")
-    model = reward_stage.reward(pairs, section, model, tokenizer, scratch, curves)
-    folder = tmp_path_factory.mktemp("reward")
-    modeling.save_adapter(model, folder)
-    return model, folder
-
-
 def small(params: Params, **changes: Any) -> Ppo:
     sizes = {"steps": 2, "rollouts": 6, "completion_tokens": 4, "batch_size": 3, "checkpoint_steps": 1}
     return params.align.ppo.model_copy(update=sizes | changes)
 
 
 @pytest.fixture
-def completer(
-    sharp_base: Path, tiny_adapter: Path, judge: tuple[Any, Path], tiny_params: Params, pairs: pd.DataFrame
-) -> ppo.Completer:
+def completer(cheap_task: Task, tiny_params: Params) -> ppo.Completer:
     """The four parts on the tiny base."""
-    model, heads = modeling.actors(sharp_base, tiny_adapter, judge[1])
-    tokenizer = modeling.load_tokenizer(sharp_base)
-    short = [pricing.prompt("word " * length) for length in (1, 9, 4)]
-    return ppo.Completer(model, heads, tokenizer, short + list(pairs["prompt"]), small(tiny_params))
+    value_head = modeling.add_scorer(cheap_task.model, "value", cheap_task.reward)
+    prompts = [pricing.prompt("word " * length) for length in (1, 9, 4)] + list(cheap_task.asked["prompt"])
+    parts = (cheap_task.model, value_head, cheap_task.reward_model, cheap_task.tokenizer)
+    return ppo.Completer(*parts, prompts, small(tiny_params))
 
 
 def written(completer: ppo.Completer) -> ppo.Completions:
@@ -517,7 +467,7 @@ def test_policy_and_reference_start_at_the_sft_adapter_and_part_ways(
     assert torch.equal(start, reference)
     torch.manual_seed(0)
     section = small(tiny_params, learning_rate=1e-2)
-    ppo.optimize(completer, len(completer.prompts), section, tmp_path, ignored)
+    ppo.optimize(completer, len(completer.prompts), section, tmp_path, ignored, unwatched)
     with torch.no_grad():
         assert not torch.allclose(completer.logits("policy", said), start, atol=1e-3)
         assert torch.equal(completer.logits("reference", said), reference)
@@ -526,13 +476,13 @@ def test_policy_and_reference_start_at_the_sft_adapter_and_part_ways(
 
 @torch.no_grad()
 def test_scores_are_those_of_the_reward_model_itself(
-    completer: ppo.Completer, judge: tuple[Any, Path]
+    completer: ppo.Completer, cheap_judge: tuple[Any, Path]
 ) -> None:
     said = written(completer)
     end = completer.end
     ends = [[end], [40, 41, end], [50, 51, 52, 53, end]]
     rows = [[*completer.prompts[place], *tokens] for place, tokens in enumerate(ends)]
-    expected = reward_stage.scores(judge[0], rows, 3, end)
+    expected = reward_stage.scores(cheap_judge[0], rows, 3, end)
     np.testing.assert_allclose(completer.scores(said).numpy(), expected, rtol=1e-3, atol=2e-2)
     assert np.ptp(expected) > 0.5
 
@@ -553,41 +503,28 @@ def test_completions_are_drawn_from_the_policy(completer: ppo.Completer) -> None
     assert ((seen[top] - chances[top]).abs() < 4 * error + 1e-9).all()
 
 
-def align(
-    base: Path, adapter: Path, reward: Path, section: Ppo, pairs: pd.DataFrame, scratch: Path, run: Any
-) -> tuple[Any, dict[str, Any]]:
-    curves = modeling.Curves(run)
-    return ppo.align(
-        pairs, section, base=base, adapter=adapter, reward=reward, scratch=scratch, curves=curves
-    )
-
-
 def test_the_mean_reward_rises_and_the_sft_adapter_stays(
-    sharp_base: Path,
-    tiny_adapter: Path,
-    judge: tuple[Any, Path],
-    tiny_params: Params,
-    pairs: pd.DataFrame,
-    tmp_path: Path,
-    recorder: Any,
+    cheap_task: Task, sharp_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
 ) -> None:
     before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
     steps = {"steps": 10, "rollouts": 96, "batch_size": 48, "epochs": 4, "completion_tokens": 2}
     rates = {"learning_rate": 2e-2, "value_learning_rate": 1e-2, "beta": 0.01}
-    section = small(tiny_params, **steps, **rates)
-    model, report = align(sharp_base, tiny_adapter, judge[1], section, pairs, tmp_path / "s", recorder)
+    torch.manual_seed(0)
+    report = ppo.align(cheap_task, small(tiny_params, **steps, **rates))
     print(f"reward {report['first']['reward']:.3f} -> {report['last']['reward']:.3f}, {report['last']}")
-    print([round(v, 3) for n, v, _ in recorder.points if n == "curve.reward"])
     assert report["last"]["reward"] > report["first"]["reward"] + 0.3
     assert report["last"]["kl"] > 0.05
     assert (tiny_adapter / "adapter_model.safetensors").read_bytes() == before
-    tracked = {name.removeprefix("curve.") for name, _, _ in recorder.points}
+    tracked = {name.removeprefix("curve.") for name, _, _ in recorder.points if name.startswith("curve.")}
     assert tracked == set(report["last"])
     assert {"reward", "kl", "entropy", "clip_fraction", "value_loss", "explained_variance"} <= tracked
+    assert [look["step"] for look in cheap_task.watch.report()["looks"]] == [0, 10]
+    model = cheap_task.model.eval()
     modeling.save_adapter(model, tmp_path / "aligned")
     files = sorted(file.name for file in (tmp_path / "aligned").iterdir())
     assert files == ["adapter_config.json", "adapter_model.safetensors"]
-    ids = torch.tensor([pricing.prompt_ids(modeling.load_tokenizer(sharp_base), pairs["prompt"][0], 128)])
+    prompt = cheap_task.asked["prompt"][0]
+    ids = torch.tensor([pricing.prompt_ids(cheap_task.tokenizer, prompt, 128)])
     with torch.no_grad():
         aligned = model(input_ids=ids).logits
         saved = modeling.load_model(sharp_base, tmp_path / "aligned")(input_ids=ids).logits
@@ -597,33 +534,42 @@ def test_the_mean_reward_rises_and_the_sft_adapter_stays(
 
 
 def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
-    sharp_base: Path,
-    tiny_adapter: Path,
-    judge: tuple[Any, Path],
-    tiny_params: Params,
-    pairs: pd.DataFrame,
-    tmp_path: Path,
-    recorder: Any,
+    cheap_task: Task, sharp_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
 ) -> None:
     section = small(tiny_params, steps=4, checkpoint_steps=2, learning_rate=1e-3)
 
     class Fatal:
         def metric(self, name: str, value: float, step: int) -> None:
-            if step == 2:
+            if name.startswith("curve.") and step == 2:
                 raise Killed
 
-    parts = (sharp_base, tiny_adapter, judge[1], section, pairs)
-    whole, report = align(*parts, tmp_path / "whole", recorder)
+    def run(folder: str, tracked: Any) -> tuple[dict[str, Any], list[Tensor], dict[str, Any]]:
+        model, head = modeling.policy(sharp_base, tiny_adapter, cheap_task.reward)
+        reward_model = RewardModel(model, head, cheap_task.tokenizer, 16)
+        watching = cheap_task.watch.section.model_copy(update={"looks": 2})
+        items, scratch = cheap_task.watch.items[:10], tmp_path / folder
+        options: dict[str, Any] = {"worst": 999.0, "price_max": 999, "scratch": scratch}
+        options["track"] = tracked.metric
+        watch = Watch(model, cheap_task.tokenizer, reward_model, items, watching, **options)
+        changed = {"model": model, "reward_model": reward_model, "scratch": scratch, "watch": watch}
+        torch.manual_seed(0)
+        report = ppo.align(
+            cheap_task._replace(**changed, curves=modeling.Curves(tracked)),
+            section,
+        )
+        return report, modeling.weights_of(model, "default"), watch.report()
+
+    whole, weights, watched = run("whole", recorder)
     with pytest.raises(Killed):
-        align(*parts, tmp_path / "killed", Fatal())
-    resumed, again = align(*parts, tmp_path / "killed", recorder)
-    assert again == report
-    for one, other in zip(
-        modeling.weights_of(whole, "default"), modeling.weights_of(resumed, "default"), strict=True
-    ):
+        run("killed", Fatal())
+    again, resumed, watched_again = run("killed", recorder)
+    assert again == whole
+    assert watched_again == watched
+    assert [look["step"] for look in watched["looks"]] == [0, 2, 4]
+    for one, other in zip(weights, resumed, strict=True):
         assert torch.equal(one, other)
 
 
 def test_a_folder_without_a_score_head_is_no_reward_model(sharp_base: Path, tiny_adapter: Path) -> None:
     with pytest.raises(PricewrightError, match="no score head"):
-        modeling.actors(sharp_base, tiny_adapter, tiny_adapter)
+        modeling.policy(sharp_base, tiny_adapter, tiny_adapter)

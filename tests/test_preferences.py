@@ -1,17 +1,33 @@
-"""Pairs ranked by their distance to the true price."""
+"""Pairs of all origins, checked and counted."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from components import modeling
 from components import preferences as stage_file
+from components.origins.found import Found
+from components.origins.truth import ranked_pairs
 from components.params import Params
 from components.records import Pair, PricewrightError
 
 
 def ranked(completions: list[str], margin_min: float = 5.0, most: int = 9) -> list[tuple[str, str, float]]:
-    return stage_file.ranked_pairs(completions, 100.0, margin_min=margin_min, most=most)
+    return ranked_pairs(completions, 100.0, margin_min=margin_min, most=most)
+
+
+def sampled(*completions: list[str]) -> pd.DataFrame:
+    names = [f"p{number}" for number in range(len(completions))]
+    return pd.DataFrame({"id": names, "prompt": names, "completions": list(completions)})
+
+
+@pytest.fixture
+def tokenizer(tiny_base: Path) -> Any:
+    return modeling.load_tokenizer(tiny_base)
 
 
 def test_the_closer_completion_is_chosen_and_the_margin_is_in_dollars() -> None:
@@ -35,15 +51,54 @@ def test_an_unreadable_completion_loses_to_every_readable_one() -> None:
     ]
 
 
-def test_every_pair_is_a_record_of_its_item(tiny_items: pd.DataFrame, tiny_params: Params) -> None:
-    items = tiny_items[:2].assign(price=[100.0, 50.0])
-    pairs = stage_file.preferences(items, [["90", "300"], ["1", "1"]], ["p0", "p1"], tiny_params.preferences)
+@pytest.mark.parametrize("completions", [["9"], ["9", "9"]])
+def test_one_completion_and_equal_ones_are_rejected_with_a_reason(
+    completions: list[str], params: Params, tokenizer: Any
+) -> None:
+    prices = pd.Series({"p0": 100.0, "p1": 50.0})
+    found = stage_file.preferences(sampled(["90", "300"], completions), prices, params.preferences)
+    pairs, rejects = stage_file.checked(found, set(), tokenizer)
     assert list(pairs.columns) == Pair.columns()
     assert pairs[["id", "prompt", "chosen", "rejected", "margin"]].to_numpy().tolist() == [
-        [items["id"].iloc[0], "p0", "90", "300", 190.0]
+        ["p0", "p0", "90", "300", 190.0]
     ]
+    assert rejects[["origin", "where"]].to_numpy().tolist() == [["truth", "p1"]]
+    assert "no two completions differ" in rejects["reason"][0]
 
 
-def test_no_pair_at_all_is_a_clear_error(tiny_items: pd.DataFrame, tiny_params: Params) -> None:
-    with pytest.raises(PricewrightError, match="raise preferences.temperature"):
-        stage_file.preferences(tiny_items[:1], [["9", "9"]], ["p"], tiny_params.preferences)
+def test_no_pair_at_all_is_a_clear_error(params: Params, tokenizer: Any) -> None:
+    found = stage_file.preferences(sampled(["9", "9"]), pd.Series({"p0": 10.0}), params.preferences)
+    with pytest.raises(PricewrightError, match=r"no pair is left of truth, 1 were rejected: truth, p0"):
+        stage_file.checked(found, set(), tokenizer)
+
+
+def given(*prompts: str) -> Found:
+    found = Found("people")
+    for prompt in prompts:
+        found.pair(prompt[:8], prompt, "90", "300", 1)
+    return found
+
+
+def test_a_prompt_of_validation_or_test_is_in_no_pair(tokenizer: Any) -> None:
+    pairs, rejects = stage_file.checked([given("held back\n", "free")], {"held back"}, tokenizer)
+    assert pairs["prompt"].tolist() == ["free"]
+    assert rejects["reason"].tolist() == ["its prompt is in validation or test"]
+
+
+def test_a_prompt_longer_than_the_context_is_rejected_with_its_length(tokenizer: Any) -> None:
+    pairs, rejects = stage_file.checked([given("word " * 600, "free")], set(), tokenizer)
+    assert pairs["prompt"].tolist() == ["free"]
+    assert f"context of {tokenizer.model_max_length}" in rejects["reason"][0]
+
+
+def test_the_report_tells_shares_by_origin_and_a_bias_of_length(tokenizer: Any) -> None:
+    truth = Found("truth")
+    for chosen, rejected in (("90", "300 300 300"), ("90 90", "300"), ("90", "70"), ("90", "80 80")):
+        truth.pair("p", "free", chosen, rejected, 5.0)
+    found = [truth, given("one", "two", "three", "four")]
+    pairs, rejects = stage_file.checked(found, set(), tokenizer)
+    report = stage_file.report(found, pairs, rejects, tokenizer)
+    assert {name: one["share"] for name, one in report["origins"].items()} == {"truth": 0.5, "people": 0.5}
+    assert report["tokens"]["differ"] == 3
+    assert report["tokens"]["longer_chosen"] == pytest.approx(1 / 3)
+    assert report["tokens"]["rejected"] > report["tokens"]["chosen"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components import modeling, pricing
@@ -78,9 +81,13 @@ def character_model(digits_per_token: int) -> tuple[LlamaForCausalLM, PreTrained
     core.pre_tokenizer = pre_tokenizers.Split(pattern, "isolated")
     core.decoder = decoders.Fuse()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", pad_token="<end>")
+    return random_model(len(tokenizer)), tokenizer
+
+
+def random_model(vocabulary: int) -> LlamaForCausalLM:
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=vocabulary,
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -88,18 +95,26 @@ def character_model(digits_per_token: int) -> tuple[LlamaForCausalLM, PreTrained
         max_position_embeddings=256,
         initializer_range=0.4,
     )
-    return LlamaForCausalLM(config).eval(), tokenizer
+    return LlamaForCausalLM(config).eval()
 
 
 def brute_force(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompt: str, price_max: int
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: str,
+    prices: list[int],
+    possible: set[int],
 ) -> np.ndarray:
-    """The probability of each price, one forward pass for each, from the definition."""
+    """The probability of each of `prices`, one forward pass for each, from the definition, not scaled."""
     asked = pricing.prompt_ids(tokenizer, prompt, 128)
-    digits = [i for i in range(len(tokenizer)) if tokenizer.decode([i])[:1].isdigit()]
-    starts = {tuple(pricing.completion_ids(tokenizer, str(price))) for price in range(price_max + 1)}
+    digits = [
+        token
+        for token, piece in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))
+        if piece[0].isdigit()
+    ]
+    starts = {tuple(pricing.completion_ids(tokenizer, str(price))) for price in possible}
     masses = []
-    for price in range(price_max + 1):
+    for price in prices:
         answer = pricing.completion_ids(tokenizer, str(price))
         with torch.no_grad():
             steps = model(torch.tensor([asked + answer])).logits[0, len(asked) - 1 :].softmax(-1)
@@ -107,10 +122,10 @@ def brute_force(
         if any(other[: len(answer)] == tuple(answer) and other != tuple(answer) for other in starts):
             mass *= 1 - steps[-1, digits].sum().item()
         masses.append(mass)
-    return np.array(masses) / sum(masses)
+    return np.array(masses)
 
 
-@pytest.mark.parametrize(("digits_per_token", "price_max"), [(1, 120), (2, 120), (2, 99), (3, 1203)])
+@pytest.mark.parametrize(("digits_per_token", "price_max"), [(1, 120), (2, 120), (2, 99)])
 def test_the_tree_equals_the_brute_force_sum(digits_per_token: int, price_max: int) -> None:
     model, tokenizer = character_model(digits_per_token)
     prompts = [pricing.prompt("a chair"), pricing.prompt("a much longer lamp")]
@@ -118,9 +133,119 @@ def test_the_tree_equals_the_brute_force_sum(digits_per_token: int, price_max: i
         model, tokenizer, prompts, price_max=price_max, prompt_tokens=128, batch_size=2, title="test"
     )
     for row, prompt in enumerate(prompts):
-        np.testing.assert_allclose(
-            found[row], brute_force(model, tokenizer, prompt, price_max), rtol=2e-3, atol=1e-7
+        masses = brute_force(model, tokenizer, prompt, list(range(price_max + 1)), set(range(price_max + 1)))
+        np.testing.assert_allclose(found[row], masses / masses.sum(), rtol=2e-3, atol=1e-7)
+
+
+def test_the_tree_is_the_sum_over_every_completion_that_the_vocabulary_can_spell() -> None:
+    """All completions of as many tokens as the longest price, each with its own forward pass."""
+    model, tokenizer = character_model(1)
+    asked = pricing.prompt_ids(tokenizer, pricing.prompt("a lamp"), 128)
+    width, masses = 2, np.zeros(100)
+    with torch.no_grad():
+        first = model(torch.tensor([asked])).logits[0, -1].softmax(-1)
+        after = [[*asked, token] for token in range(len(tokenizer))]
+        second = model(torch.tensor(after)).logits[:, -1].softmax(-1)
+    for spelled in itertools.product(range(len(tokenizer)), repeat=width):
+        number = re.match(r"0|[1-9]\d*", tokenizer.decode(list(spelled)))
+        if number:
+            masses[int(number.group())] += (first[spelled[0]] * second[spelled]).item()
+    found = pricing.price_distribution(
+        model,
+        tokenizer,
+        [pricing.prompt("a lamp")],
+        price_max=99,
+        prompt_tokens=128,
+        batch_size=1,
+        title="test",
+    )
+    np.testing.assert_allclose(found[0], masses / masses.sum(), rtol=1e-3)
+
+
+NUMBERS = " ".join(f"{number} $" for number in range(1300))
+TEXTS = [pricing.prompt(f"Oak desk, {number} kg") + f"{number} dollars" for number in range(120)] * 3
+
+
+def trained(kind: str) -> PreTrainedTokenizerFast:
+    """A BPE tokenizer, trained here, that treats numbers as a family of models does."""
+    core = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=kind == "metaspace"))
+    special = ["<unk>", "<end>"]
+    if kind == "metaspace":  # Llama 2, Gemma: a word carries the space before it, so does the first one
+        core.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split("\n", "isolated"),
+                pre_tokenizers.Metaspace(prepend_scheme="first"),
+                pre_tokenizers.Digits(individual_digits=True),
+            ]
         )
+        core.decoder = decoders.Metaspace(prepend_scheme="first")
+    else:
+        three = r"\p{N}{1,3}|[^\s\p{N}]+|\s+(?!\S)|\s"
+        split = {
+            "digits": pre_tokenizers.Digits(individual_digits=True),  # SmolLM, Qwen
+            "threes": pre_tokenizers.Split(Regex(three), "isolated"),  # Llama 3
+        }[kind]
+        core.pre_tokenizer = pre_tokenizers.Sequence(
+            [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=kind == "digits")]
+        )
+        core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=2200, special_tokens=special, show_progress=False)
+    core.train_from_iterator([*TEXTS, NUMBERS], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", unk_token="<unk>")
+
+
+@pytest.mark.parametrize(
+    ("kind", "price_max", "nodes"), [("digits", 1203, 121), ("threes", 1203, 22), ("metaspace", 120, 13)]
+)
+def test_prices_are_read_through_the_tokenizers_of_other_families(
+    kind: str, price_max: int, nodes: int
+) -> None:
+    tokenizer = trained(kind)
+    model = random_model(len(tokenizer))
+    tree = pricing.PriceTree(tokenizer, price_max)
+    assert len(tree.paths) == nodes
+    texts = [pricing.prompt("Oak desk, 4 kg"), pricing.prompt("desk")]
+    found = pricing.price_distribution(
+        model, tokenizer, texts, price_max=price_max, prompt_tokens=64, batch_size=2, title="test"
+    )
+    some = [0, 1, 9, 12, 99, 100, 120, *((1000, 1203) if price_max > 999 else ())]
+    for row, text in enumerate(texts):
+        expected = brute_force(model, tokenizer, text, some, set(range(price_max + 1)))
+        np.testing.assert_allclose(found[row][some] / found[row][1], expected / expected[1], rtol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["digits", "threes", "metaspace"])
+def test_a_prompt_has_the_tokens_that_its_text_has(kind: str) -> None:
+    tokenizer = trained(kind)
+    text = pricing.prompt("Oak desk, 4 kg")
+    assert pricing.prompt_ids(tokenizer, text, 512) == tokenizer(text).input_ids
+    whole = tokenizer(text + "128").input_ids
+    assert pricing.prompt_ids(tokenizer, text, 512) + pricing.completion_ids(tokenizer, "128") == whole
+
+
+def test_a_number_does_not_go_on_after_a_space() -> None:
+    state = json.loads(trained("metaspace").backend_tokenizer.to_str())
+    spaced = len(state["model"]["vocab"])
+    state["model"]["vocab"]["▁5"] = spaced
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(state)))
+    assert tokenizer.decode([spaced]) == "5", "alone it reads like a digit"
+    digits = pricing.PriceTree(tokenizer, 99).digits
+    assert sorted(tokenizer.convert_ids_to_tokens(digits)) == list("0123456789")
+
+
+def test_a_vocabulary_too_large_for_the_memory_is_read_in_smaller_batches(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = character_model(1)
+    prompts = [pricing.prompt(text) for text in ("a chair", "a lamp", "a desk")]
+    options = {"price_max": 99, "prompt_tokens": 64, "batch_size": 3, "title": "test"}
+    together = pricing.price_distribution(model, tokenizer, prompts, **options)
+    passes = []
+    model.register_forward_pre_hook(lambda *seen: passes.append(len(seen[2]["input_ids"])), with_kwargs=True)
+    monkeypatch.setattr(pricing, "LOGITS_MAX", 11 * len(tokenizer) * 2)  # two rows of the tree's eleven nodes
+    apart = pricing.price_distribution(model, tokenizer, prompts, **options)
+    assert passes == [2, 1]
+    np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-8)
 
 
 def test_a_batch_gives_what_its_rows_give_one_by_one(tiny_base: Path) -> None:
@@ -141,28 +266,58 @@ def test_quantiles_are_the_smallest_price_that_reaches_them() -> None:
     assert pricing.quantile(distribution, 1.0).tolist() == [3.0, 0.0]
 
 
+def test_mean_and_mode_are_there_for_who_asks_for_them() -> None:
+    distribution = np.array([[0.4, 0.1, 0.2, 0.3], [np.nan] * 4])
+    said = {name: point(distribution) for name, point in pricing.POINTS.items()}
+    assert {name: values[0] for name, values in said.items()} == pytest.approx(
+        {"median": 1.0, "mean": 1.4, "mode": 0.0}
+    )
+    assert all(np.isnan(values[1]) for values in said.values())
+
+
 def test_a_model_that_answers_nan_has_no_price_rather_than_0_dollars() -> None:
     assert np.isnan(pricing.quantile(np.array([[np.nan, np.nan], [0.0, 1.0]]), 0.5)).tolist() == [True, False]
 
 
-def test_samples_come_in_the_order_of_their_prompts(tiny_base: Path) -> None:
+def sampled(base: Path, prompts: list[str], **changed: Any) -> list[list[str]]:
+    tokenizer, model = modeling.load_tokenizer(base), modeling.load_model(base, four_bit=False)
+    options = {"completions": 3, "temperature": 1.0, "prompt_tokens": 64, "batch_size": 2, "title": "test"}
+    torch.manual_seed(0)
+    return pricing.sample(model, tokenizer, prompts, **options | changed)
+
+
+def test_greedy_text_is_the_likeliest_and_comes_in_the_order_of_the_prompts(tiny_base: Path) -> None:
     tokenizer, model = modeling.load_tokenizer(tiny_base), modeling.load_model(tiny_base, four_bit=False)
     prompts = [pricing.prompt("word " * length) for length in (1, 9, 4)]
-    sampled = pricing.sample(
-        model,
-        tokenizer,
+    for prompt, cold, greedy in zip(
         prompts,
-        completions=3,
-        temperature=1e-4,
-        prompt_tokens=64,
-        batch_size=2,
-        title="test",
-    )
-    for prompt, completions in zip(prompts, sampled, strict=True):
+        sampled(tiny_base, prompts, temperature=1e-4),
+        sampled(tiny_base, prompts, temperature=0.0),
+        strict=True,
+    ):
         ids = torch.tensor([pricing.prompt_ids(tokenizer, prompt, 64)])
-        greedy = model.generate(ids, do_sample=False, max_new_tokens=8, pad_token_id=tokenizer.eos_token_id)
-        expected = tokenizer.decode(greedy[0, ids.shape[1] :], skip_special_tokens=True)
-        assert completions == [expected] * 3
+        asked = model.generate(ids, do_sample=False, max_new_tokens=8, pad_token_id=tokenizer.eos_token_id)
+        expected = tokenizer.decode(asked[0, ids.shape[1] :], skip_special_tokens=True)
+        assert cold == greedy == [expected] * 3
+
+
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}])
+def test_the_narrowest_choice_of_tokens_leaves_the_greedy_one(tiny_base: Path, narrow: Any) -> None:
+    prompts = [pricing.prompt("Oak desk")]
+    wide = sampled(tiny_base, prompts, completions=8)
+    assert len(set(wide[0])) > 1
+    assert sampled(tiny_base, prompts, completions=8, **narrow) == sampled(
+        tiny_base, prompts, completions=8, temperature=0.0
+    )
+
+
+def test_a_heavy_penalty_lets_no_token_come_again(tiny_base: Path) -> None:
+    prompts = [pricing.prompt("Oak desk")]
+    tokenizer = modeling.load_tokenizer(tiny_base)
+    [[text]] = sampled(tiny_base, prompts, completions=1, temperature=0.0, repetition_penalty=1e6)
+    said = tokenizer(text, add_special_tokens=False).input_ids
+    assert not set(said) & set(pricing.prompt_ids(tokenizer, prompts[0], 64))
+    assert len(set(said)) == len(said)
 
 
 def test_a_tokenizer_that_glues_numbers_to_the_dollar_sign_is_refused(

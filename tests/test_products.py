@@ -1,76 +1,57 @@
 from __future__ import annotations
 
-import time
 from itertools import combinations
-from random import Random
 
 import numpy as np
 import pytest
 
+from components.minhash import Neighbours
 from components.params import Shares
-from components.products import allocate, numbers, products_of, similar_pairs, words
+from components.products import allocate, crowds, draws_of, numbers, products_of
 
 SHARES = Shares(train=0.64, preference=0.1, validation=0.13, test=0.13)
 
 
-def shingles(text: str) -> set[tuple[str, ...]]:
-    said = words(text)
-    return {tuple(said[at : at + 3]) for at in range(max(1, len(said) - 2))}
+def test_listings_tied_through_others_are_one_product_named_by_its_first() -> None:
+    alike = Neighbours(first=np.array([0, 1, 2, 3, 2]), pairs=np.array([[0, 1], [1, 3]]))
+    assert products_of(alike).tolist() == [0, 0, 2, 0, 2]
+    nothing = Neighbours(np.empty(0, np.int64), np.empty((0, 2), np.int64))
+    assert products_of(nothing).tolist() == []
 
 
-def test_similar_pairs_are_those_of_the_definition() -> None:
-    rng = Random(1)
-    texts = [
-        " ".join(rng.choices(["oak", "red", "lamp", "desk", "big"], k=rng.randint(1, 9))) for _ in range(60)
-    ]
-    for similarity in (0.2, 0.5, 0.8):
-        expected = [
-            [first, second]
-            for second in range(60)
-            for first in range(second)
-            if len(shingles(texts[first]) & shingles(texts[second]))
-            >= similarity * len(shingles(texts[first]) | shingles(texts[second]))
-        ]
-        assert similar_pairs(texts, similarity).tolist() == expected
-        assert expected, "the test compares nothing"
+def test_crowds_are_whole_products_of_several_places_with_their_own_neighbours() -> None:
+    alike = Neighbours(first=np.array([0, 1, 0, 3, 4, 5, 5]), pairs=np.array([[1, 3], [0, 5]]))
+    product = products_of(alike)
+    [whole] = crowds(alike, product, 100)
+    assert whole.places.tolist() == [0, 1, 2, 3, 5, 6]
+    assert whole.alike.first.tolist() == [0, 1, 0, 3, 4, 4]
+    assert whole.alike.pairs.tolist() == [[1, 3], [0, 4]]
+    one, other = crowds(alike, product, 1)
+    assert (one.places.tolist(), other.places.tolist()) == ([0, 2, 5, 6], [1, 3])
+    assert one.alike.pairs.tolist() == [[0, 2]]
+    assert other.alike.pairs.tolist() == [[0, 1]]
 
 
-def test_5000_descriptions_with_shared_boilerplate_are_compared_within_10_seconds() -> None:
-    rng = Random(2)
-    boilerplate = "ships within two days from our little shop and returns are accepted for thirty days"
-    texts = [
-        " ".join([*(f"word{rng.randint(0, 3000)}" for _ in range(40)), boilerplate]) for _ in range(5000)
-    ]
-    start = time.perf_counter()
-    assert len(similar_pairs(texts, 0.8)) == 0
-    assert time.perf_counter() - start < 10
+def split_of(ids: list[str], seed: int) -> dict[str, int]:
+    splits = allocate(np.arange(len(ids)), draws_of(ids, seed), SHARES)
+    return dict(zip(ids, splits.tolist(), strict=True))
 
 
-def test_no_texts_have_no_pairs() -> None:
-    assert similar_pairs([], 0.8).shape == (0, 2)
-    assert products_of([], similar_pairs([], 0.8)) == {}
-
-
-def test_listings_tied_through_others_are_one_product_named_by_its_first_id() -> None:
-    pairs = np.array([[0, 1], [1, 3]])
-    assert products_of(["d", "b", "c", "a"], pairs) == {"d": "a", "b": "a", "c": "c", "a": "a"}
-
-
-def test_the_split_hits_the_shares_and_depends_on_the_seed_alone() -> None:
-    products = {f"p{number}" for number in range(1000)}
-    split_of = allocate(products, SHARES, seed=3)
-    counted = {
-        split: list(split_of.values()).count(split) for split in ("train", "preference", "validation", "test")
-    }
-    assert counted == {"train": 640, "preference": 100, "validation": 130, "test": 130}
-    assert allocate({*sorted(products)}, SHARES, seed=3) == split_of
-    assert allocate(products, SHARES, seed=4) != split_of
+def test_the_split_hits_the_shares_and_depends_on_the_seed_and_the_id_alone() -> None:
+    ids = [f"p{number}" for number in range(1000)]
+    splits = split_of(ids, seed=3)
+    counted = [list(splits.values()).count(place) for place in range(4)]
+    assert counted == [640, 100, 130, 130]
+    assert split_of(ids[::-1], seed=3) == splits
+    assert split_of(ids, seed=4) != splits
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 50])
-def test_every_product_gets_a_split(size: int) -> None:
-    products = {f"p{number}" for number in range(size)}
-    assert allocate(products, SHARES, seed=3).keys() == products
+def test_every_place_gets_the_split_of_its_product(size: int) -> None:
+    product = np.arange(size) // 2 * 2
+    splits = allocate(product, draws_of([str(place) for place in range(size)], 3), SHARES)
+    assert len(splits) == size
+    assert (splits == splits[product]).all()
 
 
 def test_numbers_are_the_words_with_a_digit() -> None:

@@ -40,6 +40,11 @@ RECORD: dict[str, Any] = {
     "mae_challenger": 30.0,
     "mae_against": 32.5,
     "test_sha256": "0123456789abcdef",
+    "rows_left_out": 40,
+    "budgets": {
+        "coverage": {"value": 0.81234, "at_least": 0.7, "at_most": 0.9},
+        "forgetting": {"value": None, "at_most": 2.0},
+    },
     "params": {"error_rate": 0.025},
 }
 STAND_IN = """
@@ -106,7 +111,9 @@ def test_a_decision_is_shown_with_its_figures() -> None:
         "Promoted: pricer version 3",
         "+2.50 dollars (0.95 interval +1.25 to +3.75)",
         "32.50 dollars",
-        "600 (SHA-256 0123456789ab)",
+        "600 (SHA-256 0123456789ab); 40 left out that the champion was made with",
+        "0.8123 (at least 0.7, at most 0.9)",
+        "not measured (at most 2)",
         "lies above the minimum effect",
         "ann, 2026-11-21",
     ):
@@ -146,8 +153,8 @@ def test_a_version_is_handed_to_the_process_for_promotion_and_rollback() -> None
     stand_in(kind="rollback", verdict="rolled back")
     flows.rollback("1")
     assert page("rollback-decision").startswith("# Rolled back: pricer version 3")
-    flows.promote("3")
-    assert asked() == ["rollback --version 1 --out", "promote --version 3 --out"]
+    flows.promote("3", unseen=True)
+    assert asked() == ["rollback --version 1 --out", "promote --version 3 --unseen --out"]
 
 
 def test_what_the_process_refuses_fails_the_flow_with_its_words() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,27 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from components import aliases, promotion, register, tracking
+from components import aliases, asked, promotion, proposal, register, registry, stage, tracking
+from components.calibration import Calibration
+from components.history import history
 from components.params import Promote, load
 from components.records import PricewrightError
 from flows import promote as flow
 from tests.conftest import ROOT, environment_kept
 
 NAME = "pricer"
-TEXTS = 40
+TEXTS, TRAINED = 40, 12
+"""Test rows, the first of the 48 items, and training rows, the last of them."""
+SHARED = TEXTS + TRAINED - 48
+ANSWER = pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]})
+EVIDENCE: dict[str, Any] = {
+    "evaluate.json": {"winner": "sft", "forgetting": {"sft": {"perplexity_ratio": 1.2}}},
+    "quantize.json": {"validation": {"mae_served": 30.1, "mae_merged": 30.0}},
+}
+FILES = (*EVIDENCE, "dvc.lock", "dvc.yaml", "params.yaml")
 
 
 # --- a registry with two versions that answer differently --------------------------------------------
@@ -50,33 +61,45 @@ def made(
         patch.chdir(folder)
         patch.setenv("PRICEWRIGHT_BY", "tester")
         shutil.copy(empty_store, "mlflow.db")
-        Path("params.yaml").write_text(_params())
-        Path("artifacts/curate").mkdir(parents=True)
-        Path("artifacts/baseline").mkdir(parents=True)
-        items = tiny_items.head(TEXTS).assign(split="test")
-        items.to_parquet("items.parquet")
-        _write_rows(items, items["price"].to_numpy())
+        _graph(tiny_items)
+        items = pd.read_parquet(proposal.TEST)
         for price_max in (999, 300):
-            serving.Settings(price_max=price_max, prompt_tokens=64, batch_size=16, interval=0.8).write(served)
-            answer = serving.Pricer(served).predict(register.EXAMPLE)
-            _register(served, answer)
-        asked = {version: promotion.ask(NAME, version, items) for version in ("1", "2")}
-        for version, (answers, size) in asked.items():
-            answers.assign(size=size).to_parquet(f"asked-{version}.parquet")
+            serving.Settings(
+                price_max=price_max,
+                prompt_tokens=64,
+                batch_size=16,
+                calibration=Calibration.uncalibrated(0.8),
+            ).write(served)
+            pricer = serving.Pricer(served)
+            version = _register(served, pricer.predict(register.EXAMPLE))
+            answers = pricer.predict(pd.DataFrame({asked.INPUT: items["text"]}))
+            answers.to_parquet(f"answers-{version}.parquet")
         yield folder
 
 
-def _params() -> str:
+def _graph(items: pd.DataFrame) -> None:
+    """params.yaml, reports, and a DVC repository that keeps the curated rows, the last of them train rows."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["promote"] |= {"minimum_effect": 1.0, "rows_min": 20, "coverage_min": 0.0, "coverage_max": 1.0}
-    return yaml.safe_dump(raw)
+    Path("params.yaml").write_text(yaml.safe_dump(raw))
+    Path("source").mkdir()
+    for split, rows in {"test": items.head(TEXTS), "train": items.tail(TRAINED)}.items():
+        rows.assign(split=split).to_parquet(f"source/{split}.parquet", index=False)
+    for split in ("preference", "validation"):
+        items.head(0).to_parquet(f"source/{split}.parquet", index=False)
+    stages = {"curate": {"cmd": "cp -r source artifacts/curate", "outs": ["artifacts/curate"]}}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    Path("artifacts").mkdir()
+    for arguments in (["init", "--no-scm"], ["repro"]):
+        subprocess.run([sys.executable, "-m", "dvc", *arguments, "-q"], check=True)
+    for name, report in EVIDENCE.items():
+        Path(name).write_text(json.dumps(report))
 
 
-def _register(served: Path, answer: pd.DataFrame, **tags: str) -> str:
-    evaluated = {"test_mae": "1.0", "test_sha256": tracking.sha256(promotion.TEST), "parity_rise": "0.1"}
+def _register(served: Path, answer: pd.DataFrame, evidence: tuple[str, ...] = FILES) -> str:
     with tracking.stage_run("register", {}, "abc") as run:
-        return tracking.register_version(
-            run,
+        return registry.register_version(
+            run.id,
             NAME,
             data_path=served,
             loader_module="components.serving",
@@ -84,34 +107,39 @@ def _register(served: Path, answer: pd.DataFrame, **tags: str) -> str:
             example=register.EXAMPLE,
             answer=answer,
             requirements=["pandas"],
-            tags=evaluated | tags,
+            evidence=[Path(name) for name in evidence],
+            card="# A card",
+            tags={proposal.ROWS: registry.sha256(proposal.TEST)},
         )
-
-
-def _write_rows(items: pd.DataFrame, prices: Any) -> None:
-    items.assign(price=np.asarray(prices, float)).to_parquet(promotion.TEST, index=False)
 
 
 @pytest.fixture
 def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the registry's tables for each test; the models' files are shared."""
-    for name in ("mlflow.db", "params.yaml", "artifacts"):
-        source = made / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    _copy(made, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PRICEWRIGHT_BY", "tester")
     tracking.connect()
     return tmp_path
 
 
+def _copy(made: Path, folder: Path) -> None:
+    for name in ("mlflow.db", "artifacts", ".dvc", *FILES):
+        source = made / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+
+
 @pytest.fixture
 def answers(made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFrame]:
-    """What the two versions really answered, given again without waiting for their processes."""
-    known = {version: pd.read_parquet(made / f"asked-{version}.parquet") for version in ("1", "2")}
+    """What the two versions answer, given again without waiting for their processes."""
+    known = {version: pd.read_parquet(made / f"answers-{version}.parquet") for version in ("1", "2")}
+    texts = pd.read_parquet(made / proposal.TEST)["text"].tolist()
 
-    def ask(name: str, version: str, items: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-        return known[version][["price", "low", "high"]], int(known[version]["size"].iloc[0])
+    def ask(name: str, version: str, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()) -> asked.Asked:
+        places = [texts.index(text) if text in texts else 0 for text in items["text"]]
+        return asked.Asked(known[version].iloc[places].reset_index(drop=True), 2_000_000, 0.1, EVIDENCE)
 
+    monkeypatch.setattr(proposal, "ask", ask)
     monkeypatch.setattr(promotion, "ask", ask)
     return known
 
@@ -123,14 +151,15 @@ def section(project: Path) -> Promote:
 
 def rows(made: Path, prices: Any) -> None:
     """Test rows with these true prices, with which both versions count as registered."""
-    _write_rows(pd.read_parquet(made / "items.parquet"), prices)
+    items = pd.read_parquet(made / proposal.TEST)
+    items.assign(price=np.asarray(prices, float)).to_parquet(proposal.TEST, index=False)
     for version in ("1", "2"):
-        tracking.tag_version(NAME, version, "test_sha256", tracking.sha256(promotion.TEST))
+        registry.tag_version(NAME, version, proposal.ROWS, registry.sha256(proposal.TEST))
 
 
 def named(**versions: str) -> None:
     for alias, version in versions.items():
-        tracking.set_alias(NAME, alias, version)
+        registry.set_alias(NAME, alias, version)
 
 
 def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -161,15 +190,15 @@ def test_a_better_challenger_is_promoted_by_one_command(
     assert record["low"] > 1.0
     assert record["mae_challenger"] == pytest.approx(0.5)
     assert record["rows"] == TEXTS
-    assert record["test_sha256"] == tracking.sha256(promotion.TEST)
+    assert record["test_sha256"] == registry.sha256(proposal.TEST)
     assert (record["version"], record["champion"], record["against"]) == ("2", "1", "version 1")
-    assert tracking.aliases(NAME) == {"champion": "2", "previous": "1", "challenger": "2"}
+    assert registry.aliases(NAME) == {"champion": "2", "previous": "1", "challenger": "2"}
     assert "Promoted: pricer version 2" in flow.text(record)
     assert "| judged against | version 1 |" in flow.markdown(record)
-    [kept] = aliases.decisions(NAME, "2")
-    assert record.items() <= kept.items()
-    written = MlflowClient().download_artifacts(kept["run"], "decision.json", str(project))
-    assert json.loads(Path(written).read_text())["id"] == record["id"]
+    assert record["rows_left_out"] == 0
+    assert record["budgets"]["latency in ms"]["value"] > 0
+    assert aliases.decisions(NAME, "2") == [record]
+    assert tracking.logged_decisions(NAME) == [record]
 
 
 def test_a_worse_challenger_is_rejected_and_the_champion_stays(
@@ -177,10 +206,10 @@ def test_a_worse_challenger_is_rejected_and_the_champion_stays(
 ) -> None:
     named(champion="1", challenger="2")
     rows(made, answers["1"]["price"] + 0.5)
-    record = promotion.propose(NAME, None, section)
+    record = proposal.propose(NAME, None, False, section)
     promotion.settle(record)
     assert record["verdict"] == "rejected"
-    assert tracking.aliases(NAME) == {"champion": "1", "challenger": "2"}
+    assert registry.aliases(NAME) == {"champion": "1", "challenger": "2"}
     assert [kept["verdict"] for kept in aliases.decisions(NAME, "2")] == ["rejected"]
 
 
@@ -190,19 +219,21 @@ def test_where_each_is_better_on_half_of_the_rows_there_is_not_enough_evidence(
     named(champion="1", challenger="2")
     odd = np.arange(TEXTS) % 2 == 0
     rows(made, np.where(odd, answers["1"]["price"], answers["2"]["price"]) + 0.5)
-    record = promotion.propose(NAME, None, section)
+    record = proposal.propose(NAME, None, False, section)
     promotion.settle(record)
     assert record["verdict"] == "not enough evidence"
     assert record["rows_needed"] > TEXTS
-    assert tracking.aliases(NAME)["champion"] == "1"
+    assert registry.aliases(NAME)["champion"] == "1"
 
 
 @pytest.mark.parametrize(
     ("budget", "limit", "reason"),
     [
-        ("size_max_mb", 0.001, "size in MB"),
-        ("parity_rise_max", 0.05, "parity"),
-        ("coverage_max", 0.0, "coverage of the interval"),
+        ("size_max_mb", 1.9, "size in MB is 2"),
+        ("latency_max_ms", 2.4, "latency in ms is 2.5"),
+        ("parity_rise_max", 0.05, "parity (rise of the MAE) is 0.1"),
+        ("forgetting_ratio_max", 1.1, "forgetting (ratio of the perplexity) is 1.2"),
+        ("coverage_max", 0.0, "coverage of the interval is"),
     ],
 )
 def test_a_better_challenger_outside_a_budget_is_rejected(
@@ -215,39 +246,80 @@ def test_a_better_challenger_outside_a_budget_is_rejected(
 ) -> None:
     named(champion="1", challenger="2")
     rows(made, answers["2"]["price"] + 0.5)
-    record = promotion.propose(NAME, None, section.model_copy(update={budget: limit}))
+    record = proposal.propose(NAME, None, False, section.model_copy(update={budget: limit}))
     assert record["verdict"] == "rejected"
     assert record["reasons"][0].startswith(reason)
 
 
-def test_a_first_champion_has_to_beat_every_constant_baseline(
+def test_forgetting_that_nobody_measured_is_said_and_breaks_no_budget(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named(champion="1", challenger="2")
+    rows(made, answers["2"]["price"] + 0.5)
+    monkeypatch.setitem(EVIDENCE, "evaluate.json", {"winner": "sft"})
+    record = proposal.propose(NAME, None, False, section)
+    assert record["verdict"] == "promoted"
+    assert record["budgets"]["forgetting (ratio of the perplexity)"] == {"value": None, "at_most": 2.0}
+    assert "not measured" in flow.text(record)
+
+
+def test_a_parity_that_nobody_measured_breaks_its_budget(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named(champion="1", challenger="2")
+    rows(made, answers["2"]["price"] + 0.5)
+    monkeypatch.setitem(EVIDENCE, "quantize.json", {"format": "nf4"})
+    record = proposal.propose(NAME, None, False, section)
+    assert record["verdict"] == "rejected"
+    assert record["reasons"][0] == "parity (rise of the MAE) was not measured"
+
+
+def baselines(**prices: Any) -> None:
+    """The answers of the baselines to the test rows, as their stage wrote them."""
+    ids = pd.read_parquet(proposal.TEST)["id"]
+    tables = [
+        pd.DataFrame({"candidate": name, "split": "test", "id": ids, "predicted": price})
+        for name, price in prices.items()
+    ]
+    proposal.PREDICTIONS.parent.mkdir(exist_ok=True)
+    pd.concat(tables).to_parquet(proposal.PREDICTIONS)
+    out = {"path": "artifacts/baseline", "md5": stage.md5(proposal.PREDICTIONS.parent)}
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"baseline": {"outs": [out]}}}))
+
+
+def test_a_first_champion_has_to_beat_every_baseline_that_is_named(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     named(challenger="2")
     true = answers["2"]["price"] + 0.5
     rows(made, true)
-    ids = pd.read_parquet(promotion.TEST)["id"]
-
-    def baselines(**prices: Any) -> None:
-        tables = [
-            pd.DataFrame({"candidate": name, "split": "test", "id": ids, "predicted": price})
-            for name, price in prices.items()
-        ]
-        pd.concat(tables).to_parquet("artifacts/baseline/predictions.parquet")
-
-    baselines(mean=900.0, median=true + 0.1)
-    record = promotion.propose(NAME, None, section)
+    assert section.baselines == ["mean", "median", "linear"]
+    baselines(mean=900.0, median=true + 0.1, linear=900.0)
+    record = proposal.propose(NAME, None, False, section)
     assert (record["verdict"], record["against"]) == ("rejected", "baseline median")
-    baselines(mean=900.0, median=800.0)
-    record = promotion.propose(NAME, None, section)
+    baselines(mean=900.0, median=800.0, linear=true + np.where(np.arange(TEXTS) % 2, 0.0, 4.0))
+    record = proposal.propose(NAME, None, False, section)
+    assert (record["verdict"], record["against"]) == ("not enough evidence", "baseline linear")
+    baselines(mean=900.0, median=800.0, linear=850.0)
+    record = proposal.propose(NAME, None, False, section)
     promotion.settle(record)
     assert (record["verdict"], record["champion"]) == ("promoted", None)
-    assert tracking.aliases(NAME) == {"champion": "2", "challenger": "2"}
-    baselines(mean=900.0)
-    named(challenger="1")
-    MlflowClient().delete_registered_model_alias(NAME, "champion")
-    with pytest.raises(PricewrightError, match=r"no answer of median to some test rows: run `dvc repro`"):
-        promotion.propose(NAME, None, section)
+    assert registry.aliases(NAME) == {"champion": "2", "challenger": "2"}
+
+
+def test_a_baseline_without_answers_or_edited_by_hand_is_refused(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    named(challenger="2")
+    baselines(mean=900.0, median=800.0)
+    with pytest.raises(PricewrightError, match=r"no answer of linear .* promote.baselines \(mean, median\)"):
+        proposal.propose(NAME, None, False, section)
+    baselines(mean=900.0, median=800.0, linear=10.0)
+    worse = pd.read_parquet(proposal.PREDICTIONS).replace({"predicted": {10.0: 990.0}})
+    worse.to_parquet(proposal.PREDICTIONS)
+    with pytest.raises(PricewrightError, match=r"not what its stage wrote .* `dvc checkout artifacts/b"):
+        proposal.propose(NAME, None, False, section)
+    assert "champion" not in registry.aliases(NAME)
 
 
 # --- what is refused ---------------------------------------------------------------------------------
@@ -256,34 +328,75 @@ def test_a_first_champion_has_to_beat_every_constant_baseline(
 @pytest.mark.usefixtures("project")
 def test_a_version_that_was_registered_with_other_rows_is_refused(section: Promote) -> None:
     named(champion="1", challenger="2")
-    items = pd.read_parquet(promotion.TEST)
-    items.head(30).to_parquet(promotion.TEST)
+    items = pd.read_parquet(proposal.TEST)
+    items.head(30).to_parquet(proposal.TEST)
     with pytest.raises(
         PricewrightError, match=r"version 2 was registered with other test rows .* `make run`"
     ):
-        promotion.propose(NAME, None, section)
+        proposal.propose(NAME, None, False, section)
 
 
 @pytest.mark.usefixtures("project")
-@pytest.mark.parametrize("tag", promotion.MEASURED)
-def test_a_version_without_an_evaluation_is_refused(section: Promote, tag: str) -> None:
+def test_a_version_without_the_hash_of_its_rows_is_refused(section: Promote) -> None:
     named(champion="1", challenger="2")
-    MlflowClient().delete_model_version_tag(NAME, "2", tag)
-    with pytest.raises(PricewrightError, match=rf"without an evaluation \(no {tag}\): register it anew"):
-        promotion.propose(NAME, None, section)
+    MlflowClient().delete_model_version_tag(NAME, "2", proposal.ROWS)
+    with pytest.raises(PricewrightError, match=r"without an evaluation \(no test_sha256\): register it anew"):
+        proposal.propose(NAME, None, False, section)
+
+
+def test_a_version_without_an_evaluation_is_refused(section: Promote, bare: Path) -> None:
+    version = _register(bare, ANSWER, evidence=("quantize.json",))
+    named(champion="1", challenger=version)
+    refused = r"without an evaluation \(no evaluate.json with it\): register it anew .* stays version 1"
+    with pytest.raises(PricewrightError, match=refused):
+        proposal.propose(NAME, None, False, section)
+    assert registry.aliases(NAME)["champion"] == "1"
+
+
+def test_a_report_that_was_edited_by_hand_is_refused_and_the_champion_stays(
+    made: Path, section: Promote, bare: Path
+) -> None:
+    version = _register(bare, ANSWER)
+    named(champion="1", challenger=version)
+    source = MlflowClient().get_model_version(NAME, version).source
+    report = _logged(made, source) / "evidence" / "quantize.json"
+    report.write_text(report.read_text().replace("30.1", "29.9"))
+    refused = rf"version {version}: its files are not those it was registered with .* stays version 1"
+    with pytest.raises(PricewrightError, match=refused):
+        proposal.propose(NAME, None, False, section)
+    assert registry.aliases(NAME)["champion"] == "1"
+    assert aliases.decisions(NAME, version) == []
+
+
+def test_a_champion_that_was_scored_on_other_rows_is_refused_or_judged_on_what_it_never_saw(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    named(champion="1", challenger="2")
+    rows(made, answers["2"]["price"] + 0.5)
+    registry.tag_version(NAME, "1", proposal.ROWS, "0" * 64)
+    refused = r"champion, pricer version 1, was scored on other test rows .* `make promote UNSEEN=1`"
+    with pytest.raises(PricewrightError, match=refused):
+        proposal.propose(NAME, None, False, section)
+    record = proposal.propose(NAME, None, True, section)
+    assert (record["rows"], record["rows_left_out"]) == (TEXTS - SHARED, SHARED)
+    assert (record["verdict"], record["against"]) == ("promoted", "version 1")
+    shutil.rmtree(".dvc/cache")
+    with pytest.raises(PricewrightError, match=r"curate/train.parquet .* kept nowhere: `dvc fetch`"):
+        proposal.propose(NAME, None, True, section)
+    assert registry.aliases(NAME)["champion"] == "1"
 
 
 @pytest.mark.usefixtures("project")
 def test_without_a_challenger_or_with_the_champion_itself_there_is_nothing_to_judge(section: Promote) -> None:
     with pytest.raises(PricewrightError, match="has no challenger: register one with `make run`"):
-        promotion.propose(NAME, None, section)
+        proposal.propose(NAME, None, False, section)
     named(champion="1", challenger="1")
     with pytest.raises(PricewrightError, match="version 1 is the champion already"):
-        promotion.propose(NAME, None, section)
+        proposal.propose(NAME, None, False, section)
     with pytest.raises(PricewrightError, match="no version 9: it never existed or is deleted"):
-        promotion.propose(NAME, "9", section)
+        proposal.propose(NAME, "9", False, section)
     with pytest.raises(PricewrightError, match="nobody has no challenger"):
-        promotion.propose("nobody", None, section)
+        proposal.propose("nobody", None, False, section)
 
 
 def test_a_champion_that_was_deleted_is_named_and_rolled_back_from(
@@ -294,18 +407,18 @@ def test_a_champion_that_was_deleted_is_named_and_rolled_back_from(
     """
     named(champion="1", challenger="2")
     MlflowClient().delete_model_version(NAME, "1")
-    assert tracking.aliases(NAME) == {"challenger": "2"}
+    assert registry.aliases(NAME) == {"challenger": "2"}
     with sqlite3.connect(project / "mlflow.db") as tables:
         tables.execute(
             "INSERT INTO registered_model_aliases (alias, version, name) VALUES ('champion', 1, 'pricer')"
         )
-    assert tracking.aliases(NAME)["champion"] == "1"
+    assert registry.aliases(NAME)["champion"] == "1"
     with pytest.raises(
         PricewrightError, match=r"points to version 1, which is deleted: .* rollback VERSION=n"
     ):
-        promotion.propose(NAME, None, section)
+        proposal.propose(NAME, None, False, section)
     promotion.rollback(NAME, "2")
-    assert tracking.aliases(NAME) == {"champion": "2", "challenger": "2"}
+    assert registry.aliases(NAME) == {"champion": "2", "challenger": "2"}
 
 
 @pytest.mark.usefixtures("project")
@@ -321,9 +434,9 @@ def test_a_registry_that_is_down_is_named_without_its_password() -> None:
 @pytest.mark.usefixtures("project")
 def test_missing_test_rows_are_named(section: Promote) -> None:
     named(champion="1", challenger="2")
-    promotion.TEST.unlink()
+    proposal.TEST.unlink()
     with pytest.raises(PricewrightError, match="test.parquet is missing: run the stages above"):
-        promotion.propose(NAME, None, section)
+        proposal.propose(NAME, None, False, section)
 
 
 # --- rollback ----------------------------------------------------------------------------------------
@@ -334,9 +447,9 @@ def test_rollback_goes_to_the_previous_version_and_back_again(answers: dict[str,
     named(champion="2", previous="1")
     record = promotion.rollback(NAME, None)
     assert (record["verdict"], record["version"], record["champion"]) == ("rolled back", "1", "2")
-    assert tracking.aliases(NAME) == {"champion": "1", "previous": "2"}
+    assert registry.aliases(NAME) == {"champion": "1", "previous": "2"}
     promotion.rollback(NAME, "2")
-    assert tracking.aliases(NAME) == {"champion": "2", "previous": "1"}
+    assert registry.aliases(NAME) == {"champion": "2", "previous": "1"}
     assert [kept["kind"] for kept in aliases.decisions(NAME, "1")] == ["rollback"]
 
 
@@ -350,14 +463,14 @@ def test_rollback_to_nothing_to_itself_or_to_no_version_is_refused() -> None:
     for wrong in ("9", "two"):
         with pytest.raises(PricewrightError, match=f"no version {wrong}"):
             promotion.rollback(NAME, wrong)
-    assert tracking.aliases(NAME) == {"champion": "2"}
+    assert registry.aliases(NAME) == {"champion": "2"}
 
 
 @pytest.mark.parametrize("harm", ["cut short", "one weight changed", "missing"])
 def test_a_version_whose_files_were_touched_is_refused(project: Path, made: Path, harm: str) -> None:
     named(champion="2", previous="1")
     source = MlflowClient().get_model_version(NAME, "1").source
-    with tracking.fetched(NAME, "1") as whole:
+    with registry.fetched(NAME, "1") as whole:
         assert (whole / "MLmodel").is_file()
     [weights] = list(_logged(made, source).glob("data/**/*.safetensors"))
     kept = weights.read_bytes()
@@ -374,7 +487,7 @@ def test_a_version_whose_files_were_touched_is_refused(project: Path, made: Path
             promotion.rollback(NAME, "1")
     finally:
         weights.write_bytes(kept)
-    assert tracking.aliases(NAME) == {"champion": "2", "previous": "1"}
+    assert registry.aliases(NAME) == {"champion": "2", "previous": "1"}
     assert aliases.decisions(NAME, "1") == []
 
 
@@ -384,130 +497,196 @@ def _logged(made: Path, source: str) -> Path:
     return folder
 
 
-def test_a_version_that_is_whole_but_does_not_load_is_refused(project: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "serving.json").write_text("{}")
-    answer = pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]})
-    version = _register(broken, answer)
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """What is served by a version that is quickly registered, and does not load."""
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    (folder / "serving.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.usefixtures("project")
+def test_a_version_that_is_whole_but_does_not_load_is_refused(bare: Path) -> None:
+    version = _register(bare, ANSWER)
     named(champion="2")
     with pytest.raises(PricewrightError, match=rf"version {version}: it does not load or answer: \w+"):
         promotion.rollback(NAME, version)
-    assert tracking.aliases(NAME)["champion"] == "2"
+    assert registry.aliases(NAME)["champion"] == "2"
 
 
 # --- crashes and races -------------------------------------------------------------------------------
 
 CRASH = """
-import os, sys, json
-from components import aliases, promotion, tracking
-tracking.connect()
-step = getattr(tracking, sys.argv[1])
-calls = 0
-def crash(*arguments):
-    global calls
-    calls += 1
-    if calls == int(sys.argv[2]):
-        os._exit(9)
-    return step(*arguments)
-setattr(tracking, sys.argv[1], crash)
-promotion.settle(json.load(open("held.json")))
+import json, os, sys
+from components import promotion, registry, tracking
+
+def crash(module, name, call):
+    step, calls = getattr(module, name), []
+    def until(*arguments):
+        calls.append(name)
+        if len(calls) == call:
+            os._exit(9)
+        return step(*arguments)
+    setattr(module, name, until)
+
+for folder, module, name, call in json.loads(sys.argv[1]):
+    if (child := os.fork()) == 0:
+        os.chdir(folder)
+        tracking.connect()
+        crash({"registry": registry, "tracking": tracking}[module], name, call)
+        promotion.settle(json.load(open("held.json")))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, (name, call)
 """
+CRASHES = {
+    ("registry", "tag_model", 1): {"champion": "1"},
+    ("tracking", "log_decision", 1): {"champion": "1"},
+    ("registry", "tag_version", 1): {"champion": "1"},
+    ("registry", "tag_model", 2): {"champion": "1"},
+    ("registry", "set_alias", 1): {"champion": "1"},
+    ("registry", "set_alias", 2): {"champion": "1", "previous": "1"},
+    ("registry", "tag_model", 3): {"champion": "2", "previous": "1"},
+}
+"""Where a promotion of version 2 is killed (at which call of which function), and the aliases it leaves."""
 
 
 def held(**changed: Any) -> dict[str, Any]:
-    record = promotion._entry("promote", NAME, "2", "1") | {"verdict": "promoted"} | changed
+    record = aliases.entry("promote", NAME, "2", "1") | {"verdict": "promoted"} | changed
     Path("held.json").write_text(json.dumps(record))
     return record
 
 
-def crash_at(function: str, call: int) -> None:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", CRASH, function, str(call)], env=environment, timeout=120)
-    assert done.returncode == 9
+@pytest.fixture(scope="module")
+def crashed(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, int], Path]:
+    """For each of CRASHES a project in which a promotion was really killed; one process forks for all."""
+    folders = {crash: tmp_path_factory.mktemp("crashed") for crash in CRASHES}
+    with environment_kept(), pytest.MonkeyPatch.context() as patch:
+        for folder in folders.values():
+            _copy(made, folder)
+            patch.chdir(folder)
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            tracking.connect()
+            named(champion="1")
+            held()
+        todo = json.dumps([[str(folder), *crash] for crash, folder in folders.items()])
+        patch.delenv("MLFLOW_TRACKING_URI")
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-c", CRASH, todo], env=environment, check=True, timeout=240)
+    return folders
 
 
-@pytest.mark.usefixtures("project")
-@pytest.mark.parametrize(
-    ("function", "call", "half_done"),
-    [
-        ("tag_version", 1, {"champion": "1"}),
-        ("set_alias", 1, {"champion": "1"}),
-        ("set_alias", 2, {"champion": "1", "previous": "1"}),
-        ("tag_model", 2, {"champion": "2", "previous": "1"}),
-    ],
-)
-def test_a_move_that_a_crash_cut_in_two_is_completed_by_the_next_call(
-    function: str, call: int, half_done: dict[str, str]
-) -> None:
-    named(champion="1")
-    record = held()
-    crash_at(function, call)
-    assert tracking.aliases(NAME) == half_done
+@pytest.fixture
+def after(
+    crashed: dict[tuple[str, str, int], Path],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Any]:
+    """A copy of the project that was left by the crash which is the parameter; the record it was to keep."""
+    folder = tmp_path / "after"
+    shutil.copytree(crashed[request.param], folder)
+    monkeypatch.chdir(folder)
+    tracking.connect()
+    record: dict[str, Any] = json.loads(Path("held.json").read_text())
+    assert registry.aliases(NAME) == CRASHES[request.param]
+    return record
+
+
+def next_call() -> None:
     with aliases.locked(NAME):
         pass
-    assert tracking.aliases(NAME) == {"champion": "2", "previous": "1"}
-    assert [kept["id"] for kept in aliases.decisions(NAME, "2")] == [record["id"]]
-    assert tracking.model_tag(NAME, aliases.INTENT) is None
 
 
-@pytest.mark.usefixtures("project")
-def test_a_crash_before_the_move_is_written_down_leaves_everything_as_it_was() -> None:
-    named(champion="1")
-    held()
-    crash_at("tag_model", 1)
-    with aliases.locked(NAME):
-        pass
-    assert tracking.aliases(NAME) == {"champion": "1"}
+@pytest.mark.parametrize("after", list(CRASHES)[1:], indirect=True, ids=str)
+def test_a_move_that_a_crash_cut_in_two_is_completed_by_the_next_call(after: dict[str, Any]) -> None:
+    next_call()
+    assert registry.aliases(NAME) == {"champion": "2", "previous": "1"}
+    assert [kept["id"] for kept in aliases.decisions(NAME, "2")] == [after["id"]]
+    assert [kept["id"] for kept in tracking.logged_decisions(NAME)] == [after["id"]]
+    assert registry.model_tag(NAME, aliases.INTENT) is None
+    found, faults = history(NAME)
+    assert ([kept["id"] for kept in found], faults) == ([after["id"]], [])
+
+
+@pytest.mark.parametrize("after", list(CRASHES)[:1], indirect=True, ids=str)
+def test_a_crash_before_the_move_is_written_down_leaves_everything_as_it_was(after: dict[str, Any]) -> None:
+    next_call()
+    assert registry.aliases(NAME) == {"champion": "1"}
     assert aliases.decisions(NAME, "2") == []
+    assert history(NAME) == ([], [])
 
 
-@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("after", [("registry", "set_alias", 1)], indirect=True, ids=str)
 def test_an_interrupted_move_to_a_version_that_was_deleted_since_is_dropped(
-    capsys: pytest.CaptureFixture[str],
+    after: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    named(champion="1")
-    held()
-    crash_at("set_alias", 1)
     MlflowClient().delete_model_version(NAME, "2")
-    with aliases.locked(NAME):
-        pass
+    next_call()
     assert "an interrupted promote is dropped: pricer has no version 2" in capsys.readouterr().out
-    assert tracking.aliases(NAME) == {"champion": "1"}
-    assert tracking.model_tag(NAME, aliases.INTENT) is None
+    assert registry.aliases(NAME) == {"champion": "1"}
+    assert registry.model_tag(NAME, aliases.INTENT) is None
 
 
-@pytest.mark.usefixtures("project")
-def test_of_two_promotions_at_once_one_wins_and_the_other_is_told_to_judge_again() -> None:
-    """Both were judged against version 1 and wait at the lock."""
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told_to_judge_again(project: Path) -> None:
+    """In two clones with one registry. Both were judged against version 1 and wait for their turn."""
     named(champion="1")
     source = MlflowClient().get_model_version(NAME, "2").source
     assert str(MlflowClient().create_model_version(NAME, source).version) == "3"
-    first, second = held(version="2"), held(version="3")
-    for name, record in (("a.json", first), ("b.json", second)):
-        Path(name).write_text(json.dumps(record))
-    with aliases.LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        both = [
-            subprocess.Popen(
-                [sys.executable, "-m", "components.promotion", "settle", name, "--approved-by", "ann"],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for name in ("a.json", "b.json")
-        ]
-        with pytest.raises(subprocess.TimeoutExpired):
-            both[0].wait(timeout=8)
-        assert tracking.aliases(NAME) == {"champion": "1"}
-    said = [process.communicate(timeout=120)[1] for process in both]
-    assert sorted(process.returncode for process in both) == [0, 1], said
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db",
+    }
+    both: list[subprocess.Popen[bytes]] = []
+    logs: list[Path] = []
+    with aliases.locked(NAME):
+        for version in ("2", "3"):
+            clone = project / f"clone-{version}"
+            clone.mkdir()
+            shutil.copy("params.yaml", clone)
+            (clone / "held.json").write_text(json.dumps(held(version=version)))
+            logs.append(clone / "log")
+            command = [
+                sys.executable,
+                "-m",
+                "components.promotion",
+                "settle",
+                "held.json",
+                "--approved-by",
+                "ann",
+            ]
+            with logs[-1].open("w") as log:
+                both.append(
+                    subprocess.Popen(
+                        command, cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=log
+                    )
+                )
+        until = time.monotonic() + 120
+        while not all("waiting for another process" in log.read_text() for log in logs):
+            assert time.monotonic() < until, [log.read_text() for log in logs]
+            time.sleep(0.1)
+        assert registry.aliases(NAME) == {"champion": "1"}
+    assert sorted(process.wait(timeout=120) for process in both) == [0, 1]
+    said = [log.read_text() for log in logs]
     winner, loser = ("2", "3") if both[0].returncode == 0 else ("3", "2")
     refused = f"is version {winner} now; it was 1 when version {loser} was judged"
     assert refused in said[int(loser) - 2]
-    assert tracking.aliases(NAME) == {"champion": winner, "previous": "1"}
+    assert registry.aliases(NAME) == {"champion": winner, "previous": "1"}
     assert [len(aliases.decisions(NAME, version)) for version in (winner, loser)] == [1, 0]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_lock_of_another_machine_is_taken_over_only_when_it_is_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = MlflowClient()
+    client.create_registered_model("pricer.moving", description="another-machine 1")
+    assert not aliases._left_behind("another-machine 1", 10.0)
+    monkeypatch.setattr(aliases, "STALE", -1.0)
+    with aliases.locked(NAME):
+        pass
+    with pytest.raises(MlflowException, match="not found"):
+        client.get_registered_model("pricer.moving")
 
 
 @pytest.mark.usefixtures("project")
@@ -517,7 +696,7 @@ def test_a_rollback_while_a_challenger_is_judged_goes_before(answers: dict[str, 
     promotion.rollback(NAME, "2")
     with pytest.raises(PricewrightError, match="is version 2 now; it was 1 .* Promote again"):
         promotion.settle(proposal)
-    assert tracking.aliases(NAME) == {"champion": "2", "previous": "1"}
+    assert registry.aliases(NAME) == {"champion": "2", "previous": "1"}
 
 
 # --- approval, records, agreement with the other modules ---------------------------------------------
@@ -529,7 +708,7 @@ def test_what_a_person_declined_is_recorded_and_moves_nothing() -> None:
     held()
     done = command("settle", "held.json", "--declined", "not on a Friday")
     assert done.returncode == 0, done.stderr
-    assert tracking.aliases(NAME) == {"champion": "1"}
+    assert registry.aliases(NAME) == {"champion": "1"}
     assert [kept["declined"] for kept in aliases.decisions(NAME, "2")] == ["not on a Friday"]
 
 
@@ -544,4 +723,4 @@ def test_records_are_appended_and_never_overwritten() -> None:
 def test_a_version_is_asked_by_the_column_that_the_served_model_reads() -> None:
     from components import serving
 
-    assert promotion.INPUT == serving.INPUT
+    assert asked.INPUT == serving.INPUT

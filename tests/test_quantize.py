@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from components import modeling
 from components import quantize as stage_file
-from components.records import PricewrightError
+from components.calibration import Calibration
+from components.params import Params
 from components.serving import Settings
 
 TEXTS = ["Oak desk, four legs", "Wireless headphones with noise cancelling", "A 256GB drive"]
-SETTINGS = Settings(price_max=999, prompt_tokens=64, batch_size=2, interval=0.8)
+SETTINGS = Settings(price_max=999, prompt_tokens=64, batch_size=2, calibration=Calibration.uncalibrated(0.8))
 
 
 def test_the_written_model_answers_like_the_one_in_memory(
@@ -42,17 +47,86 @@ def test_format_none_is_the_merged_model(tiny_base: Path, tiny_adapter: Path, tm
         torch.testing.assert_close(one, other)
 
 
+OPTIONS: dict[str, Any] = {"moved": 0.05, "bootstrap": 200, "seed": 1}
+
+
 def test_parity_is_measured_on_the_same_rows() -> None:
     true, merged = np.array([100.0, 200.0, 10.0]), np.array([110.0, 190.0, 10.0])
-    found = stage_file.parity(true, merged, served=np.array([110.0, 170.0, 10.0]))
-    assert found == pytest.approx(
-        {"mae_merged": 20 / 3, "mae_served": 40 / 3, "mean_change": 20 / 3, "share_moved": 1 / 3}
+    found = stage_file.parity(true, merged, np.array([110.0, 170.0, 10.0]), **OPTIONS)
+    assert (found["mae_merged"], found["mae_served"]) == pytest.approx((20 / 3, 40 / 3))
+    assert (found["mean_change"], found["share_moved"]) == pytest.approx((20 / 3, 1 / 3))
+    assert found["mae_change"] == pytest.approx(20 / 3, abs=1e-4)
+    assert found["mae_change_low"] < found["mae_change"] < found["mae_change_high"]
+
+
+def test_a_price_that_is_no_longer_said_has_moved() -> None:
+    true = merged = np.array([100.0, 200.0])
+    found = stage_file.parity(true, merged, np.array([100.0, np.nan]), **OPTIONS)
+    assert (found["share_moved"], found["mae_change"]) == (0.5, 0.0)
+
+
+GOOD = {
+    "validation": {"mae_change_low": -0.3, "mae_change_high": 0.5, "share_moved": 0.02},
+    "bytes_served": 40,
+    "bytes_merged": 100,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "slower", "fault"),
+    [
+        ({}, 1.5, None),
+        ({"mae_change_high": 1.2}, 1.5, r"between -0.30 and \+1.20 .*mae_tolerance"),
+        ({"mae_change_low": -1.2}, 1.5, "mae_tolerance"),
+        ({"mae_change_low": float("nan")}, 1.5, "mae_tolerance"),
+        ({"share_moved": 0.2}, 1.5, "20.0% of the prices moved by more than 5%"),
+        ({}, 99.0, "latency_ratio_max"),
+    ],
+)
+def test_each_budget_stops_a_format_by_itself(
+    params: Params, changed: dict[str, float], slower: float, fault: str | None
+) -> None:
+    found = stage_file.faults(GOOD | {"validation": GOOD["validation"] | changed}, slower, params.quantize)
+    assert len(found) == (fault is not None)
+    assert fault is None or re.search(fault, found[0])
+    assert stage_file.faults(GOOD | {"bytes_served": 101}, 1.0, params.quantize)
+
+
+def test_the_first_format_without_a_fault_is_served_and_the_others_are_only_reported() -> None:
+    formats = {"nf4": {"faults": ["too far off"]}, "int8": {"faults": []}, "none": {"faults": []}}
+    assert stage_file.chosen(formats) == "int8"
+    assert stage_file.chosen({"nf4": formats["nf4"]}) is None
+    assert "nf4: too far off" in stage_file._explain({"nf4": formats["nf4"]})
+
+
+def test_int8_is_smaller_and_loads_afresh(tiny_base: Path, tiny_adapter: Path, tmp_path: Path) -> None:
+    sizes = stage_file.quantize(tiny_base, tiny_adapter, tmp_path / "served", tmp_path / "merged", "int8")
+    assert sizes["bytes_served"] < sizes["bytes_merged"]
+    tokenizer = modeling.load_tokenizer(tmp_path / "served")
+    np.testing.assert_allclose(
+        SETTINGS.distribution(modeling.load_served(tmp_path / "served"), tokenizer, TEXTS, "fresh"),
+        SETTINGS.distribution(modeling.quantized(tmp_path / "merged", "int8"), tokenizer, TEXTS, "memory"),
+        atol=1e-5,
     )
 
 
-def test_a_model_that_answers_worse_is_refused() -> None:
-    stage_file.check({"mae_served": 31.9, "mae_merged": 31.0}, "nf4", 1.0)
-    with pytest.raises(
-        PricewrightError, match="nf4 model errs 1.50 dollars more .* set quantize.format to none"
-    ):
-        stage_file.check({"mae_served": 32.5, "mae_merged": 31.0}, "nf4", 1.0)
+def test_an_export_with_two_tensors_swapped_is_caught(
+    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, params: Params, tmp_path: Path
+) -> None:
+    folder, merged_folder = tmp_path / "served", tmp_path / "merged"
+    sizes = stage_file.quantize(tiny_base, tiny_adapter, folder, merged_folder, "none")
+    modeling.load_tokenizer(folder).save_pretrained(merged_folder)
+    items = tiny_items.assign(split=["validation", "test"] * (len(tiny_items) // 2))
+    judge = stage_file.Judge(items, SETTINGS, params.quantize, params.evaluate)
+    merged, _ = judge.ask(merged_folder, "merged")
+
+    def judged() -> list[str]:
+        measured, _ = judge.compare(merged, judge.ask(folder, "served")[0])
+        return stage_file.faults({**sizes, **measured}, 1.0, params.quantize)
+
+    assert judged() == []
+    weights = load_file(folder / "model.safetensors")
+    one, other = (next(name for name in weights if part in name) for part in ("q_proj", "v_proj"))
+    weights[one], weights[other] = weights[other], weights[one]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert any("mae_tolerance" in fault or "moved" in fault for fault in judged())

@@ -1,8 +1,64 @@
-"""Which aliases a new version gets. The registry itself is tested end to end."""
+"""What a registration refuses, and when it makes a champion; all of it is tested in tests/test_chain.py."""
 
 from __future__ import annotations
 
-from components.register import beats_constants
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow.tracking import MlflowClient
+
+from components import lockfile, registry, stage
+from components.history import history
+from components.records import PricewrightError
+from components.register import beats_constants, crown
+
+REPORT = Path("reports/evaluate.json")
+
+
+@pytest.fixture(autouse=True)
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report and a folder as dvc.lock has them."""
+    monkeypatch.chdir(tmp_path)
+    REPORT.parent.mkdir()
+    REPORT.write_text('{"winner": "sft", "mae": 30.1}')
+    Path("artifacts/curate").mkdir(parents=True)
+    Path("artifacts/curate/test.txt").write_text("rows")
+    outs = [{"path": str(path), "md5": stage.md5(path)} for path in (REPORT, Path("artifacts/curate"))]
+    lockfile.LOCK.write_text(yaml.safe_dump({"stages": {"a": {"outs": outs[:1]}, "b": {"outs": outs[1:]}}}))
+
+
+def test_what_a_stage_wrote_is_taken() -> None:
+    assert lockfile.report(REPORT) == {"winner": "sft", "mae": 30.1}
+    assert lockfile.intact(Path("artifacts/curate/test.txt")).read_text() == "rows"
+
+
+def test_a_report_that_was_edited_by_hand_is_refused_with_the_way_back() -> None:
+    REPORT.write_text('{"winner": "sft", "mae": 29.1}')
+    with pytest.raises(PricewrightError, match=r"not what its stage wrote .* `dvc checkout reports/eval"):
+        lockfile.report(REPORT)
+
+
+def test_a_file_is_refused_where_another_one_of_its_folder_was_edited() -> None:
+    Path("artifacts/curate/more.txt").write_text("a row")
+    with pytest.raises(PricewrightError, match=r"`dvc checkout artifacts/curate`"):
+        lockfile.intact(Path("artifacts/curate/test.txt"))
+
+
+def test_a_file_that_no_stage_wrote_a_missing_one_and_a_missing_lock_are_refused() -> None:
+    Path("loose.json").write_text("{}")
+    with pytest.raises(PricewrightError, match=r"loose.json is not what its stage wrote"):
+        lockfile.report(Path("loose.json"))
+    REPORT.unlink()
+    with pytest.raises(PricewrightError, match=r"reports/evaluate.json is missing: run the stages above"):
+        lockfile.report(REPORT)
+    lockfile.LOCK.unlink()
+    with pytest.raises(PricewrightError, match=r"dvc.lock is missing, .* run `dvc repro`"):
+        lockfile.report(REPORT)
+
+
+# --- the first champion ------------------------------------------------------------------------------
 
 
 def evaluation(mean: float, median: float) -> dict[str, object]:
@@ -14,3 +70,20 @@ def test_a_first_champion_must_beat_both_constants() -> None:
     assert beats_constants(evaluation(90.0, 80.0), served)
     assert not beats_constants(evaluation(90.0, 69.0), served)
     assert not beats_constants(evaluation(70.0, 80.0), served)
+    assert not beats_constants(evaluation(90.0, 80.0), {"validation": {"mae_served": float("nan")}})
+
+
+def test_the_first_version_is_champion_by_a_recorded_decision_and_the_second_is_not(
+    empty_store: Path,
+) -> None:
+    shutil.copy(empty_store, "mlflow.db")
+    with registry.connected():
+        client = MlflowClient()
+        client.create_registered_model("pricer")
+        for _ in range(2):
+            client.create_model_version("pricer", "file:///nowhere")
+        assert [crown("pricer", version) for version in ("1", "2")] == [True, False]
+        assert registry.aliases("pricer")["champion"] == "1"
+        [record], faults = history("pricer")
+    assert (record["kind"], record["verdict"], record["version"]) == ("register", "promoted", "1")
+    assert faults == []

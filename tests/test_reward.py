@@ -47,16 +47,76 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
     section = tiny_params.reward.model_copy(update={"epochs": 6.0, "learning_rate": 5e-3, "batch_size": 8})
     model = stage_file.reward(training, section, model, tokenizer, tmp_path, modeling.Curves(recorder))
     assert not np.allclose(head.detach().numpy(), before.numpy())
-    measured = stage_file.accuracy(model, tokenizer, held_out, 8)
+    prices = tiny_items.set_index("id")["price"]
+    measured, completions = stage_file.held_out_report(model, tokenizer, held_out, prices, 8)
     assert measured["accuracy"] > 0.9
+    assert measured["completions"] == len(completions) == 2 * len(held_out)
+    first = completions.iloc[0]
+    assert first["error"] == abs(float(first["text"]) - prices[first["id"]])
     modeling.save_adapter(model, tmp_path / "saved")
     assert (tmp_path / "saved" / "adapter_model.safetensors").is_file()
+
+
+def noisy(prompts: int, noise: float, seed: int) -> pd.DataFrame:
+    """One of two prices is better for every prompt, but a share of the labels says the opposite."""
+    flipped = np.random.default_rng(seed).random(prompts) < noise
+    return pd.DataFrame(
+        {
+            "id": [str(number) for number in range(prompts)],
+            "prompt": pricing.prompt("word"),
+            "chosen": np.where(flipped, "900", "100"),
+            "rejected": np.where(flipped, "100", "900"),
+            "margin": 9.0,
+        }
+    )
+
+
+def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibrated_probability(
+    tiny_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
+) -> None:
+    noise = 0.2
+    tokenizer = modeling.load_tokenizer(tiny_base)
+    model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    changes = {"epochs": 4.0, "learning_rate": 2e-3, "batch_size": 32}
+    section = tiny_params.reward.model_copy(update=changes)
+    pairs = noisy(480, noise, 0)
+    model = stage_file.reward(pairs, section, model, tokenizer, tmp_path, modeling.Curves(recorder))
+    held_out = noisy(400, noise, 1)
+    report, _ = stage_file.held_out_report(model, tokenizer, held_out, pd.Series(dtype=float), 64)
+    print({name: report[name] for name in ("accuracy", "calibration")})
+    assert report["accuracy"] == (held_out["chosen"] == "100").mean()  # the right order, and no label more
+    assert report["calibration"]["confidence"] == pytest.approx(1 - noise, abs=0.06)
+    assert report["calibration"]["expected_error"] < 0.06
+
+
+def test_a_pair_that_just_fits_the_context_is_told_from_one_that_does_not(tiny_base: Path) -> None:
+    tokenizer = modeling.load_tokenizer(tiny_base)
+    prompt = pricing.prompt("word")
+    pairs = pd.DataFrame({"prompt": prompt, "chosen": "7", "rejected": ["8", "1 1 1"]})
+    whole = stage_file.token_pairs(tokenizer, pairs)
+    assert len(whole[1]["rejected_ids"]) > len(whole[0]["rejected_ids"])
+    tokenizer.model_max_length = len(whole[0]["rejected_ids"])
+    assert stage_file.too_long(tokenizer, pairs).tolist() == [False, True]
+
+
+def test_an_unreadable_completion_is_counted_and_has_no_error(
+    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame
+) -> None:
+    tokenizer = modeling.load_tokenizer(tiny_base)
+    model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    pairs = planted(tiny_items[:3], "100", "cheap")
+    prices = tiny_items.set_index("id")["price"]
+    report, completions = stage_file.held_out_report(model, tokenizer, pairs, prices, 8)
+    assert report["unreadable"] == completions["error"].isna().sum() == 3
+    assert report["mean_reward_unreadable"] == pytest.approx(
+        completions["reward"][completions["text"] == "cheap"].mean()
+    )
 
 
 def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_adapter: Path) -> None:
     tokenizer = modeling.load_tokenizer(tiny_base)
     model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
-    rows = [stage_file.answered(tokenizer, pricing.prompt("word " * length), "12") for length in (1, 8, 3)]
+    rows = [pricing.answered(tokenizer, pricing.prompt("word " * length), "12") for length in (1, 8, 3)]
     together = stage_file.scores(model, rows, 3, tokenizer.pad_token_id)
     alone = [stage_file.scores(model, [row], 1, tokenizer.pad_token_id)[0] for row in rows]
     np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)

@@ -3,19 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.params import Curate, Shares
-from components.rules import NAMES, Candidate, exact_duplicates, judge, near_duplicates
-
-SECTION = Curate(
-    seed=1,
-    currency="USD",
-    price_min=1.0,
-    price_max=999.0,
-    text_min_characters=20,
-    text_max_characters=900,
-    near_duplicate_similarity=0.8,
-    shares=Shares(train=0.64, preference=0.1, validation=0.13, test=0.13),
+from components.minhash import Neighbours
+from components.params import Balance, load
+from components.products import draws_of
+from components.rules import (
+    NAMES,
+    Candidate,
+    judge,
+    near_duplicates,
+    overfull_price_bands,
 )
+from tests.conftest import ROOT
+
+SECTION = load(ROOT / "params.yaml").curate
 LAMP = Candidate(
     id="a",
     title="Oak lamp 40W",
@@ -30,7 +30,8 @@ LAMP = Candidate(
     source="files",
     address="a:1",
 )
-PAIR = np.array([[0, 1]])
+PAIR = Neighbours(first=np.array([0, 1]), pairs=np.array([[0, 1]]))
+TWINS = Neighbours(first=np.array([0, 0]), pairs=np.empty((0, 2), np.int64))
 
 
 def test_a_sound_candidate_is_taken() -> None:
@@ -48,6 +49,7 @@ def test_a_sound_candidate_is_taken() -> None:
         ("price_out_of_range", {"price": 0.99}, "not between 1 and 999"),
         ("price_out_of_range", {"price": 999.01}, "999.01"),
         ("other_currency", {"currencies": {"USD", "EUR"}}, "in EUR, not in USD"),
+        ("other_currency", {"currencies": {"JPY"}, "price": 4000.0}, "in JPY, not in USD"),
         ("no_text", {"title": "", "description": ""}, "0 characters"),
         ("no_text", {"title": "Lamp", "description": "Red"}, "7 characters, fewer than 20"),
     ],
@@ -66,17 +68,10 @@ def test_of_several_faults_the_first_rule_is_the_reason() -> None:
     assert verdict.rule == "no_price"
 
 
-def test_the_same_words_at_the_same_price_are_an_exact_duplicate() -> None:
-    again = LAMP._replace(id="b", text="OAK lamp, 40w! Brand: Lumo. A lamp of oak with 2 switches")
-    dearer = again._replace(id="c", price=41.0)
-    verdicts = exact_duplicates([LAMP, again, dearer])
-    assert [verdict and verdict.rule for verdict in verdicts] == [None, "exact_duplicate", None]
-    assert verdicts[1] is not None
-    assert "a (a:1)" in verdicts[1].reason
-
-
 def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listing() -> None:
-    verdicts = near_duplicates([LAMP, LAMP._replace(id="b", title="Oak lamp bestseller", details={})], PAIR)
+    again = LAMP._replace(id="b", title="Oak lamp bestseller", details={})
+    verdicts = near_duplicates([LAMP, again], PAIR)
+    assert verdicts == near_duplicates([LAMP, again], TWINS)
     assert [verdict and verdict.rule for verdict in verdicts] == [None, "near_duplicate"]
 
 
@@ -90,11 +85,54 @@ def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listi
     ],
 )
 def test_a_neighbour_with_another_price_number_or_specification_is_another_listing(change: dict) -> None:
-    assert near_duplicates([LAMP, LAMP._replace(id="b", **change)], PAIR) == [None, None]
+    for alike in (PAIR, TWINS):
+        assert near_duplicates([LAMP, LAMP._replace(id="b", **change)], alike) == [None, None]
 
 
 def test_a_listing_is_not_refused_for_repeating_one_that_was_refused_itself() -> None:
     middle = LAMP._replace(id="b", title="Oak lamp")
     last = LAMP._replace(id="c", title="Oak lamp 60W")  # repeats the middle one, not the first
-    verdicts = near_duplicates([LAMP, middle, last], np.array([[0, 1], [0, 2], [1, 2]]))
+    verdicts = near_duplicates([LAMP, middle, last], Neighbours(np.zeros(3, int), TWINS.pairs))
     assert [verdict is None for verdict in verdicts] == [True, False, True]
+
+
+def test_a_currency_with_a_rate_is_taken_where_it_is_the_only_one() -> None:
+    section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
+    assert judge(LAMP._replace(currencies={"EUR"}), section) is None
+    verdict = judge(LAMP._replace(currencies={"EUR", "USD"}), section)
+    assert verdict is not None
+    assert verdict.rule == "other_currency"
+
+
+# --- balance -----------------------------------------------------------------------------------------
+
+PRICES = np.array([20.0] * 900 + [420.0] * 100)
+IDS = [f"{number}" for number in range(1000)]
+
+
+def left_out(strength: float, seed: int = 1) -> set[int]:
+    return set(overfull_price_bands(PRICES, draws_of(IDS, seed), Balance(band=100.0, strength=strength)))
+
+
+def test_without_strength_no_listing_is_left_out_of_its_price_band() -> None:
+    assert left_out(0.0) == set()
+
+
+def test_an_overfull_price_band_is_thinned_to_the_mean_of_all_and_no_other_is() -> None:
+    out = left_out(1.0)
+    assert 340 < len(out) < 460  # 900 of two bands with 1000: 500 are to stay
+    assert max(out) < 900
+    assert out == left_out(1.0)
+    assert out != left_out(1.0, seed=2)
+    assert len(out) > len(left_out(0.5)) > 0
+
+
+def test_the_draw_of_one_listing_depends_on_no_order() -> None:
+    found = overfull_price_bands(PRICES[::-1], draws_of(IDS[::-1], 1), Balance(band=100.0, strength=1.0))
+    assert {999 - place for place in found} == left_out(1.0)
+    reason = next(iter(found.values())).reason
+    assert reason == "900 listings cost 0 to 100: 56% of them are drawn"
+
+
+def test_no_listings_have_no_bands() -> None:
+    assert overfull_price_bands(np.empty(0), draws_of([], 1), Balance(band=100.0, strength=1.0)) == {}

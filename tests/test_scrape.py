@@ -17,8 +17,9 @@ import yaml
 
 from components import scrape as stage_module
 from components.params import Scrape
-from components.records import Law, Listing, PricewrightError
+from components.records import Law, Listing, PricewrightError, Reject
 from components.scrape import identify, scrape
+from components.sources.collected import Collected
 
 ROOT = Path(__file__).parents[1]
 ROWS = [
@@ -45,7 +46,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_listing_says_where_it_comes_from_under_an_id_that_stays(rows: Path) -> None:
-    listings, law, report = scrape(Scrape(**section("files", [str(rows)])))
+    listings, rejects, law, report = scrape(Scrape(**section("files", [str(rows)])))
     assert list(listings.columns) == Listing.columns()
     assert list(listings["address"]) == ["rows.jsonl:1", "rows.jsonl:2", "rows.jsonl:3"]
     assert set(listings["source"]) == {"files"}
@@ -56,17 +57,19 @@ def test_a_listing_says_where_it_comes_from_under_an_id_that_stays(rows: Path) -
         "without_price": 1,
         "found_in": {"nowhere": 0.3333, "row": 0.6667},
         "files": {"files": 1},
+        "notes": [],
     }
+    assert rejects.empty
 
 
 def test_text_that_utf_8_cannot_hold_does_not_stop_the_stage(rows: Path) -> None:
-    listings, _, _ = scrape(Scrape(**section("files", [str(rows)])))
+    listings, *_ = scrape(Scrape(**section("files", [str(rows)])))
     listings.to_parquet("out.parquet")
     assert listings["title"][1] == "Cup ?"
 
 
 def test_every_value_is_text_and_none_is_missing(rows: Path) -> None:
-    listings, _, _ = scrape(Scrape(**section("files", [str(rows)])))
+    listings, *_ = scrape(Scrape(**section("files", [str(rows)])))
     assert {str(kind) for kind in listings.dtypes} == {"str"}
     assert not listings.isna().any(axis=None)
 
@@ -74,9 +77,10 @@ def test_every_value_is_text_and_none_is_missing(rows: Path) -> None:
 def test_two_crawls_of_the_demo_shop_give_the_same_bytes(tmp_path: Path) -> None:
     hashes = []
     for run in ("a", "b"):
-        listings, law, report = scrape(Scrape(**section("demo_shop")))
+        listings, rejects, law, report = scrape(Scrape(**section("demo_shop")))
         listings.to_parquet(tmp_path / f"{run}-listings.parquet", index=False)
         law.to_parquet(tmp_path / f"{run}-law.parquet", index=False)
+        rejects.to_parquet(tmp_path / f"{run}-rejects.parquet", index=False)
         contents = [path.read_bytes() for path in sorted(tmp_path.glob(f"{run}-*"))]
         hashes.append([hashlib.sha256(part).hexdigest() for part in (*contents, json.dumps(report).encode())])
     assert hashes[0] == hashes[1]
@@ -86,11 +90,9 @@ def test_two_crawls_of_the_demo_shop_give_the_same_bytes(tmp_path: Path) -> None
 
 
 def test_a_source_without_a_listing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    none = pd.DataFrame(columns=Listing.columns())
-    monkeypatch.setitem(
-        stage_module.SOURCES, "files", lambda _: (none, pd.DataFrame(columns=Law.columns()), {})
-    )
-    with pytest.raises(PricewrightError, match=r"files has no listings: check scrape\.files"):
+    none = Collected(pd.DataFrame(columns=Listing.columns()), {}, notes=["a.jsonl: nothing in it"])
+    monkeypatch.setitem(stage_module.SOURCES, "files", lambda _: none)
+    with pytest.raises(PricewrightError, match=r"no listings: check scrape\.files\n  a\.jsonl: nothing"):
         scrape(Scrape(**section("files")))
 
 
@@ -110,6 +112,7 @@ def test_the_stage_writes_its_tables_and_its_report(rows: Path, tmp_path: Path) 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert list(pd.read_parquet("artifacts/scrape/listings.parquet").columns) == Listing.columns()
+    assert list(pd.read_parquet("artifacts/scrape/rejects.parquet").columns) == Reject.columns()
     law = pd.read_parquet("artifacts/scrape/law.parquet")
     assert (list(law.columns), len(law), str(law["median"].dtype)) == (Law.columns(), 0, "float64")
     assert json.loads(Path("reports/scrape.json").read_text(encoding="utf-8"))["listings"] == 3

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from components import quantize, serving
+from components.calibration import Calibration
 from components.records import PricewrightError
 
 
@@ -16,7 +17,9 @@ from components.records import PricewrightError
 def pricer(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> serving.Pricer:
     folder = tmp_path_factory.mktemp("served")
     quantize.quantize(tiny_base, tiny_adapter, folder, folder / "merged", "nf4")
-    serving.Settings(price_max=999, prompt_tokens=64, batch_size=2, interval=0.8).write(folder)
+    serving.Settings(
+        price_max=999, prompt_tokens=64, batch_size=2, calibration=Calibration.uncalibrated(0.8)
+    ).write(folder)
     return serving._load_pyfunc(str(folder))
 
 
@@ -30,6 +33,16 @@ def test_one_or_many_descriptions_get_price_low_and_high(pricer: serving.Pricer)
     assert one.iloc[0].tolist() == answer.iloc[1].tolist()
 
 
+def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer: serving.Pricer) -> None:
+    text = pd.DataFrame({"description": ["Oak desk"]})
+    said = {name: pricer.predict(text, {"point": name}).iloc[0] for name in ("median", "mean", "mode")}
+    assert said["median"].tolist() == pricer.predict(text).iloc[0].tolist()
+    assert len({one["price"] for one in said.values()}) == 3
+    assert len({one["low"] for one in said.values()}) == 1
+    with pytest.raises(PricewrightError, match="no point 'best': ask for one of median, mean, mode"):
+        pricer.predict(text, {"point": "best"})
+
+
 @pytest.mark.parametrize("texts", [["Oak desk", "  "], ["Oak desk", None]])
 def test_an_empty_description_is_refused_by_its_row(pricer: serving.Pricer, texts: list[str | None]) -> None:
     with pytest.raises(PricewrightError, match="row 1 has no description"):
@@ -40,7 +53,14 @@ def test_no_rows_give_no_rows(pricer: serving.Pricer) -> None:
     assert pricer.predict(pd.DataFrame({"description": pd.Series(dtype=str)})).shape == (0, 3)
 
 
-def test_the_interval_holds_its_share_of_the_distribution() -> None:
-    flat = np.full((1, 100), 0.01)
-    answer = serving.estimates(flat, 0.8).iloc[0]
-    assert answer.tolist() == [49.0, 9.0, 89.0]
+def test_low_and_high_go_as_far_as_serving_json_says(pricer: serving.Pricer, tmp_path: Path) -> None:
+    text = pd.DataFrame({"description": ["Oak desk"]})
+    wide, settings = pricer.predict(text).iloc[0], pricer.settings
+    narrow = replace(settings, calibration=Calibration(0.8, [wide["price"] + 1], [0.05, 0.45]))
+    narrow.write(tmp_path)
+    pricer.settings = serving.Settings.read(tmp_path)
+    assert pricer.settings == narrow
+    answer = pricer.predict(text).iloc[0]
+    pricer.settings = settings
+    assert answer["price"] == wide["price"]
+    assert wide["low"] < answer["low"] <= answer["high"] < wide["high"]

@@ -57,6 +57,17 @@ def test_the_registered_version_is_named_with_its_aliases(tmp_path: Path) -> Non
     assert "noise floor" not in summary.text(tmp_path)
 
 
+def test_the_served_format_stands_below_the_table_beside_the_merged_model(tmp_path: Path) -> None:
+    quantized = {"candidate": "dpo", "format": "nf4", "bytes_served": 2183808, "bytes_merged": 5165696}
+    quantized["test"] = {"mae_served": 30.55, "mae_merged": 30.57}
+    (reports(tmp_path, None) / "quantize.json").write_text(json.dumps(quantized))
+    line = "Served: dpo as nf4, test MAE 30.55, 30.57 before quantization; 2.2 of 5.2 MB"
+    assert line in summary.text(tmp_path).splitlines()
+    assert line in summary.markdown(tmp_path).splitlines()
+    (tmp_path / "quantize.json").write_text(json.dumps(quantized | {"format": None}))
+    assert "Served" not in summary.text(tmp_path), "no format was good enough"
+
+
 def test_the_artifact_holds_the_same_rows_as_a_markdown_table(tmp_path: Path) -> None:
     lines = summary.markdown(reports(tmp_path, None)).splitlines()
     assert lines[0] == "**A baseline does better: ridge**"

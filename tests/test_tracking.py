@@ -63,6 +63,23 @@ def test_a_failed_stage_fails_alone_and_a_failed_flow_fails_its_parent() -> None
     assert tracking.PARENT not in os.environ
 
 
+def test_runs_that_a_killed_flow_left_open_are_ended_by_the_next_one_of_the_clone() -> None:
+    killed = """
+import os
+from components import tracking
+with tracking.flow_run("train"), tracking.stage_run("sft", {}, "abc"):
+    os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", killed], env=_here(), check=False)
+    tracking.connect()
+    client = MlflowClient()
+    elsewhere = client.create_run("1", tags={tracking.CLONE: "another:/clone"}).info.run_id
+    with tracking.flow_run("train") as parent:
+        running = client.search_runs(["1"], "attributes.status = 'RUNNING'")
+        assert {run.info.run_id for run in running} == {parent, elsewhere}
+    assert len(client.search_runs(["1"], "attributes.status = 'FAILED'")) == 2
+
+
 def test_a_run_that_the_environment_names_is_neither_resumed_nor_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -13,171 +14,305 @@ import pytest
 import yaml
 
 from components import curate as curate_stage
+from components import reference
 from components import validate as validate_stage
-from components.params import Curate, Shares, Validate
-from components.records import SPLITS, Item, Listing, PricewrightError, Split
-from components.validate import Check, report_of, require, validate
+from components.leaks import leaks
+from components.params import load
+from components.records import SPLITS, Item, Listing, PricewrightError, Reject, Split
+from components.suites import suites
+from components.validate import Check, Tables, items_of, report_of, require, tables_of, validate
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-SECTION = Validate(
-    rows_min=3,
-    text_characters_min=20,
-    text_characters_max=60,
-    category_share_max=0.7,
-    median_ratio_max=1.5,
-)
-CURATE = Curate(
-    seed=1,
-    currency="USD",
-    price_min=1.0,
-    price_max=999.0,
-    text_min_characters=20,
-    text_max_characters=60,
-    near_duplicate_similarity=0.8,
-    shares=Shares(train=0.4, preference=0.2, validation=0.2, test=0.2),
-)
-Splits = dict[Split, pd.DataFrame]
+SECTION = load(ROOT / "params.yaml").validate.model_copy(update={"rows_min": 3, "category_share_max": 0.7})
+CURATE = load(ROOT / "params.yaml").curate
+RULES = ["no_price", "near_duplicate"]
 
 
-def clean_splits() -> Splits:
-    """Four splits of six rows in two categories."""
-    splits: Splits = {}
-    for split in SPLITS:
-        rows = [
-            {
-                "id": f"{split}{number}",
-                "text": f"The lamp number {number} of the {split} split",
-                "title": f"Lamp {number}",
-                "brand": "Lumo",
-                "category": "Lamps" if number % 2 else "Desks",
-                "details": "{}",
-                "price": 10.0 + number,
-                "product": f"{split}{number}",
-                "split": split,
-                "source": "files",
-                "address": f"shop:{number}",
-            }
-            for number in range(6)
-        ]
-        splits[split] = pd.DataFrame(rows, columns=Item.columns())
-    return splits
+@dataclass
+class World:
+    """What the stage reads: 30 listings, six of which were refused, 24 in four splits and two categories."""
+
+    listings: pd.DataFrame = field(default_factory=lambda: clean_listings())
+    splits: dict[Split, pd.DataFrame] = field(default_factory=lambda: clean_splits())
+    rejects: pd.DataFrame = field(default_factory=lambda: clean_rejects())
+    profile: dict | None = field(default_factory=lambda: reference.profile(items_of(clean_splits())))
+
+    def tables(self) -> Tables:
+        return tables_of(self.listings, self.splits, self.rejects, leaks(self.splits, [], 0.8), self.profile)
+
+    def checks(self, folder: Path, *only: str) -> list[Check]:
+        """Those of all tables, or of some."""
+        tables = self.tables()
+        expected = suites(self.splits, RULES, SECTION, CURATE)
+        return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
 
 
-def checks_of(splits: Splits, folder: Path, listings: int = 30, rejects: int = 6) -> list[Check]:
-    return validate(splits, listings, rejects, SECTION, CURATE, folder / "docs")
+def clean_splits() -> dict[Split, pd.DataFrame]:
+    return {
+        split: pd.DataFrame([item(split, number) for number in range(6)], columns=Item.columns())
+        for split in SPLITS
+    }
+
+
+def item(split: Split, number: int) -> dict[str, object]:
+    words = " ".join(f"word{SPLITS.index(split)}{number}{place}" for place in range(9))
+    return {
+        "id": f"{split}{number}",
+        "text": f"The lamp number {number} {words}",
+        "title": f"Lamp {number}",
+        "brand": "Lumo",
+        "category": "Lamps" if number % 2 else "Desks",
+        "details": "{}",
+        "price": 10.0 + number,
+        "product": f"{split}{number}",
+        "split": split,
+        "source": "files",
+        "address": f"shop:{number}",
+    }
+
+
+def clean_listings() -> pd.DataFrame:
+    rows = [listing(number) for number in range(30)]
+    return pd.DataFrame(rows, columns=Listing.columns())
+
+
+def listing(number: int) -> dict[str, str]:
+    values = {
+        "id": hashlib.sha256(str(number).encode()).hexdigest()[:16],
+        "title": f"Lamp of series {number}",
+        "description": f"One lamp of oak {number} with {number * 7 % 11} colours, drawn by hand",
+        "brand": "Lumo",
+        "category": ("Lamps", "Desks")[number % 2],
+        "details": "{}",
+        "price": f"${number % 50 + 5}" if number else "",
+        "currency": "USD",
+        "source": "files",
+        "address": f"shop:{number}",
+        "found_in": "row",
+    }
+    return dict.fromkeys(Listing.columns(), "") | values
+
+
+def clean_rejects() -> pd.DataFrame:
+    row = {"id": "r", "title": "Lamp", "price": "", "rule": "no_price", "reason": "the source gives no price"}
+    return pd.DataFrame([row | {"source": "files", "address": "shop:9"}] * 6, columns=Reject.columns())
 
 
 def failed(checks: list[Check]) -> set[tuple[str, str]]:
     return {(check.table, check.name) for check in checks if not check.passed}
 
 
-def put(column: str, value: object, row: int = 0) -> Callable[[Splits], None]:
-    def plant(splits: Splits) -> None:
-        rows = splits["test"].astype({column: object}) if not isinstance(value, float) else splits["test"]
-        rows.loc[row, column] = value
-        splits["test"] = rows
+# --- planted faults ----------------------------------------------------------------------------------
+
+Plant = Callable[[World], None]
+
+
+def put(column: str, value: object) -> Plant:
+    """A value in one row of the test split."""
+
+    def plant(world: World) -> None:
+        rows = world.splits["test"]
+        rows = rows if isinstance(value, float) else rows.astype({column: object})
+        rows.loc[0, column] = value
+        world.splits["test"] = rows
 
     return plant
 
 
-def drop_column(splits: Splits) -> None:
-    splits["test"] = splits["test"].drop(columns="brand")
+def put_raw(column: str, value: object, rows: int = 1) -> Plant:
+    """A value in some raw listings."""
+
+    def plant(world: World) -> None:
+        world.listings = world.listings.astype({column: object})
+        world.listings.loc[: rows - 1, column] = value
+
+    return plant
 
 
-def drop_rows(splits: Splits) -> None:
-    splits["test"] = splits["test"].head(2)
+def put_reject(column: str, value: str) -> Plant:
+    def plant(world: World) -> None:
+        world.rejects.loc[0, column] = value
+
+    return plant
 
 
-def dear(splits: Splits) -> None:
-    splits["test"]["price"] *= 3
+def each(column: str, change: Callable[[pd.Series], object]) -> Plant:
+    """A change of a whole column of the test split."""
+
+    def plant(world: World) -> None:
+        world.splits["test"][column] = change(world.splits["test"][column])
+
+    return plant
 
 
-def one_sided(splits: Splits) -> None:
-    splits["test"]["category"] = "Lamps"
+def in_all_splits(column: str, change: Callable[[pd.Series], object]) -> Plant:
+    def plant(world: World) -> None:
+        for rows in world.splits.values():
+            rows[column] = change(rows[column])
+
+    return plant
 
 
-FAULTS: dict[str, tuple[Callable[[Splits], None], tuple[str, str]]] = {
-    "a missing column": (drop_column, ("test", "columns")),
-    "a row of another split": (put("split", "train"), ("test", "split_named")),
-    "an id twice": (put("id", "train0"), ("items", "id_unique")),
-    "an id that is null": (put("id", None), ("test", "id_given")),
-    "a product in two splits": (put("product", "train0"), ("products", "product_in_one_split")),
-    "a product that is null": (put("product", None), ("test", "product_given")),
-    "a text that is null": (put("text", None), ("test", "text_given")),
-    "an empty text": (put("text", " " * 30), ("test", "text_not_empty")),
-    "a short text": (put("text", "A lamp"), ("test", "text_length")),
-    "a long text": (put("text", "lamp " * 13), ("test", "text_length")),
-    "a dollar sign in the text": (
-        put("text", "A lamp made of oak, now $12.99"),
-        ("test", "text_without_price"),
+def lose_a_column(world: World) -> None:
+    world.splits["test"] = world.splits["test"].drop(columns="brand")
+
+
+def lose_a_raw_column(world: World) -> None:
+    world.listings = world.listings.drop(columns="page_hash")
+
+
+def lose_a_column_of_the_rejects(world: World) -> None:
+    world.rejects = world.rejects.drop(columns="address")
+
+
+def lose_rows(world: World) -> None:
+    world.splits["test"] = world.splits["test"].head(2)
+
+
+def lose_a_listing(world: World) -> None:
+    world.listings = pd.concat([world.listings, world.listings.tail(1)])
+
+
+def lose_all_listings(world: World) -> None:
+    world.listings = world.listings.head(0)
+
+
+def swap_splits(world: World) -> None:
+    world.splits["test"]["split"] = "validation"
+
+
+def train_on_test(world: World) -> None:
+    world.splits["train"].loc[0, "text"] = world.splits["test"]["text"][0]
+
+
+def nearly_train_on_test(world: World) -> None:
+    world.splits["train"].loc[0, "text"] = world.splits["test"]["text"][0] + " again"
+
+
+CRITICAL: dict[str, tuple[str, str, Plant]] = {
+    "a missing column": ("test", "columns", lose_a_column),
+    "too few rows": ("test", "rows_enough", lose_rows),
+    "a row of another split": ("test", "split_named", put("split", "train")),
+    "a split without rows of its own": ("curated", "splits_all_there", swap_splits),
+    "an id twice": ("curated", "id_unique", put("id", "train0")),
+    "an id that is null": ("test", "id_given", put("id", None)),
+    "a product in two splits": ("products", "product_in_one_split", put("product", "train0")),
+    "a product that is null": ("test", "product_given", put("product", None)),
+    "a title that is null": ("test", "title_given", put("title", None)),
+    "an unknown source": ("test", "source_given", put("source", None)),
+    "a text that is null": ("test", "text_given", put("text", None)),
+    "an empty text": ("test", "text_not_empty", put("text", " " * 30)),
+    "a short text": ("test", "text_length", put("text", "A lamp")),
+    "a long text": ("test", "text_length", put("text", "lamp " * 200)),
+    "a dollar sign in the text": ("test", "text_without_price", put("text", "A lamp of oak, now $12.99")),
+    "dollars in the text": ("test", "text_without_price", put("text", "A lamp made of oak, 40 dollars")),
+    "a control character": (
+        "test",
+        "text_without_control_characters",
+        put("text", "A lamp\x07 that is made of oak"),
     ),
-    "dollars in the text": (put("text", "A lamp made of oak, 40 dollars"), ("test", "text_without_price")),
-    "a price that is null": (put("price", float("nan")), ("test", "price_given")),
-    "a price that is text": (put("price", "12.99"), ("test", "price_number")),
-    "a low price": (put("price", 0.5), ("test", "price_in_range")),
-    "a high price": (put("price", 1000.0), ("test", "price_in_range")),
-    "a category that is null": (put("category", None), ("test", "category_given")),
-    "specifications that are no JSON": (put("details", "{size"), ("test", "details_json")),
+    "a price that is null": ("test", "price_given", put("price", float("nan"))),
+    "a price that is text": ("test", "price_number", put("price", "12.99")),
+    "a low price": ("test", "price_in_range", put("price", 0.5)),
+    "a high price": ("test", "price_in_range", put("price", 1000.0)),
+    "a category that is null": ("test", "category_given", put("category", None)),
+    "specifications that are no JSON": ("test", "details_json", put("details", "{size")),
+    "a test text in training": ("leaks", "no_scored_text_in_training", train_on_test),
+    "a lost listing": ("ledger", "no_listing_lost", lose_a_listing),
+    "a reject by a rule that there is not": ("rejects", "rule_known", put_reject("rule", "ugly")),
+    "a reject without a reason": ("rejects", "reason_given", put_reject("reason", "")),
+    "rejects without their address": ("rejects", "columns", lose_a_column_of_the_rejects),
+    "a missing raw column": ("raw", "columns", lose_a_raw_column),
+    "no raw listings": ("raw", "rows_enough", lose_all_listings),
+    "a raw id of another form": ("raw", "id_form", put_raw("id", "lamp 7")),
+    "a raw description that is null": ("raw", "description_given", put_raw("description", None)),
+    "raw specifications that are no JSON": ("raw", "details_json", put_raw("details", "{'a'}")),
+    "a raw listing from nowhere": ("raw", "source_named", put_raw("source", "")),
+    "a raw listing without an address": ("raw", "address_named", put_raw("address", "")),
 }
-WARNINGS: dict[str, tuple[Callable[[Splits], None], tuple[str, str]]] = {
-    "a category that training lacks": (put("category", "Tents"), ("test", "category_known")),
-    "a category that crowds out others": (one_sided, ("categories", "category_share")),
-    "a dearer split": (dear, ("medians", "median_prices_alike")),
+WARNING: dict[str, tuple[str, str, Plant]] = {
+    "a category that training lacks": ("test", "category_known", put("category", "Tents")),
+    "markup in the text": ("test", "text_without_markup", put("text", "A <b>lamp</b> that is made of oak")),
+    "an entity in the text": ("test", "text_without_markup", put("text", "A lamp &amp; a desk made of oak")),
+    "a category that crowds out others": (
+        "categories",
+        "category_share",
+        each("category", lambda _: "Lamps"),
+    ),
+    "a dearer split": ("medians", "median_prices_alike", each("price", lambda prices: prices * 3)),
+    "nearly a test text in training": ("leaks", "no_near_duplicate_in_training", nearly_train_on_test),
+    "prices that drifted": ("drift", "price_like_reference", in_all_splits("price", lambda one: one + 50)),
+    "texts that drifted": ("drift", "length_like_reference", in_all_splits("text", lambda one: one + one)),
+    "categories that drifted": (
+        "drift",
+        "categories_like_reference",
+        in_all_splits("category", lambda one: one + " and more"),
+    ),
+    "a raw id twice": ("raw", "id_unique", put_raw("id", "0" * 16, rows=2)),
+    "a raw currency of another form": ("raw", "currency_form", put_raw("currency", "$")),
+    "raw listings without a price": ("raw", "mostly_priced", put_raw("price", "", rows=20)),
+    "raw listings without a title": ("raw", "mostly_titled", put_raw("title", "", rows=9)),
+    "titles in a wrong encoding": ("raw", "encoding_right", put_raw("title", "LÃ¤mpchen", rows=9)),
 }
 
 
-def test_clean_splits_pass_every_check(tmp_path: Path) -> None:
-    checks = checks_of(clean_splits(), tmp_path)
+def test_clean_data_pass_every_check(tmp_path: Path) -> None:
+    checks = World().checks(tmp_path)
     assert failed(checks) == set()
-    assert len(checks) == 4 * 15 + 5
+    planted = {(table, name) for table, name, _ in [*CRITICAL.values(), *WARNING.values()]}
+    of_tables = {("test" if check.table in SPLITS else check.table, check.name) for check in checks}
+    assert planted <= of_tables
     require(checks, tmp_path)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CRITICAL)
 def test_a_planted_fault_is_caught_by_the_check_that_should_and_stops_the_chain(
     fault: str, tmp_path: Path
 ) -> None:
-    plant, expected = FAULTS[fault]
-    splits = clean_splits()
-    plant(splits)
-    checks = checks_of(splits, tmp_path)
-    assert expected in failed(checks)
-    with pytest.raises(PricewrightError, match=f"{expected[1]} fails for {expected[0]}"):
+    table, name, plant = CRITICAL[fault]
+    world = World()
+    plant(world)
+    checks = world.checks(tmp_path, table)
+    assert (table, name) in failed(checks)
+    with pytest.raises(PricewrightError, match=f"{name} fails for {table}"):
         require(checks, tmp_path)
 
 
-def test_too_few_rows_and_a_lost_listing_are_caught(tmp_path: Path) -> None:
-    splits = clean_splits()
-    drop_rows(splits)
-    assert failed(checks_of(splits, tmp_path)) == {("test", "rows_enough"), ("ledger", "no_listing_lost")}
+@pytest.mark.parametrize("fault", WARNING)
+def test_a_failed_warning_is_reported_and_does_not_stop(fault: str, tmp_path: Path) -> None:
+    table, name, plant = WARNING[fault]
+    world = World()
+    plant(world)
+    checks = world.checks(tmp_path, table)
+    assert failed(checks) == {(table, name)}
+    require(checks, tmp_path)
+    report = report_of(checks, {}, Path("reference/files.json"))
+    assert (report["failed_warning"], report["failed_critical"]) == (1, 0)
 
 
 def test_the_two_counts_of_a_lost_listing_are_shown(tmp_path: Path) -> None:
-    lost = next(check for check in checks_of(clean_splits(), tmp_path, listings=31) if not check.passed)
+    world = World()
+    lose_a_listing(world)
+    [lost] = world.checks(tmp_path, "ledger")
     assert (lost.name, lost.found) == ("no_listing_lost", ["31 against 30"])
 
 
-@pytest.mark.parametrize("fault", WARNINGS)
-def test_a_failed_warning_is_reported_and_does_not_stop(fault: str, tmp_path: Path) -> None:
-    plant, expected = WARNINGS[fault]
-    splits = clean_splits()
-    plant(splits)
-    checks = checks_of(splits, tmp_path)
-    assert failed(checks) == {expected}
-    require(checks, tmp_path)
-    assert report_of(checks)["failed_warning"] == 1
-    assert report_of(checks)["failed_critical"] == 0
-
-
 def test_the_message_names_the_check_the_split_and_up_to_five_rows(tmp_path: Path) -> None:
-    splits = clean_splits()
-    splits["test"]["price"] = 0.5
+    world = World()
+    world.splits["test"]["price"] = 0.5
     with pytest.raises(PricewrightError) as caught:
-        require(checks_of(splits, tmp_path), tmp_path)
+        require(world.checks(tmp_path, "test"), tmp_path)
     message = str(caught.value)
     assert "price_in_range fails for test, 6 rows" in message
     assert re.findall(r"id '(\w+)'", message) == ["test0", "test1", "test2", "test3", "test4"]
     assert "price '0.5'" in message
+
+
+def test_without_a_reference_drift_is_not_checked_and_the_report_says_so(tmp_path: Path) -> None:
+    world = World(profile=None)
+    checks = world.checks(tmp_path, *world.tables())
+    assert "drift" not in {check.table for check in checks}
+    assert report_of(checks, {}, Path("reference/files.json"))["reference"] is None
 
 
 def test_the_page_is_written_also_after_a_failure_and_nothing_else_is(
@@ -185,9 +320,9 @@ def test_the_page_is_written_also_after_a_failure_and_nothing_else_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    splits = clean_splits()
-    put("price", 0.5)(splits)
-    checks_of(splits, tmp_path)
+    world = World()
+    put("price", 0.5)(world)
+    world.checks(tmp_path, "test")
     assert os.listdir(tmp_path) == ["docs"]
     page = next((tmp_path / "docs/validations/test").rglob("*.html")).read_text()
     assert "0.5" in page
@@ -196,9 +331,11 @@ def test_the_page_is_written_also_after_a_failure_and_nothing_else_is(
 
 
 def test_the_report_is_the_same_in_every_run(tmp_path: Path) -> None:
-    splits = clean_splits()
-    put("price", 0.5)(splits)
-    one, other = (json.dumps(report_of(checks_of(splits, tmp_path))) for _ in range(2))
+    world = World()
+    put("price", 0.5)(world)
+    one, other = (
+        json.dumps(report_of(world.checks(tmp_path, "test", "drift"), {}, tmp_path)) for _ in range(2)
+    )
     assert one == other
 
 
@@ -210,34 +347,22 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with 300 listings of `artifacts/scrape` and the two stages' blocks."""
     monkeypatch.chdir(tmp_path)
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    Path("params.yaml").write_text(params, encoding="utf-8")
+    raw = yaml.safe_load(params)
+    raw["base"]["pretraining"]["texts"] = 300
+    Path("params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     stages = {
         name: {"cmd": f"python -m components.{name}", "params": [name]} for name in ("curate", "validate")
     }
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
-    rows = [
-        {
-            "id": hashlib.sha256(str(number).encode()).hexdigest()[:16],
-            "title": f"Lamp of series {number}",
-            "description": f"One lamp of oak {number} with {number * 7 % 11} colours, drawn by hand",
-            "brand": "Lumo",
-            "category": ("Lamps", "Desks")[number % 2],
-            "details": "{}",
-            "price": f"${number % 50 + 5}" if number else "",
-            "currency": "USD",
-            "source": "files",
-            "address": f"shop:{number}",
-            "page_hash": "",
-            "found_in": "row",
-        }
-        for number in range(300)
-    ]
+    rows = [listing(number) for number in range(300)]
     Path("artifacts/scrape").mkdir(parents=True)
     pd.DataFrame(rows, columns=Listing.columns()).to_parquet("artifacts/scrape/listings.parquet", index=False)
     return tmp_path
 
 
-def test_the_two_stages_write_their_files_and_a_fault_takes_passed_away(project: Path) -> None:
+def test_the_two_stages_write_their_files_and_a_fault_takes_passed_away(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     curate_stage.main()
     assert json.loads(Path("reports/curate.json").read_text())["rejected"]["no_price"] == 1
     assert sorted(path.name for path in Path("artifacts/curate").glob("*.png")) == [
@@ -251,7 +376,18 @@ def test_the_two_stages_write_their_files_and_a_fault_takes_passed_away(project:
         in json.loads(Path("artifacts/validate/passed.json").read_text())["critical"]
     )
     assert os.listdir("artifacts/validate") == ["passed.json"]
+    report = json.loads(Path("reports/validate.json").read_text())
+    assert report["reference"] is None
+    assert "there is no reference/files.json" in capsys.readouterr().err
+    assert report["leaks"]["test"]["training"]["exact"] == 0
+    assert report["leaks"]["test"]["base"]["rows"] == report["leaks"]["test"]["training"]["rows"]
     assert Path("reports/validate/data_docs/index.html").is_file()
+
+    reference.main()
+    validate_stage.main()
+    report = json.loads(Path("reports/validate.json").read_text())
+    assert report["reference"] == "reference/files.json"
+    assert report["tables"]["drift"]["price_like_reference"]["passed"]
 
     test = pd.read_parquet("artifacts/curate/test.parquet")
     test.loc[0, "price"] = 0.5

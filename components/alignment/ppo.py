@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from components import modeling, pricing
+from components.alignment.rewards import RewardModel
+from components.alignment.task import Task
 from components.params import Ppo
 from components.records import PricewrightError
 
@@ -229,11 +230,17 @@ def _mean(figures: list[Figures]) -> Figures:
 
 
 def optimize(
-    actor: Actor, prompts: int, section: Ppo, scratch: Path, track: Callable[[str, float, int], None]
+    actor: Actor,
+    prompts: int,
+    section: Ppo,
+    scratch: Path,
+    track: Callable[[str, float, int], None],
+    watch: Callable[[int, int], bool],
 ) -> list[Figures]:
     """Run all rounds over prompts 0 to `prompts` - 1; the figures of each round.
 
-    A run that finds a checkpoint in `scratch` carries on from it, to the same result.
+    `watch` is told rounds done and rounds in all, before the first and after each; True ends the run. A
+    run that finds a checkpoint in `scratch` carries on from it, to the same result.
     """
     policy, values = actor.weights()
     rates = (section.learning_rate, section.value_learning_rate)
@@ -242,6 +249,7 @@ def optimize(
     weights, beta, history = [*policy, *values], section.beta, list[Figures]()
     if checkpoint.exists():
         beta, history = _restored(checkpoint, weights, optimizer)
+    watch(len(history), section.steps)
     for step in tqdm(range(len(history), section.steps), desc="ppo", mininterval=2, leave=False):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * (1 - step / section.steps)
@@ -254,6 +262,8 @@ def optimize(
         if (step + 1) % section.checkpoint_steps == 0:
             state = {"weights": [weight.detach() for weight in weights], "optimizer": optimizer.state_dict()}
             _save(checkpoint, **state, beta=beta, history=history)
+        if watch(step + 1, section.steps):
+            break
     return history
 
 
@@ -296,15 +306,23 @@ def until_end(actions: Tensor, end: int) -> Tensor:
 class Completer:
     """Policy, reference, values and reward model as adapters that take turns on one base."""
 
-    def __init__(self, model: Any, heads: dict[str, Any], tokenizer: Any, prompts: list[str], section: Ppo):
-        self.model, self.heads = model, heads
-        self.end, self.pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    def __init__(
+        self,
+        model: Any,
+        value_head: Any,
+        reward_model: RewardModel,
+        tokenizer: Any,
+        prompts: list[str],
+        section: Ppo,
+    ):
+        self.model, self.value_head, self.reward_model = model, value_head, reward_model
+        self.end = tokenizer.eos_token_id
         self.width, self.batch_size = section.completion_tokens, section.batch_size
         self.prompts = [pricing.prompt_ids(tokenizer, text, tokenizer.model_max_length) for text in prompts]
 
     def weights(self) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
         """The adapter of the policy; that of the values, and their head."""
-        values = [*modeling.weights_of(self.model, "value"), *self.heads["value"].parameters()]
+        values = [*modeling.weights_of(self.model, "value"), *self.value_head.parameters()]
         return modeling.weights_of(self.model, "default"), values
 
     def sample(self, prompts: Tensor) -> Completions:
@@ -336,60 +354,41 @@ class Completer:
 
     def values(self, said: Completions) -> Tensor:
         """See `Actor`."""
-        hidden = self._hidden("value", self._inputs(said))[:, -1 - self.width : -1]
-        return self.heads["value"](hidden)[..., 0].cpu()
+        self._turn("value")
+        hidden = self.model.get_base_model().base_model(**self._inputs(said), use_cache=False)
+        return self.value_head(hidden.last_hidden_state[:, -1 - self.width : -1].float())[..., 0].cpu()
 
     def scores(self, said: Completions) -> Tensor:
         """See `Actor`. As the reward model was trained: with an end-of-text token, even after a completion
-        that was cut off, and read at the last token that is not the padding token.
+        that was cut off.
         """
         rows = [
             [*self.prompts[prompt], *(token for token in row[real].tolist() if token != self.end), self.end]
             for prompt, row, real in zip(*said, strict=True)
         ]
-        tokens, real, positions = pricing.left_padded(rows)
-        last = (torch.arange(tokens.shape[1]) * (tokens != self.pad)).argmax(1)
-        hidden = self._hidden("reward", self._named(tokens, real, positions))
-        return self.heads["reward"](hidden[torch.arange(len(rows)), last])[:, 0].cpu()
+        return self.reward_model.of_tokens(rows)
 
     def _turn(self, part: str) -> None:
         learning = torch.is_grad_enabled()
         modeling.switch(self.model, part, frozen=not learning)
         self.model.train(learning)  # gradient checkpointing only works in training; dropout is off
 
-    def _hidden(self, part: str, inputs: dict[str, Tensor]) -> Tensor:
-        self._turn(part)
-        return self.model.get_base_model().base_model(**inputs, use_cache=False).last_hidden_state.float()
-
     def _inputs(self, said: Completions) -> dict[str, Tensor]:
         tokens, real, _ = pricing.left_padded([self.prompts[prompt] for prompt in said.prompts])
         mask = torch.cat([real, said.counted.long()], dim=1)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        return self._named(torch.cat([tokens, said.actions], dim=1), mask, positions)
+        inputs = {
+            "input_ids": torch.cat([tokens, said.actions], dim=1),
+            "attention_mask": mask,
+            "position_ids": (mask.cumsum(1) - 1).clamp(min=0),
+        }
+        return {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
 
-    def _named(self, *tensors: Tensor) -> dict[str, Tensor]:
-        names = ("input_ids", "attention_mask", "position_ids")
-        return {name: tensor.to(self.model.device) for name, tensor in zip(names, tensors, strict=True)}
 
-
-def align(
-    pairs: pd.DataFrame,
-    section: Ppo,
-    *,
-    base: Path,
-    adapter: Path,
-    reward: Path,
-    scratch: Path,
-    curves: modeling.Curves,
-) -> tuple[Any, dict[str, Any]]:
-    """Train the adapter on the prompts of `pairs`; returns the PEFT model, first and last round's figures."""
-    modeling.seed_everything(section.seed)
-    tokenizer = modeling.load_tokenizer(base)
-    model, heads = modeling.actors(base, adapter, reward)
-    prompts = list(dict.fromkeys(pairs["prompt"]))
-
-    actor = Completer(model, heads, tokenizer, prompts, section)
-    history = optimize(actor, len(prompts), section, scratch, curves.run.metric)
-    modeling.switch(model, "default", frozen=False)
-    sizes = {"prompts": len(prompts), "steps": len(history)}
-    return model.eval(), {**sizes, "first": history[0], "last": history[-1]}
+def align(task: Task, section: Ppo) -> dict[str, Any]:
+    """Train the policy on the prompts of the preference split; returns first and last round's figures."""
+    value_head = modeling.add_scorer(task.model, "value", task.reward)  # arXiv:2203.02155 starts it there
+    prompts = list(dict.fromkeys(task.asked["prompt"]))
+    actor = Completer(task.model, value_head, task.reward_model, task.tokenizer, prompts, section)
+    history = optimize(actor, len(prompts), section, task.scratch, task.curves.run.metric, task.watch.at)
+    modeling.switch(task.model, "default", frozen=False)
+    return {"prompts": len(prompts), "steps": len(history), "first": history[0], "last": history[-1]}

@@ -8,12 +8,14 @@ name, three kinds of markup, distracting prices, discontinued products that answ
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import ThreadingTCPServer
 
 import pandas as pd
@@ -22,7 +24,12 @@ from components.params import DemoShop
 from components.records import PricewrightError
 from components.sources import shop_pages
 from components.sources.catalogue import Product, catalogue
-from components.sources.crawl import crawl
+from components.sources.collected import Collected
+from components.sources.crawl import Order, crawl
+from components.sources.manners import host_of
+from components.sources.reading import read
+from components.sources.shop import collected
+from components.sources.store import Store
 
 PRODUCT_PAGES = "/p/"
 AT_FIRST = {429: 0.003, 503: 0.003}  # share of the product pages that answer so once
@@ -42,19 +49,51 @@ class Shop:
     """Requests so far, by path with query."""
 
 
-def collect(section: DemoShop) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+def collect(section: DemoShop) -> Collected:
     """Serve the catalogue, crawl it, and give its listings, its law and the crawl's counts.
 
     Raises PricewrightError where the port is taken or the crawl breaks down.
     """
     products = catalogue(section.seed, section.listings, section.noise)
-    with serve(products, section.port) as shop:
-        rows, counts = crawl(shop.address, PRODUCT_PAGES, section.concurrency, section.pages_max)
+    with (
+        serve(products, section.port) as shop,
+        tempfile.TemporaryDirectory(prefix="pricewright-crawl-") as folder,
+    ):
+        found = visit(shop.address, section.concurrency, section.pages_max, Path(folder) / "pages.sqlite")
     truth = [(shop_pages.address(product), product.median, section.noise) for product in products]
     law = pd.DataFrame(truth, columns=["address", "median", "sigma"]).sort_values(
         "address", ignore_index=True
     )
-    return rows, law, counts
+    return replace(found, law=law, notes=[])
+
+
+def visit(base: str, concurrency: int, pages_max: int, path: Path) -> Collected:
+    """Crawl the shop at `base` into a store and read it; addresses are without host and port, which change.
+
+    Raises PricewrightError where it has more pages than `pages_max`: a part of it would be another catalogue.
+    """
+    order = Order(
+        start=[f"{base}/"],
+        sitemaps=[],
+        pages=[],
+        hosts=[host_of(base)],
+        products=PRODUCT_PAGES,
+        agent="Pricewright/0.1 (price research; obeys robots.txt)",
+        concurrency=concurrency,
+        delay=0.0,
+        retries=4,
+        pages_max=pages_max,
+        bytes_max=2**40,
+        page_bytes_max=2**24,
+        page_seconds_max=30.0,
+    )
+    crawled = crawl(order, path)
+    if crawled.stopped:
+        raise PricewrightError(f"{base} has more than {pages_max} pages: raise scrape.demo_shop.pages_max")
+    store = Store(path)
+    rows, refused = read(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base))
+    store.close()
+    return collected(rows, refused, crawled, lambda url: url.removeprefix(base))
 
 
 @contextmanager

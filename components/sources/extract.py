@@ -1,24 +1,25 @@
-"""What a shop's page says of the product that it sells: one pure function, from HTML to `Found`.
+"""What a shop's page says of the product that it sells: one pure function, from HTML and address to `Found`.
 
-A page is read three ways, from the most to the least explicit: schema.org JSON-LD, schema.org microdata,
-and what a visitor sees. A field that one reading lacks is taken from the next. Prices stay as written.
+A page is read from the most to the least explicit: JSON-LD, microdata, RDFa, loose properties, what a visitor
+sees, meta tags. A field that one reading lacks is taken from the next. The price is settled between them:
+markup that nobody sees is the first to be out of date, so what it says should also stand on the page.
 """
 
 from __future__ import annotations
 
-import html as entities
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
-from components.sources.visible import Visible, currency, read_page
+from components.sources import visible
+from components.sources.money import PRICE, amount, countries, currency, plain
+from components.sources.prices import PROBABLE, Price, prices
+from components.sources.structured import Reading, Value, readings, text
 
-Node = dict[str, Any]
+TEXTS = ("title", "description", "brand", "category", "details", "rights")
 
 
 @dataclass(frozen=True)
@@ -34,46 +35,47 @@ class Found:
     price: str
     """As written."""
     currency: str
-    """ISO 4217 code; empty where the page shows a mere `$`, which several countries use."""
+    """ISO 4217 code; empty where the page shows a mere `$` and does not tell its country."""
     found_in: str
-    """Where the price was: `json-ld`, `microdata`, `page`; empty where nowhere."""
+    """Where the price was: `json-ld`, `microdata`, `rdfa`, `itemprop`, `meta`, `page`; or empty."""
+    places: dict[str, str]
+    """Of each field the place: `json-ld offers.price`, `meta og:title`, `page /html/body/main/p[2]`."""
+    rights: str
+    """The licence that the page names."""
 
 
-NOTHING = Found("", "", "", "", {}, "", "", "")
+NOTHING = Found("", "", "", "", {}, "", "", "", {}, "")
 
 
 def extract(html: str, url: str) -> Found:
     """Read a product page; `url` tells the product apart where the markup holds several. Never raises."""
-    tree = _parse(html)
+    tree = parse(html)
     if tree is None:
         return NOTHING
-    found = NOTHING
-    for place, nodes in (("json-ld", _json_ld(tree)), ("microdata", _microdata(tree))):
-        products = [node for node in nodes if _is(node, "Product")]
-        if products:
-            named = [node for node in products if _text(node.get("url")) and url.endswith(_text(node["url"]))]
-            found = _fill(found, _product((named or products)[0], place))
-    if all((found.title, found.description, found.brand, found.category, found.details, found.price)):
-        return found
-    return _fill(found, _seen(read_page(tree)))
-
-
-def _fill(first: Found, second: Found) -> Found:
-    """`first`, with its gaps filled from `second`. A price brings its own currency along."""
-    filled = replace(
-        first,
-        title=first.title or second.title,
-        description=first.description or second.description,
-        brand=first.brand or second.brand,
-        category=first.category or second.category,
-        details=first.details or second.details,
+    heading = visible.title(tree)
+    read = list(readings(tree, url, heading))
+    seen = [] if _is_article(tree) else prices(visible.main_part(tree))
+    fields = _first([*read[:-1], _seen(tree, heading), read[-1], _head(tree)])
+    price, code = _settle([one for one in read if "price" in one], seen)
+    if price and re.search(r"[^\W\d]", price.text) and (bare := PRICE.search(price.text)):
+        price = price._replace(text=plain(bare.group()))  # "Now $5" in an attribute
+    if price and not code:
+        named = next((one["currency"].text for one in read if "currency" in one), "")
+        local = currency(price.text, countries(tree.get("lang") or "", url))
+        code = Value(local or named, price.place)
+    places = fields | ({"price": price} if price else {}) | ({"currency": code} if code and code.text else {})
+    return Found(
+        **{name: fields[name].text if name in fields else "" for name in TEXTS if name != "details"},
+        details=json.loads(fields["details"].text) if "details" in fields else {},
+        price=price.text if price else "",
+        currency=code.text if code else "",
+        found_in=price.place.partition(" ")[0] if price else "",
+        places={name: value.place for name, value in places.items()},
     )
-    if first.price:
-        return filled
-    return replace(filled, price=second.price, currency=second.currency, found_in=second.found_in)
 
 
-def _parse(html: str) -> HtmlElement | None:
+def parse(html: str) -> HtmlElement | None:
+    """The page as a tree; None for an empty one."""
     try:
         # Bytes, because lxml refuses text that declares an encoding.
         return document_fromstring(html.encode("utf-8", "replace"), parser=HTMLParser(encoding="utf-8"))
@@ -81,114 +83,49 @@ def _parse(html: str) -> HtmlElement | None:
         return None
 
 
-def _seen(page: Visible) -> Found:
-    return Found(
-        title=page.title,
-        description=page.description,
-        brand=page.details.get("Brand", ""),
-        category=page.category,
-        details={name: value for name, value in page.details.items() if name != "Brand"},
-        price=page.price,
-        currency=currency(page.price),
-        found_in="page" if page.price else "",
-    )
+def _is_article(tree: HtmlElement) -> bool:
+    """Whether the page says that it is for reading: the prices in it are no offers."""
+    return bool(tree.xpath("//meta[@property='og:type'][@content='article']"))
 
 
-# --- schema.org, https://schema.org/Product ----------------------------------------------------------
-
-
-def _json_ld(tree: HtmlElement) -> Iterator[Node]:
-    """The top-level nodes of every block that parses, those of `@graph` included."""
-    for script in tree.iterfind(".//script[@type='application/ld+json']"):
-        try:
-            # Numbers stay text: 19.90 must not become 19.9.
-            block = json.loads(script.text or "", strict=False, parse_int=str, parse_float=str)
-        except (ValueError, RecursionError):
-            continue
-        for node in _nodes(block):
-            yield from (node, *_nodes(node.get("@graph")), *_nodes(node.get("mainEntity")))
-
-
-def _microdata(tree: HtmlElement) -> Iterator[Node]:
-    """The top-level items, in the shape of JSON-LD; a repeated property becomes a list."""
-    for element in tree.iterfind(".//*[@itemscope]"):
-        if element.get("itemprop") is None:
-            yield _item(element)
-
-
-def _item(scope: HtmlElement) -> Node:
-    node: Node = {"@type": (scope.get("itemtype") or "").split()}
-    pending = list(reversed(scope))
-    while pending:
-        element = pending.pop()
-        nested = element.get("itemscope") is not None
-        if name := element.get("itemprop"):
-            value = _item(element) if nested else _value(element)
-            node.setdefault(name, []).append(value)
-        if not nested:  # what lies inside belongs to the nested item
-            pending.extend(reversed(element))
-    return node
-
-
-def _value(element: HtmlElement) -> str:
-    for attribute in ("content", "href", "src", "datetime", "value"):
-        if (written := element.get(attribute)) is not None:
-            return written
-    return str(element.text_content())
-
-
-def _product(node: Node, place: str) -> Found:
-    price, code = _offer(node)
-    details = {
-        _text(entry.get("name")): " ".join(
-            filter(None, (_text(entry.get("value")), _text(entry.get("unitText"))))
-        )
-        for entry in _nodes(node.get("additionalProperty"))
+def _first(read: list[Reading]) -> Reading:
+    """Each field but the price from the first reading that has it."""
+    return {
+        name: next(one[name] for one in read if name in one)
+        for name in TEXTS
+        if any(name in one for one in read)
     }
-    return Found(
-        title=_text(node.get("name")),
-        description=_text(node.get("description")),
-        brand=_text(node.get("brand")) or _text(node.get("manufacturer")),
-        category=_text(node.get("category")),
-        details={name: value for name, value in details.items() if name and value},
-        price=price,
-        currency=code.upper(),
-        found_in=place if price else "",
-    )
 
 
-def _offer(node: Node) -> tuple[str, str]:
-    """Price as written and currency code of the first offer that has a price which is not crossed out."""
-    for offer in _nodes(node.get("offers")):
-        for part in (offer, *_nodes(offer.get("priceSpecification"))):
-            if re.search("Strikethrough|ListPrice|MSRP|SRP", _text(part.get("priceType"))):
-                continue
-            price = _text(part.get("price")) or _text(part.get("lowPrice"))
-            if price:
-                return price, _text(part.get("priceCurrency")) or _text(offer.get("priceCurrency"))
-    return "", ""
+def _settle(marked: list[Reading], seen: list[Price]) -> tuple[Value | None, Value | None]:
+    """Price and currency: of markup that the page shows too, else a probable one of the page, else markup."""
+    shown = {amount(price.text): price for price in reversed(seen)}
+    for reading in marked:
+        if same := shown.get(amount(reading["price"].text)):
+            code = currency(same.text)
+            return reading["price"], Value(code, f"page {same.place}") if code else reading.get("currency")
+    if seen and (seen[0].score >= PROBABLE or not marked):
+        return Value(seen[0].text, f"page {seen[0].place}"), None
+    return (marked[0]["price"], marked[0].get("currency")) if marked else (None, None)
 
 
-def _is(node: Node, kind: str) -> bool:
-    written = node.get("@type")
-    types = written if isinstance(written, list) else [written]
-    return any(re.split("[/:#]", str(one))[-1] == kind for one in types)
+def _seen(tree: HtmlElement, heading: str) -> Reading:
+    """What a visitor sees, the price apart."""
+    main = visible.main_part(tree)
+    details = visible.details(main)
+    written = {
+        "title": heading,
+        "description": visible.description(main),
+        "brand": details.pop("Brand", ""),
+        "category": visible.category(tree),
+        "details": json.dumps(details) if details else "",
+    }
+    return {name: Value(value, "page") for name, value in written.items() if value}
 
 
-def _nodes(value: object) -> list[Node]:
-    """The objects of a property that may hold one, several or none."""
-    entries = value if isinstance(value, list) else [value]
-    return [entry for entry in entries if isinstance(entry, dict)]
-
-
-def _text(value: object) -> str:
-    """The words of a property: of several the first, of an object its name."""
-    match value:
-        case str():
-            return " ".join(entities.unescape(value).split())
-        case dict():
-            return _text(value.get("name"))
-        case [first, *_]:
-            return _text(first)
-        case _:
-            return ""
+def _head(tree: HtmlElement) -> Reading:
+    """The last resorts: the window's title, and a link to a licence."""
+    window = tree.find(".//title")
+    licence = next(iter(tree.xpath("//*[@rel='license']/@href")), "")
+    written = {"title": text(window.text if window is not None else ""), "rights": text(licence)}
+    return {name: Value(value, "head") for name, value in written.items() if value}

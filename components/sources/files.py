@@ -1,22 +1,28 @@
-"""Listings from JSONL, CSV and Parquet files, the text ones gzipped or not.
+"""Listings from JSONL, CSV and Parquet files, the text ones compressed or not.
 
 A row is addressed by its file as params.yaml names it and its number: the line in JSONL, the row in CSV (the
-first below the header is 1) and Parquet. A file that cannot be read as what its suffix says is an error that
-names the line. A JSON line that is no object is kept as an empty listing, for curate to reject with a reason.
+first below the header is 1) and Parquet. A row that cannot be read is rejected with its reason, and so is the
+rest of a file from where it cannot be read as what its suffix says; what else there is is taken. A JSON line
+that is no object is kept as an empty listing, for curate to reject with a reason.
 """
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import contextlib
 import csv
 import glob
 import gzip
 import hashlib
+import io
+import itertools
 import json
+import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -24,26 +30,54 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from components.params import Columns, Files
-from components.records import Law, PricewrightError
+from components.records import PricewrightError, Reject
 from components.sources import writable
+from components.sources.collected import Collected, empty
+from components.sources.encoding import looks_like
 
 Row = tuple[int, bytes, Any]
 """Number from 1, the bytes that are hashed, the value."""
+
+
+class Fault(NamedTuple):
+    """What could not be read."""
+
+    address: str
+    """The row, or the file."""
+    rule: str
+    """`broken_row`, or `broken_file` for all that follows."""
+    reason: str
+
+
+REJECTED = [name for name in Reject.columns() if name not in ("id", "source")]
+NOTES = 20  # lines of the report; the rest is in rejects.parquet
+DELIMITERS = ",;\t|"
+SAMPLE_BYTES, SAMPLE_LINES = 2**20, 20
+LINE_CHARACTERS = 2**24
+UNREADABLE = (pa.ArrowException, OSError, EOFError, zlib.error, lzma.LZMAError)
+BATCH = 10_000  # rows of Parquet at a time
 LEVEL = 3  # the entry of a category path that is taken, counted from 1
 MISSING = object()
 
 
-def collect(section: Files) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """The listings of `section`, an empty law, and how many files there were."""
+def collect(section: Files) -> Collected:
+    """The listings of `section`, what could not be read, and how many files there were.
+
+    Raises PricewrightError, naming the file, where one is not there, of an unknown kind, without a row, or
+    without a mapped column.
+    """
     paths = find(section.paths)
-    # Not the usual Arrow text: mlflow 3 fails on a table without rows that has a column of it.
-    kinds = {
-        "address": pd.StringDtype("python", na_value=float("nan")),
-        "median": "float64",
-        "sigma": "float64",
-    }
-    law = pd.DataFrame(columns=Law.columns()).astype(kinds)
-    return listings(paths, section.columns), law, {"files": len(paths)}
+    rows: list[dict[str, str]] = []
+    faults: list[Fault] = []
+    for path in tqdm(paths, desc="files", unit=" files"):
+        rows.extend(_listings(path, section.columns, faults))
+    rejects = pd.DataFrame([{"title": "", "price": "", **one._asdict()} for one in faults], columns=REJECTED)
+    notes = [f"{one.address}: {one.reason}" for one in faults]
+    kept = notes if len(notes) <= NOTES else [*notes[:NOTES], f"and {len(notes) - NOTES} more rows"]
+    counts: dict[str, Any] = {"files": len(paths)}
+    if faults:
+        counts["rejected"] = rejects["rule"].value_counts().sort_index().to_dict()
+    return Collected(pd.DataFrame(rows), counts, rejects=rejects if faults else empty(Reject), notes=kept)
 
 
 def find(patterns: list[str]) -> list[Path]:
@@ -64,32 +98,36 @@ def find(patterns: list[str]) -> list[Path]:
     return list(found.values())
 
 
-def listings(paths: list[Path], columns: Columns) -> pd.DataFrame:
-    """One row per row of the files: the columns of Listing but `id` and `source`, which scrape adds.
-
-    Raises PricewrightError, naming the file, where one is empty, of an unknown kind, not readable as what
-    its suffix says, or without a mapped column.
-    """
-    return pd.DataFrame(
-        [row for path in tqdm(paths, desc="files", unit=" files") for row in _listings(path, columns)]
-    )
-
-
-def _listings(path: Path, columns: Columns) -> list[dict[str, str]]:
-    name = path.name.removesuffix(".gz")
-    reader = READERS.get(Path(name).suffix.lower())
-    if reader is None or (reader is _parquet and name != path.name):
-        raise PricewrightError(
-            f"{path}: unknown kind of file: {', '.join(READERS)} are read, .jsonl.gz and .csv.gz too"
-        )
+def _listings(path: Path, columns: Columns, faults: list[Fault]) -> list[dict[str, str]]:
+    """The rows of a file as listings; what cannot be read is added to `faults`."""
+    rows: list[Row] = []
+    before = len(faults)
     try:
-        rows = list(reader(path))
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        raise PricewrightError(f"{path}: not readable: {error}") from error
-    if not rows:
+        for entry in read(path):
+            if isinstance(entry, Fault):
+                faults.append(entry)
+            else:
+                rows.append(entry)
+    except (*UNREADABLE, csv.Error) as error:
+        after = f" after row {rows[-1][0]}" if rows else ""
+        faults.append(Fault(path.as_posix(), "broken_file", f"not readable{after}: {error}"))
+    if not rows and len(faults) == before:
         raise PricewrightError(f"{path}: empty: no row in it")
-    _check_columns(path, [value for _, _, value in rows if isinstance(value, dict)], columns)
+    if rows:
+        _check_columns(path, [value for _, _, value in rows if isinstance(value, dict)], columns)
     return [_listing(path, row, columns) for row in rows]
+
+
+def read(path: Path) -> Iterator[Row | Fault]:
+    """The rows of a file, by its suffixes. Raises PricewrightError for an unknown kind, one of UNREADABLE or
+    csv.Error from where on it cannot be read.
+    """
+    name = path.with_suffix("") if path.suffix in OPENERS else path
+    reader = READERS.get(name.suffix.lower())
+    if reader is None or (reader is _parquet and name != path):
+        kinds = f"{', '.join(READERS)} are read, the text ones with {', '.join(OPENERS)} too"
+        raise PricewrightError(f"{path}: unknown kind of file: {kinds}")
+    return reader(path)
 
 
 def _check_columns(path: Path, objects: list[dict[str, Any]], columns: Columns) -> None:
@@ -121,18 +159,23 @@ def _listing(path: Path, row: Row, columns: Columns) -> dict[str, str]:
         "address": f"{path.as_posix()}:{number}",
         "page_hash": hashlib.sha256(written).hexdigest(),
         "found_in": "row" if price else "",
+        "places": "{}",
+        "rights": text(field(columns.rights)),
     }
     return {name: writable(value) for name, value in listing.items()}
 
 
 def reach(value: object, column: str) -> Any:
-    """The value under `a.b`: of the key of just that name, else step by step; MISSING where there is none."""
+    """The value under `a.0.b`: of the key of just that name, else step by step; MISSING where none is."""
     if isinstance(value, dict) and column in value:
         return value[column]
     for key in column.split("."):
-        if not isinstance(value, dict) or key not in value:
+        if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, dict) and key in value:
+            value = value[key]
+        else:
             return MISSING
-        value = value[key]
     return value
 
 
@@ -170,17 +213,38 @@ def details(value: object) -> dict[str, Any]:
 # --- readers, by suffix ------------------------------------------------------------------------------
 
 
+def _open(path: Path) -> IO[bytes]:
+    return OPENERS.get(path.suffix, Path.open)(path, "rb")
+
+
 def _lines(path: Path) -> Iterator[str]:
-    """Lines of UTF-8 text, plain or gzipped, with their ends and without a byte order mark."""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise PricewrightError(f"{path}:{number}: not UTF-8 text: save it as UTF-8") from error
+    """Lines of text with their ends, without a byte order mark. Raises OSError for one that has no end."""
+    encoding = _encoding(path)
+    with _open(path) as stream, io.TextIOWrapper(stream, encoding, errors="replace", newline="") as text:
+        while line := text.readline(LINE_CHARACTERS):
+            if len(line) == LINE_CHARACTERS:
+                raise OSError(f"a line of more than {LINE_CHARACTERS:,} characters")
+            yield line
 
 
-def _jsonl(path: Path) -> Iterator[Row]:
+def _encoding(path: Path) -> str:
+    """UTF-8 where all of the file is, else what its beginning looks like."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with _open(path) as stream, contextlib.suppress(*UNREADABLE):
+        first = stream.read(SAMPLE_BYTES)
+        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        try:
+            chunk = first
+            while chunk:
+                decoder.decode(chunk)
+                chunk = stream.read(SAMPLE_BYTES)
+        except UnicodeDecodeError:
+            return looks_like(first) or "cp1252"
+    return "utf-8-sig"
+
+
+def _jsonl(path: Path) -> Iterator[Row | Fault]:
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
@@ -188,27 +252,52 @@ def _jsonl(path: Path) -> Iterator[Row]:
             # Numbers stay as written, 19.90 too; NaN is no JSON, yet common.
             value = json.loads(line, parse_int=str, parse_float=str, parse_constant=lambda _: None)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise PricewrightError(f"{path}:{number}: broken JSON: {error}") from error
-        yield number, line.strip().encode(), value
+            yield Fault(f"{path.as_posix()}:{number}", "broken_row", f"broken JSON: {error}")
+        else:
+            yield number, writable(line.strip()).encode(), value
 
 
-def _csv(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(2**27)
-    rows = csv.reader(_lines(path), strict=True)
-    try:
-        header = next(rows, [])
-        for number, cells in enumerate(filter(None, rows), start=1):
-            if len(cells) != len(header):
-                message = f"row {number} has {len(cells)} cells, the header {len(header)}"
-                raise PricewrightError(f"{path}:{rows.line_num}: {message}")
+def _csv(path: Path) -> Iterator[Row | Fault]:
+    csv.field_size_limit(LINE_CHARACTERS)
+    rows = csv.reader(_lines(path), delimiter=_delimiter(path), strict=True)
+    header = next(rows, [])
+    for number, cells in enumerate(filter(None, rows), start=1):
+        if len(cells) != len(header):
+            reason = f"row {number} (line {rows.line_num}) has {len(cells)} cells, the header {len(header)}"
+            yield Fault(f"{path.as_posix()}:{number}", "broken_row", reason)
+        else:
             yield number, json.dumps(cells).encode(), dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise PricewrightError(f"{path}:{rows.line_num}: broken CSV: {error}") from error
+
+
+def _delimiter(path: Path) -> str:
+    """The sign that parts the most rows of the beginning into as many cells as the header, at least two."""
+    start: list[str] = []
+    with contextlib.suppress(*UNREADABLE):  # it is said of the file when its rows are read
+        start.extend(itertools.islice(_lines(path), SAMPLE_LINES))
+
+    def fits(sign: str) -> tuple[int, int]:
+        widths = [len(cells) for cells in csv.reader(start, delimiter=sign) if cells]
+        return (widths.count(widths[0]), widths[0]) if widths and widths[0] > 1 else (0, 0)
+
+    return max(DELIMITERS, key=fits)
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    for number, row in enumerate(pq.read_table(path).to_pylist(), start=1):
-        yield number, json.dumps(row, default=str, sort_keys=True).encode(), row
+    with pq.ParquetFile(path) as file:
+        rows = itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches(BATCH))
+        for number, row in enumerate(rows, start=1):
+            yield number, json.dumps(row, default=str, sort_keys=True).encode(), row
 
 
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
+OPENERS: dict[str, Callable[..., Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": lambda path, _: pa.input_stream(str(path), compression="zstd"),
+}
+READERS: dict[str, Callable[[Path], Iterator[Row | Fault]]] = {
+    ".jsonl": _jsonl,
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,101 @@
+"""What alignment is good for: SFT and every method, trained afresh and measured on the test split.
+
+    python -m benchmarks.alignment [METHOD ...]
+
+Needs the artifacts of a finished `dvc repro`. Writes work/alignment/table.json and table.png and a run
+`alignment` in MLflow; touches no artifact of a stage. Nothing here chooses anything: params are tuned on
+validation, and test is only reported.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from components import align, modeling, params, pricing, stage, tracking
+from components.alignment import drawings
+from components.alignment.task import Task
+from components.alignment.watch import divergence
+from components.params import Watching
+
+FOLDER = Path("work/alignment")
+
+
+def row(task: Task, items: pd.DataFrame, came_to: dict[str, Any], section: Watching) -> dict[str, Any]:
+    """A line of the table: the verdict on test, KL and reward of one completion per prompt."""
+    prompts = list(items["prompt"])
+    ids = [pricing.prompt_ids(task.tokenizer, text, task.tokenizer.model_max_length) for text in prompts]
+    modeling.seed_everything(section.seed)
+    with modeling.answering(task.model, "default"):
+        drawn = pricing.sample_tokens(
+            task.model,
+            task.tokenizer,
+            ids,
+            completions=1,
+            temperature=1.0,
+            batch_size=section.batch_size,
+            title="drawing",
+        )
+    tokens = [one[0] for one in drawn]
+    texts = task.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+    kl = divergence(task.model, ids, tokens, section.batch_size)[0]
+    return {**came_to, "kl": kl, "reward": float(task.reward_model(prompts, texts).mean())}
+
+
+def shown(table: dict[str, dict[str, Any]]) -> Table:
+    """The table for a terminal."""
+    ways = ("median", "greedy", "sampled", "malformed")
+    drawn = Table("", *ways, "KL", "reward", "seconds", "may win", box=None, header_style="bold")
+    for name, one in table.items():
+        cells = []
+        for way in ways:
+            gap, digits = one[way]["difference"], 4 if way == "malformed" else 2
+            mean, low, high = (f"{gap[end]:+.{digits}f}" for end in ("mean", "low", "high"))
+            cells.append(f"{one[way]['aligned']:.{digits}f}: {mean} ({low} to {high})")
+        cells += [f"{one['kl']:.2f}", f"{one['reward']:.2f}", f"{one['seconds']:.0f}", one["may_win"]]
+        drawn.add_row(name, *cells)
+    return drawn
+
+
+def main() -> None:
+    """Train, measure, write, print."""
+    read = params.load()
+    section, price_max = read.align, int(read.curate.price_max)
+    methods = sys.argv[1:] or list(align.METHODS)
+    table: dict[str, dict[str, Any]] = {}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tracking.stage_run("alignment", section.model_dump(), "") as tracked:
+        for method in methods:
+            task = align.task(read, FOLDER / method, tracked)
+            items = align.asked(
+                task.tokenizer, stage.read("artifacts/curate/test.parquet"), read.sft.prompt_tokens
+            )
+            if not table:
+                same = align.against_sft(task, items, section.watch, price_max)
+                table["sft"] = row(task, items, same, section.watch) | {"seconds": 0, "may_win": ""}
+            modeling.seed_everything(getattr(section, method).seed)
+            began = perf_counter()
+            report = align.align(task, method, getattr(section, method))
+            seconds = perf_counter() - began
+            allowed = align.against_sft(task, task.watch.items, section.watch, price_max)["may_win"]
+            kept = f"{'yes' if allowed else 'no'} (step {report['watch']['kept_step']})"
+            came_to = align.against_sft(task, items, section.watch, price_max)
+            own = row(task, items, came_to, section.watch)
+            table[method] = own | {"seconds": seconds, "may_win": kept}
+            (FOLDER / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+        drawings.against_sft(table).savefig(FOLDER / "table.png", dpi=110, bbox_inches="tight")
+        tracked.metrics(stage.flatten(table))
+        for name in ("table.json", "table.png"):
+            tracked.artifact(FOLDER / name)
+    Console(width=220).print(shown(table))
+
+
+if __name__ == "__main__":
+    main()

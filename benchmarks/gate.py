@@ -1,0 +1,145 @@
+"""A gate decision on 2,000 rows: challenger and champion fetched, asked and judged, in a registry of its own.
+
+    python benchmarks/gate.py [--rows 2000]
+
+Needs the served model of a finished run (artifacts/quantize/). The decision is the real command with its
+processes; it is to take less than 60 seconds on two cores. Its interval is timed against a loop in plain
+Python and scipy.stats.bootstrap, percentile and BCa, on the same differences with as many resamples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from components import proposal, register, registry, serving, tracking
+from components.gate import interval
+from components.params import load
+from components.sources.catalogue import catalogue
+from components.text import listing_text
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVED = ROOT / "artifacts/quantize"
+LIMIT = 60.0
+SEED = 97
+"""Of the listings; the shop's own is another one."""
+
+
+def main() -> None:
+    """Print what the decision took, and the ratios of the interval."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=2000)
+    rows = parser.parse_args().rows
+    if not SERVED.is_dir():
+        raise SystemExit("error: artifacts/quantize/ is missing: `make run` first")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        _registry(rows)
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "components.promotion", "promote", "--out", "decision.json"],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        seconds = time.perf_counter() - started
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        record = json.loads(Path("decision.json").read_text(encoding="utf-8"))
+    print(f"a decision on {record['rows']} rows: {seconds:.1f} s, {LIMIT / seconds:.1f} times in {LIMIT:g} s")
+    print(f"  {record['verdict']}: {record['reasons'][0]}")
+    _intervals(rows, record["params"])
+
+
+def _registry(rows: int) -> None:
+    """Two versions of the served model, of which the second cuts its prices off, and rows to judge by."""
+    for name in ("evaluate.json", "quantize.json"):
+        shutil.copy(ROOT / "reports" / name, name)
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    shutil.copytree(SERVED, "served")
+    products = [product for product in catalogue(SEED, 2 * rows, 0.25) if product.price is not None][:rows]
+    texts = [listing_text(one.title, one.brand, one.details, one.description) for one in products]
+    prices = [float(one.price or 0) for one in products]
+    proposal.TEST.parent.mkdir(parents=True)
+    table = pd.DataFrame({"id": [one.sku for one in products], "text": texts, "price": prices})
+    table.to_parquet(proposal.TEST)
+    tracking.connect()
+    name = load().register.model_name
+    settings = json.loads(Path("served", serving.SETTINGS).read_text(encoding="utf-8"))
+    for alias, price_max in (("champion", settings["price_max"]), ("challenger", 300)):
+        Path("served", serving.SETTINGS).write_text(json.dumps(settings | {"price_max": price_max}))
+        registry.set_alias(name, alias, _version(name))
+
+
+def _version(name: str) -> str:
+    with tracking.stage_run("register", {}, "benchmark") as run:
+        return registry.register_version(
+            run.id,
+            name,
+            data_path=Path("served"),
+            loader_module="components.serving",
+            code_path=ROOT / "components",
+            example=register.EXAMPLE,
+            answer=pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]}),
+            requirements=["pandas"],
+            evidence=[Path("evaluate.json"), Path("quantize.json")],
+            card="# A benchmark",
+            tags={proposal.ROWS: registry.sha256(proposal.TEST)},
+        )
+
+
+def _intervals(rows: int, section: dict[str, Any]) -> None:
+    gains = np.random.default_rng(SEED).normal(1.0, 30.0, rows)
+    draws, error_rate = section["bootstrap"], section["error_rate"]
+
+    def scipys(method: str) -> tuple[float, float]:
+        ends = bootstrap(
+            (gains,),
+            np.mean,
+            n_resamples=draws,
+            confidence_level=1 - 2 * error_rate,
+            method=method,
+            batch=200,
+            rng=np.random.default_rng(SEED),
+        ).confidence_interval
+        return float(ends.low), float(ends.high)
+
+    def plain() -> tuple[float, float]:
+        values, drawn = gains.tolist(), random.Random(SEED)
+        means = sorted(sum(drawn.choices(values, k=rows)) / rows for _ in range(draws))
+        return means[int(error_rate * draws)], means[int((1 - error_rate) * draws)]
+
+    own, took = _timed(lambda: interval(gains, error_rate, bootstrap=draws, seed=SEED))
+    print(f"its interval, {draws} resamples: {took:.2f} s, {own[0]:+.2f} to {own[1]:+.2f}")
+    for name, other in (
+        ("scipy.stats.bootstrap, percentile", lambda: scipys("percentile")),
+        ("scipy.stats.bootstrap, BCa", lambda: scipys("BCa")),
+        ("a loop in plain Python", plain),
+    ):
+        ends, seconds = _timed(other)
+        print(f"  {name}: {seconds / took:.1f} times as long, {ends[0]:+.2f} to {ends[1]:+.2f}")
+
+
+def _timed(work: Callable[[], tuple[float, float]]) -> tuple[tuple[float, float], float]:
+    started = time.perf_counter()
+    found = work()
+    return found, time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Generated listings for the figures, as dirty as shops are: written a batch at a time, however many.
+
+Of 100 listings 10 have markup or entities in their description, 10 letters beyond ASCII, 5 a price in
+their text, 4 no price, and 6 list another again with some words more.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.records import Listing
+
+BATCH = 20_000
+ENDS = ("lo", "rin", "mat", "sek", "tan", "vu")
+WORDS = [f"{first}{vowel}{end}" for first in "bdfgklmnprst" for vowel in "aeiou" for end in ENDS]
+SCHEMA = pa.schema([(name, pa.string()) for name in Listing.columns()])
+
+
+def description(rng: Random, number: int) -> str:
+    """40 words of 360, three of them numbers of their own."""
+    said = rng.choices(WORDS, k=40)
+    said[7], said[19], said[31] = f"n{number}", f"{rng.randint(1, 99)}cm", f"{rng.randint(1, 9)}kg"
+    return " ".join(said)
+
+
+def listing(rng: Random, number: int, last: str) -> dict[str, str]:
+    """A listing; `last` is the description of the one before it."""
+    said = description(rng, number) if rng.random() > 0.06 else f"{last} new stock"
+    chance = rng.random()
+    if chance < 0.1:
+        said = f"<p>{said.replace(' ', '&nbsp;', 1)}</p>"
+    elif chance < 0.2:
+        said = said.replace("e", "é", 2)
+    elif chance < 0.25:
+        said = f"{said} now only ${rng.randint(5, 900)}.99"
+    name = " ".join(rng.choices(WORDS, k=4))
+    price = "" if rng.random() < 0.04 else f"${rng.randint(5, 900)}.{rng.randint(0, 99):02}"
+    values = {
+        "id": f"{rng.getrandbits(64):016x}",
+        "title": f"{name} {number}",
+        "description": said,
+        "brand": rng.choice(WORDS),
+        "category": rng.choice(WORDS[:30]),
+        "details": json.dumps({"Weight": f"{number % 90} kg", "Colour": rng.choice(WORDS)}),
+        "price": price,
+        "currency": "USD",
+        "source": "files",
+        "address": f"listings.jsonl:{number}",
+        "found_in": "row",
+    }
+    return dict.fromkeys(Listing.columns(), "") | values
+
+
+def write(path: Path, number: int) -> None:
+    """So many listings as a Parquet file."""
+    rng, last = Random(number), description(Random(0), 0)
+    with pq.ParquetWriter(path, SCHEMA) as file:
+        for start in range(0, number, BATCH):
+            rows = []
+            for place in range(start, min(start + BATCH, number)):
+                rows.append(listing(rng, place, last))
+                last = rows[-1]["description"]
+            file.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))

@@ -1,0 +1,38 @@
+"""What `components/bulk.py` has to equal and to outrun: the same rules in a plain loop over the listings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.cleaning import clean_details, converted, cut, parse_price, plain, price_currency, tidy
+from components.params import Curate
+from components.rules import Candidate, Verdict, judge
+from components.text import listing_text
+
+
+def clean(row: dict[str, Any], section: Curate) -> Candidate:
+    """A listing with its fields cleaned, its price read, its text put together and cut."""
+    title, brand, description = (plain(row[key], section) for key in ("title", "brand", "description"))
+    details = clean_details(row["details"], section)
+    written = tidy(row["price"])
+    currencies = {code for code in (row["currency"].strip().upper(), price_currency(written)) if code}
+    return Candidate(
+        id=row["id"],
+        title=title,
+        brand=brand,
+        category=tidy(row["category"]),
+        description=description,
+        details=details,
+        text=cut(listing_text(title, brand, details, description), section.text_max_characters),
+        written=written,
+        price=converted(parse_price(written), currencies, section.rates),
+        currencies=currencies,
+        source=row["source"],
+        address=row["address"],
+    )
+
+
+def cleaned(rows: list[dict[str, Any]], section: Curate) -> list[tuple[Candidate, Verdict | None]]:
+    """Each listing with the first rule that refuses it."""
+    candidates = [clean(row, section) for row in rows]
+    return [(one, judge(one, section)) for one in candidates]

@@ -1,0 +1,63 @@
+"""Listings per second through cleaning and rules: a plain loop, and what the stage does, in the same run.
+
+python -m benchmarks.rules [listings] [rounds]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.listings import write
+from benchmarks.one_by_one import cleaned as one_by_one
+from components.bulk import cleaned
+from components.params import Curate, load
+from components.workers import workers
+
+PART = 20_000
+
+
+def bulk(part: Path, section: Curate) -> int:
+    """A part through the rules; rows that stay."""
+    return cleaned(pq.read_table(part), section)["rule"].to_pylist().count("")
+
+
+def seconds(work: Callable[[], int]) -> tuple[float, int]:
+    """How long it took, and how many rows stayed."""
+    start = time.perf_counter()
+    stayed = work()
+    return time.perf_counter() - start, stayed
+
+
+def main() -> None:
+    """Print both rates and their ratio for each round, loop and columns by turns."""
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    section = load().curate
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "all.parquet", number)
+        table = pq.read_table(Path(folder) / "all.parquet")
+        parts = []
+        for start in range(0, number, PART):
+            parts.append(Path(folder) / f"{start}.parquet")
+            pq.write_table(table.slice(start, PART), parts[-1])
+        rows = table.slice(0, min(number, 20_000)).to_pylist()
+        del table
+        with workers(len(parts)) as run:
+            list(run(partial(bulk, section=section), parts[:2]))  # processes are up
+            for _ in range(rounds):
+                loop, _ = seconds(lambda: sum(verdict is None for _, verdict in one_by_one(rows, section)))
+                columns, _ = seconds(lambda: sum(run(partial(bulk, section=section), parts)))
+                rates = len(rows) / loop, number / columns
+                ratio = rates[1] / rates[0]
+                print(f"plain loop {rates[0]:,.0f} listings/s, columns {rates[1]:,.0f}: {ratio:.1f} times")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Group relative policy optimization (Shao et al. 2024, arXiv:2402.03300), by TRL.
+
+Like rloo.py a baseline from the group of a prompt's completions, its rewards divided by their standard
+deviation where `scale` says so (without it: arXiv:2503.20783); the KL is charged to the loss of each token.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trl import GRPOConfig, GRPOTrainer
+
+from components.alignment.rewards import Reward, chosen
+from components.alignment.rloo import online, online_options
+from components.alignment.task import Task
+from components.params import Grpo
+
+
+def align(task: Task, section: Grpo) -> dict[str, Any]:
+    """Train the policy on the prompts of the preference split; returns first and last figures."""
+    return train(task, section, chosen(section.reward, task))
+
+
+def train(task: Task, section: Grpo, reward: Reward) -> dict[str, Any]:
+    """The same with any reward."""
+    scale = "group" if section.scale else "none"
+    options = GRPOConfig(**online_options(task, section), scale_rewards=scale, loss_type="grpo")
+    return online(task, GRPOTrainer, options, reward)

@@ -1,0 +1,121 @@
+"""What a completion is worth: by its true price, or by the reward model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from components import modeling, pricing
+from components.params import RewardSource
+from components.records import PricewrightError
+
+Reward = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+"""Prompts and completions to rewards, one for each."""
+
+
+def said(completions: Sequence[str]) -> np.ndarray:
+    """Dollars that completions begin with, NaN where they begin with no price."""
+    return np.array([pricing.parse(text) for text in completions], dtype=float)
+
+
+def errors(completions: Sequence[str], prices: np.ndarray, worst: float) -> np.ndarray:
+    """Dollars between what was said and the true price; no price costs `worst`, and no answer costs more."""
+    off = np.abs(said(completions) - prices)
+    return np.where(np.isnan(off), worst, np.minimum(off, worst))
+
+
+def expected(
+    masses: np.ndarray, drawn: Sequence[str], prices: np.ndarray, worst: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): dollars
+    given that it is a price, none of them above `worst`, and the probability that it is none.
+
+    `masses` are those of `pricing.price_masses`: where a completion ends after its price, drawing would
+    give the same means with noise on top. Where the one in `drawn` goes on, with more digits or with
+    words, its own error counts: the masses know nothing of what follows a price.
+    """
+    grid = np.arange(masses.shape[1])
+    off = np.minimum(np.abs(grid - np.asarray(prices)[:, None]), worst)
+    readable = masses.sum(axis=1, dtype=np.float64)
+    error = (masses * off).sum(axis=1, dtype=np.float64) / np.maximum(readable, 1e-9)
+    answers = said(drawn)
+    goes_on = [
+        text.strip() != f"{answer:.0f}" or answer > grid[-1]
+        for text, answer in zip(drawn, answers, strict=True)
+    ]
+    own = np.minimum(np.abs(answers - prices), worst)
+    return np.where(goes_on & ~np.isnan(answers), own, error), np.clip(1 - readable, 0, 1)
+
+
+def truth(prompts: Sequence[str], prices: Sequence[float], worst: float) -> Reward:
+    """Minus the error in dollars; knows the prices of these prompts only."""
+    known = dict(zip(prompts, prices, strict=True))
+
+    def reward(asked: Sequence[str], completions: Sequence[str]) -> np.ndarray:
+        return -errors(completions, np.array([known[prompt] for prompt in asked]), worst)
+
+    return reward
+
+
+def chosen(source: RewardSource, task: Any) -> Reward:
+    """The reward that a section names: `truth`, or the reward `model`."""
+    if source == "model":
+        return task.reward_model
+    return truth(task.asked["prompt"], task.asked["price"], task.worst)
+
+
+def trl_reward(reward: Reward) -> Callable[..., list[float]]:
+    """The same as TRL calls it. TRL takes a reward of NaN for none and goes on; here it is a clear stop."""
+
+    def of(prompts: list[str], completions: list[str], **_: Any) -> list[float]:
+        return [float(one) for one in finite(reward(prompts, completions))]
+
+    return of
+
+
+def finite(rewards: np.ndarray) -> np.ndarray:
+    """The rewards themselves. Raises PricewrightError where one is NaN or infinite."""
+    if not np.isfinite(rewards).all():
+        raise PricewrightError("the reward is NaN or infinite: lower reward.learning_rate, run again")
+    return rewards
+
+
+class RewardModel:
+    """The adapter `reward` on the policy's own base, and its scalar head."""
+
+    def __init__(self, model: Any, head: torch.nn.Linear, tokenizer: Any, batch_size: int) -> None:
+        self.model, self.head, self.tokenizer, self.batch_size = model, head, tokenizer, batch_size
+
+    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
+        """The reward of each completion, (rows,)."""
+        rows = [
+            pricing.answered(self.tokenizer, prompt, text)
+            for prompt, text in zip(prompts, completions, strict=True)
+        ]
+        return self.of_tokens(rows).numpy()
+
+    def of_tokens(self, rows: list[list[int]]) -> Tensor:
+        """The reward of token ids that end in the end-of-text token, (rows,): read, as in training, at the
+        last token that is not the padding token.
+        """
+        scores = torch.empty(len(rows))
+        with modeling.answering(self.model, "reward"):
+            for part in torch.arange(len(rows)).split(self.batch_size):
+                scores[part] = self._of_batch([rows[place] for place in part])
+        return scores
+
+    def _of_batch(self, rows: list[list[int]]) -> Tensor:
+        tokens, real, positions = pricing.left_padded(rows)
+        last = (torch.arange(tokens.shape[1]) * (tokens != self.tokenizer.pad_token_id)).argmax(1)
+        device = self.model.device
+        hidden = self.model.get_base_model().base_model(
+            input_ids=tokens.to(device),
+            attention_mask=real.to(device),
+            position_ids=positions.to(device),
+            use_cache=False,
+        )
+        return self.head(hidden.last_hidden_state[torch.arange(len(rows)), last].float())[:, 0].cpu()

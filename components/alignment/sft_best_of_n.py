@@ -1,0 +1,61 @@
+"""Rejection sampling (as in arXiv:2307.09288): sample, keep the best, fine-tune on it.
+
+The baseline that every alignment method has to beat: no reference, no ratio, no clip.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from components import modeling, pricing
+from components.alignment.rewards import Reward, chosen, finite
+from components.alignment.task import Task
+from components.params import SftBestOfN
+
+
+def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
+    """Fine-tune the policy on the best of its own completions; returns the mean reward of all and of best."""
+    prompts = list(task.asked["prompt"])
+    with modeling.answering(task.model, "default"):
+        sampled = pricing.sample(
+            task.model,
+            task.tokenizer,
+            prompts,
+            completions=section.completions,
+            temperature=section.temperature,
+            prompt_tokens=task.tokenizer.model_max_length,
+            batch_size=section.sample_batch_size,
+            title="sampling",
+        )
+    best, figures = best_of(prompts, sampled, chosen(section.reward, task))
+    options = SFTConfig(
+        **modeling.trainer_options(task.scratch, section.seed),
+        num_train_epochs=section.epochs,
+        per_device_train_batch_size=section.batch_size,
+        learning_rate=section.learning_rate,
+        save_strategy="no",
+        completion_only_loss=True,
+        max_length=None,  # prompts are cut already
+    )
+    rows = Dataset.from_dict({"prompt": prompts, "completion": best})
+    trainer = modeling.train(SFTTrainer, task.model, rows, options, task.tokenizer, [task.curves, task.watch])
+    return {"prompts": len(prompts), "steps": trainer.state.global_step, **figures}
+
+
+def best_of(
+    prompts: list[str], sampled: list[list[str]], reward: Reward
+) -> tuple[list[str], dict[str, float]]:
+    """Of each prompt's completions the one with the highest reward, the first of equals; and mean rewards."""
+    flat = [(prompt, text) for prompt, texts in zip(prompts, sampled, strict=True) for text in texts]
+    rewards = finite(reward([prompt for prompt, _ in flat], [text for _, text in flat]))
+    by_prompt = np.split(rewards, np.cumsum([len(texts) for texts in sampled])[:-1])
+    best = [texts[int(own.argmax())] for texts, own in zip(sampled, by_prompt, strict=True)]
+    figures = {
+        "mean_reward": float(rewards.mean()),
+        "mean_best_reward": float(np.mean([own.max() for own in by_prompt])),
+    }
+    return best, figures

@@ -1,0 +1,32 @@
+"""What an alignment method is given: the policy on its base, what it learns from, who watches it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from components import modeling
+from components.alignment.rewards import RewardModel
+from components.alignment.watch import Watch
+
+
+class Task(NamedTuple):
+    """Every method takes one of these and its own section, trains `model` in place, returns its figures."""
+
+    model: Any
+    """PEFT model of `modeling.policy`: the adapter `default` starts at the SFT adapter and is trained."""
+    tokenizer: Any
+    pairs: pd.DataFrame
+    """Preferences, columns of `Pair`."""
+    asked: pd.DataFrame
+    """The prompts of the preference split, as `prompt`, with the true `price` in dollars."""
+    reward_model: RewardModel
+    reward: Path
+    """The folder of the reward model."""
+    worst: float
+    """Dollars: the error of an answer that is no price."""
+    scratch: Path
+    curves: modeling.Curves
+    watch: Watch

@@ -1,0 +1,78 @@
+"""How well rewards order and price preferences: plain numpy, no model is asked and no file read.
+
+Bradley and Terry (1952): with rewards a and b the first of two completions wins with probability
+1 / (1 + exp(b - a)). A reward model is trained to make that true; here it is measured whether it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+Floats = NDArray[np.float64]
+
+BINS = 10
+"""Of equal width between even odds and certainty."""
+
+
+def judged(chosen: Floats, rejected: Floats, margins: Floats) -> dict[str, Any]:
+    """Accuracy over all pairs, `by_margin` and calibration, from the rewards of both sides, each (pairs,).
+
+    `accuracy` is the share of pairs whose chosen completion has the higher reward. Equal rewards are wrong.
+    """
+    right = chosen > rejected
+    return {
+        "accuracy": float(right.mean()),
+        "by_margin": by_margin(right, margins),
+        "calibration": calibration(chosen - rejected),
+    }
+
+
+def by_margin(right: NDArray[np.bool_], margins: Floats) -> list[dict[str, Any]]:
+    """Accuracy in quarters of the margins, narrow first; fewer where margins tie. NaN is left out."""
+    right, margins = right[~np.isnan(margins)], margins[~np.isnan(margins)]
+    if not len(margins):
+        return []
+    edges = np.unique(np.quantile(margins, [0, 0.25, 0.5, 0.75, 1]))
+    quarter = np.searchsorted(edges[1:-1], margins, side="right")
+    return [
+        {
+            "margin_low": float(margins[quarter == number].min()),
+            "margin_high": float(margins[quarter == number].max()),
+            "pairs": int((quarter == number).sum()),
+            "accuracy": float(right[quarter == number].mean()),
+        }
+        for number in np.unique(quarter)
+    ]
+
+
+def calibration(lead: Floats) -> dict[str, Any]:
+    """Expected calibration error (Guo et al. 2017, arXiv:1706.04599) of the side that the rewards favour.
+
+    `lead` is the reward of chosen minus that of rejected. Each pair is predicted with the probability of
+    its favoured side, at least 0.5, and came true where that side was chosen; even odds came half true.
+    """
+    confidence = 1 / (1 + np.exp(-np.abs(lead)))
+    came_true = np.where(lead == 0, 0.5, lead > 0)
+    place = np.minimum(((confidence - 0.5) * 2 * BINS).astype(int), BINS - 1)
+    bins = [
+        {
+            "confidence": float(confidence[place == number].mean()),
+            "came_true": float(came_true[place == number].mean()),
+            "pairs": int((place == number).sum()),
+        }
+        for number in np.unique(place)
+    ]
+    error = sum(one["pairs"] * abs(one["confidence"] - one["came_true"]) for one in bins) / len(lead)
+    return {"expected_error": float(error), "confidence": float(confidence.mean()), "bins": bins}
+
+
+def correlation(rewards: Floats, other: Floats) -> float | None:
+    """Spearman's rank correlation over the rows where both are numbers; None where one is constant."""
+    both = ~(np.isnan(rewards) | np.isnan(other))
+    if both.sum() < 3 or np.ptp(rewards[both]) == 0 or np.ptp(other[both]) == 0:
+        return None
+    return float(spearmanr(rewards[both], other[both]).statistic)

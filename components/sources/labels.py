@@ -1,0 +1,105 @@
+"""The words by which shops say which price it is, in their texts (many languages) and in their markup.
+
+Texts: English, German, French, Spanish, Portuguese, Italian, Dutch, Swedish, Danish, Norwegian, Finnish,
+Polish, Czech, Hungarian, Romanian, Greek, Turkish, Russian, Japanese, Korean. Markup is English nearly
+everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def _words(*groups: str) -> re.Pattern[str]:
+    """One of the words, whole; `*` stands for any letters, CJK words need no boundary."""
+    entries = [word.replace("_", r"\s") for group in groups for word in group.split()]
+    ascii_like = [word.replace("*", r"\w*") for word in entries if not re.search("[\u3040-\ud7a3]", word)]
+    others = [word for word in entries if re.search("[\u3040-\ud7a3]", word)]
+    whole = rf"(?<!\w)(?:{'|'.join(ascii_like)})(?!\w)"
+    return re.compile("|".join([whole, *others]), re.IGNORECASE)
+
+
+NOT_PAID = _words(
+    # an older or recommended price
+    "was old previous* original* list rrp msrp instead compare* regular retail_price before lowest uvp",
+    "statt bisher früher* vorher regulär* ancien* avant barré conseillé antes anterior tachado",
+    "prezzo_precedente originale listino precedente basso adviesprijs van_voor vorige ordinarie tidigare",
+    "rek før førpris vejl vejledende veil veiledende norm normaali ovh stara poprzednia najniższa",
+    "katalogowa běžná původní eski eredeti régi korábbi prp vechi inițial* αρχική παλιά αρχ стар* було",
+    "раньше 通常価格 定価 参考価格 정가 원가",
+    # what is saved
+    "save saving* off spar* ersparnis économi* ahorr* descuento desconto poupe risparmi* korting bespar*",
+    "coupon promo",
+    # carriage
+    "ship* deliver* postage freight versand* liefer* zustell* fracht livraison port expédition envío",
+    "envio entrega frete portes spedizione consegna verzend* bezorg* *frakt *leverans *lieferung",
+    "*levering fragt levering toimitu* dostaw* kurier* wysyłk* szállít* livrare transport μεταφορικ*",
+    "αποστολ* доставк* plus doprav* kargo 送料 配送 배송비 배송",
+    # a part of it
+    "month* mo mth monat* mtl rate* raten finanzierung mensual* meses cuotas mes mois mensualité*",
+    "parcelas mês rate_da maand* mån* *betala mnd måned* delbetaling kk rat raty miesi* splát* taksit emi",
+    "installment* instalment* per_week financ*",
+    # a sum to reach, a part, an addition, another tax
+    "over above from_orders minimum mindest* ab_einem dès_d'achat orders_over accessories extra deposit",
+    "pfand eco-part* éco-part* ecotax ex_tax excl* ohne netto hors_tax* ht bez_dph reward cashback trade",
+    "bank up_to save_up cart basket items kurv warenkorb panier gavekort gift superior* supérieur*",
+    "compras achats einkauf* bestellwert",
+    # for some only
+    "loyalty member* club card subscribe subscription abo abonnement student* bid bod gebot mise enchère",
+)
+"""Before a price: it is not what the product costs today."""
+
+NOT_PAID_AFTER = re.compile(
+    r"^\W{0,3}(?:"
+    r"(?:/|per|pro|a|al|por|par|im|i|na|za|je)\s?(?:mo|mth|month|monat|mois|mes|mês|mese|maand|mån|mnd|måned|kk"
+    r"|miesi|měs|week|\d*\s?(?:kg|kilo|g|l|ml|100|m|cm|st|unit|kilogramm|liter|litre))"
+    r"|mtl|/?mo\b|monthly|sans frais|sem juros|sin inter|senza inter|off\b|rabatt"
+    r"|ship|deliver|postage|frakt|versand|üzeri|of free|more|cheaper|ekstra|extra"
+    r"|(?:zzgl|exkl|excl|ohne|plus|ex|\+)\.? ?(?:mwst|ust|vat|tax|btw|moms|iva|tva|dph)|bez dph|excl|ex\b)",
+    re.IGNORECASE,
+)
+INSTALMENTS = re.compile(
+    r"\d+\s?(?:x|×|fois|pagos|cuotas|rat|raten|monate|payments|veces|rate|mal|termijnen|delbetalinger)"
+    r"(?:\s+(?:à|de|da|of|von|x|rat|zu|van))*\W*$",
+    re.IGNORECASE,
+)
+PAID = _words(
+    "price now today just only our your sale current special deal total preis jetzt heute nur aktuell*",
+    "sonderpreis prix maintenant actuel precio ahora hoy oferta preço agora hoje por prezzo ora adesso",
+    "prijs nu pris nå nyt hinta cena teraz nyní fiyat şimdi 価格 税込 販売価格 판매가 할인가",
+)
+"""Before a price: it is."""
+
+BUY = _words(
+    "buy add_to order checkout purchase kaufen warenkorb bestellen acheter ajouter panier comprar añadir",
+    "adicionar acquista aggiungi koop kopen winkelwagen köp varukorg kjøp køb osta kup koszyka koupit",
+    "košíku 購入 カート 구매",
+)
+"""On a button or link: its price is the product's."""
+
+RELATED = _words(
+    "also related similar recommended customers reviews together like_these other_products alternatives",
+    "accessories frequently interested_in more_from shop_similar recently_viewed kunden ähnlich* zubehör",
+    "passend passt auch_gekauft souvent similaires associés aussi complétez te_puede relacionados",
+    "similares también veja_também outros correlati simili anche potrebbe vergelijkbare ook_bekeken",
+    "anderen passar liknande andra relaterede lignende andre samankaltaiset myös podobne inni související",
+    "podobné benzer おすすめ 関連 추천 비슷한 연관",
+)
+"""In a short text above other products."""
+
+ASIDE_NAMES = re.compile(
+    r"(?<![a-z])(?:related|similar|recommend\w*|reco|upsell|cross-?sell|carousel|slider|was|old|previous|strik\w*|strike?through"
+    r"|rrp|msrp|list-price|saving\w*|save|shipping|ship|delivery|postage|review\w*|compare|instal\w*|emi|financ\w*|credit|before"
+    r"|original|basisprice|secondary-price|unit|reference|suggested|crossed|cart-contents|minicart|basket|breadcrumb\w*|fbt|sims"
+    r"|affirm|klarna|partpayment|deposit|ecotax|ecopart|subtotal|raty|fulfilment|card|tile|cells?|thumb|other|alternatives"
+    r"|recommendations?|discount-rate|org|origin\w*|striked)(?![a-z])"
+    r"|oldprice|listprice|compareprice|originalprice|wasprice|priceold|regularprice"
+)
+"""Class names, ids and data attributes of an area or element whose price is another one."""
+PRICE_NAMES = re.compile(
+    r"price|amount|cost(?!umer)|pris(?:$|[^a-z])|preis|prix|precio|prezzo|cena|prc(?![a-z])|money"
+)
+BEST_NAMES = re.compile(
+    r"(?<![a-z])(?:current|final|sale|special|now|main|primary|retail|topay|buy|hero|userprice|total-price|dsc|promo|highlight)"
+    r"(?![a-z])|pricetopay|primaryprice|finalprice|saleprice|currentprice"
+)

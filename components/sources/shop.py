@@ -1,0 +1,81 @@
+"""Any shop: its pages are crawled into a store that is kept, and read from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from components.params import Shop
+from components.records import Listing, PricewrightError, Reject
+from components.sources.collected import Collected
+from components.sources.crawl import Crawled, Order, crawl
+from components.sources.manners import host_of
+from components.sources.reading import Row, read
+from components.sources.store import Store
+
+NOTES = 20  # lines; the rest is in rejects.parquet
+
+
+def collect(section: Shop) -> Collected:
+    """Crawl what `section` names, read its product pages, and say what could not be had.
+
+    Raises PricewrightError where no address or no contact is given, or the crawl breaks down.
+    """
+    path = Path(section.store)
+    crawled = crawl(order(section), path)
+    store = Store(path)
+    rows, refused = read(store, section.products, section.languages, str)
+    store.close()
+    return collected(rows, refused, crawled, str)
+
+
+def order(section: Shop) -> Order:
+    """The order to the crawler. Raises PricewrightError where it lacks something."""
+    named = [*section.start, *section.sitemaps, *section.pages]
+    if not named:
+        raise PricewrightError("scrape.shop names no address: give start, sitemaps or pages")
+    if wrong := [url for url in named if not url.startswith(("http://", "https://")) or not host_of(url)]:
+        raise PricewrightError(f"{wrong[0]!r} (scrape.shop) is no address: write https://…")
+    if not section.contact:
+        raise PricewrightError("scrape.shop.contact is empty: who is crawled must be able to write to you")
+    return Order(
+        start=section.start,
+        sitemaps=section.sitemaps,
+        pages=section.pages,
+        hosts=list(dict.fromkeys([*map(host_of, named), *section.hosts])),
+        products=section.products,
+        agent=f"Pricewright/0.1 (+{section.contact})",
+        concurrency=section.concurrency,
+        delay=section.delay,
+        retries=section.retries,
+        pages_max=section.pages_max,
+        bytes_max=section.bytes_max,
+        page_bytes_max=section.page_bytes_max,
+        page_seconds_max=section.page_seconds_max,
+    )
+
+
+def collected(
+    rows: list[Row], refused: list[Row], crawled: Crawled, address: Callable[[str], str]
+) -> Collected:
+    """Listings, and what was refused or could not be fetched, with a line for each up to NOTES."""
+    lost = [
+        {"title": "", "price": "", "rule": one.rule, "reason": one.reason, "address": address(one.url)}
+        for one in crawled.failures
+    ]
+    rejects = pd.DataFrame([*refused, *lost], columns=_without_origin(Reject.columns()))
+    lines = [f"{one.address}: {one.reason}" for one in rejects.head(NOTES).itertuples()]
+    if len(rejects) > NOTES:
+        lines.append(f"and {len(rejects) - NOTES} more, in artifacts/scrape/rejects.parquet")
+    if crawled.stopped:
+        lines.insert(0, f"stopped at {crawled.stopped}: there are more pages than that; raise it to see them")
+    counts = {**crawled.counts, "rejected": rejects["rule"].value_counts().sort_index().to_dict()}
+    return Collected(
+        pd.DataFrame(rows, columns=_without_origin(Listing.columns())), counts, rejects=rejects, notes=lines
+    )
+
+
+def _without_origin(columns: list[str]) -> list[str]:
+    return [name for name in columns if name not in ("id", "source")]

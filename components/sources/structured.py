@@ -1,0 +1,291 @@
+"""What a page says of its product in markup for machines: JSON-LD, microdata, RDFa and meta tags.
+
+Each reading is a dictionary of field to value and place. The three schema.org notations become nodes of one
+shape, that of JSON-LD, and are read by the same code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html as entities
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from lxml.html import HtmlElement
+
+Node = dict[str, Any]
+
+
+class Value(NamedTuple):
+    """A field's value and where on the page it stood."""
+
+    text: str
+    place: str
+    """The reading, then what it was found under: `json-ld offers.price`, `meta og:title`."""
+
+
+Reading = dict[str, Value]
+
+PRODUCTS = {
+    "Product",
+    "ProductGroup",
+    "ProductModel",
+    "IndividualProduct",
+    "SomeProducts",
+    "Vehicle",
+    "Car",
+    "Book",
+}
+NOT_PAID = re.compile("Strikethrough|ListPrice|MSRP|SRP")
+OWN_DETAILS = ("color", "material", "size", "pattern", "model")
+DEPTH = 30  # of nested items that are read: a page that nests deeper wants to do harm
+META = {
+    "title": ("og:title", "twitter:title"),
+    "description": ("og:description", "description", "twitter:description"),
+    "brand": ("product:brand", "og:brand"),
+    "category": ("product:category",),
+    "price": ("product:price:amount", "product:sale_price:amount", "og:price:amount"),
+    "currency": ("product:price:currency", "product:sale_price:currency", "og:price:currency"),
+}
+
+
+def readings(tree: HtmlElement, url: str, heading: str) -> Iterator[Reading]:
+    """The readings of a page, the most trusted first; `heading` and `url` tell its product apart."""
+    for name, nodes in (("json-ld", _json_ld(tree)), ("microdata", _microdata(tree)), ("rdfa", _rdfa(tree))):
+        known = list(nodes)
+        if product := _chosen([node for node in known if _types(node) & PRODUCTS], url, heading):
+            yield _product(product, known, name, url)
+    yield _loose(tree)
+    yield _meta(tree)
+
+
+def _meta(tree: HtmlElement) -> Reading:
+    tags: dict[str, str] = {}
+    for tag in tree.iter("meta"):
+        name = (tag.get("property") or tag.get("name") or "").lower()
+        tags.setdefault(name, text(tag.get("content")))
+    return {
+        field: next(Value(tags[name], f"meta {name}") for name in names if tags.get(name))
+        for field, names in META.items()
+        if any(tags.get(name) for name in names)
+    }
+
+
+# --- three notations, one shape ----------------------------------------------------------------------
+
+
+def _json_ld(tree: HtmlElement) -> Iterator[Node]:
+    """The top-level nodes of every block, those of `@graph` included."""
+    for script in tree.iter("script"):
+        if "ld+json" not in (script.get("type") or "").lower():
+            continue
+        for block in _blocks(script.text or ""):
+            for node in nodes_of(block):
+                yield from (node, *nodes_of(node.get("@graph")), *nodes_of(node.get("mainEntity")))
+
+
+def _blocks(written: str) -> Iterator[Any]:
+    """The values of a script, one after another, mended where shops often break them."""
+    written = re.sub(
+        r"^\s*(?:<!--|(?://|/\*)?\s*<!\[CDATA\[\s*(?:\*/)?)|(?:-->|(?://|/\*)?\s*\]\]>\s*(?:\*/)?)\s*$",
+        "",
+        written,
+    )
+    # Numbers stay text: 19.90 must not become 19.9. Not strict: a line break within a text.
+    decoder = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
+    for attempt in (
+        written,
+        re.sub(r",(\s*[}\]])", r"\1", re.sub(r"^\s*//.*$|/\*.*?\*/", "", written, flags=re.MULTILINE)),
+    ):
+        found, rest = [], attempt.strip(" \t\r\n;")
+        with contextlib.suppress(ValueError, RecursionError):
+            while rest:
+                value, end = decoder.raw_decode(rest)
+                found.append(value)
+                rest = rest[end:].lstrip(" \t\r\n;,")
+        if found:
+            yield from found
+            return
+
+
+def _microdata(tree: HtmlElement) -> Iterator[Node]:
+    for element in tree.iterfind(".//*[@itemscope]"):
+        if element.get("itemprop") is None:
+            yield _item(element, "itemscope", "itemtype", "itemprop")
+
+
+def _rdfa(tree: HtmlElement) -> Iterator[Node]:
+    """RDFa Lite, and `rel` as property of the nearest typed element within."""
+    for element in tree.iterfind(".//*[@typeof]"):
+        if element.get("property") is None and not _under(element, "rel"):
+            yield _item(element, "typeof", "typeof", "property")
+
+
+def _under(element: HtmlElement, attribute: str) -> bool:
+    parent = element.getparent()
+    return parent is not None and parent.get(attribute) is not None
+
+
+def _item(scope: HtmlElement, opens: str, kind: str, named: str, depth: int = 0) -> Node:
+    """An item in the shape of JSON-LD; a repeated property becomes a list."""
+    node: Node = {"@type": (scope.get(kind) or "").split()}
+    pending = list(reversed(scope))
+    while pending:
+        element = pending.pop()
+        if not isinstance(element.tag, str):  # a comment
+            continue
+        nested = element.get(opens) is not None
+        name = element.get(named) or (
+            element.getparent().get("rel") if nested and named == "property" else None
+        )
+        if name and depth < DEPTH:
+            value = _item(element, opens, kind, named, depth + 1) if nested else _value(element)
+            node.setdefault(name.split()[0].rpartition(":")[2] if name.strip() else "", []).append(value)
+        if not nested:  # what lies inside belongs to the nested item
+            pending.extend(reversed(element))
+    return node
+
+
+def _value(element: HtmlElement) -> str:
+    for attribute in ("content", "href", "src", "datetime", "value"):
+        if (written := element.get(attribute)) is not None:
+            return written
+    return str(element.text_content())
+
+
+def _loose(tree: HtmlElement) -> Reading:
+    """Properties outside every product: an offer alone on its page, or `itemprop` without any scope."""
+    offers = [node for node in _microdata(tree) if _types(node) & {"Offer", "AggregateOffer"}]
+    outside = _item(tree, "itemscope", "itemtype", "itemprop")
+    for node in (offers[0] if len(offers) == 1 else {}, outside):
+        if node.get("price") and (len(node["price"]) == 1):
+            found = _offer({"offers": node}, "")
+            return {key: Value(one.text, f"itemprop {one.place}") for key, one in found.items()}
+    return {}
+
+
+# --- schema.org, https://schema.org/Product ----------------------------------------------------------
+
+
+def _chosen(products: list[Node], url: str, heading: str) -> Node | None:
+    """The product that the page is about: by its address, by its name, or because it is the only one."""
+    for fits in (
+        lambda node: _same_page(text(node.get("url")), url),
+        lambda node: (
+            len(text(node.get("name"))) > 2 and text(node.get("name")).casefold() in heading.casefold()
+        ),
+    ):
+        if named := [node for node in products if fits(node)]:
+            return next((node for node in named if node.get("offers")), named[0])
+    return products[0] if len({text(node.get("name")) for node in products}) == 1 else None
+
+
+def _same_page(written: str, url: str, query: bool = False) -> bool:
+    try:
+        one, other = urlsplit(urljoin(url, written)), urlsplit(url)
+    except ValueError:
+        return False
+    return bool(written) and one.path == other.path and (not query or one.query == other.query)
+
+
+def _product(node: Node, known: list[Node], name: str, url: str) -> Reading:
+    by_id = {one["@id"]: one for one in known if isinstance(one.get("@id"), str)}
+    entries = nodes_of(node.get("additionalProperty"))
+    specs = {
+        text(one.get("name")): f"{text(one.get('value'))} {text(one.get('unitText'))}".strip()
+        for one in entries
+    }
+    specs |= {key.capitalize(): text(node.get(key)) for key in OWN_DETAILS if text(node.get(key))}
+    written = {
+        "title": (text(node.get("name")), "name"),
+        "description": (text(node.get("description")), "description"),
+        "brand": (text(node.get("brand")) or text(node.get("manufacturer")), "brand"),
+        "category": (text(node.get("category")), "category"),
+        "details": (
+            json.dumps({k: v for k, v in specs.items() if k and v}) if any(specs.values()) else "",
+            "additionalProperty",
+        ),
+        "rights": (text(node.get("license")), "license"),
+    }
+    if not written["category"][0]:
+        written["category"] = (_breadcrumb(known, text(node.get("name"))), "BreadcrumbList")
+    found = {key: Value(value, place) for key, (value, place) in written.items() if value}
+    found |= _offer(_variant(node, url), url, by_id)
+    return {key: Value(one.text, f"{name} {one.place}") for key, one in found.items()}
+
+
+def _variant(node: Node, url: str) -> Node:
+    """The group itself, or with the offer of the variant of this address, or of its cheapest one."""
+    variants = [one for one in nodes_of(node.get("hasVariant")) if _offer(one, url)]
+    if node.get("offers") or not variants:
+        return node
+    for one in variants:
+        addresses = [text(one.get("url")), *(text(offer.get("url")) for offer in nodes_of(one.get("offers")))]
+        if any(_same_page(address, url, query=True) for address in addresses):
+            return one
+    return min(variants, key=lambda one: _number(_offer(one, url)["price"].text))
+
+
+def _offer(node: Node, url: str, by_id: dict[str, Node] | None = None) -> Reading:
+    """Price as written and currency code of the first offer whose price is paid, not crossed out."""
+    offers = [(by_id or {}).get(str(one.get("@id")), one) for one in nodes_of(node.get("offers"))]
+    offers.sort(key=lambda one: not _same_page(text(one.get("url")), url, query=True))
+    for offer in offers:
+        inner = [*nodes_of(offer.get("priceSpecification")), *nodes_of(offer.get("offers"))]
+        for path, part in (("offers", offer), *(("offers.priceSpecification", one) for one in inner)):
+            if NOT_PAID.search(text(part.get("priceType"))):
+                continue
+            for key in ("price", "lowPrice"):
+                written = text(part.get(key))
+                if _number(written) > 0:
+                    code = text(part.get("priceCurrency")) or text(offer.get("priceCurrency"))
+                    found = {"price": Value(written, f"{path}.{key}")}
+                    return found | (
+                        {"currency": Value(code.upper(), f"{path}.priceCurrency")} if code else {}
+                    )
+    return {}
+
+
+def _number(written: str) -> float:
+    """Enough to tell a price from none and the cheapest from the others."""
+    digits = re.sub(r"[^\d.]", "", written)
+    with contextlib.suppress(ValueError):
+        return float(digits)
+    return float(bool(re.search("[1-9]", digits)))
+
+
+def _breadcrumb(known: list[Node], title: str) -> str:
+    for trail in known:
+        if "BreadcrumbList" in _types(trail):
+            entries = nodes_of(trail.get("itemListElement"))
+            names = [text(entry.get("name")) or text(entry.get("item")) for entry in entries]
+            return next((name for name in reversed(names) if name and name != title and "/" not in name), "")
+    return ""
+
+
+def _types(node: Node) -> set[str]:
+    written = node.get("@type")
+    return {re.split("[/:#]", str(one))[-1] for one in (written if isinstance(written, list) else [written])}
+
+
+def nodes_of(value: object) -> list[Node]:
+    """The objects of a property that may hold one, several or none."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+
+
+def text(value: object) -> str:
+    """The words of a property: of several the first, of an object its name."""
+    for _ in range(DEPTH):
+        match value:
+            case str():
+                return " ".join(entities.unescape(value).split())
+            case dict():
+                value = value.get("name") or value.get("@value")
+            case [first, *_]:
+                value = first
+            case _:
+                return ""
+    return ""

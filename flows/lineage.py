@@ -1,0 +1,111 @@
+"""The lineage of a registered version as a table, or the page from which one of its rows came.
+
+    python -m flows.lineage [VERSION] [--row ITEM]
+
+The exit code is 1 where something is gone or altered.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components import origin, registry
+from components.aliases import CHALLENGER, CHAMPION
+from components.lineage import Lineage, State, Step
+from components.params import load
+from components.records import PricewrightError
+
+COLOURS: dict[State, str] = {"holds": "green", "altered": "red", "gone": "red", "not kept": "yellow"}
+WIDTH = 110
+PAGE_SHOWN = 4000
+"""Characters of a page that are shown."""
+MEND = (
+    "gone: `dvc fetch` it from a remote that has it, or run its commit anew. "
+    "altered: delete the object that is named and fetch it again."
+)
+
+
+def show(steps: list[Step], console: Console) -> None:
+    """The steps as a table; of the code only what does not hold is named file by file."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "what", "state", "where", ""):
+        table.add_column(column, overflow="fold")
+    kind = ""
+    for step in _shortened(steps):
+        colour = COLOURS[step.state]
+        shown = (step.kind if step.kind != kind else "", escape(step.name), f"[{colour}]{step.state}[/]")
+        table.add_row(*shown, step.where, escape(step.note))
+        kind = step.kind
+    console.print(table)
+    faults = [step for step in steps if step.state in ("gone", "altered")]
+    console.print()
+    console.print(f"{len(faults)} of {len(steps)} steps do not hold." if faults else "Everything holds.")
+    if faults:
+        console.print(MEND)
+
+
+def _shortened(steps: list[Step]) -> list[Step]:
+    code = [step for step in steps if step.kind == "code" and step.state == "holds"]
+    if not code:
+        return steps
+    where = ", ".join(sorted({step.where for step in code}))
+    first = steps.index(code[0])
+    whole = Step("code", f"{len(code)} files and folders", "holds", where, "by the hashes of dvc.lock")
+    return [*steps[:first], whole, *(step for step in steps[first:] if step not in code)]
+
+
+def show_row(version: Lineage, item: str, console: Console) -> bool:
+    """One row with its listing and page; whether the page can be fetched and is what was scraped."""
+    row, listing, page = version.row(item)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name in ("split", "title", "price", "text"):
+        table.add_row(f"row {name}", escape(str(row[name])))
+    for name in ("source", "address", "price", "found_in", "page_hash", "rights"):
+        if name in listing:
+            table.add_row(f"listing {name}", escape(str(listing[name])))
+    console.print(table)
+    console.print()
+    if page is None:
+        console.print("The page is gone; its hash is what is kept.")
+        return False
+    same = origin.holds(page, listing["page_hash"])
+    console.print("The page, as it was scraped:" if same else "The page is NOT what was scraped:")
+    text = page.decode("utf-8", errors="replace")
+    console.print(escape(text[:PAGE_SHOWN]))
+    if len(text) > PAGE_SHOWN:
+        console.print(f"… and {len(text) - PAGE_SHOWN} characters more")
+    return same
+
+
+def main() -> None:
+    """Show the lineage of a version, or the page of one of its rows."""
+    parser = argparse.ArgumentParser(prog="python -m flows.lineage")
+    parser.add_argument("version", nargs="?", help="by default the champion, else the challenger")
+    parser.add_argument("--row", help="id of a curated row, whose page is shown")
+    arguments = parser.parse_args()
+    console = Console(width=WIDTH, highlight=False)
+    try:
+        name = load().register.model_name
+        with registry.connected():
+            named = registry.aliases(name)
+            version = arguments.version or named.get(CHAMPION) or named.get(CHALLENGER)
+            if version is None:
+                raise PricewrightError(f"{name} has no version yet: `make run` registers one")
+            found = Lineage(name, version)
+            if arguments.row:
+                fine = show_row(found, arguments.row, console)
+            else:
+                steps = found.steps()
+                show(steps, console)
+                fine = all(step.state in ("holds", "not kept") for step in steps)
+    except PricewrightError as error:
+        raise SystemExit(f"error: {error}") from None
+    raise SystemExit(0 if fine else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The servers that a person starts, each on loopback and on a port that is free.
+
+    python -m flows.listen (mlflow | prefect | serve) --port 5000
+
+mlflow shows runs and registry, prefect the flow runs, serve answers with the champion's prices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+from components import params
+from components.records import PricewrightError
+
+HOST = "127.0.0.1"
+HIGHEST = 65535
+
+
+def command(name: str, port: int) -> list[str]:
+    """What to run for a server. Raises PricewrightError where its port is taken, or there is no champion."""
+    free(name, port)
+    where = ["--host", HOST, "--port", str(port)]
+    if name == "prefect":
+        return ["prefect", "server", "start", *where]
+    if name == "mlflow":
+        return ["mlflow", "ui", "--backend-store-uri", _store(), "--workers", "1", *where]
+    return ["mlflow", "models", "serve", "-m", f"models:/{_served()}", "--env-manager", "local", *where]
+
+
+def free(name: str, port: int) -> None:
+    """Raises PricewrightError, naming a port that is free, where `port` cannot be listened on."""
+    if (reason := _refused(port)) is None:
+        return
+    other = next((found for found in range(port + 1, HIGHEST) if _refused(found) is None), None)
+    instead = f"`make {name} PORT={other}`" if other else "another one (PORT=...)"
+    raise PricewrightError(
+        f"port {port} of {HOST} cannot be listened on ({reason}): stop what holds it, or take {instead}"
+    )
+
+
+def _refused(port: int) -> str | None:
+    """Why a port cannot be listened on; None where it can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just left is free
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def _served() -> str:
+    """The champion's address in the registry."""
+    from components import registry  # mlflow takes seconds to import; the other servers need none of it
+    from components.aliases import CHAMPION
+
+    name = params.load().register.model_name
+    with registry.connected():
+        if CHAMPION not in registry.aliases(name):
+            raise PricewrightError(f"{name} has no {CHAMPION} yet: `make promote` judges the challenger")
+    return f"{name}@{CHAMPION}"
+
+
+def _store() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def main() -> None:
+    """Become the server; exit code 1 with one line where it cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m flows.listen")
+    parser.add_argument("name", choices=["mlflow", "prefect", "serve"])
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    try:
+        module, *rest = command(arguments.name, arguments.port)
+    except PricewrightError as error:
+        raise SystemExit(f"error: {error}") from None
+    folder = str(Path(sys.executable).parent)
+    path = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+    variables = {"PATH": path, "MLFLOW_TRACKING_URI": _store(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    os.execve(sys.executable, [sys.executable, "-m", module, *rest], os.environ | variables)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What tuning cost elsewhere: perplexity and answers, by hand and on a model that was damaged on purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from components import forgetting, modeling
+
+
+class Words:
+    """One token for each word; the tokens are numbered as they come."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def __call__(self, text: str, **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(
+            input_ids=[self.known.setdefault(word, len(self.known)) for word in text.split()]
+        )
+
+
+class Even:
+    """Gives every one of 1,000 tokens the same probability, but `favourite` twice that."""
+
+    device = "cpu"
+
+    def __init__(self, favourite: int | None = None) -> None:
+        self.favourite = favourite
+
+    def __call__(self, input_ids: torch.Tensor, **_: Any) -> SimpleNamespace:
+        logits = torch.zeros(1, input_ids.shape[1], 1000)
+        if self.favourite is not None:
+            logits[..., self.favourite] = 5.0
+        return SimpleNamespace(logits=logits)
+
+
+def test_a_model_without_a_clue_hesitates_between_all_tokens() -> None:
+    found = forgetting.measure(Even(), Words())
+    assert found["perplexity"] == pytest.approx(1000, abs=0.01)
+    assert found["instruction_perplexity"] == pytest.approx(1000, abs=0.01)
+
+
+def test_the_right_answer_has_to_be_the_likeliest() -> None:
+    words = Words()
+    water = words("water").input_ids[0]
+    before = forgetting.measure(Even(), words)["choice_accuracy"]
+    assert forgetting.measure(Even(water), words)["choice_accuracy"] <= before + 1 / 12
+    horse = words("horse").input_ids[0]
+    sure = forgetting.measure(Even(horse), words)["choice_accuracy"]
+    assert sure >= 1 / 12, "of `a horse` and `a hammer` it takes the horse"
+
+
+def test_a_damaged_model_has_lost_something_and_the_base_itself_nothing(tiny_base: Path) -> None:
+    model, tokenizer = modeling.load_model(tiny_base, four_bit=False), modeling.load_tokenizer(tiny_base)
+    whole = forgetting.measure(model, tokenizer)
+    assert forgetting.measure(model, tokenizer) == whole
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    found = forgetting.compared({"base": whole, "sft": forgetting.measure(model, tokenizer)}, "base")
+    assert found["base"]["perplexity_ratio"] == 1.0
+    assert found["sft"]["perplexity_ratio"] > 1.5
