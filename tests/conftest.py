@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests run at a time
 
 from components.params import Params, load
 from components.records import Item

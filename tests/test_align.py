@@ -20,6 +20,7 @@ from components import align as stage_file
 from components import evaluate, modeling, preferences, pricing, ranking, reward, scoring
 from components.alignment import dpo
 from components.alignment.task import Task
+from components.judging import judge
 from components.params import DpoLoss, Params
 from components.records import Pair, PricewrightError
 from tests.conftest import ROOT, tiny_yaml
@@ -213,7 +214,8 @@ def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params)
     items["category"] = "tools"
     said = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
     rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in said.items()])
-    models = ["sft", "dpo", "ppo"]
-    result = evaluate.judge(rows, models, items, pd.DataFrame(), tiny_params.evaluate, barred)
+    items = items.assign(text="a chair", source="files")
+    kinds = {"median": "baseline"} | dict.fromkeys(("sft", "dpo", "ppo"), "language-model")
+    result = judge(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, barred)
     assert result["winner"] == "dpo"
-    assert evaluate.judge(rows, models, items, pd.DataFrame(), tiny_params.evaluate)["winner"] == "ppo"
+    assert judge(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate)["winner"] == "ppo"
