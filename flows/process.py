@@ -110,7 +110,7 @@ class Lines:
         self._rest = rest
         if "\r" in rest and data:
             text = _last_piece(rest)
-            self._rest = "\r" + text
+            self._rest = "\r" + text + "\r" * rest.endswith("\r")  # what comes next is written over it
             if text:
                 yield text, False
 

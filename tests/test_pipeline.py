@@ -346,6 +346,8 @@ def test_lines_are_cut_at_newlines_and_a_carriage_return_starts_a_line_over() ->
     assert list(lines.feed(b"o\n\n\r 10%|#")) == [("two", True), (" 10%|#", False)]
     assert list(lines.feed(b"\r 20%|##\r 30%|###")) == [(" 30%|###", False)]
     assert list(lines.feed(b"\r100%|####\x1b[0m\nend\r\n")) == [("100%|####", True), ("end", True)]
+    assert list(lines.feed(b"\r 40%|####\r          \r")) == [(" 40%|####", False)]
+    assert list(lines.feed(b"error: it broke\n")) == [("error: it broke", True)]
     euro = "€".encode()
     assert list(lines.feed(euro[:2])) == []
     assert list(lines.feed(euro[2:] + b"\xff\n")) == [("€\ufffd", True)]
