@@ -26,6 +26,7 @@ from components.alignment.watch import divergence
 from components.params import Watching
 
 FOLDER = Path("work/alignment")
+INTERVAL = ("aligned_low", "aligned_high")
 
 
 def row(task: Task, items: pd.DataFrame, came_to: dict[str, Any], section: Watching) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def row(task: Task, items: pd.DataFrame, came_to: dict[str, Any], section: Watch
 
 
 def shown(table: dict[str, dict[str, Any]]) -> Table:
-    """The table for a terminal."""
+    """The table for a terminal: figure with its interval, and below it the paired difference to SFT."""
     ways = ("median", "greedy", "sampled", "malformed")
     drawn = Table("", *ways, "KL", "reward", "seconds", "may win", box=None, header_style="bold")
     for name, one in table.items():
@@ -58,7 +59,8 @@ def shown(table: dict[str, dict[str, Any]]) -> Table:
         for way in ways:
             gap, digits = one[way]["difference"], 4 if way == "malformed" else 2
             mean, low, high = (f"{gap[end]:+.{digits}f}" for end in ("mean", "low", "high"))
-            cells.append(f"{one[way]['aligned']:.{digits}f}: {mean} ({low} to {high})")
+            figure, least, most = (f"{one[way][of]:.{digits}f}" for of in ("aligned", *INTERVAL))
+            cells.append(f"{figure} ({least} to {most})\n{mean} ({low} to {high})")
         cells += [f"{one['kl']:.2f}", f"{one['reward']:.2f}", f"{one['seconds']:.0f}", one["may_win"]]
         drawn.add_row(name, *cells)
     return drawn

@@ -28,9 +28,16 @@ def test_differences_are_aligned_minus_sft() -> None:
     assert result["sampled"] == {
         "sft": 50,
         "aligned": 25,
+        "aligned_low": 25,
+        "aligned_high": 25,
         "difference": {"mean": -25, "low": -25, "high": -25},
     }
     assert result["may_win"]
+
+
+def test_the_aligned_mean_has_an_interval_of_its_own() -> None:
+    result = judged(BETTER | {"sampled": np.array([10.0, 20.0, 30.0, 40.0])})["sampled"]
+    assert 10 <= result["aligned_low"] < result["aligned"] == 25 < result["aligned_high"] <= 40
 
 
 def test_a_row_that_one_could_not_answer_is_left_out_of_both_means() -> None:
@@ -42,7 +49,7 @@ def test_a_row_that_one_could_not_answer_is_left_out_of_both_means() -> None:
 def test_where_neither_has_an_answer_nothing_is_compared_and_nothing_is_worse() -> None:
     silent = {"greedy": np.full(4, np.nan)}
     result = verdict(SFT | silent, BETTER | silent, bootstrap=200, seed=0)
-    assert result["greedy"] == {"sft": None, "aligned": None, "difference": None}
+    assert set(result["greedy"].values()) == {None}
     assert result["may_win"]
 
 

@@ -67,13 +67,19 @@ def _is_worse(compared: dict[str, Any], sft: np.ndarray, aligned: np.ndarray) ->
 
 
 def compare(sft: np.ndarray, aligned: np.ndarray, *, bootstrap: int, seed: int) -> dict[str, Any]:
-    """Means over the rows that both have, and their paired difference; None where there is no such row."""
+    """Means over the rows that both have, that of the aligned policy with its interval, and their paired
+    difference; None where there is no such row.
+    """
     both = ~(np.isnan(sft) | np.isnan(aligned))
     if not both.any():
-        return {"sft": None, "aligned": None, "difference": None}
-    mean, low, high = paired_difference(np.zeros(len(sft)), aligned, sft, bootstrap=bootstrap, seed=seed)
+        return {"sft": None, "aligned": None, "aligned_low": None, "aligned_high": None, "difference": None}
+    nothing = np.zeros(int(both.sum()))
+    own = paired_difference(nothing, aligned[both], nothing, bootstrap=bootstrap, seed=seed)
+    gap = paired_difference(nothing, aligned[both], sft[both], bootstrap=bootstrap, seed=seed)
     return {
         "sft": float(sft[both].mean()),
         "aligned": float(aligned[both].mean()),
-        "difference": {"mean": mean, "low": low, "high": high},
+        "aligned_low": own[1],
+        "aligned_high": own[2],
+        "difference": dict(zip(("mean", "low", "high"), gap, strict=True)),
     }
