@@ -19,7 +19,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from components import align, modeling, params, pricing, stage, tracking
+from components import align, modeling, params, pricing, sampling, stage, tracking
 from components.alignment import drawings
 from components.alignment.task import Task
 from components.alignment.watch import divergence
@@ -35,7 +35,7 @@ def row(task: Task, items: pd.DataFrame, came_to: dict[str, Any], section: Watch
     ids = [pricing.prompt_ids(task.tokenizer, text, task.tokenizer.model_max_length) for text in prompts]
     modeling.seed_everything(section.seed)
     with modeling.answering(task.model, "default"):
-        drawn = pricing.sample_tokens(
+        drawn = sampling.sample_tokens(
             task.model,
             task.tokenizer,
             ids,

@@ -1,8 +1,8 @@
 """Every candidate on the same rows: measures, the winner, and a page for people.
 
 Reads validation and test of artifacts/curate, artifacts/baseline/predictions.parquet, the base, the
-adapters in artifacts/sft and artifacts/align/<method>, artifacts/scrape/law.parquet, and what people and
-endpoints say where params.yaml names some. Writes
+adapters in artifacts/sft and artifacts/align/<method> and the reports of their training,
+artifacts/scrape/law.parquet, and what people and endpoints say where params.yaml names some. Writes
 artifacts/evaluate/ (predictions of all candidates, winner.json, pictures, report.html) and
 reports/evaluate.json. Whatever is chosen is chosen on validation; test is only reported.
 """
@@ -115,6 +115,13 @@ def worse_than_sft(methods: Iterable[str], folder: Path) -> frozenset[str]:
     return frozenset(name for name, one in verdicts.items() if not one["may_win"])
 
 
+def learned(methods: Iterable[str], folder: Path) -> tuple[list[dict[str, float]], dict[str, Any]]:
+    """The losses of SFT, and the looks at each aligned policy, out of the reports of those stages."""
+    looks = {one: json.loads((folder / "align" / f"{one}.json").read_text("utf-8")) for one in methods}
+    losses = json.loads((folder / "sft.json").read_text("utf-8"))["losses"]
+    return losses, {name: one["watch"]["looks"] for name, one in looks.items()}
+
+
 def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
     """The figures of the page, by file name."""
     winner, baseline = result["winner"], result["best_baseline"]
@@ -151,7 +158,7 @@ def main() -> None:
         tokenizer = modeling.load_tokenizer(base)
         for name, adapter in {"base": None, **adapters}.items():
             model = modeling.load_model(base, adapter)
-            general[name] = forgetting.measure(model, tokenizer)
+            general[name] = forgetting.measure(model, tokenizer) | forgetting.written(model, tokenizer)
             if adapter is not None:
                 said[name] = distribution(name, texts, model, tokenizer, params.evaluate, **options)
             del model
@@ -168,7 +175,9 @@ def main() -> None:
         result["calibration"] = coverage(items, said[result["winner"]], params.evaluate)
 
         frame.save("predictions.parquet", rows, Prediction)
-        drawn = {name: frame.picture(figure, name) for name, figure in draw(rows, result).items()}
+        figures = draw(rows, result)
+        figures["learning.png"] = pictures.learning(*learned(params.align.methods, Path("reports")))
+        drawn = {name: frame.picture(figure, name) for name, figure in figures.items()}
         page = report.page(result, worst(rows, items, result["winner"]), drawn, params.evaluate)
         (frame.folder / "report.html").write_text(page, encoding="utf-8")
         winner = {"winner": result["winner"], "adapter": won.as_posix()}

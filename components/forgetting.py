@@ -7,9 +7,13 @@ model fell apart, not which of two is the better reader.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import torch
+from sacrebleu.metrics.bleu import BLEU
+
+from components import sampling
 
 TEXTS = (
     "The river rises in the hills above the town and takes two days to reach the sea. In spring it carries "
@@ -53,6 +57,9 @@ INSTRUCTIONS = (
     ("Turn this into a question: It rains.", "Does it rain?"),
 )
 
+WRITTEN_TOKENS = 48
+"""Of an instruction, and of what is written after it, at most."""
+
 
 def measure(model: Any, tokenizer: Any) -> dict[str, float]:
     """`perplexity` per token on TEXTS, that of the answers to INSTRUCTIONS, and the share of QUESTIONS whose
@@ -69,6 +76,46 @@ def measure(model: Any, tokenizer: Any) -> dict[str, float]:
         "instruction_perplexity": _perplexity(answers),
         "choice_accuracy": round(right / len(QUESTIONS), 4),
     }
+
+
+def written(model: Any, tokenizer: Any) -> dict[str, float]:
+    """What the model itself writes after INSTRUCTIONS, greedily, against the answers there: `bleu`, 0 to 100
+    (Papineni et al. 2002, of the whole corpus, by sacrebleu), and the mean `rouge_l`, 0 to 1.
+
+    For diagnosis: a good answer in other words scores nothing.
+    """
+    said = sampling.sample(
+        model,
+        tokenizer,
+        [f"{asked}\n\n" for asked, _ in INSTRUCTIONS],
+        completions=1,
+        temperature=0,
+        prompt_tokens=WRITTEN_TOKENS,
+        batch_size=len(INSTRUCTIONS),
+        title="writing",
+        new_tokens=WRITTEN_TOKENS,
+    )
+    texts, right = [one for [one] in said], [answer for _, answer in INSTRUCTIONS]
+    overlaps = [rouge_l(text, answer) for text, answer in zip(texts, right, strict=True)]
+    return {
+        "bleu": round(BLEU().corpus_score(texts, [right]).score, 4),
+        "rouge_l": round(sum(overlaps) / len(overlaps), 4),
+    }
+
+
+def rouge_l(said: str, right: str) -> float:
+    """F1 of the longest common subsequence of words (Lin 2004, ROUGE-L); case and punctuation aside.
+
+    By hand, because rouge-score brings nltk along.
+    """
+    one, other = (re.findall(r"\w+", text.lower()) for text in (said, right))
+    longest = [0] * (len(other) + 1)
+    for word in one:
+        before = longest[:]
+        for place, wanted in enumerate(other, start=1):
+            same = before[place - 1] + 1
+            longest[place] = same if word == wanted else max(before[place], longest[place - 1])
+    return 2 * longest[-1] / max(len(one) + len(other), 1)
 
 
 def compared(measured: dict[str, dict[str, float]], before: str) -> dict[str, dict[str, float]]:

@@ -244,16 +244,23 @@ def size_bytes(model: PreTrainedModel) -> int:
 
 
 class Curves(TrainerCallback):
-    """Sends a trainer's log lines to the tracked run as curves."""
+    """Sends a trainer's log lines to the tracked run as curves, and keeps its `losses`, [{step, loss}]."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.losses: list[dict[str, float]] = []
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
         """Called by the trainer with each log line."""
         for name, value in (logs or {}).items():
             if isinstance(value, int | float):
                 self.run.metric(f"curve.{name}", float(value), step=state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Called by the trainer as it ends; its state knows what was logged before a kill, too."""
+        self.losses = [
+            {"step": line["step"], "loss": line["loss"]} for line in state.log_history if "loss" in line
+        ]
 
 
 class QuietProgress(ProgressCallback):

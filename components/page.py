@@ -10,7 +10,7 @@ from pathlib import Path
 STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.55 system-ui, sans-serif; color: #222;
-  max-width: 64rem; margin: 2.5rem auto; padding: 0 1.2rem; }
+  max-width: 76rem; margin: 2.5rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.7rem; margin-bottom: .3rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; }
 .headline { font-size: 1.12rem; background: #eef5fa; border-left: 4px solid #1b6ca8; padding: .8rem 1rem; }
 .bad { background: #fdf1ee; border-color: #c0392b; }

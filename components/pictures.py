@@ -171,6 +171,31 @@ def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
     return figure
 
 
+def learning(losses: list[dict[str, float]], looks: dict[str, list[dict[str, Any]]]) -> Figure:
+    """How training went: the loss of SFT at each step, and what the gate saw of each aligned policy, by the
+    share of its steps; `losses` as sft reports them, `looks` as align does, by method.
+    """
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(
+        [line["step"] for line in losses], [line["loss"] for line in losses], color=WINNER, linewidth=1.4
+    )
+    left.set(xlabel="step", ylabel="loss per token of the answer, nats")
+    _title(left, "SFT on the training split")
+    for method, seen in looks.items():
+        steps = np.array([look["step"] for look in seen]) / max(seen[-1]["step"], 1)
+        right.plot(steps, [look["error"] for look in seen], marker="o", markersize=4, label=method)
+    right.xaxis.set_major_formatter(PercentFormatter(1.0))
+    right.set(xlabel="share of the steps", ylabel="error of a sampled answer, dollars")
+    if looks:
+        right.legend(frameon=False)
+    _title(right, "Alignment, watched on validation")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e6e6", linewidth=0.6)
+    return figure
+
+
 def _error_label(group: dict[str, Any]) -> str:
     if group["mae"] is None:
         return "no readable answer"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from components import modeling, pricing, stage
+from components import modeling, pricing, sampling, stage
 from components.origins import constitution, dataset, people, truth
 from components.origins.found import Found
 from components.params import Preferences
@@ -104,7 +104,7 @@ def sample(items: pd.DataFrame, tokenizer: Any, section: Preferences, limit: int
     model = modeling.load_model(Path("artifacts/base"), Path("artifacts/sft"))
     prompts = [pricing.cut(tokenizer, pricing.prompt(text), limit) for text in items["text"]]
     modeling.seed_everything(section.seed)
-    completions = pricing.sample(
+    completions = sampling.sample(
         model,
         tokenizer,
         prompts,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 QUESTION = "How much does this cost to the nearest dollar?"
 ANSWER = "\n\nPrice is $"  # no space after it: tokenizers would glue it to the number
 BEFORE = "x"  # a letter: no tokenizer glues one to the line break after it
-ANSWER_TOKENS = 8  # room for any price, and for a little that shows when it is none
 LOGITS_MAX = 1 << 28  # numbers that a model may write at once: a gigabyte, however large its vocabulary
 NUMBER = re.compile(r"\s*\$?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?")
 
@@ -58,9 +58,14 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, limit: int) -> l
     """Token ids of a prompt, at most `limit`: of a longer one the end of the listing is cut, never the
     question before it nor the `Price is $` after it.
     """
-    answer = _in_context(tokenizer, ANSWER)
+    answer = _answer_ids(tokenizer)
     head = tokenizer(prompt.removesuffix(ANSWER)).input_ids
     return [*head[: limit - len(answer)], *answer]
+
+
+@lru_cache(maxsize=2)
+def _answer_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return _in_context(tokenizer, ANSWER)
 
 
 def cut(tokenizer: PreTrainedTokenizerBase, prompt: str, limit: int) -> str:
@@ -75,7 +80,7 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[
 
     Raises PricewrightError for a tokenizer that glues the number to the dollar sign.
     """
-    answer = _in_context(tokenizer, ANSWER)
+    answer = _answer_ids(tokenizer)
     both = _in_context(tokenizer, ANSWER + completion)
     if both[: len(answer)] != answer:
         raise PricewrightError(
@@ -195,8 +200,11 @@ def price_masses(
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
     result = np.empty((len(prompts), price_max + 1), dtype=np.float32)
     at_once = max(1, min(batch_size, LOGITS_MAX // (len(tree.paths) * model.config.vocab_size)))
+    shared = _shared(ids) if len(ids) > at_once else 0
+    begun = _begin(model, ids[0][:shared]) if shared else None
     for rows in batches([len(row) for row in ids], at_once, title):
-        result[rows] = _masses(*_node_probabilities(model, [ids[row] for row in rows], tree), tree)
+        rest = [ids[row][shared:] for row in rows]
+        result[rows] = _masses(*_node_probabilities(model, rest, tree, begun), tree)
     return result
 
 
@@ -238,31 +246,54 @@ def batches(lengths: list[int], batch_size: int, title: str) -> Iterator[np.ndar
         yield order[start : start + batch_size]
 
 
-def _node_probabilities(model: Any, ids: list[list[int]], tree: PriceTree) -> tuple[np.ndarray, np.ndarray]:
+def _shared(ids: list[list[int]]) -> int:
+    """With how many tokens all rows begin alike; at least one of each is left."""
+    first, last = min(ids), max(ids)  # in the order of a dictionary: what these two share, all share
+    alike = [one == other for one, other in zip(first, last, strict=False)]
+    return min([*alike, False].index(False), min(map(len, ids)) - 1)
+
+
+def _begin(model: Any, ids: list[int]) -> Any:
+    """Keys and values of what all prompts begin with: the question, and examples where there are some."""
+    import torch
+
+    tokens = torch.tensor([ids], device=model.device)
+    with torch.inference_mode():
+        return model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
+
+
+def _node_probabilities(
+    model: Any, ids: list[list[int]], tree: PriceTree, begun: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """Probability of each of the tree's tokens after every inner node, float32 (rows, nodes, tokens), and
-    of going on with a digit there, (rows, nodes).
+    of going on with a digit there, (rows, nodes). `ids` go on after what `_begin` gave, if anything.
 
     All nodes of a tree go through the model in one pass behind the prompt, each attending to the prompt
     and to its own ancestors only, so the prompt's keys and values are computed once.
     """
     import torch
 
-    nodes = len(tree.paths)
+    rows, nodes = len(ids), len(tree.paths)
     tokens, real, positions = left_padded(ids)
-    extra = torch.tensor([path[-1] for path in tree.paths[1:]], dtype=torch.long)
-    depths = torch.tensor([len(path) for path in tree.paths[1:]], dtype=torch.long)
-    if nodes == 1:
-        inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": real, "position_ids": positions}
-    else:
-        rows = len(ids)
+    if begun is not None:
+        shared = begun.get_seq_length()
+        begun = deepcopy(begun)
+        begun.batch_repeat_interleave(rows)
+        real = torch.cat([torch.ones(rows, shared, dtype=real.dtype), real], dim=1)
+        positions = positions + shared
+    inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": real, "position_ids": positions}
+    if nodes > 1:
+        extra = torch.tensor([path[-1] for path in tree.paths[1:]], dtype=torch.long)
+        depths = torch.tensor([len(path) for path in tree.paths[1:]], dtype=torch.long)
         inputs = {
             "input_ids": torch.cat([tokens, extra.expand(rows, -1)], dim=1),
             "position_ids": torch.cat([positions, positions[:, -1:] + depths], dim=1),
-            "attention_mask": _tree_mask(real, tree, model.dtype),
+            "attention_mask": _tree_mask(real, tree, model.dtype)[:, :, real.shape[1] - tokens.shape[1] :],
         }
     with torch.inference_mode():
         inputs = {name: value.to(model.device) for name, value in inputs.items()}
-        logits = model(**inputs, use_cache=False, logits_to_keep=nodes).logits.float()
+        cached = {"past_key_values": begun, "use_cache": begun is not None}
+        logits = model(**inputs, **cached, logits_to_keep=nodes).logits.float()
         whole = logits.logsumexp(dim=-1, keepdim=True)
         steps = (logits[..., tree.tokens] - whole).exp()
         goes_on = (logits[..., tree.digits].logsumexp(dim=-1) - whole[..., 0]).exp()
@@ -314,90 +345,3 @@ def _masses(steps: np.ndarray, goes_on: np.ndarray, tree: PriceTree) -> np.ndarr
     longer = np.flatnonzero(inner >= 0)  # prices with which a longer one begins: the next must be no digit
     masses[:, longer] *= 1 - goes_on[:, inner[longer]]
     return masses
-
-
-# --- text completions --------------------------------------------------------------------------------
-
-
-def sample(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: list[str],
-    *,
-    completions: int,
-    temperature: float,
-    prompt_tokens: int,
-    batch_size: int,
-    title: str,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    repetition_penalty: float = 1.0,
-    new_tokens: int = ANSWER_TOKENS,
-) -> list[list[str]]:
-    """Text completions of each prompt, without special tokens; see `sample_tokens`."""
-    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
-    sampled = sample_tokens(
-        model,
-        tokenizer,
-        ids,
-        completions=completions,
-        temperature=temperature,
-        batch_size=batch_size,
-        title=title,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        new_tokens=new_tokens,
-    )
-    return [tokenizer.batch_decode(said, skip_special_tokens=True) for said in sampled]
-
-
-def sample_tokens(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    ids: list[list[int]],
-    *,
-    completions: int,
-    temperature: float,
-    batch_size: int,
-    title: str,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    repetition_penalty: float = 1.0,
-    new_tokens: int = ANSWER_TOKENS,
-) -> list[list[list[int]]]:
-    """Completions of each prompt as token ids, up to the end-of-text token and with it, at most `new_tokens`
-    of them. Draws from torch's global generator.
-
-    A `temperature` of 0 is greedy: every completion is the likeliest token after token. `top_k` (0: all),
-    `top_p` and `repetition_penalty` are off as they stand.
-    """
-    import torch
-
-    end = int(tokenizer.eos_token_id)
-    result: list[list[list[int]]] = [[] for _ in ids]
-    drawing: dict[str, Any] = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
-    if temperature > 0:
-        drawing = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    drawn = completions if temperature > 0 else 1
-    for rows in batches([len(row) for row in ids], batch_size, title):
-        tokens, real, _ = left_padded([ids[row] for row in rows])
-        with torch.inference_mode():
-            output = model.generate(
-                input_ids=tokens.to(model.device),
-                attention_mask=real.to(model.device),
-                num_return_sequences=drawn,
-                repetition_penalty=repetition_penalty,
-                max_new_tokens=new_tokens,
-                pad_token_id=end,
-                **drawing,
-            )
-        said = [_until(end, row) for row in output[:, tokens.shape[1] :].tolist()]
-        for place, row in enumerate(rows):
-            own = said[place * drawn : (place + 1) * drawn]
-            result[row] = own * (completions // drawn)
-    return result
-
-
-def _until(end: int, tokens: list[int]) -> list[int]:
-    return tokens[: tokens.index(end) + 1] if end in tokens else tokens

@@ -88,6 +88,7 @@ def main() -> None:
             code_path=Path("components"),
             example=EXAMPLE,
             answer=serving.Pricer(Path("artifacts/quantize")).predict(EXAMPLE),
+            options={"point": serving.POINT},
             requirements=[f"{package}=={installed(package).split('+')[0]}" for package in SERVED_WITH],
             evidence=[*REPORTS.values(), *GRAPH],
             card=card.card(frame.params, reports, terms, made_from),

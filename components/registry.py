@@ -45,6 +45,7 @@ def register_version(
     code_path: Path,
     example: pd.DataFrame,
     answer: pd.DataFrame,
+    options: dict[str, str],
     requirements: list[str],
     evidence: list[Path],
     card: str,
@@ -52,8 +53,9 @@ def register_version(
 ) -> str:
     """Log the served model under the open run and make it a version in the registry; returns its number.
 
-    `loader_module` holds `_load_pyfunc(path)`; the signature is that of `example` and `answer`. No pickle
-    is written: the model is the folder `data_path` and the code in `code_path`. Beside it the version holds
+    `loader_module` holds `_load_pyfunc(path)`; the signature is that of `example` and `answer`, with
+    `options`, what `params` of a request may name, and their values where it names none. No pickle is
+    written: the model is the folder `data_path` and the code in `code_path`. Beside it the version holds
     copies of the files `evidence`, in a folder of that name, and `card` as README.md and as its description.
     It is tagged with the digest of all its files, by which `fetched` tells whether they are still the same.
     """
@@ -62,7 +64,7 @@ def register_version(
         loader_module=loader_module,
         data_path=str(data_path),
         code_paths=[str(code_path)],
-        signature=mlflow.models.infer_signature(example, answer),
+        signature=mlflow.models.infer_signature(example, answer, options),
         input_example=example,
         pip_requirements=requirements,
     )

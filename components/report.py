@@ -37,6 +37,11 @@ CAPTIONS = {
         "On the red line an interval that is to hold so many of the prices holds just as many of the test "
         "split. Above it the intervals are wider than they need to be, below it they are too bold.",
     ),
+    "learning.png": (
+        "How the models learned",
+        "Left, the error of the fine-tuned model as it trains, smaller is better. Right, how far an answer "
+        "drawn at random is off as each aligned model trains; its first point is the fine-tuned model.",
+    ),
 }
 
 

@@ -19,6 +19,8 @@ from components.records import PricewrightError
 
 SETTINGS = "serving.json"
 INPUT = "description"
+POINT = "median"
+"""What a price is where nobody asks for another point of the distribution."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Pricer:
         `params` may ask for another `point` of the distribution than the median: `mean` or `mode`. Raises
         PricewrightError for an unknown one, and for an empty or missing description.
         """
-        point = (params or {}).get("point", "median")
+        point = (params or {}).get("point", POINT)
         if point not in pricing.POINTS:
             raise PricewrightError(f"there is no point {point!r}: ask for one of {', '.join(pricing.POINTS)}")
         texts = [str(text).strip() for text in frame[INPUT].fillna("")]

@@ -69,11 +69,10 @@ def main() -> None:
     """Read the train split and the base, write the adapter."""
     with stage.run("sft") as frame:
         items = stage.read("artifacts/curate/train.parquet")
-        model = sft(
-            items, frame.params.sft, Path("artifacts/base"), frame.scratch, modeling.Curves(frame.tracked)
-        )
+        curves = modeling.Curves(frame.tracked)
+        model = sft(items, frame.params.sft, Path("artifacts/base"), frame.scratch, curves)
         modeling.save_adapter(model, frame.folder)
-        frame.report({"rows": len(items), **modeling.trained_share(model)})
+        frame.report({"rows": len(items), **modeling.trained_share(model), "losses": curves.losses})
         frame.discard_scratch()
 
 

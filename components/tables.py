@@ -98,7 +98,8 @@ def forgetting(found: dict[str, dict[str, float]]) -> str:
         "<p class=note>The same general texts, instructions and questions for every model, before tuning "
         "(base) and after. Perplexity is how many tokens the model hesitates between; a ratio of 1 to the "
         "base means that nothing was lost, 2 that it hesitates between twice as many. Of four answers to a "
-        "question one is right.</p>"
+        "question one is right. BLEU (0 to 100) and ROUGE-L (0 to 1) compare what each writes after the "
+        "instructions with one good answer, word by word: diagnosis only, nothing is chosen by them.</p>"
     )
     lines = [
         (
@@ -107,11 +108,13 @@ def forgetting(found: dict[str, dict[str, float]]) -> str:
             number(one["perplexity_ratio"]),
             number(one["instruction_perplexity"], 1),
             f"{one['choice_accuracy']:.0%}",
+            number(one["bleu"], 1),
+            number(one["rouge_l"]),
         )
         for name, one in found.items()
     ]
     head = ("", "perplexity, texts", "ratio to the base", "perplexity, instructions", "questions right")
-    return note + rows(head, lines)
+    return note + rows((*head, "BLEU (diagnosis)", "ROUGE-L (diagnosis)"), lines)
 
 
 def steering(found: list[dict[str, Any]]) -> str:

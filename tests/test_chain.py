@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
+from components import serving
 from components.register import beats_constants
 from components.stage import dvc_digest
 from tests.conftest import ROOT, tiny_yaml
 
 pytestmark = pytest.mark.slow
 
+HEADPHONES = "Wireless headphones with noise cancelling"
 STAGES = {
     "scrape",
     "curate",
@@ -210,17 +213,25 @@ def test_the_served_version_answers_json_with_price_low_and_high(clone: Clone) -
     )
     try:
         for count in (1, 3):
-            answer = _ask(port, ["Wireless headphones with noise cancelling"] * count)
+            answer = _ask(port, [HEADPHONES] * count)
             assert len(answer) == count
             assert all(row["low"] <= row["price"] <= row["high"] for row in answer)
+        served = serving.Pricer(clone.folder / "artifacts/quantize")
+        for point in ("median", "mean", "mode"):
+            [row] = _ask(port, [HEADPHONES], params={"point": point})
+            [price] = served.predict(pd.DataFrame({"description": [HEADPHONES]}), {"point": point})["price"]
+            assert row["price"] == pytest.approx(price, abs=0.01), point
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            _ask(port, [HEADPHONES], params={"point": "maximum"})
+        assert "ask for one of median, mean, mode" in refused.value.read().decode()
     finally:
         os.killpg(server.pid, 15)
         server.wait(timeout=30)
 
 
-def _ask(port: int, texts: list[str]) -> list[dict[str, float]]:
+def _ask(port: int, texts: list[str], **more: Any) -> list[dict[str, float]]:
     """POST descriptions; waits up to two minutes for the server to come up."""
-    body = json.dumps({"dataframe_records": [{"description": text} for text in texts]}).encode()
+    body = json.dumps({"dataframe_records": [{"description": text} for text in texts], **more}).encode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/invocations", data=body, headers={"Content-Type": "application/json"}
     )

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import forgetting, modeling, report, scoring
-from components.evaluate import answers, coverage, distribution, draw, together
+from components import forgetting, modeling, pictures, report, scoring
+from components.evaluate import answers, coverage, distribution, draw, learned, together
 from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
 from components.params import Params
 from components.records import Law, Prediction, PricewrightError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SIGMA = 0.25
 MODELS = ["sft", "dpo"]
 NO_LAW = pd.DataFrame(columns=Law.columns())
+LOSSES = [{"step": 10.0, "loss": 5.1}, {"step": 20.0, "loss": 4.2}]
+LOOKS = [{"step": 0, "error": 30.0}, {"step": 4, "error": 21.0}]
 
 
 @pytest.fixture
@@ -79,12 +81,28 @@ def whole(
     held = coverage(items, said, params.evaluate)
     spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "dollars": 1.25}}
     lost = {"base": {"perplexity": 9.0}, "sft": {"perplexity": 12.0}}
-    rest = {"instruction_perplexity": 20.0, "choice_accuracy": 0.25}
+    rest = {"instruction_perplexity": 20.0, "choice_accuracy": 0.25, "bleu": 3.0, "rouge_l": 0.1}
     general = forgetting.compared({name: one | rest for name, one in lost.items()}, "base")
     attack = {"attack": "a <b>false</b> answer", "wanted": 1.0, "n": 9, "mean_change": -3.0}
     attacks = [attack | {"share_moved": 0.4, "toward": 0.1, "obeyed": 0.0}]
     shown = {"calibration": held, "cost": spent, "forgetting": general, "steering": attacks}
     return judged(rows, items, params, law) | shown
+
+
+def drawings(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
+    """The figures that the page shows."""
+    return draw(rows, result) | {"learning.png": pictures.learning(LOSSES, {"dpo": LOOKS})}
+
+
+def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) -> None:
+    (tmp_path / "align").mkdir()
+    (tmp_path / "sft.json").write_text(json.dumps({"losses": LOSSES}))
+    (tmp_path / "align/dpo.json").write_text(json.dumps({"watch": {"looks": LOOKS}}))
+    losses, looks = learned(["dpo"], tmp_path)
+    left, right = pictures.learning(losses, looks).axes
+    assert left.lines[0].get_xydata().tolist() == [[10, 5.1], [20, 4.2]]
+    assert right.lines[0].get_xydata().tolist() == [[0, 30], [1, 21]]
+    assert right.get_legend().get_texts()[0].get_text() == "dpo"
 
 
 def test_the_winner_is_the_best_language_model_on_validation(
@@ -272,14 +290,14 @@ def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: 
     rows = pd.concat([rows, off_by(items.tail(30), people=8)], ignore_index=True)
     result = whole(rows, items, tiny_params, law)
     drawn = {}
-    for name, figure in draw(rows, result).items():
+    for name, figure in drawings(rows, result).items():
         drawn[name] = tmp_path / name
         figure.savefig(drawn[name], metadata={"Software": None})
     return report.page(result, worst(rows, items, result["winner"]), drawn, tiny_params.evaluate)
 
 
 def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
@@ -292,7 +310,7 @@ def test_the_page_shows_its_pictures_in_a_browser_and_fits_a_phone(
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto((tmp_path / "report.html").as_uri())
     assert tab.get_by_role("heading", level=1).inner_text() == "What does it cost?"
-    assert tab.evaluate("[...document.images].map(one => one.naturalWidth > 300)") == [True] * 5
+    assert tab.evaluate("[...document.images].map(one => one.naturalWidth > 300)") == [True] * 6
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -302,6 +320,7 @@ def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> N
     assert re.search(r'<tr class="winner"><td>sft', page)
     assert "sft wins: test MAE" in page
     assert re.search(r"<td>sft</td><td>12.0</td><td>1.33</td>", page), "what tuning cost elsewhere"
+    assert "<td>25%</td><td>3.0</td><td>0.10</td>" in page
     assert "a &lt;b&gt;false&lt;/b&gt; answer" in page
 
 
@@ -324,7 +343,7 @@ def test_the_page_and_the_pictures_are_the_same_on_every_run(
     for place in ("one", "other"):
         result = whole(rows, items, tiny_params)
         drawn = {}
-        for name, figure in draw(rows, result).items():
+        for name, figure in drawings(rows, result).items():
             drawn[name] = tmp_path / f"{place}-{name}"
             figure.savefig(drawn[name], metadata={"Software": None})
         pages.append(report.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate))
@@ -340,7 +359,7 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
     assert result["headline"].startswith("A baseline does better: on validation median")
     assert json.loads(json.dumps(result, allow_nan=False))["winner_minus_best_baseline"]["test"] is None
     drawn = {}
-    for name, figure in draw(rows, result).items():
+    for name, figure in drawings(rows, result).items():
         drawn[name] = tmp_path / name
         figure.savefig(drawn[name])
     text = report.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate)

@@ -66,3 +66,24 @@ def test_a_damaged_model_has_lost_something_and_the_base_itself_nothing(tiny_bas
     found = forgetting.compared({"base": whole, "sft": forgetting.measure(model, tokenizer)}, "base")
     assert found["base"]["perplexity_ratio"] == 1.0
     assert found["sft"]["perplexity_ratio"] > 1.5
+
+
+def test_rouge_counts_the_longest_common_subsequence_of_words() -> None:
+    assert forgetting.rouge_l("Police ended the gunman", "police killed the gunman!") == 0.75
+    assert forgetting.rouge_l("the gunman police killed", "police killed the gunman") == 0.5
+    assert forgetting.rouge_l("", "anything") == forgetting.rouge_l("nothing", "") == 0.0
+
+
+def test_a_model_that_writes_the_answers_scores_all_and_one_that_writes_others_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = [[answer] for _, answer in forgetting.INSTRUCTIONS]
+    for said, scores in ((right, (100, 1)), ([["xyz"]] * len(right), (0, 0))):
+        monkeypatch.setattr(forgetting.sampling, "sample", lambda *_, said=said, **__: said)
+        found = forgetting.written(None, None)
+        assert (found["bleu"], found["rouge_l"]) == pytest.approx(scores)
+
+
+def test_what_a_model_writes_is_the_same_on_every_run(sharp_base: Path) -> None:
+    model, tokenizer = modeling.load_model(sharp_base, four_bit=False), modeling.load_tokenizer(sharp_base)
+    assert forgetting.written(model, tokenizer) == forgetting.written(model, tokenizer)

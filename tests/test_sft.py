@@ -28,9 +28,11 @@ def test_training_lowers_the_loss_and_tracks_it(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path, recorder: Any
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 10.0, "learning_rate": 1e-2})
-    stage_file.sft(tiny_items, section, tiny_base, tmp_path / "scratch", modeling.Curves(recorder))
+    curves = modeling.Curves(recorder)
+    stage_file.sft(tiny_items, section, tiny_base, tmp_path / "scratch", curves)
     losses = [value for name, value, _ in recorder.points if name == "curve.loss"]
     assert len(losses) == 3
+    assert [line["loss"] for line in curves.losses] == losses
     assert losses[-1] < losses[0] - 0.1
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from components import modeling, pricing
+from components import modeling, sampling
 from components.alignment.rewards import Reward, chosen, finite
 from components.alignment.task import Task
 from components.params import SftBestOfN
@@ -21,7 +21,7 @@ def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
     """Fine-tune the policy on the best of its own completions; returns the mean reward of all and of best."""
     prompts = list(task.asked["prompt"])
     with modeling.answering(task.model, "default"):
-        sampled = pricing.sample(
+        sampled = sampling.sample(
             task.model,
             task.tokenizer,
             prompts,

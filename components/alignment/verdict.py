@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from components import modeling, pricing
+from components import modeling, pricing, sampling
 from components.alignment.rewards import expected, said
 from components.measures import paired_difference
 
@@ -33,11 +33,11 @@ def standing(
         masses = pricing.price_masses(
             model, tokenizer, prompts, price_max=price_max, title="asking", **common
         )
-        greedy = pricing.sample(
+        greedy = sampling.sample(
             model, tokenizer, prompts, completions=1, temperature=0.0, title="greedy", **common
         )
         modeling.seed_everything(seed)
-        drawn = pricing.sample(
+        drawn = sampling.sample(
             model, tokenizer, prompts, completions=1, temperature=1.0, title="drawing", **common
         )
     medians = pricing.quantile(masses / masses.sum(axis=1, keepdims=True), 0.5)

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from transformers import TrainerCallback
 
-from components import modeling, pricing
+from components import modeling, pricing, sampling
 from components.alignment.rewards import Reward, expected, finite
 from components.params import Watching
 
@@ -164,7 +164,7 @@ class Watch(TrainerCallback):
         with torch.random.fork_rng():
             torch.manual_seed(self.section.seed)
             with modeling.answering(self.model, "default"):
-                drawn = pricing.sample_tokens(
+                drawn = sampling.sample_tokens(
                     self.model,
                     self.tokenizer,
                     ids,

@@ -38,7 +38,7 @@ from components.sources.store import Store
 CHATTY = ("scrapy.core.downloader.handlers.http11", "scrapy.downloadermiddlewares.robotstxt")
 """They log at length what becomes a line of the report."""
 LINK_CHARACTERS = 1000  # a longer address is one of a loop that writes itself longer
-LINKS_PER_PAGE_ALLOWED = 50  # times pages_max: addresses that are remembered
+KNOWN_PER_PAGE = 50  # times pages_max: addresses that are remembered
 COUNTS = {
     "fetched": "pricewright/pages",
     "not_modified": "pricewright/not_modified",
@@ -182,7 +182,7 @@ class ShopSpider(SitemapSpider):
         for request in super()._parse_sitemap(response):
             if request.callback == self._parse_sitemap:
                 yield request.replace(errback=self.failed, priority=2)
-            elif len(self.known) < self.order.pages_max * LINKS_PER_PAGE_ALLOWED:
+            elif len(self.known) < self.order.pages_max * KNOWN_PER_PAGE:
                 self.known.add(request.url)
                 yield self._request(request.url, self.parse if self.order.start else self.parse_alone)
 
@@ -204,7 +204,7 @@ class ShopSpider(SitemapSpider):
         links = {urldefrag(urljoin(response.url, href))[0] for href in _hrefs(response)}
         fresh = {link for link in links if host_of(link) in self.order.hosts and len(link) < LINK_CHARACTERS}
         for link in sorted(fresh - self.known):
-            if len(self.known) < self.order.pages_max * LINKS_PER_PAGE_ALLOWED:
+            if len(self.known) < self.order.pages_max * KNOWN_PER_PAGE:
                 self.known.add(link)
                 yield self._request(link)
 
