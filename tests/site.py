@@ -75,8 +75,9 @@ def serve(site: Site) -> Iterator[Site]:
 
 def send(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes) -> None:
     """An answer with its length, or 304 where the validator still fits."""
-    if "ETag" in headers and handler.headers.get("If-None-Match") == headers["ETag"]:
-        status, body = 304, b""
+    for given, asked in (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since")):
+        if given in headers and handler.headers.get(asked) == headers[given]:
+            status, body = 304, b""
     handler.send_response(status)
     for name, value in {**headers, "Content-Length": str(len(body))}.items():
         if name != "Content-Length" or "Content-Length" not in headers:

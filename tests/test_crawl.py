@@ -291,6 +291,54 @@ def test_a_second_crawl_takes_over_only_what_has_changed(tmp_path: Path) -> None
     assert second.rows["/products/001"]["price"] == "$9"
 
 
+def test_a_page_without_an_etag_is_asked_whether_it_was_modified_since(tmp_path: Path) -> None:
+    old, new = "Mon, 01 Jun 2026 10:00:00 GMT", "Tue, 02 Jun 2026 10:00:00 GMT"
+    with serve(Site()) as site:
+        site.answers = {f"/products/{name}": page(product(name), Last_Modified=old) for name in ("a", "b")}
+        site.answers["/"] = page(links("/products/a", "/products/b"))
+        run(site, order([f"{site.base}/"]), tmp_path / "pages.sqlite")
+        site.answers["/products/b"] = page(product("b", "$9"), Last_Modified=new)
+        second = run(site, order([f"{site.base}/"]), tmp_path / "pages.sqlite")
+    assert second.crawled.counts["not_modified"] == 1
+    assert [second.rows[f"/products/{name}"]["price"] for name in ("a", "b")] == ["$24.50", "$9"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_shop_is_left_alone_for_as_long_as_it_asks(tmp_path: Path, status: int) -> None:
+    times: list[float] = []
+
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            send(handler, status, {"Retry-After": "2"}, b"later")
+        else:
+            send(handler, *page(product("Busy")))  # type: ignore[misc]
+
+    with serve(Site()) as site:
+        site.answers = {"/": page(links("/products/busy")), "/products/busy": busy}
+        result = run(site, order([f"{site.base}/"]), tmp_path / "pages.sqlite")
+    assert "/products/busy" in result.rows
+    assert times[1] - times[0] > 1.9  # a lower bound
+
+
+def test_an_allowed_name_that_resolves_to_a_private_address_is_not_asked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serve(Site()) as site:
+        start, named = f"http://127.0.0.1:{site.port}", f"localhost:{site.port}"
+        site.answers = {
+            "/": page(links("/products/a", f"http://{named}/products/b")),
+            "/products/a": page(product("a")),
+            "/products/b": page(product("b")),
+        }
+        made = order([f"{start}/"], hosts=[f"127.0.0.1:{site.port}", named])
+        result = run(site, made, tmp_path / "pages.sqlite")
+    assert site.times("/products/a") == 1
+    assert site.times("/products/b") == 0
+    assert "localhost is 127.0.0.1, a private address" in result.refused["/products/b"][1]
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_crawl_that_is_killed_carries_on_and_loses_no_page(tmp_path: Path) -> None:
     with serve(Site()) as site:
         shop_of(site, 60)

@@ -68,6 +68,7 @@ def test_a_name_that_comes_to_resolve_to_a_private_address_is_refused() -> None:
         assert is_private(address)
         with pytest.raises(OSError, match="private address"):
             resolver._checked(address, "shop.example")
+        assert f"shop.example is {address}" in resolver.refused["shop.example"]
 
 
 def test_a_host_is_named_without_its_default_port() -> None:

@@ -305,13 +305,13 @@ def _private_hosts(order: Order) -> list[str]:
 
 def main() -> None:
     """The crawling process: the order on its input; the store, and beside it a file of what happened."""
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     store = Path(sys.argv[1])
     order = Order(**json.loads(sys.stdin.read()))
     pages = Store(store)
     pages.carry_on()
     process = CrawlerProcess(settings(order, store))
+    for name in CHATTY:  # after Scrapy has set all of its loggers anew
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     crawler = process.create_crawler(ShopSpider)
     process.crawl(crawler, order=order)
     process.start()

@@ -14,7 +14,7 @@ import socket
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from scrapy import Request
@@ -25,6 +25,7 @@ from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Headers, Response
 from scrapy.resolver import CachingThreadedResolver
 from scrapy.responsetypes import responsetypes
+from twisted.internet.error import DNSLookupError
 
 from components.sources.store import KEPT_HEADERS, Page, Store
 
@@ -68,7 +69,8 @@ class Robots(RobotsTxtMiddleware):
         super().process_request_2(rp, request)
 
     def _robots_error(self, exc: Exception, netloc: str) -> None:
-        self.lost[netloc] = " ".join(str(exc).split()) or type(exc).__name__
+        private = Resolver.refused.get(urlsplit(f"//{netloc}").hostname or "")
+        self.lost[netloc] = private or " ".join(str(exc).split()) or type(exc).__name__
         waiting: Any = self._parsers[netloc]
         nobody = self._parserimpl.from_crawler(self.crawler, NOBODY)
         self._parsers[netloc] = nobody
@@ -94,9 +96,12 @@ class Fence:
 
 
 class Resolver(CachingThreadedResolver):
-    """Refuses private addresses by what a name resolves to at the moment of the connection."""
+    """Refuses private addresses by what a name resolves to at the moment of the connection, and keeps why,
+    for Twisted drops the reason. One process is one crawl.
+    """
 
     private: set[str]
+    refused: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, reactor: Any) -> Resolver:
@@ -110,7 +115,9 @@ class Resolver(CachingThreadedResolver):
 
     def _checked(self, address: str, name: str) -> str:
         if name not in self.private and is_private(address):
-            raise OSError(f"{name} is {address}, a private address; only a start address may be one")
+            reason = f"{name} is {address}, a private address; only a start address may be one"
+            self.refused[name] = reason
+            raise DNSLookupError(reason)  # any other error is logged at length
         return address
 
 
