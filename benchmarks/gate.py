@@ -96,6 +96,7 @@ def _version(name: str) -> str:
             code_path=ROOT / "components",
             example=register.EXAMPLE,
             answer=pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]}),
+            options={"point": "median"},
             requirements=["pandas"],
             evidence=[Path("evaluate.json"), Path("quantize.json")],
             card="# A benchmark",

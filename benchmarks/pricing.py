@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=None, help="of the test split; all by default")
     items = stage.read("artifacts/curate/test.parquet").head(parser.parse_args().rows)
     params, folder = load(), Path("artifacts/quantize")
-    tokenizer, model = modeling.load_tokenizer(folder), modeling.load_served(folder)
+    tokenizer = modeling.load_tokenizer(folder)
+    model: Any = modeling.load_served(folder)
     prompts = [pricing.prompt(text) for text in items["text"]]
     true = items["price"].to_numpy(float)
 
@@ -61,7 +63,7 @@ def main() -> None:
                     eos_token_id=end,
                     pad_token_id=tokenizer.eos_token_id,
                 )
-            price = pricing.parse(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
+            price = pricing.parse(str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)))
             said.append(np.nan if price is None else price)
         return np.array(said)
 

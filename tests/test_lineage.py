@@ -139,6 +139,7 @@ def _register() -> str:
             code_path=ROOT / "components" / "alignment",
             example=example,
             answer=pd.DataFrame({"price": [1.0]}),
+            options={"point": "median"},
             requirements=["pandas"],
             evidence=[Path(name) for name in ("dvc.lock", "dvc.yaml", "params.yaml")],
             card="# A card",

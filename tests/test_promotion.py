@@ -106,6 +106,7 @@ def _register(served: Path, answer: pd.DataFrame, evidence: tuple[str, ...] = FI
             code_path=ROOT / "components",
             example=register.EXAMPLE,
             answer=answer,
+            options={"point": "median"},
             requirements=["pandas"],
             evidence=[Path(name) for name in evidence],
             card="# A card",
