@@ -1,6 +1,7 @@
 # Every target sets itself up: `make run` on a fresh clone is enough. PYTHON names the interpreter to build with.
 PYTHON ?= python3
 STAMP := .venv/.installed
+TESTED := .venv/.tested
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
@@ -27,7 +28,7 @@ help:  ## this list
 run: $(STAMP)  ## set up, bring every stage up to date, print the summary
 	@python -m flows.pipeline
 
-test: $(STAMP)  ## set up, lint, type-check, test
+test: $(TESTED)  ## set up, lint, type-check, test
 	ruff check .
 	ruff format --check .
 	mypy
@@ -73,4 +74,8 @@ $(STAMP): pyproject.toml constraints.txt
 		rm -rf .venv; exit 1; }
 	@echo "installing what constraints.txt names (some minutes the first time)"
 	@python -m pip install --no-input -c constraints.txt -e ".[dev]" | $(MOVING)
+	@touch $@
+
+$(TESTED): $(STAMP)
+	@python -m pip install --no-input -c constraints.txt -e ".[dev,cluster,w4a16]" | $(MOVING)
 	@touch $@

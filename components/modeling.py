@@ -5,6 +5,7 @@ Weights are safetensors only, and no code of a model repository is ever run.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +57,8 @@ FORMATS = {
     "int8": BitsAndBytesConfig(load_in_8bit=True),  # LLM.int8(), arXiv:2208.07339
     "none": None,
 }
-"""What a served model may be quantized to; `none` is the merged model in full precision."""
+"""What transformers quantizes a served model to as it loads it; `none` is the merged model in full precision.
+`w4a16` is llm-compressor's."""
 
 seed_everything = set_seed
 
@@ -80,9 +82,36 @@ def load_model(base: Path, adapter: Path | None = None, *, four_bit: bool = True
 
 
 def quantized(folder: Path, kind: str) -> PreTrainedModel:
-    """The full-precision model in `folder`, its linear layers in the format `kind` of FORMATS."""
+    """The full-precision model in `folder`, its linear layers in the format `kind`: one of FORMATS, or
+    `w4a16`. To be written with `save_pretrained`.
+    """
+    if kind == "w4a16":
+        return _w4a16(folder)
     options = _weights(False) | {"quantization_config": FORMATS[kind]}
     return _loaded(AutoModelForCausalLM, folder, **options).eval()
+
+
+def _w4a16(folder: Path) -> PreTrainedModel:
+    """Weights of 4 bits in groups of 128, each rounded to the nearest, and activations as they are, written
+    in the layout of compressed-tensors, which vLLM loads.
+
+    Raises PricewrightError where llm-compressor is missing or the layers do not divide into groups.
+    """
+    os.environ.setdefault("LLM_COMPRESSOR_LOG_DISABLED", "true")
+    os.environ.setdefault("LOGURU_LEVEL", "ERROR")
+    try:
+        from llmcompressor import oneshot
+        from llmcompressor.modifiers.quantization import QuantizationModifier
+    except ImportError as error:
+        raise PricewrightError(
+            'quantize.formats: w4a16 needs llm-compressor: pip install -c constraints.txt -e ".[w4a16]"'
+        ) from error
+    model = _loaded(AutoModelForCausalLM, folder, **_weights(False))
+    recipe = QuantizationModifier(targets="Linear", scheme="W4A16", ignore=["lm_head"])
+    try:
+        return oneshot(model=model, recipe=recipe).eval()
+    except (ValueError, RuntimeError) as error:
+        raise PricewrightError(f"quantize.formats: this model cannot be had as w4a16: {error}") from error
 
 
 def load_served(folder: Path) -> PreTrainedModel:
@@ -238,9 +267,9 @@ def trained_share(model: PeftModel) -> dict[str, int]:
     return {"trained_parameters": trained, "parameters": everything}
 
 
-def size_bytes(model: PreTrainedModel) -> int:
-    """Memory of the weights and buffers."""
-    return model.get_memory_footprint()
+def size_bytes(folder: Path) -> int:
+    """Of the weights that are written there."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 class Curves(TrainerCallback):
@@ -326,7 +355,7 @@ def _loaded(kind: Any, folder: Path, **options: Any) -> Any:
     """`from_pretrained` on a local folder, with a clear error."""
     try:
         return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise _broken(folder, kind.__name__, error) from error
 
 

@@ -27,13 +27,12 @@ from components.records import SCORED, PricewrightError
 
 
 def quantize(base: Path, adapter: Path, folder: Path, merged_folder: Path, kind: str) -> dict[str, float]:
-    """Merge, quantize to `kind` (`modeling.FORMATS`), write to `folder`; returns both sizes in bytes."""
-    merged = modeling.merged(base, adapter)
-    merged.save_pretrained(merged_folder)
-    served = modeling.quantized(merged_folder, kind)
-    served.save_pretrained(folder)
+    """Merge, quantize to `kind` (see `modeling.quantized`), write to `folder`; returns the bytes of both."""
+    modeling.merged(base, adapter).save_pretrained(merged_folder)
+    modeling.quantized(merged_folder, kind).save_pretrained(folder)
     modeling.load_tokenizer(base).save_pretrained(folder)
-    return {"bytes_merged": modeling.size_bytes(merged), "bytes_served": modeling.size_bytes(served)}
+    sizes = {"bytes_merged": merged_folder, "bytes_served": folder}
+    return {name: modeling.size_bytes(written) for name, written in sizes.items()}
 
 
 def parity(

@@ -26,7 +26,7 @@ REPORTS = {
     "quantize": Path("reports/quantize.json"),
 }
 GRAPH = (lockfile.LOCK, Path("dvc.yaml"), Path("params.yaml"))
-SERVED_WITH = (
+SERVED_WITH = [
     "mlflow",
     "torch",
     "transformers",
@@ -38,7 +38,7 @@ SERVED_WITH = (
     "pydantic",
     "pyyaml",
     "tqdm",
-)
+]
 EXAMPLE = pd.DataFrame(
     {
         serving.INPUT: [
@@ -53,6 +53,12 @@ def beats_constants(evaluation: dict[str, Any], quantization: dict[str, Any]) ->
     """Whether the served model's validation MAE is below that of the best constant; a NaN never is."""
     constants = [evaluation["candidates"][name]["validation"]["mae"] for name in CONSTANTS]
     return bool(quantization["validation"]["mae_served"] < min(constants))
+
+
+def requirements(kind: str) -> list[str]:
+    """What a server of a model in the format `kind` needs, with the versions that are installed here."""
+    packages = SERVED_WITH + (["compressed-tensors"] if kind == "w4a16" else [])
+    return [f"{package}=={installed(package).split('+')[0]}" for package in packages]
 
 
 def crown(model_name: str, version: str) -> bool:
@@ -89,7 +95,7 @@ def main() -> None:
             example=EXAMPLE,
             answer=serving.Pricer(Path("artifacts/quantize")).predict(EXAMPLE),
             options={"point": serving.POINT},
-            requirements=[f"{package}=={installed(package).split('+')[0]}" for package in SERVED_WITH],
+            requirements=requirements(reports["quantize"]["format"]),
             evidence=[*REPORTS.values(), *GRAPH],
             card=card.card(frame.params, reports, terms, made_from),
             tags=made_from,

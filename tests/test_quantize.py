@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from components import modeling
 from components import quantize as stage_file
 from components.calibration import Calibration
 from components.params import Params
+from components.records import PricewrightError
 from components.serving import Settings
+from tests.conftest import ROOT
 
 TEXTS = ["Oak desk, four legs", "Wireless headphones with noise cancelling", "A 256GB drive"]
 SETTINGS = Settings(price_max=999, prompt_tokens=64, batch_size=2, calibration=Calibration.uncalibrated(0.8))
@@ -108,6 +112,37 @@ def test_int8_is_smaller_and_loads_afresh(tiny_base: Path, tiny_adapter: Path, t
         SETTINGS.distribution(modeling.quantized(tmp_path / "merged", "int8"), tokenizer, TEXTS, "memory"),
         atol=1e-5,
     )
+
+
+def test_w4a16_is_what_vllm_loads_and_answers_alike_from_a_quarter_of_the_bytes(tmp_path: Path) -> None:
+    base = ROOT / "artifacts" / "base"
+    modeling.quantized(base, "w4a16").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["quantization_config"]
+    assert (config["quant_method"], config["format"]) == ("compressed-tensors", "pack-quantized")
+    tokenizer = modeling.load_tokenizer(base)
+    [fresh, whole] = (
+        SETTINGS.distribution(modeling.load_served(folder), tokenizer, TEXTS, "test")
+        for folder in (tmp_path, base)
+    )
+    assert 0 < np.abs(fresh - whole).sum(axis=1).max() < 0.5
+    packed = [
+        tensor for name, tensor in load_file(tmp_path / "model.safetensors").items() if "packed" in name
+    ]
+    assert {tensor.dtype for tensor in packed} == {torch.int32}
+    assert modeling.size_bytes(tmp_path) < 0.6 * modeling.size_bytes(base), "embeddings stay as they are"
+
+
+def test_a_model_whose_layers_are_too_narrow_for_w4a16_is_an_error_that_says_so(
+    tiny_base: Path,
+) -> None:
+    with pytest.raises(PricewrightError, match="cannot be had as w4a16"):
+        modeling.quantized(tiny_base, "w4a16")
+
+
+def test_w4a16_without_its_extra_names_the_mend(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llmcompressor", None)
+    with pytest.raises(PricewrightError, match=r"pip install .*\[w4a16\]"):
+        modeling.quantized(tiny_base, "w4a16")
 
 
 def test_an_export_with_two_tensors_swapped_is_caught(
