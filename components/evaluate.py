@@ -176,7 +176,7 @@ def main() -> None:
 
         frame.save("predictions.parquet", rows, Prediction)
         figures = draw(rows, result)
-        figures["learning.png"] = pictures.learning(*learned(params.align.methods, Path("reports")))
+        figures[report.LEARNING] = pictures.learning(*learned(params.align.methods, Path("reports")))
         drawn = {name: frame.picture(figure, name) for name, figure in figures.items()}
         page = report.page(result, worst(rows, items, result["winner"]), drawn, params.evaluate)
         (frame.folder / "report.html").write_text(page, encoding="utf-8")

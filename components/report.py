@@ -17,6 +17,7 @@ from components.page import document, picture
 from components.params import Evaluate
 from components.tables import number
 
+LEARNING = "learning.png"
 CAPTIONS = {
     "candidates.png": (
         "Every candidate",
@@ -37,7 +38,7 @@ CAPTIONS = {
         "On the red line an interval that is to hold so many of the prices holds just as many of the test "
         "split. Above it the intervals are wider than they need to be, below it they are too bold.",
     ),
-    "learning.png": (
+    LEARNING: (
         "How the models learned",
         "Left, the error of the fine-tuned model as it trains, smaller is better. Right, how far an answer "
         "drawn at random is off as each aligned model trains; its first point is the fine-tuned model.",
@@ -58,7 +59,7 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         "<h2>The candidates</h2>",
         _table(result),
         _legend(result, section),
-        *(picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS),
+        *(picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS if name != LEARNING),
         tables.coverage(result["calibration"]["bands"], section.interval),
         "<h2>Where the winner errs: by length and source</h2>",
         tables.groups(result["error_by_length"], "length", "characters of text"),
@@ -66,6 +67,7 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         "<h2>Who beats whom</h2>",
         tables.PAIRS,
         tables.pairs(result["pairs"], _ranked(result)),
+        picture(*CAPTIONS[LEARNING], drawn[LEARNING]),
         "<h2>What tuning cost elsewhere</h2>",
         tables.forgetting(result["forgetting"]),
         "<h2>Can the listing say what the price is?</h2>",
