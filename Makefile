@@ -77,5 +77,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 $(TESTED): $(STAMP)
-	@python -m pip install --no-input -c constraints.txt -e ".[dev,cluster,w4a16]" | $(MOVING)
+	@python -m pip install --no-input -c constraints.txt -e ".[dev,cluster,gguf,w4a16]" | $(MOVING)
 	@touch $@

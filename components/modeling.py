@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +61,9 @@ FORMATS = {
     "none": None,
 }
 """What transformers quantizes a served model to as it loads it; `none` is the merged model in full precision.
-`w4a16` is llm-compressor's."""
+`w4a16` is llm-compressor's, `gguf` llama.cpp's."""
+CONVERTER = "convert_hf_to_gguf.py"
+GGUF = "model.gguf"
 
 seed_everything = set_seed
 
@@ -81,21 +86,43 @@ def load_model(base: Path, adapter: Path | None = None, *, four_bit: bool = True
     return model.eval()
 
 
-def quantized(folder: Path, kind: str) -> PreTrainedModel:
-    """The full-precision model in `folder`, its linear layers in the format `kind`: one of FORMATS, or
-    `w4a16`. To be written with `save_pretrained`.
+def write_quantized(merged: Path, folder: Path, kind: str) -> None:
+    """Write the full-precision model in `merged` to `folder` in the format `kind` (see `Quantize.formats` in
+    params.py), with its tokenizer. Raises PricewrightError where what the format needs is missing.
     """
-    if kind == "w4a16":
-        return _w4a16(folder)
+    if kind == "gguf":
+        _convert(merged, folder)
+    else:
+        made = _w4a16(merged) if kind == "w4a16" else quantized(merged, kind)
+        made.save_pretrained(folder)
+    load_tokenizer(merged).save_pretrained(folder)
+
+
+def quantized(folder: Path, kind: str) -> PreTrainedModel:
+    """The full-precision model in `folder`, its linear layers in the format `kind` of FORMATS."""
     options = _weights(False) | {"quantization_config": FORMATS[kind]}
     return _loaded(AutoModelForCausalLM, folder, **options).eval()
+
+
+def _convert(merged: Path, folder: Path) -> None:
+    """A GGUF file with weights of 8 bits (Q8_0), by llama.cpp's own converter."""
+    converter = shutil.which(CONVERTER)
+    if converter is None or find_spec("gguf") is None:
+        raise PricewrightError(
+            f"quantize.formats: gguf needs llama.cpp's {CONVERTER} on the PATH, and to load what it makes: "
+            'pip install -c constraints.txt -e ".[gguf]"'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [converter, str(merged), "--outfile", str(folder / GGUF), "--outtype", "q8_0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise PricewrightError(f"quantize.formats: {CONVERTER} cannot write this model as gguf: {said}")
 
 
 def _w4a16(folder: Path) -> PreTrainedModel:
     """Weights of 4 bits in groups of 128, each rounded to the nearest, and activations as they are, written
     in the layout of compressed-tensors, which vLLM loads.
-
-    Raises PricewrightError where llm-compressor is missing or the layers do not divide into groups.
     """
     os.environ.setdefault("LLM_COMPRESSOR_LOG_DISABLED", "true")
     os.environ.setdefault("LOGURU_LEVEL", "ERROR")
@@ -115,7 +142,9 @@ def _w4a16(folder: Path) -> PreTrainedModel:
 
 
 def load_served(folder: Path) -> PreTrainedModel:
-    """A model as `quantize` wrote it, in whatever format its config.json names; ready to predict."""
+    """A model as `quantize` wrote it, in the format its config.json names or as GGUF, ready to predict."""
+    if (folder / GGUF).is_file():
+        return _loaded(AutoModelForCausalLM, folder, gguf_file=GGUF, dtype=COMPUTE).eval()
     return _loaded(AutoModelForCausalLM, folder, use_safetensors=True).eval()
 
 
@@ -269,7 +298,7 @@ def trained_share(model: PeftModel) -> dict[str, int]:
 
 def size_bytes(folder: Path) -> int:
     """Of the weights that are written there."""
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return sum(file.stat().st_size for kind in ("safetensors", "gguf") for file in folder.glob(f"*.{kind}"))
 
 
 class Curves(TrainerCallback):

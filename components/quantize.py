@@ -27,10 +27,10 @@ from components.records import SCORED, PricewrightError
 
 
 def quantize(base: Path, adapter: Path, folder: Path, merged_folder: Path, kind: str) -> dict[str, float]:
-    """Merge, quantize to `kind` (see `modeling.quantized`), write to `folder`; returns the bytes of both."""
+    """Merge, write to `merged_folder`, and in the format `kind` to `folder`; returns the bytes of both."""
     modeling.merged(base, adapter).save_pretrained(merged_folder)
-    modeling.quantized(merged_folder, kind).save_pretrained(folder)
-    modeling.load_tokenizer(base).save_pretrained(folder)
+    modeling.load_tokenizer(base).save_pretrained(merged_folder)
+    modeling.write_quantized(merged_folder, folder, kind)
     sizes = {"bytes_merged": merged_folder, "bytes_served": folder}
     return {name: modeling.size_bytes(written) for name, written in sizes.items()}
 
@@ -154,7 +154,6 @@ def main() -> None:
             folder = frame.scratch / kind
             sizes = quantize(Path("artifacts/base"), Path(winner["adapter"]), folder, merged_folder, kind)
             if not formats:
-                modeling.load_tokenizer(folder).save_pretrained(merged_folder)
                 merged, seconds_merged = judge.ask(merged_folder, "merged")
             served, seconds = judge.ask(folder, kind)
             measured, calibration = judge.compare(merged, served)

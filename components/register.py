@@ -39,6 +39,7 @@ SERVED_WITH = [
     "pyyaml",
     "tqdm",
 ]
+FORMAT_NEEDS = {"w4a16": ["compressed-tensors"], "gguf": ["gguf"]}
 EXAMPLE = pd.DataFrame(
     {
         serving.INPUT: [
@@ -57,7 +58,7 @@ def beats_constants(evaluation: dict[str, Any], quantization: dict[str, Any]) ->
 
 def requirements(kind: str) -> list[str]:
     """What a server of a model in the format `kind` needs, with the versions that are installed here."""
-    packages = SERVED_WITH + (["compressed-tensors"] if kind == "w4a16" else [])
+    packages = SERVED_WITH + FORMAT_NEEDS.get(kind, [])
     return [f"{package}=={installed(package).split('+')[0]}" for package in packages]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_int8_is_smaller_and_loads_afresh(tiny_base: Path, tiny_adapter: Path, t
 
 def test_w4a16_is_what_vllm_loads_and_answers_alike_from_a_quarter_of_the_bytes(tmp_path: Path) -> None:
     base = ROOT / "artifacts" / "base"
-    modeling.quantized(base, "w4a16").save_pretrained(tmp_path)
+    modeling.write_quantized(base, tmp_path, "w4a16")
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["quantization_config"]
     assert (config["quant_method"], config["format"]) == ("compressed-tensors", "pack-quantized")
     tokenizer = modeling.load_tokenizer(base)
@@ -133,16 +134,64 @@ def test_w4a16_is_what_vllm_loads_and_answers_alike_from_a_quarter_of_the_bytes(
 
 
 def test_a_model_whose_layers_are_too_narrow_for_w4a16_is_an_error_that_says_so(
-    tiny_base: Path,
+    tiny_base: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(PricewrightError, match="cannot be had as w4a16"):
-        modeling.quantized(tiny_base, "w4a16")
+        modeling.write_quantized(tiny_base, tmp_path, "w4a16")
 
 
-def test_w4a16_without_its_extra_names_the_mend(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_w4a16_without_its_extra_names_the_mend(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "llmcompressor", None)
     with pytest.raises(PricewrightError, match=r"pip install .*\[w4a16\]"):
-        modeling.quantized(tiny_base, "w4a16")
+        modeling.write_quantized(tiny_base, tmp_path, "w4a16")
+
+
+@pytest.fixture
+def on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a script in the place of llama.cpp's converter, which is no Python package."""
+
+    def put(script: str) -> None:
+        converter = tmp_path / "bin" / modeling.CONVERTER
+        converter.parent.mkdir()
+        converter.write_text(f"#!{sys.executable}\n{script}", encoding="utf-8")
+        converter.chmod(0o755)
+        monkeypatch.setenv("PATH", str(converter.parent))
+
+    return put
+
+
+def test_a_gguf_file_is_served_as_the_converter_wrote_it(
+    tiny_base: Path, tiny_adapter: Path, tmp_path: Path, on_the_path: Callable[[str], None]
+) -> None:
+    on_the_path((ROOT / "tests" / "gguf_converter.py").read_text(encoding="utf-8"))
+    served, merged = tmp_path / "served", tmp_path / "merged"
+    sizes = stage_file.quantize(tiny_base, tiny_adapter, served, merged, "gguf")
+    assert sizes["bytes_served"] < 0.4 * sizes["bytes_merged"]
+    assert not list(served.glob("*.safetensors"))
+    tokenizer = modeling.load_tokenizer(served)
+    [fresh, whole] = (
+        SETTINGS.distribution(modeling.load_served(folder), tokenizer, TEXTS, "test")
+        for folder in (served, merged)
+    )
+    assert 0 < np.abs(fresh - whole).sum(axis=1).max() < 0.05
+
+
+def test_gguf_without_its_converter_names_the_mend(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PricewrightError, match=r"gguf needs llama.cpp's convert_hf_to_gguf.py on the PATH"):
+        modeling.write_quantized(tiny_base, tmp_path / "served", "gguf")
+
+
+def test_what_the_converter_says_of_a_model_that_it_does_not_know_is_passed_on(
+    tiny_base: Path, tmp_path: Path, on_the_path: Callable[[str], None]
+) -> None:
+    on_the_path("raise NotImplementedError('BPE pre-tokenizer was not recognized')")
+    with pytest.raises(PricewrightError, match="as gguf: .*pre-tokenizer was not recognized"):
+        modeling.write_quantized(tiny_base, tmp_path / "served", "gguf")
 
 
 def test_an_export_with_two_tensors_swapped_is_caught(
@@ -150,7 +199,6 @@ def test_an_export_with_two_tensors_swapped_is_caught(
 ) -> None:
     folder, merged_folder = tmp_path / "served", tmp_path / "merged"
     sizes = stage_file.quantize(tiny_base, tiny_adapter, folder, merged_folder, "none")
-    modeling.load_tokenizer(folder).save_pretrained(merged_folder)
     items = tiny_items.assign(split=["validation", "test"] * (len(tiny_items) // 2))
     judge = stage_file.Judge(items, SETTINGS, params.quantize, params.evaluate)
     merged, _ = judge.ask(merged_folder, "merged")

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from components import lockfile, registry, stage
 from components.history import history
 from components.records import PricewrightError
-from components.register import beats_constants, crown
+from components.register import beats_constants, crown, requirements
 
 REPORT = Path("reports/evaluate.json")
 
@@ -63,6 +63,12 @@ def test_a_file_that_no_stage_wrote_a_missing_one_and_a_missing_lock_are_refused
 
 def evaluation(mean: float, median: float) -> dict[str, object]:
     return {"candidates": {"mean": {"validation": {"mae": mean}}, "median": {"validation": {"mae": median}}}}
+
+
+def test_a_server_gets_what_the_format_of_its_model_needs() -> None:
+    named = {kind: {line.split("==")[0] for line in requirements(kind)} for kind in ("nf4", "w4a16", "gguf")}
+    assert named["w4a16"] - named["nf4"] == {"compressed-tensors"}
+    assert named["gguf"] - named["nf4"] == {"gguf"}
 
 
 def test_a_first_champion_must_beat_both_constants() -> None:
