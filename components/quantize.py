@@ -26,10 +26,14 @@ from components.params import Quantize as Section
 from components.records import SCORED, PricewrightError
 
 
-def quantize(base: Path, adapter: Path, folder: Path, merged_folder: Path, kind: str) -> dict[str, float]:
-    """Merge, write to `merged_folder`, and in the format `kind` to `folder`; returns the bytes of both."""
-    modeling.merged(base, adapter).save_pretrained(merged_folder)
-    modeling.load_tokenizer(base).save_pretrained(merged_folder)
+def merge(base: Path, adapter: Path, folder: Path) -> None:
+    """Merge in full precision and write to `folder`, with the tokenizer of the base."""
+    modeling.merged(base, adapter).save_pretrained(folder)
+    modeling.load_tokenizer(base).save_pretrained(folder)
+
+
+def quantize(merged_folder: Path, folder: Path, kind: str) -> dict[str, float]:
+    """Write the merged model in the format `kind` to `folder`; returns the bytes of both."""
     modeling.write_quantized(merged_folder, folder, kind)
     sizes = {"bytes_merged": merged_folder, "bytes_served": folder}
     return {name: modeling.size_bytes(written) for name, written in sizes.items()}
@@ -149,12 +153,12 @@ def main() -> None:
         )
         judge = Judge(pd.concat(tables, ignore_index=True), settings, section, params.evaluate)
         merged_folder = frame.scratch / "merged"
+        merge(Path("artifacts/base"), Path(winner["adapter"]), merged_folder)
+        merged, seconds_merged = judge.ask(merged_folder, "merged")
         formats: dict[str, dict[str, Any]] = {}
         for kind in section.formats:
             folder = frame.scratch / kind
-            sizes = quantize(Path("artifacts/base"), Path(winner["adapter"]), folder, merged_folder, kind)
-            if not formats:
-                merged, seconds_merged = judge.ask(merged_folder, "merged")
+            sizes = quantize(merged_folder, folder, kind)
             served, seconds = judge.ask(folder, kind)
             measured, calibration = judge.compare(merged, served)
             replace(settings, calibration=calibration).write(folder)

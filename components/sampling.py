@@ -17,35 +17,11 @@ ANSWER_TOKENS = 8  # room for any price, and for a little that shows when it is 
 
 
 def sample(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: list[str],
-    *,
-    completions: int,
-    temperature: float,
-    prompt_tokens: int,
-    batch_size: int,
-    title: str,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    repetition_penalty: float = 1.0,
-    new_tokens: int = ANSWER_TOKENS,
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[str], *, prompt_tokens: int, **options: Any
 ) -> list[list[str]]:
-    """Text completions of each prompt, without special tokens; see `sample_tokens`."""
+    """Text completions of each prompt, without special tokens; `options` are those of `sample_tokens`."""
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
-    sampled = sample_tokens(
-        model,
-        tokenizer,
-        ids,
-        completions=completions,
-        temperature=temperature,
-        batch_size=batch_size,
-        title=title,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        new_tokens=new_tokens,
-    )
+    sampled = sample_tokens(model, tokenizer, ids, **options)
     return [tokenizer.batch_decode(said, skip_special_tokens=True) for said in sampled]
 
 

@@ -56,7 +56,8 @@ def made(
 
     folder = tmp_path_factory.mktemp("project")
     served = folder / "served"
-    quantize.quantize(tiny_base, tiny_adapter, served, folder / "merged", "nf4")
+    quantize.merge(tiny_base, tiny_adapter, folder / "merged")
+    quantize.quantize(folder / "merged", served, "nf4")
     with environment_kept(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("PRICEWRIGHT_BY", "tester")

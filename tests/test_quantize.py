@@ -30,7 +30,8 @@ SETTINGS = Settings(price_max=999, prompt_tokens=64, batch_size=2, calibration=C
 def test_the_written_model_answers_like_the_one_in_memory(
     tiny_base: Path, tiny_adapter: Path, tmp_path: Path
 ) -> None:
-    sizes = stage_file.quantize(tiny_base, tiny_adapter, tmp_path / "served", tmp_path / "merged", "nf4")
+    stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
+    sizes = stage_file.quantize(tmp_path / "merged", tmp_path / "served", "nf4")
     assert sizes["bytes_served"] < sizes["bytes_merged"]
     tokenizer = modeling.load_tokenizer(tmp_path / "served")
     fresh = modeling.load_served(tmp_path / "served")
@@ -44,7 +45,8 @@ def test_the_written_model_answers_like_the_one_in_memory(
 
 
 def test_format_none_is_the_merged_model(tiny_base: Path, tiny_adapter: Path, tmp_path: Path) -> None:
-    stage_file.quantize(tiny_base, tiny_adapter, tmp_path / "served", tmp_path / "merged", "none")
+    stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
+    stage_file.quantize(tmp_path / "merged", tmp_path / "served", "none")
     served = modeling.load_served(tmp_path / "served")
     for one, other in zip(
         served.parameters(), modeling.merged(tiny_base, tiny_adapter).parameters(), strict=True
@@ -105,7 +107,8 @@ def test_the_first_format_without_a_fault_is_served_and_the_others_are_only_repo
 
 
 def test_int8_is_smaller_and_loads_afresh(tiny_base: Path, tiny_adapter: Path, tmp_path: Path) -> None:
-    sizes = stage_file.quantize(tiny_base, tiny_adapter, tmp_path / "served", tmp_path / "merged", "int8")
+    stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
+    sizes = stage_file.quantize(tmp_path / "merged", tmp_path / "served", "int8")
     assert sizes["bytes_served"] < sizes["bytes_merged"]
     tokenizer = modeling.load_tokenizer(tmp_path / "served")
     np.testing.assert_allclose(
@@ -167,7 +170,8 @@ def test_a_gguf_file_is_served_as_the_converter_wrote_it(
 ) -> None:
     on_the_path((ROOT / "tests" / "gguf_converter.py").read_text(encoding="utf-8"))
     served, merged = tmp_path / "served", tmp_path / "merged"
-    sizes = stage_file.quantize(tiny_base, tiny_adapter, served, merged, "gguf")
+    stage_file.merge(tiny_base, tiny_adapter, merged)
+    sizes = stage_file.quantize(merged, served, "gguf")
     assert sizes["bytes_served"] < 0.4 * sizes["bytes_merged"]
     assert not list(served.glob("*.safetensors"))
     tokenizer = modeling.load_tokenizer(served)
@@ -198,7 +202,8 @@ def test_an_export_with_two_tensors_swapped_is_caught(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, params: Params, tmp_path: Path
 ) -> None:
     folder, merged_folder = tmp_path / "served", tmp_path / "merged"
-    sizes = stage_file.quantize(tiny_base, tiny_adapter, folder, merged_folder, "none")
+    stage_file.merge(tiny_base, tiny_adapter, merged_folder)
+    sizes = stage_file.quantize(merged_folder, folder, "none")
     items = tiny_items.assign(split=["validation", "test"] * (len(tiny_items) // 2))
     judge = stage_file.Judge(items, SETTINGS, params.quantize, params.evaluate)
     merged, _ = judge.ask(merged_folder, "merged")

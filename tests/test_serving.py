@@ -16,7 +16,8 @@ from components.records import PricewrightError
 @pytest.fixture(scope="module")
 def pricer(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> serving.Pricer:
     folder = tmp_path_factory.mktemp("served")
-    quantize.quantize(tiny_base, tiny_adapter, folder, folder / "merged", "nf4")
+    quantize.merge(tiny_base, tiny_adapter, folder / "merged")
+    quantize.quantize(folder / "merged", folder, "nf4")
     serving.Settings(
         price_max=999, prompt_tokens=64, batch_size=2, calibration=Calibration.uncalibrated(0.8)
     ).write(folder)
