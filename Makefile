@@ -49,7 +49,7 @@ promote: $(STAMP)  ## judge the challenger (or VERSION=3) against the champion; 
 	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen)
 
 history: $(STAMP)  ## who promoted what, when, by which figures; and whether the records still hold
-	@python -m components.history
+	@python -m components.promotion.history
 
 lineage: $(STAMP)  ## where VERSION=3 (by default the champion) came from; ROW=id shows a row's page
 	@python -m flows.lineage $(VERSION) $(if $(ROW),--row "$(ROW)")

@@ -19,11 +19,15 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from components import align, modeling, params, pricing, sampling, stage, tracking
-from components.alignment import drawings
+from components import align
+from components.alignment.monitor import divergence
 from components.alignment.task import Task
-from components.alignment.watch import divergence
-from components.params import Watching
+from components.core import stage, tracking
+from components.core.params.align import Watching
+from components.core.params.file import load_params
+from components.model import adapters, loading, sampling
+from components.model.tokens import prompt_ids
+from components.reporting import alignment_figures
 
 FOLDER = Path("work/alignment")
 INTERVAL = ("aligned_low", "aligned_high")
@@ -32,9 +36,9 @@ INTERVAL = ("aligned_low", "aligned_high")
 def row(task: Task, items: pd.DataFrame, came_to: dict[str, Any], section: Watching) -> dict[str, Any]:
     """A line of the table: the verdict on test, KL and reward of one completion per prompt."""
     prompts = list(items["prompt"])
-    ids = [pricing.prompt_ids(task.tokenizer, text, task.tokenizer.model_max_length) for text in prompts]
-    modeling.seed_everything(section.seed)
-    with modeling.answering(task.model, "default"):
+    ids = [prompt_ids(task.tokenizer, text, task.tokenizer.model_max_length) for text in prompts]
+    loading.seed_everything(section.seed)
+    with adapters.use_adapter(task.model, "default"):
         drawn = sampling.sample_tokens(
             task.model,
             task.tokenizer,
@@ -68,21 +72,19 @@ def shown(table: dict[str, dict[str, Any]]) -> Table:
 
 def main() -> None:
     """Train, measure, write, print."""
-    read = params.load()
-    section, price_max = read.align, int(read.curate.price_max)
+    read = load_params()
+    section, price_max = read.align, read.prompt.price_max
     methods = sys.argv[1:] or list(align.METHODS)
     table: dict[str, dict[str, Any]] = {}
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tracking.stage_run("alignment", section.model_dump(), "") as tracked:
         for method in methods:
-            task = align.task(read, FOLDER / method, tracked)
-            items = align.asked(
-                task.tokenizer, stage.read("artifacts/curate/test.parquet"), read.sft.prompt_tokens
-            )
+            task = align.task(section, read.prompt, FOLDER / method, tracked)
+            items = align.asked(task.tokenizer, stage.read("artifacts/curate/test.parquet"), read.prompt)
             if not table:
                 same = align.against_sft(task, items, section.watch, price_max)
                 table["sft"] = row(task, items, same, section.watch) | {"seconds": 0, "may_win": ""}
-            modeling.seed_everything(getattr(section, method).seed)
+            loading.seed_everything(getattr(section, method).seed)
             began = perf_counter()
             report = align.align(task, method, getattr(section, method))
             seconds = perf_counter() - began
@@ -92,7 +94,7 @@ def main() -> None:
             own = row(task, items, came_to, section.watch)
             table[method] = own | {"seconds": seconds, "may_win": kept}
             (FOLDER / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-        drawings.against_sft(table).savefig(FOLDER / "table.png", dpi=110, bbox_inches="tight")
+        alignment_figures.against_sft(table).savefig(FOLDER / "table.png", dpi=110, bbox_inches="tight")
         tracked.metrics(stage.flatten(table))
         for name in ("table.json", "table.png"):
             tracked.artifact(FOLDER / name)

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from components import pricing, stage
-from components.calibration import Calibration
-from components.measures import share_interval
-from components.params import load
-from components.records import SPLITS
-from components.serving import Pricer
-from components.sources.catalogue import catalogue
-from components.text import listing_text
+from components.core import stage
+from components.core.params.file import load_params
+from components.core.schemas import SPLITS
+from components.evaluation.calibration import Calibration
+from components.evaluation.metrics import share_interval
+from components.model.distribution import quantile
+from components.model.listing_text import listing_text
+from components.serving.pyfunc import Pricer
+from components.synthetic.catalogue import catalogue
 
 
 def fresh(rows: int, seed: int, noise: float, price_max: float) -> tuple[list[str], np.ndarray]:
@@ -42,10 +43,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=12345)
     asked = parser.parse_args()
-    params, pricer = load(), Pricer(Path("artifacts/quantize"))
+    params, pricer = load_params(), Pricer(Path("artifacts/quantize"))
     texts, true = fresh(asked.rows, asked.seed, params.scrape.demo_shop.noise, params.curate.price_max)
     distribution = pricer.settings.distribution(pricer.model, pricer.tokenizer, texts, "fresh listings")
-    predicted, calibration = pricing.quantile(distribution, 0.5), pricer.settings.calibration
+    predicted, calibration = quantile(distribution, 0.5), pricer.settings.calibration
     edges = [-np.inf, *np.quantile(predicted, [0.2, 0.4, 0.6, 0.8]), np.inf]
     groups = {"overall": np.ones(len(true), bool)}
     own = [-np.inf, *calibration.edges, np.inf]

@@ -16,8 +16,8 @@ from random import Random
 from datasketch import MinHash, MinHashLSH
 
 from benchmarks.listings import description
-from components.minhash import neighbours, shape
-from components.shingles import SHINGLE, text_shingles, words
+from components.curation.minhash import neighbours, shape
+from components.curation.shingles import SHINGLE, text_shingles, words
 
 SIMILARITY = 0.8
 PLANTED = 0.03  # share of the texts that get a near duplicate

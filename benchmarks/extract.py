@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.cleaning import parse_price
-from components.sources.extract import NOTHING, Found, extract, parse
-from components.sources.structured import readings
+from components.curation.cleaning import parse_price
+from components.sources.extraction.markup import readings
+from components.sources.extraction.product import NOTHING, Found, extract, parse
 
 PAGES = Path(__file__).parents[1] / "tests" / "pages"
 

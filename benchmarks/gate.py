@@ -26,11 +26,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-from components import proposal, register, registry, serving, tracking
-from components.gate import interval
-from components.params import load
-from components.sources.catalogue import catalogue
-from components.text import listing_text
+from components import register
+from components.core import registry, tracking
+from components.core.params.file import load_params
+from components.model.listing_text import listing_text
+from components.promotion import decision
+from components.promotion.gate import interval
+from components.serving import pyfunc
+from components.synthetic.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVED = ROOT / "artifacts/quantize"
@@ -52,7 +55,7 @@ def main() -> None:
         _registry(rows)
         started = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "components.promotion", "promote", "--out", "decision.json"],
+            [sys.executable, "-m", "components.promotion.promote", "promote", "--out", "decision.json"],
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stderr=subprocess.PIPE,
             text=True,
@@ -75,14 +78,16 @@ def _registry(rows: int) -> None:
     products = [product for product in catalogue(SEED, 2 * rows, 0.25) if product.price is not None][:rows]
     texts = [listing_text(one.title, one.brand, one.details, one.description) for one in products]
     prices = [float(one.price or 0) for one in products]
-    proposal.TEST.parent.mkdir(parents=True)
+    decision.TEST.parent.mkdir(parents=True)
     table = pd.DataFrame({"id": [one.sku for one in products], "text": texts, "price": prices})
-    table.to_parquet(proposal.TEST)
+    table.to_parquet(decision.TEST)
     tracking.connect()
-    name = load().register.model_name
-    settings = json.loads(Path("served", serving.SETTINGS).read_text(encoding="utf-8"))
-    for alias, price_max in (("champion", settings["price_max"]), ("challenger", 300)):
-        Path("served", serving.SETTINGS).write_text(json.dumps(settings | {"price_max": price_max}))
+    name = load_params().register.model_name
+    settings = json.loads(Path("served", pyfunc.SETTINGS).read_text(encoding="utf-8"))
+    for alias, price_max in (("champion", settings["prompt"]["price_max"]), ("challenger", 300)):
+        Path("served", pyfunc.SETTINGS).write_text(
+            json.dumps(settings | {"prompt": settings["prompt"] | {"price_max": price_max}})
+        )
         registry.set_alias(name, alias, _version(name))
 
 
@@ -92,7 +97,7 @@ def _version(name: str) -> str:
             run.id,
             name,
             data_path=Path("served"),
-            loader_module="components.serving",
+            loader_module="components.serving.pyfunc",
             code_path=ROOT / "components",
             example=register.EXAMPLE,
             answer=pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]}),
@@ -100,7 +105,7 @@ def _version(name: str) -> str:
             requirements=["pandas"],
             evidence=[Path("evaluate.json"), Path("quantize.json")],
             card="# A benchmark",
-            tags={proposal.ROWS: registry.sha256(proposal.TEST)},
+            tags={decision.ROWS: registry.sha256(decision.TEST)},
         )
 
 

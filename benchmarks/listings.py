@@ -13,7 +13,7 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.records import Listing
+from components.core.schemas import Listing
 
 BATCH = 20_000
 ENDS = ("lo", "rin", "mat", "sek", "tan", "vu")

@@ -15,16 +15,16 @@ from pathlib import Path
 import psutil
 
 from benchmarks.listings import write
+from components.core.params.file import load_params
 from components.curate import PART, curate
-from components.params import load
-from components.workers import workers
+from components.curation.executors import workers
 
 
 def child(source: Path, scratch: Path) -> None:
     """What is measured: the stage's work without its tracking."""
     (scratch / "parts").mkdir()
     with workers(2) as run:
-        curate(source, scratch / "out", load().curate, scratch / "parts", PART, run)
+        curate(source, scratch / "out", load_params().curate, scratch / "parts", PART, run)
 
 
 def peak(number: int) -> tuple[float, float]:

@@ -1,13 +1,21 @@
-"""What `components/bulk.py` has to equal and to outrun: the same rules in a plain loop over the listings."""
+"""What components/curation/columnar.py has to equal and to outrun: the same rules in a plain loop."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from components.cleaning import clean_details, converted, cut, parse_price, plain, price_currency, tidy
-from components.params import Curate
-from components.rules import Candidate, Verdict, judge
-from components.text import listing_text
+from components.core.params.curate import Curate
+from components.curation.cleaning import (
+    clean_details,
+    converted,
+    cut,
+    parse_price,
+    plain,
+    price_currency,
+    tidy,
+)
+from components.curation.rules import Candidate, Verdict, judge
+from components.model.listing_text import listing_text
 
 
 def clean(row: dict[str, Any], section: Curate) -> Candidate:

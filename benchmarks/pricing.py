@@ -19,8 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from components import modeling, pricing, stage
-from components.params import load
+from components.core import stage
+from components.core.params.file import load_params
+from components.model import formats, loading
+from components.model.distribution import price_distribution, quantile
+from components.model.prompt import parse_completion, price_prompt
 
 NEW_TOKENS = 5  # of the course
 WARM_UP = 16
@@ -32,23 +35,23 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=None, help="of the test split; all by default")
     items = stage.read("artifacts/curate/test.parquet").head(parser.parse_args().rows)
-    params, folder = load(), Path("artifacts/quantize")
-    tokenizer = modeling.load_tokenizer(folder)
-    model: Any = modeling.load_served(folder)
-    prompts = [pricing.prompt(text) for text in items["text"]]
+    params, folder = load_params(), Path("artifacts/quantize")
+    tokenizer = loading.load_tokenizer(folder)
+    model: Any = formats.load_served(folder)
+    prompts = [price_prompt(text, params.prompt.question) for text in items["text"]]
     true = items["price"].to_numpy(float)
 
     def together(prompts: list[str]) -> np.ndarray:
-        distribution = pricing.price_distribution(
+        distribution = price_distribution(
             model,
             tokenizer,
             prompts,
-            price_max=int(params.curate.price_max),
-            prompt_tokens=params.sft.prompt_tokens,
+            price_max=params.prompt.price_max,
+            prompt_tokens=params.prompt.tokens,
             batch_size=params.quantize.batch_size,
             title="distribution",
         )
-        return pricing.quantile(distribution, 0.5)
+        return quantile(distribution, 0.5)
 
     def one_by_one(prompts: list[str], end: int) -> np.ndarray:
         said = []
@@ -63,7 +66,9 @@ def main() -> None:
                     eos_token_id=end,
                     pad_token_id=tokenizer.eos_token_id,
                 )
-            price = pricing.parse(str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)))
+            price = parse_completion(
+                str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
+            )
             said.append(np.nan if price is None else price)
         return np.array(said)
 

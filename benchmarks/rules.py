@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 
 from benchmarks.listings import write
 from benchmarks.one_by_one import cleaned as one_by_one
-from components.bulk import cleaned
-from components.params import Curate, load
-from components.workers import workers
+from components.core.params.curate import Curate
+from components.core.params.file import load_params
+from components.curation.columnar import cleaned
+from components.curation.executors import workers
 
 PART = 20_000
 
@@ -39,7 +40,7 @@ def main() -> None:
     """Print both rates and their ratio for each round, loop and columns by turns."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    section = load().curate
+    section = load_params().curate
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "all.parquet", number)
         table = pq.read_table(Path(folder) / "all.parquet")

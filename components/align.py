@@ -10,75 +10,75 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
-from components import modeling, pricing, stage
-from components.alignment import dpo, grpo, ppo, rloo, sft_best_of_n
+from components.alignment.comparison import standing, verdict
+from components.alignment.monitor import Watch
 from components.alignment.rewards import RewardModel
 from components.alignment.task import Task
-from components.alignment.verdict import standing, verdict
-from components.alignment.watch import Watch
-from components.params import Params, Watching
-from components.tracking import Run
+from components.core import stage
+from components.core.params.align import Align, Method, Watching
+from components.core.params.prompt import Prompt
+from components.core.params.section import load_section
+from components.core.tracking import Run
+from components.model import adapters, loading, training
+from components.model.prompt import price_prompt
+from components.model.tokens import truncate_prompt
 
-METHODS: dict[str, Callable[[Task, Any], dict[str, Any]]] = {
-    "dpo": dpo.align,
-    "grpo": grpo.align,
-    "ppo": ppo.align,
-    "rloo": rloo.align,
-    "sft_best_of_n": sft_best_of_n.align,
-}
+METHODS = get_args(Method)
 
 
 def align(task: Task, method: str, section: Any) -> dict[str, Any]:
     """Train `task.model` by a method, set it to its last good look; returns the report."""
-    figures = METHODS[method](task, section)
+    figures = import_module(f"components.alignment.{method}").align(task, section)
     task.watch.last_good()
     return {**figures, "watch": task.watch.report()}
 
 
-def task(params: Params, scratch: Path, tracked: Run) -> Task:
+def task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Task:
     """The policy at the SFT adapter and all that a method learns from, off the disk."""
-    artifacts, watching = Path("artifacts"), params.align.watch
-    tokenizer = modeling.load_tokenizer(artifacts / "base")
+    artifacts, watching = Path("artifacts"), section.watch
+    tokenizer = loading.load_tokenizer(artifacts / "base")
     reward = artifacts / "reward"
-    model, head = modeling.policy(artifacts / "base", artifacts / "sft", reward)
+    model, head = adapters.load_policy(artifacts / "base", artifacts / "sft", reward)
     reward_model = RewardModel(model, head, tokenizer, watching.batch_size)
-    worst, limit = params.align.error_max, params.sft.prompt_tokens
     validation = stage.read("artifacts/curate/validation.parquet")
     shown = validation.sample(min(watching.rows, len(validation)), random_state=watching.seed)
     return Task(
         model=model,
         tokenizer=tokenizer,
         pairs=stage.read("artifacts/preferences/pairs.parquet"),
-        asked=asked(tokenizer, stage.read("artifacts/curate/preference.parquet"), limit),
+        asked=asked(tokenizer, stage.read("artifacts/curate/preference.parquet"), prompt),
         reward_model=reward_model,
         reward=reward,
-        worst=worst,
+        worst=section.error_max,
         scratch=scratch,
-        curves=modeling.Curves(tracked),
+        curves=training.Curves(tracked),
         watch=Watch(
             model,
             tokenizer,
             reward_model,
-            asked(tokenizer, shown, limit),
+            asked(tokenizer, shown, prompt),
             watching,
-            worst=worst,
-            price_max=int(params.curate.price_max),
+            worst=section.error_max,
+            price_max=prompt.price_max,
             scratch=scratch,
             track=tracked.metric,
         ),
     )
 
 
-def asked(tokenizer: Any, items: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Columns id, prompt and price of listings; prompts are cut to `limit` tokens."""
-    prompts = [pricing.cut(tokenizer, pricing.prompt(text), limit) for text in items["text"]]
+def asked(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> pd.DataFrame:
+    """Columns id, prompt and price of listings; prompts are cut to `prompt.tokens` tokens."""
+    prompts = [
+        truncate_prompt(tokenizer, price_prompt(text, prompt.question), prompt.tokens)
+        for text in items["text"]
+    ]
     return items[["id", "price"]].assign(prompt=prompts).reset_index(drop=True)
 
 
@@ -107,16 +107,15 @@ def main() -> None:
         raise SystemExit(
             f"align: error: say which method: python -m components.align {{{','.join(METHODS)}}}"
         )
-    with stage.run("align", method) as frame:
-        section = frame.params.align
-        given = task(frame.params, frame.scratch, frame.tracked)
-        modeling.seed_everything(getattr(section, method).seed)
+    with stage.run(Align, method) as frame:
+        section, prompt = frame.section, load_section(Prompt)
+        given = task(section, prompt, frame.scratch, frame.tracked)
+        loading.seed_everything(getattr(section, method).seed)
         began = perf_counter()
         report = align(given, method, getattr(section, method))
         seconds = perf_counter() - began
-        price_max = int(frame.params.curate.price_max)
-        came_to = against_sft(given, given.watch.items, section.watch, price_max)
-        modeling.save_adapter(given.model, frame.folder)
+        came_to = against_sft(given, given.watch.items, section.watch, prompt.price_max)
+        adapters.save_adapter(given.model, frame.folder)
         (frame.folder / "verdict.json").write_text(json.dumps(came_to, indent=2) + "\n", encoding="utf-8")
         frame.report({**report, "against_sft": came_to})
         frame.tracked.metrics({"training_seconds": seconds})  # no time goes into a file: DVC compares them

@@ -21,12 +21,15 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from components import stage
-from components.modeling import load_tokenizer, seed_everything
-from components.params import Base, Pretraining
-from components.pricing import completion, completion_ids, prompt, prompt_ids
-from components.records import PricewrightError
-from components.sources.catalogue import corpus
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.params.base import Base, Pretraining
+from components.core.params.prompt import Prompt
+from components.core.params.section import load_section
+from components.model.loading import load_tokenizer, seed_everything
+from components.model.prompt import price_completion, price_prompt
+from components.model.tokens import completion_ids, prompt_ids
+from components.synthetic.catalogue import corpus
 
 END = "<|endoftext|>"
 PRICE_TOKENS = 1000
@@ -34,15 +37,17 @@ KEPT = ["*.json", "*.safetensors", "tokenizer*", "LICENSE*", "README.md"]
 IGNORED_LABEL = -100
 
 
-def base(section: Base, folder: Path, on_loss: Any) -> dict[str, Any]:
+def base(section: Base, question: str, folder: Path, on_loss: Any) -> dict[str, Any]:
     """Put the base model that `section` names into `folder`; `on_loss(step, loss)` is told of training.
+
+    The embedded base learns to answer `question`.
 
     Raises PricewrightError for a directory without safetensors weights, a hub model without a pinned
     revision, or a hub that cannot be reached.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if section.model == "embedded":
-        return _embedded(section.pretraining, folder, on_loss)
+        return _embedded(section.pretraining, question, folder, on_loss)
     if Path(section.model).is_dir():
         _copy(Path(section.model), folder)
     else:
@@ -81,13 +86,13 @@ def _download(model: str, revision: str | None, folder: Path) -> None:
 # --- the embedded model ------------------------------------------------------------------------------
 
 
-def _embedded(section: Pretraining, folder: Path, on_loss: Any) -> dict[str, Any]:
+def _embedded(section: Pretraining, question: str, folder: Path, on_loss: Any) -> dict[str, Any]:
     """Train tokenizer and model on generated listings and write them with a model card."""
     seed_everything(section.seed)
-    texts = corpus(section.seed, section.texts)
-    tokenizer = train_tokenizer([prompt(text) for text, _ in texts], section.vocabulary, section.context)
+    priced = [(price_prompt(text, question), price) for text, price in corpus(section.seed, section.texts)]
+    tokenizer = train_tokenizer([prompt for prompt, _ in priced], section.vocabulary, section.context)
     tokenizer.save_pretrained(folder)
-    examples = [_example(tokenizer, text, price, section.context) for text, price in texts]
+    examples = [_example(tokenizer, prompt, price, section.context) for prompt, price in priced]
     held_out, examples = examples[: len(examples) // 50], examples[len(examples) // 50 :]
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -162,10 +167,10 @@ def _with_price_tokens(tokenizer: Tokenizer) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(state))
 
 
-def _example(tokenizer: PreTrainedTokenizerFast, text: str, price: int, context: int) -> list[int]:
+def _example(tokenizer: PreTrainedTokenizerFast, prompt: str, price: int, context: int) -> list[int]:
     """Prompt, price, end of text; the price is the last token but one."""
-    answer = [*completion_ids(tokenizer, completion(price)), tokenizer.eos_token_id]
-    return [*prompt_ids(tokenizer, prompt(text), context - len(answer)), *answer]
+    answer = [*completion_ids(tokenizer, price_completion(price)), tokenizer.eos_token_id]
+    return [*prompt_ids(tokenizer, prompt, context - len(answer)), *answer]
 
 
 class PriceTargets(NamedTuple):
@@ -284,7 +289,7 @@ library_name: transformers
 A Llama of {report["parameters"]:,} parameters with a byte-level BPE of {section.vocabulary} tokens at most,
 in which the prices 0 to 999 are single tokens. Made by `dvc repro -f base`.
 
-**What it has seen.** {section.texts:,} product listings written by `components/sources/catalogue.py`
+**What it has seen.** {section.texts:,} product listings written by `components/synthetic/catalogue.py`
 (`corpus`, seed {section.seed}), {report["tokens"]:,} tokens, {section.epochs} times, each with a price
 drawn from a law of its own: every category cheaper than in the demo shop by its own amount, slopes a little
 weaker or stronger, and less noise, so that it may stand in for a model that has read far more.
@@ -304,9 +309,10 @@ where there is no GPU and no hub. It knows shop English and nothing else; for re
 
 def main() -> None:
     """Read params.yaml, write artifacts/base/."""
-    with stage.run("base") as frame:
+    with stage.run(Base) as frame:
+        question = load_section(Prompt).question
         curve = lambda step, loss: frame.tracked.metric("curve.loss", loss, step)  # noqa: E731
-        frame.report(base(frame.params.base, frame.folder, curve))
+        frame.report(base(frame.section, question, frame.folder, curve))
 
 
 if __name__ == "__main__":

@@ -24,11 +24,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from components import modeling, pictures, pricing, scoring, stage
-from components.features import features
-from components.measures import Floats
-from components.params import Baseline
-from components.records import SCORED, Prediction
+from components.core import stage
+from components.core.params.baseline import Baseline
+from components.core.params.prompt import Prompt
+from components.core.params.section import load_section
+from components.core.schemas import SCORED, Prediction
+from components.evaluation import scoring
+from components.evaluation.metrics import Floats
+from components.model import loading
+from components.model.distribution import price_distribution, quantile
+from components.model.prompt import few_shot_prompt
+from components.regression.features import features
+from components.reporting import figures
 
 Predictor = Callable[[pd.DataFrame], Floats]
 """Items to dollars, shape (n,); they may leave the range of prices."""
@@ -36,6 +43,17 @@ Predictor = Callable[[pd.DataFrame], Floats]
 WORD = r"(?u)\b\w+\b"
 LOG_LARGEST = 20.0  # where a line runs off, exp() must not overflow
 ANSWER_TOKENS = 8  # room for the price itself at the end of the base model's context
+
+
+def baseline(
+    train: pd.DataFrame, scored: pd.DataFrame, base: Path, section: Baseline, prompt: Prompt
+) -> dict[str, Floats]:
+    """Dollars for the rows of `scored` by candidate, each of shape (n,), NaN where it has none.
+
+    Both tables have the columns of `Item`; `base` is the folder of the base model.
+    """
+    regressions = classical(train, scored, section, price_max=prompt.price_max)
+    return regressions | untuned(base, train, scored, section, prompt)
 
 
 def classical(
@@ -54,9 +72,7 @@ def untuned(
     train: pd.DataFrame,
     scored: pd.DataFrame,
     section: Baseline,
-    *,
-    price_max: int,
-    prompt_tokens: int,
+    prompt: Prompt,
 ) -> dict[str, Floats]:
     """What the base model says before any tuning, asked plainly and after one or some priced examples from
     `train`.
@@ -64,21 +80,21 @@ def untuned(
     Medians of its price distribution in dollars, NaN where it has none. A prompt with examples may fill
     the model's whole context, so that the listing that is asked about is never cut for them.
     """
-    model, tokenizer = modeling.load_model(base), modeling.load_tokenizer(base)
+    model, tokenizer = loading.load_model(base), loading.load_tokenizer(base)
     context = model.config.max_position_embeddings - ANSWER_TOKENS
-    shots = examples(tokenizer, train, section, tokens=context - prompt_tokens)
+    shots = examples(tokenizer, train, section, question=prompt.question, tokens=context - prompt.tokens)
     answers = {}
     for name, shown in (("base_zero_shot", []), ("base_one_shot", shots[:1]), ("base_few_shot", shots)):
-        prompts = [pricing.few_shot(text, shown) for text in scored["text"]]
-        limit = context if shown else min(prompt_tokens, context)
-        options = {"price_max": price_max, "prompt_tokens": limit, "batch_size": section.batch_size}
-        distribution = pricing.price_distribution(model, tokenizer, prompts, title=name, **options)
-        answers[name] = pricing.quantile(distribution, 0.5)
+        prompts = [few_shot_prompt(text, shown, prompt.question) for text in scored["text"]]
+        limit = context if shown else min(prompt.tokens, context)
+        options = {"price_max": prompt.price_max, "prompt_tokens": limit, "batch_size": section.batch_size}
+        distribution = price_distribution(model, tokenizer, prompts, title=name, **options)
+        answers[name] = quantile(distribution, 0.5)
     return answers
 
 
 def examples(
-    tokenizer: Any, train: pd.DataFrame, section: Baseline, *, tokens: int
+    tokenizer: Any, train: pd.DataFrame, section: Baseline, *, question: str, tokens: int
 ) -> list[tuple[str, float]]:
     """Up to `section.shots` rows of `train`, drawn by the seed, that fit into `tokens` together."""
     chosen: list[tuple[str, float]] = []
@@ -86,7 +102,7 @@ def examples(
     for text, price in zip(drawn["text"], drawn["price"], strict=True):
         if len(chosen) == section.shots:
             break
-        if len(tokenizer(pricing.few_shot("", [*chosen, (text, price)])).input_ids) <= tokens:
+        if len(tokenizer(few_shot_prompt("", [*chosen, (text, price)], question)).input_ids) <= tokens:
             chosen.append((text, float(price)))
     return chosen
 
@@ -175,23 +191,15 @@ def _fitted(model: Any, inputs: Callable[[pd.DataFrame], Any], train: pd.DataFra
 
 def main() -> None:
     """Fit, ask, write the predictions and their errors."""
-    with stage.run("baseline") as frame:
-        params, folder = frame.params, Path("artifacts/curate")
-        price_max, section = int(params.curate.price_max), params.baseline
+    with stage.run(Baseline) as frame:
+        prompt, folder = load_section(Prompt), Path("artifacts/curate")
         train = stage.read(folder / "train.parquet")
         scored = pd.concat([stage.read(folder / f"{split}.parquet") for split in SCORED], ignore_index=True)
-        answers = classical(train, scored, section, price_max=price_max) | untuned(
-            Path("artifacts/base"),
-            train,
-            scored,
-            section,
-            price_max=price_max,
-            prompt_tokens=params.sft.prompt_tokens,
-        )
-        rows = pd.concat([scoring.predictions(name, scored, given) for name, given in answers.items()])
+        predicted = baseline(train, scored, Path("artifacts/base"), frame.section, prompt)
+        rows = pd.concat([scoring.predictions(name, scored, prices) for name, prices in predicted.items()])
         errors = scoring.mean_errors(rows)
         frame.save("predictions.parquet", rows, Prediction)
-        frame.picture(pictures.mean_errors(errors, "validation"), "mae.png")
+        frame.picture(figures.mean_errors(errors, "validation"), "mae.png")
         frame.report({"rows_train": len(train), "candidates": errors})
 
 

@@ -27,17 +27,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components import stage
-from components.bulk import candidates_of, cleaned
-from components.minhash import Run, band_keys, first_of_equals, search, shape
-from components.params import Curate
-from components.parts import Taken, beside, first_rows, read_arrow, rows_in, split_sorted, write_arrow
-from components.pictures import histograms, waterfall
-from components.products import Crowd, allocate, crowds, draws_of, products_of
-from components.records import SCORED, SPLITS, Item, Listing, PricewrightError, Reject
-from components.rules import NAMES, Verdict, exact_duplicate, near_duplicates, overfull_price_bands
-from components.shingles import SHINGLE, mixed, sequence_hashes, set_hashes, shingles, word_hashes
-from components.workers import workers
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.params.curate import Curate
+from components.core.params.prompt import Prompt
+from components.core.params.section import load_section
+from components.core.schemas import SCORED, SPLITS, Item, Listing, Reject
+from components.curation.columnar import candidates_of, cleaned
+from components.curation.executors import workers
+from components.curation.minhash import Run, band_keys, first_of_equals, search, shape
+from components.curation.partitions import (
+    Taken,
+    beside,
+    first_rows,
+    read_arrow,
+    rows_in,
+    split_sorted,
+    write_arrow,
+)
+from components.curation.products import Crowd, allocate, crowds, draws_of, products_of
+from components.curation.rules import NAMES, Verdict, exact_duplicate, near_duplicates, overfull_price_bands
+from components.curation.shingles import SHINGLE, mixed, sequence_hashes, set_hashes, shingles, word_hashes
+from components.reporting.figures import histograms, waterfall
 
 SHORT_DESCRIPTION = 8  # words; a shorter one says too little to tell products apart
 PART = 20_000  # listings that a process works on at a time
@@ -212,12 +223,13 @@ def report_of(
 
 def main() -> None:
     listings = Path("artifacts/scrape/listings.parquet")
-    with stage.run("curate") as frame:
+    with stage.run(Curate) as frame:
+        require_answerable(frame.section.price_max, load_section(Prompt).price_max)
         scratch = frame.scratch.resolve()
         shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
         scratch.mkdir(parents=True)
         with workers(-(-rows_in(listings) // PART)) as run:
-            report = curate(listings, frame.folder, frame.params.curate, scratch, PART, run)
+            report = curate(listings, frame.folder, frame.section, scratch, PART, run)
         frame.discard_scratch()
         for name in (*SPLITS, "rejects"):
             path = frame.folder / f"{name}.parquet"
@@ -228,6 +240,15 @@ def main() -> None:
         frame.picture(histograms(prices, "dollars", "Prices of each split"), "prices.png")
         frame.picture(histograms(lengths, "characters", "Text lengths of each split"), "lengths.png")
         frame.report(report)
+
+
+def require_answerable(price_max: float, highest_answer: int) -> None:
+    """Raise PricewrightError where listings may cost more than any model can answer."""
+    if price_max > highest_answer:
+        raise PricewrightError(
+            f"curate.price_max {price_max:g} is above the highest answer: raise prompt.price_max "
+            f"({highest_answer}), or lower it"
+        )
 
 
 def columns_of(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -13,57 +13,113 @@ import gc
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from components import forgetting, modeling, pictures, pricing, references, report, scoring, stage, steering
-from components.calibration import calibrate, observed
-from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
-from components.measures import Floats
-from components.params import Evaluate
-from components.records import SCORED, Prediction, PricewrightError
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.params.align import Align
+from components.core.params.evaluate import Evaluate
+from components.core.params.prompt import Prompt
+from components.core.params.section import load_section
+from components.core.schemas import SCORED, Prediction
+from components.evaluation import external, forgetting, prompt_injection, scoring
+from components.evaluation.calibration import calibrate, observed
+from components.evaluation.leaderboard import BASELINE, MODEL, REFERENCE, judge, worst
+from components.evaluation.metrics import Floats
+from components.model import adapters, loading
+from components.model.distribution import price_distribution, quantile
+from components.model.prompt import price_prompt
+from components.reporting import evaluation_page, figures
 
 LEVELS = [level / 10 for level in range(1, 10)]
 """Nominal levels at which the page shows what intervals hold."""
 
 
-def distribution(
-    title: str,
-    texts: list[str],
-    model: Any,
-    tokenizer: Any,
+class Evaluation(NamedTuple):
+    """What `evaluate` finds."""
+
+    predictions: pd.DataFrame
+    """Rows of `Prediction`, of every candidate on validation and test."""
+    result: dict[str, Any]
+    """The report: figures by candidate and split, winner, comparisons, calibration, forgetting, injection."""
+
+
+def evaluate(
+    items: pd.DataFrame,
+    law: pd.DataFrame,
+    baselines: pd.DataFrame,
+    models: dict[str, Path],
+    base: Path,
     section: Evaluate,
+    prompt: Prompt,
     *,
-    price_max: int,
-    prompt_tokens: int,
+    barred: frozenset[str] = frozenset(),
+) -> Evaluation:
+    """Score every candidate on the same rows and pick the winner on validation.
+
+    `items` are rows of `Item` of validation and test, `law` rows of `Law` (none for a real source),
+    `baselines` rows of `Prediction`. `models` gives the adapter of each tuned model by its name, `barred`
+    those that may not win. Raises PricewrightError where two candidates have the same name.
+    """
+    distributions, general = measure(items["text"].tolist(), models, base, section, prompt)
+    others, cost = outside(items[items["split"] == "test"], section, prompt.question)
+    own = [predict(name, items, read, section) for name, read in distributions.items()]
+    rows, kinds = together({BASELINE: [baselines], MODEL: own, REFERENCE: others})
+    result = judge(rows, kinds, items, law, section, barred)
+    winner = result["winner"]
+    result["cost"] = cost
+    result["forgetting"] = forgetting.compared(general, "base")
+    result["steering"] = steered(items, base, models[winner], section, prompt)
+    result["calibration"] = coverage(items, distributions[winner], section)
+    return Evaluation(rows, result)
+
+
+def measure(
+    texts: list[str], models: dict[str, Path], base: Path, section: Evaluate, prompt: Prompt
+) -> tuple[dict[str, Floats], dict[str, dict[str, Any]]]:
+    """(price distributions by model, figures on general text by model); the second has `base` itself too."""
+    tokenizer, distributions, general = loading.load_tokenizer(base), {}, {}
+    for name, adapter in {"base": None, **models}.items():
+        model = adapters.load_adapted(base, adapter)
+        general[name] = forgetting.measure(model, tokenizer) | forgetting.written(model, tokenizer)
+        if adapter is not None:
+            distributions[name] = distribution(name, texts, model, tokenizer, section, prompt)
+        del model
+        gc.collect()
+    return distributions, general
+
+
+def distribution(
+    title: str, texts: list[str], model: Any, tokenizer: Any, section: Evaluate, prompt: Prompt
 ) -> Floats:
     """The price distribution of a model for each listing, (n, price_max + 1)."""
-    return pricing.price_distribution(
+    return price_distribution(
         model,
         tokenizer,
-        [pricing.prompt(text) for text in texts],
-        price_max=price_max,
-        prompt_tokens=prompt_tokens,
+        [price_prompt(text, prompt.question) for text in texts],
+        price_max=prompt.price_max,
+        prompt_tokens=prompt.tokens,
         batch_size=section.batch_size,
         title=title,
     )
 
 
 def steered(
-    items: pd.DataFrame, base: Path, adapter: Path, section: Evaluate, **options: int
+    items: pd.DataFrame, base: Path, adapter: Path, section: Evaluate, prompt: Prompt
 ) -> list[dict[str, Any]]:
-    """What attacks in the text of test listings do to the answers of one model; see `steering.measure`."""
-    model, tokenizer = modeling.load_model(base, adapter), modeling.load_tokenizer(base)
+    """What attacks in test listings do to the prices of one model; see `prompt_injection.measure`."""
+    model, tokenizer = adapters.load_adapted(base, adapter), loading.load_tokenizer(base)
     texts = items.loc[items["split"] == "test", "text"].head(section.steered_rows).tolist()
 
     def ask(texts: list[str]) -> Floats:
-        return pricing.quantile(distribution("steering", texts, model, tokenizer, section, **options), 0.5)
+        return quantile(distribution("steering", texts, model, tokenizer, section, prompt), 0.5)
 
-    return steering.measure(ask, texts, moved=section.steered_share)
+    return prompt_injection.measure(ask, texts, moved=section.steered_share)
 
 
-def answers(name: str, items: pd.DataFrame, distribution: Floats, section: Evaluate) -> pd.DataFrame:
+def predict(name: str, items: pd.DataFrame, distribution: Floats, section: Evaluate) -> pd.DataFrame:
     """Rows of `Prediction`: the median of each distribution, and the interval calibrated on validation."""
     validation = (items["split"] == "validation").to_numpy()
     calibration = calibrate(
@@ -72,15 +128,18 @@ def answers(name: str, items: pd.DataFrame, distribution: Floats, section: Evalu
         coverage=section.interval,
         rows_min=section.calibration_rows,
     )
-    predicted = pricing.quantile(distribution, 0.5)
+    predicted = quantile(distribution, 0.5)
     return scoring.predictions(name, items, predicted, *calibration.interval(distribution))
 
 
-def outside(test: pd.DataFrame, section: Evaluate) -> tuple[list[pd.DataFrame], dict[str, Any]]:
-    """What people and endpoints say of test items, and what each endpoint's answers cost."""
-    people = [references.guessed(one, test) for one in section.guesses]
-    asked = {one.name: references.answered(one, test) for one in section.endpoints}
-    return [*people, *(rows for rows, _ in asked.values())], {name: cost for name, (_, cost) in asked.items()}
+def outside(
+    test: pd.DataFrame, section: Evaluate, question: str
+) -> tuple[list[pd.DataFrame], dict[str, Any]]:
+    """What people and chat endpoints answer for test items, and what each endpoint's answers cost."""
+    people = [external.guessed(guesses, test) for guesses in section.guesses]
+    answered = {chat.name: external.answered(chat, test, question) for chat in section.endpoints}
+    costs = {name: cost for name, (_, cost) in answered.items()}
+    return [*people, *(rows for rows, _ in answered.values())], costs
 
 
 def together(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -128,61 +187,46 @@ def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
     test = rows[rows["split"] == "test"]
     panels = {name: test[test["candidate"] == name] for name in (winner, baseline)}
     return {
-        "candidates.png": pictures.candidates(result, "test"),
-        "predicted_true.png": pictures.predicted_true(panels, "test"),
-        "error_by_band.png": pictures.errors_by_group(
+        "candidates.png": figures.candidates(result, "test"),
+        "predicted_true.png": figures.predicted_true(panels, "test"),
+        "error_by_band.png": figures.errors_by_group(
             result["error_by_band"], "band", f"Error of {winner} on test by true price"
         ),
-        "error_by_category.png": pictures.errors_by_group(
+        "error_by_category.png": figures.errors_by_group(
             result["error_by_category"], "category", f"Error of {winner} on test by category"
         ),
-        "calibration.png": pictures.calibration(
+        "calibration.png": figures.calibration(
             result["calibration"]["levels"], f"Intervals of {winner} on test"
         ),
     }
 
 
 def main() -> None:
-    """Score every candidate, judge, draw, write."""
-    with stage.run("evaluate") as frame:
-        params, artifacts = frame.params, Path("artifacts")
+    """Read every candidate, evaluate, write tables, figures and the page."""
+    with stage.run(Evaluate) as frame:
+        artifacts, methods = Path("artifacts"), load_section(Align).methods
         curated = [stage.read(artifacts / "curate" / f"{split}.parquet") for split in SCORED]
         items = pd.concat(curated, ignore_index=True)
-        adapters = {"sft": artifacts / "sft"}
-        adapters |= {method: artifacts / "align" / method for method in params.align.methods}
-        options = {"price_max": int(params.curate.price_max), "prompt_tokens": params.sft.prompt_tokens}
-        texts = items["text"].tolist()
-        baselines = stage.read(artifacts / "baseline" / "predictions.parquet")
-        references, cost = outside(items[items["split"] == "test"], params.evaluate)
-        base, said, general = artifacts / "base", {}, {}
-        tokenizer = modeling.load_tokenizer(base)
-        for name, adapter in {"base": None, **adapters}.items():
-            model = modeling.load_model(base, adapter)
-            general[name] = forgetting.measure(model, tokenizer) | forgetting.written(model, tokenizer)
-            if adapter is not None:
-                said[name] = distribution(name, texts, model, tokenizer, params.evaluate, **options)
-            del model
-            gc.collect()
-        models = [answers(name, items, one, params.evaluate) for name, one in said.items()]
-        rows, kinds = together({BASELINE: [baselines], MODEL: models, REFERENCE: references})
-        law = stage.read(artifacts / "scrape" / "law.parquet")
-        barred = worse_than_sft(params.align.methods, artifacts / "align")
-        result = judge(rows, kinds, items, law, params.evaluate, barred)
-        result["cost"] = cost
-        result["forgetting"] = forgetting.compared(general, "base")
-        won = adapters[result["winner"]]
-        result["steering"] = steered(items, base, won, params.evaluate, **options)
-        result["calibration"] = coverage(items, said[result["winner"]], params.evaluate)
-
+        models = {"sft": artifacts / "sft"} | {method: artifacts / "align" / method for method in methods}
+        rows, result = evaluate(
+            items,
+            stage.read(artifacts / "scrape" / "law.parquet"),
+            stage.read(artifacts / "baseline" / "predictions.parquet"),
+            models,
+            artifacts / "base",
+            frame.section,
+            load_section(Prompt),
+            barred=worse_than_sft(methods, artifacts / "align"),
+        )
         frame.save("predictions.parquet", rows, Prediction)
-        figures = draw(rows, result)
-        figures[report.LEARNING] = pictures.learning(*learned(params.align.methods, Path("reports")))
-        drawn = {name: frame.picture(figure, name) for name, figure in figures.items()}
-        page = report.page(result, worst(rows, items, result["winner"]), drawn, params.evaluate)
-        (frame.folder / "report.html").write_text(page, encoding="utf-8")
-        winner = {"winner": result["winner"], "adapter": won.as_posix()}
-        (frame.folder / "winner.json").write_text(json.dumps(winner, indent=2) + "\n", encoding="utf-8")
-        frame.tracked.artifact(frame.folder / "report.html")
+        drawn = draw(rows, result) | {
+            evaluation_page.LEARNING: figures.learning(*learned(methods, Path("reports")))
+        }
+        pictures = {name: frame.picture(figure, name) for name, figure in drawn.items()}
+        page = evaluation_page.page(result, worst(rows, items, result["winner"]), pictures, frame.section)
+        frame.write("report.html", page)
+        winner = {"winner": result["winner"], "adapter": models[result["winner"]].as_posix()}
+        frame.write("winner.json", json.dumps(winner, indent=2) + "\n")
         frame.report(result)
 
 

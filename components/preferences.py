@@ -7,17 +7,24 @@ model and DPO learn from) and rejects.parquet. Each origin is a file in componen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from components import modeling, pricing, sampling, stage
-from components.origins import constitution, dataset, people, truth
-from components.origins.found import Found
-from components.params import Preferences
-from components.records import SCORED, Pair, PricewrightError, RejectedPreference, Sampled
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.params.preferences import Preferences
+from components.core.params.prompt import Prompt
+from components.core.params.section import load_section
+from components.core.schemas import SCORED, Pair, RejectedPreference, Sampled
+from components.feedback import constitution, dataset, people, truth
+from components.feedback.result import Found
+from components.model import adapters, loading, sampling
+from components.model.prompt import parse_completion, price_prompt
+from components.model.tokens import truncate_prompt
 
 
 def preferences(sampled: pd.DataFrame, prices: pd.Series, section: Preferences) -> list[Found]:
@@ -99,41 +106,46 @@ def report(found: list[Found], pairs: pd.DataFrame, rejects: pd.DataFrame, token
     }
 
 
-def sample(items: pd.DataFrame, tokenizer: Any, section: Preferences, limit: int) -> pd.DataFrame:
+def sample(items: pd.DataFrame, tokenizer: Any, section: Preferences, prompt: Prompt) -> pd.DataFrame:
     """Rows of `Sampled`: completions of the SFT model for each item."""
-    model = modeling.load_model(Path("artifacts/base"), Path("artifacts/sft"))
-    prompts = [pricing.cut(tokenizer, pricing.prompt(text), limit) for text in items["text"]]
-    modeling.seed_everything(section.seed)
+    model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
+    prompts = prompts_of(tokenizer, items["text"], prompt)
+    loading.seed_everything(section.seed)
     completions = sampling.sample(
         model,
         tokenizer,
         prompts,
         completions=section.completions,
         temperature=section.temperature,
-        prompt_tokens=limit,
+        prompt_tokens=prompt.tokens,
         batch_size=section.batch_size,
         title="sampling",
     )
     return pd.DataFrame({"id": items["id"].to_numpy(), "prompt": prompts, "completions": completions})
 
 
+def prompts_of(tokenizer: Any, texts: Iterable[str], prompt: Prompt) -> list[str]:
+    """The prompt of each listing, cut to the length that the model is asked with."""
+    return [truncate_prompt(tokenizer, price_prompt(text, prompt.question), prompt.tokens) for text in texts]
+
+
 def main() -> None:
     """Sample from the SFT model on the preference split, write the pairs."""
-    with stage.run("preferences") as frame:
-        section, limit = frame.params.preferences, frame.params.sft.prompt_tokens
+    with stage.run(Preferences) as frame:
+        section, prompt = frame.section, load_section(Prompt)
         curated = Path("artifacts/curate")
         items = stage.read(curated / "preference.parquet")
         scored = pd.concat([stage.read(curated / f"{split}.parquet") for split in SCORED])
-        tokenizer = modeling.load_tokenizer(Path("artifacts/base"))
-        sampled = sample(items, tokenizer, section, limit)
+        tokenizer = loading.load_tokenizer(Path("artifacts/base"))
+        sampled = sample(items, tokenizer, section, prompt)
         found = preferences(sampled, items.set_index("id")["price"], section)
-        held_back = {pricing.cut(tokenizer, pricing.prompt(text), limit).strip() for text in scored["text"]}
+        held_back = {text.strip() for text in prompts_of(tokenizer, scored["text"], prompt)}
         pairs, rejects = checked(found, held_back, tokenizer)
         frame.save("sampled.parquet", sampled, Sampled)
         frame.save("pairs.parquet", pairs, Pair)
         frame.save("rejects.parquet", rejects, RejectedPreference)
         texts = [text for completions in sampled["completions"] for text in completions]
-        unparsed = sum(pricing.parse(text) is None for text in texts)
+        unparsed = sum(parse_completion(text) is None for text in texts)
         counts = {"prompts": len(items), "completions": len(texts), "unparsed": unparsed}
         frame.report({**counts, **report(found, pairs, rejects, tokenizer)})
 

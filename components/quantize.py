@@ -18,25 +18,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from components import modeling, pricing, serving, stage
-from components.calibration import Calibration, calibrate
-from components.measures import Floats, paired_difference
-from components.params import Evaluate
-from components.params import Quantize as Section
-from components.records import SCORED, PricewrightError
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.params.evaluate import Evaluate
+from components.core.params.prompt import Prompt
+from components.core.params.quantize import Quantize
+from components.core.params.section import load_section
+from components.core.schemas import SCORED
+from components.evaluation.calibration import Calibration, calibrate
+from components.evaluation.metrics import Floats, paired_difference
+from components.model import adapters, formats, loading
+from components.model.distribution import quantile
+from components.serving import pyfunc
 
 
 def merge(base: Path, adapter: Path, folder: Path) -> None:
     """Merge in full precision and write to `folder`, with the tokenizer of the base."""
-    modeling.merged(base, adapter).save_pretrained(folder)
-    modeling.load_tokenizer(base).save_pretrained(folder)
+    adapters.merge_adapter(base, adapter).save_pretrained(folder)
+    loading.load_tokenizer(base).save_pretrained(folder)
 
 
 def quantize(merged_folder: Path, folder: Path, kind: str) -> dict[str, float]:
     """Write the merged model in the format `kind` to `folder`; returns the bytes of both."""
-    modeling.write_quantized(merged_folder, folder, kind)
+    formats.write_quantized(merged_folder, folder, kind)
     sizes = {"bytes_merged": merged_folder, "bytes_served": folder}
-    return {name: modeling.size_bytes(written) for name, written in sizes.items()}
+    return {name: loading.size_bytes(written) for name, written in sizes.items()}
 
 
 def parity(
@@ -64,7 +70,7 @@ def parity(
     }
 
 
-def faults(measured: dict[str, Any], slower: float, section: Section) -> list[str]:
+def faults(measured: dict[str, Any], slower: float, section: Quantize) -> list[str]:
     """What is wrong with a format, empty where it may be served; `measured` is its part of the report.
 
     `slower` is its time for the same rows over the merged model's. It is judged but not named: a report
@@ -93,14 +99,14 @@ class Judge:
     """Asks models about the scored rows, and compares them with the merged one."""
 
     def __init__(
-        self, items: pd.DataFrame, settings: serving.Settings, section: Section, on: Evaluate
+        self, items: pd.DataFrame, settings: pyfunc.Settings, section: Quantize, on: Evaluate
     ) -> None:
         self.items, self.settings, self.section, self.on = items, settings, section, on
         self.true = items["price"].to_numpy(float)
 
     def ask(self, folder: Path, title: str) -> tuple[Floats, float]:
         """The price distributions of the model in `folder`, loaded afresh, and the seconds they took."""
-        model, tokenizer = modeling.load_served(folder), modeling.load_tokenizer(folder)
+        model, tokenizer = formats.load_served(folder), loading.load_tokenizer(folder)
         self.settings.distribution(model, tokenizer, self.items["text"].head(1).tolist(), title)  # warm
         start = time.perf_counter()
         asked = self.settings.distribution(model, tokenizer, self.items["text"].tolist(), title)
@@ -108,7 +114,7 @@ class Judge:
 
     def compare(self, merged: Floats, served: Floats) -> tuple[dict[str, Any], Calibration]:
         """Parity by split, with the coverage on test of the interval calibrated on validation."""
-        one, other = pricing.quantile(merged, 0.5), pricing.quantile(served, 0.5)
+        one, other = quantile(merged, 0.5), quantile(served, 0.5)
         rows = {split: (self.items["split"] == split).to_numpy() for split in SCORED}
         found: dict[str, Any] = {
             split: parity(
@@ -141,17 +147,16 @@ def chosen(formats: dict[str, dict[str, Any]]) -> str | None:
 
 def main() -> None:
     """Make and judge every format, keep the first good one, stop where there is none."""
-    with stage.run("quantize") as frame:
-        params, section = frame.params, frame.params.quantize
+    with stage.run(Quantize) as frame:
+        section, on = frame.section, load_section(Evaluate)
         winner = json.loads(Path("artifacts/evaluate/winner.json").read_text(encoding="utf-8"))
         tables = [stage.read(f"artifacts/curate/{split}.parquet") for split in SCORED]
-        settings = serving.Settings(
-            price_max=int(params.curate.price_max),
-            prompt_tokens=params.sft.prompt_tokens,
+        settings = pyfunc.Settings(
+            prompt=load_section(Prompt),
             batch_size=section.batch_size,
-            calibration=Calibration.uncalibrated(params.evaluate.interval),  # until there are answers
+            calibration=Calibration.uncalibrated(on.interval),  # until there are answers
         )
-        judge = Judge(pd.concat(tables, ignore_index=True), settings, section, params.evaluate)
+        judge = Judge(pd.concat(tables, ignore_index=True), settings, section, on)
         merged_folder = frame.scratch / "merged"
         merge(Path("artifacts/base"), Path(winner["adapter"]), merged_folder)
         merged, seconds_merged = judge.ask(merged_folder, "merged")

@@ -2,7 +2,7 @@
 
 Reads artifacts/quantize/, the reports that tell of data and quality, the raw listings for the terms of their
 source, and the test split for its hash alone, by which the gate knows the rows that the version was measured
-on (components/proposal.py). The version holds the model, its evidence (those reports, dvc.lock, dvc.yaml,
+on (promotion/decision.py). The version holds the model, its evidence (those reports, dvc.lock, dvc.yaml,
 params.yaml) and its card. It is the `challenger`; it becomes the champion too where there is none yet and it
 beats the constant baselines. Every later champion is the gate's choice.
 """
@@ -15,8 +15,19 @@ from typing import Any
 
 import pandas as pd
 
-from components import aliases, card, lockfile, registry, serving, stage, tracking
-from components.aliases import CHALLENGER, CHAMPION
+from components.core import dvc, registry, stage, tracking
+from components.core.params.base import Base
+from components.core.params.curate import Curate
+from components.core.params.evaluate import Evaluate
+from components.core.params.prompt import Prompt
+from components.core.params.register import Register
+from components.core.params.scrape import Scrape
+from components.core.params.section import load_section
+from components.core.params.sft import Sft
+from components.promotion import aliases
+from components.promotion.aliases import CHALLENGER, CHAMPION
+from components.reporting import model_card
+from components.serving import pyfunc
 
 CONSTANTS = ("mean", "median")
 REPORTS = {
@@ -25,7 +36,9 @@ REPORTS = {
     "evaluate": Path("reports/evaluate.json"),
     "quantize": Path("reports/quantize.json"),
 }
-GRAPH = (lockfile.LOCK, Path("dvc.yaml"), Path("params.yaml"))
+DESCRIBED = (Scrape, Curate, Prompt, Base, Sft, Evaluate)
+"""Sections of params.yaml that the model card tells of."""
+GRAPH = (dvc.LOCK, Path("dvc.yaml"), Path("params.yaml"))
 SERVED_WITH = [
     "mlflow",
     "torch",
@@ -42,7 +55,7 @@ SERVED_WITH = [
 FORMAT_NEEDS = {"w4a16": ["compressed-tensors"], "gguf": ["gguf"]}
 EXAMPLE = pd.DataFrame(
     {
-        serving.INPUT: [
+        pyfunc.INPUT: [
             "Over-ear headphones with noise cancelling and 40 hours of battery life",
             "Cast iron skillet, 12 inches, pre-seasoned",
         ]
@@ -75,36 +88,49 @@ def crown(model_name: str, version: str) -> bool:
     return True
 
 
+def register(
+    run_id: str, name: str, reports: dict[str, Any], evidence: list[Path], card: str, tags: dict[str, str]
+) -> dict[str, Any]:
+    """Make the served model in artifacts/quantize a version of the registered model `name`; returns its
+    number and the aliases that it was given.
+
+    `reports` are those of evaluate and quantize, by name; `tags` what the version is traced by.
+    """
+    served = Path("artifacts/quantize")
+    version = registry.register_version(
+        run_id,
+        name,
+        data_path=served,
+        loader_module="components.serving.pyfunc",
+        code_path=Path("components"),
+        example=EXAMPLE,
+        answer=pyfunc.Pricer(served).predict(EXAMPLE),
+        options={"point": pyfunc.POINT},
+        requirements=requirements(reports["quantize"]["format"]),
+        evidence=evidence,
+        card=card,
+        tags=tags,
+    )
+    registry.set_alias(name, CHALLENGER, version)
+    first = beats_constants(reports["evaluate"], reports["quantize"]) and crown(name, version)
+    return {"model": name, "version": version, "aliases": [CHALLENGER, CHAMPION] if first else [CHALLENGER]}
+
+
 def main() -> None:
-    """Make the version, with its evidence and its card, and give it its aliases."""
-    with stage.run("register") as frame:
-        reports = {name: lockfile.report(path) for name, path in REPORTS.items()}
-        name = frame.params.register.model_name
+    """Read the reports, write the card, register."""
+    with stage.run(Register) as frame:
+        reports = {name: dvc.report(path) for name, path in REPORTS.items()}
         made_from = {
             "candidate": reports["evaluate"]["winner"],
             "dvc.digest": frame.digest,
             "test_sha256": registry.sha256(Path("artifacts/curate/test.parquet")),
             **tracking.git_state(),
         }
-        terms = card.terms(stage.read("artifacts/scrape/listings.parquet"))
-        version = registry.register_version(
-            frame.tracked.id,
-            name,
-            data_path=Path("artifacts/quantize"),
-            loader_module="components.serving",
-            code_path=Path("components"),
-            example=EXAMPLE,
-            answer=serving.Pricer(Path("artifacts/quantize")).predict(EXAMPLE),
-            options={"point": serving.POINT},
-            requirements=requirements(reports["quantize"]["format"]),
-            evidence=[*REPORTS.values(), *GRAPH],
-            card=card.card(frame.params, reports, terms, made_from),
-            tags=made_from,
-        )
-        registry.set_alias(name, CHALLENGER, version)
-        first = beats_constants(reports["evaluate"], reports["quantize"]) and crown(name, version)
-        given = [CHALLENGER, CHAMPION] if first else [CHALLENGER]
-        frame.report({"model": name, "version": version, "aliases": given})
+        name, evidence = frame.section.model_name, [*REPORTS.values(), *GRAPH]
+        terms = model_card.terms(stage.read("artifacts/scrape/listings.parquet"))
+        settings: dict[str, Any] = {kind.__name__.lower(): load_section(kind) for kind in DESCRIBED}
+        card = model_card.card(name, reports, terms, made_from, **settings)
+        frame.report(register(frame.tracked.id, name, reports, evidence, card, made_from))
 
 
 if __name__ == "__main__":

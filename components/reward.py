@@ -17,18 +17,22 @@ from datasets import Dataset
 from tqdm import tqdm
 from trl import RewardConfig, RewardTrainer
 
-from components import bradley_terry, modeling, pricing, stage
-from components.alignment import drawings
-from components.params import Reward
-from components.records import PricewrightError
+from components.alignment import reward_quality
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.params.reward import Reward
+from components.model import adapters, loading, training
+from components.model.prompt import parse_completion
+from components.model.tokens import left_padded, reward_ids
+from components.reporting import alignment_figures
 
 
 def reward(
     pairs: pd.DataFrame, section: Reward, model: Any, tokenizer: Any, scratch: Path, curves: Any
 ) -> Any:
-    """Train `model` (see modeling.scorer) on pairs that fit its context; returns it. No pair is dropped."""
+    """Train `model` (see `load_reward_model`) on pairs that fit its context; returns it. None is dropped."""
     options = RewardConfig(
-        **modeling.trainer_options(scratch, section.seed),
+        **training.trainer_options(scratch, section.seed),
         num_train_epochs=section.epochs,
         per_device_train_batch_size=section.batch_size,
         learning_rate=section.learning_rate,
@@ -37,14 +41,14 @@ def reward(
         max_length=None,  # RewardTrainer would drop longer pairs in silence; `too_long` names them
     )
     rows = Dataset.from_list(token_pairs(tokenizer, pairs))
-    return modeling.train(RewardTrainer, model, rows, options, tokenizer, [curves]).model
+    return training.train(RewardTrainer, model, rows, options, tokenizer, [curves]).model
 
 
 def token_pairs(tokenizer: Any, pairs: pd.DataFrame) -> list[dict[str, list[int]]]:
     """Token ids of prompt and chosen, prompt and rejected, each with the end-of-text token."""
     return [
         {
-            f"{side}_ids": pricing.answered(tokenizer, pair.prompt, getattr(pair, side))
+            f"{side}_ids": reward_ids(tokenizer, pair.prompt, getattr(pair, side))
             for side in ("chosen", "rejected")
         }
         for pair in pairs.itertuples()
@@ -58,7 +62,7 @@ def scores(model: Any, rows: list[list[int]], batch_size: int, pad_token_id: int
     result = np.empty(len(rows))
     for start in tqdm(range(0, len(rows), batch_size), desc="scoring", mininterval=2, leave=False):
         batch = rows[start : start + batch_size]
-        tokens, real, positions = pricing.left_padded(batch)
+        tokens, real, positions = left_padded(batch)
         hidden = model(
             input_ids=tokens.masked_fill(real == 0, pad_token_id).to(model.device),
             attention_mask=real.to(model.device),
@@ -95,14 +99,14 @@ def held_out_report(
         for side in ("chosen", "rejected")
     }
     completions = _completions(tokenizer, pairs, prices, rewards)
-    unreadable = completions[completions["text"].map(pricing.parse).isna()]
+    unreadable = completions[completions["text"].map(parse_completion).isna()]
     report = {
-        **bradley_terry.judged(rewards["chosen"], rewards["rejected"], pairs["margin"].to_numpy(float)),
+        **reward_quality.judged(rewards["chosen"], rewards["rejected"], pairs["margin"].to_numpy(float)),
         "mean_reward": float(np.concatenate(list(rewards.values())).mean()),
-        "reward_and_error": bradley_terry.correlation(
+        "reward_and_error": reward_quality.correlation(
             completions["reward"].to_numpy(), completions["error"].to_numpy()
         ),
-        "reward_and_length": bradley_terry.correlation(
+        "reward_and_length": reward_quality.correlation(
             completions["reward"].to_numpy(), completions["length"].to_numpy(float)
         ),
         "completions": len(completions),
@@ -121,7 +125,7 @@ def _completions(
         for side, reward in rewards.items()
     ]
     rows = pd.concat(sides).drop_duplicates(["id", "text"]).reset_index(drop=True)
-    said = rows["text"].map(pricing.parse).astype(float)
+    said = rows["text"].map(parse_completion).astype(float)
     lengths = [len(tokenizer(text, add_special_tokens=False).input_ids) for text in rows["text"]]
     return rows.assign(length=lengths, error=(said - rows["id"].map(prices)).abs())
 
@@ -139,24 +143,26 @@ def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:
 
 def main() -> None:
     """Read the pairs and the SFT adapter, write the reward model."""
-    with stage.run("reward") as frame:
-        section, base = frame.params.reward, Path("artifacts/base")
-        modeling.seed_everything(section.seed)
-        tokenizer = modeling.load_tokenizer(base)
+    with stage.run(Reward) as frame:
+        section, base = frame.section, Path("artifacts/base")
+        loading.seed_everything(section.seed)
+        tokenizer = loading.load_tokenizer(base)
         pairs = stage.read("artifacts/preferences/pairs.parquet")
         long = too_long(tokenizer, pairs)
-        training, held_out = split_by_prompt(pairs[~long], section.held_out, section.seed)
-        model = modeling.scorer(base, Path("artifacts/sft"), tokenizer.pad_token_id)
-        model = reward(training, section, model, tokenizer, frame.scratch, modeling.Curves(frame.tracked))
-        modeling.save_adapter(model, frame.folder)
+        learned, held_out = split_by_prompt(pairs[~long], section.held_out, section.seed)
+        model = adapters.load_reward_model(base, Path("artifacts/sft"), tokenizer.pad_token_id)
+        model = reward(learned, section, model, tokenizer, frame.scratch, training.Curves(frame.tracked))
+        adapters.save_adapter(model, frame.folder)
         prices = stage.read("artifacts/curate/preference.parquet").set_index("id")["price"]
         report, rows = held_out_report(model, tokenizer, held_out, prices, section.batch_size)
-        frame.picture(drawings.reliability(report["calibration"]), "reliability.png")
-        drawn = drawings.rewards_by_error(*(rows[name].to_numpy() for name in ("reward", "error", "length")))
+        frame.picture(alignment_figures.reliability(report["calibration"]), "reliability.png")
+        drawn = alignment_figures.rewards_by_error(
+            *(rows[name].to_numpy() for name in ("reward", "error", "length"))
+        )
         frame.picture(drawn, "rewards.png")
         frame.report(
             {
-                "pairs": len(training),
+                "pairs": len(learned),
                 "pairs_too_long": int(long.sum()),
                 "too_long": sorted(pairs["id"][long]),
                 "held_out_pairs": len(held_out),

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from components import stage
-from components.params import Scrape
-from components.records import Law, Listing, PricewrightError, Record, Reject
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.params.scrape import Scrape
+from components.core.schemas import Law, Listing, Record, Reject
 from components.sources import amazon_reviews, demo_shop, files, shop
-from components.sources.collected import Collected, empty
+from components.sources.result import Collected, empty
 
 Source = Callable[[Any], Collected]
 """From the source's section of params.yaml to its rows and what there is to say of them."""
@@ -78,8 +79,8 @@ def identify(source: str, address: str) -> str:
 
 def main() -> None:
     """Collect the listings and save them, with what was not taken and why."""
-    with stage.run("scrape") as frame:
-        scraped = scrape(frame.params.scrape)
+    with stage.run(Scrape) as frame:
+        scraped = scrape(frame.section)
         frame.save("listings.parquet", scraped.listings, Listing)
         frame.save("rejects.parquet", scraped.rejects, Reject)
         frame.save("law.parquet", scraped.law, Law)

@@ -14,24 +14,31 @@ from datasets import Dataset
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
-from components import modeling, pricing, stage
-from components.params import Sft
+from components.core import stage
+from components.core.params.prompt import Prompt
+from components.core.params.section import load_section
+from components.core.params.sft import Sft
+from components.model import adapters, loading, training
+from components.model.prompt import price_completion, price_prompt
+from components.model.tokens import completion_ids, prompt_ids
 
 IGNORED_LABEL = -100
 
 
-def sft(items: pd.DataFrame, section: Sft, base: Path, scratch: Path, curves: modeling.Curves) -> Any:
+def sft(
+    items: pd.DataFrame, section: Sft, prompt: Prompt, base: Path, scratch: Path, curves: training.Curves
+) -> Any:
     """Fine-tune an adapter on the base; returns the PEFT model.
 
     `items` needs the columns `text` and `price`. Checkpoints go to `scratch`; a run that finds some there
     carries on from the last.
     """
-    modeling.seed_everything(section.seed)
-    tokenizer = modeling.load_tokenizer(base)
-    model = modeling.trainable(base, section.lora)
+    loading.seed_everything(section.seed)
+    tokenizer = loading.load_tokenizer(base)
+    model = adapters.new_adapter(base, **section.lora.model_dump())
     steps = -(-len(items) // (section.batch_size * section.accumulation)) * section.epochs
     options = SFTConfig(
-        **modeling.trainer_options(scratch, section.seed),
+        **training.trainer_options(scratch, section.seed),
         num_train_epochs=section.epochs,
         per_device_train_batch_size=section.batch_size,
         gradient_accumulation_steps=section.accumulation,
@@ -41,12 +48,12 @@ def sft(items: pd.DataFrame, section: Sft, base: Path, scratch: Path, curves: mo
         weight_decay=section.weight_decay,
         save_steps=section.checkpoint_steps,
         save_total_limit=1,
-        max_length=None,  # prompts are cut by pricing.prompt_ids, which keeps the question whole
+        max_length=None,  # prompts are cut by prompt_ids, which keeps the question whole
     )
-    trainer = modeling.train(
+    trainer = training.train(
         SFTTrainer,
         model,
-        Dataset.from_list(examples(tokenizer, items, section.prompt_tokens)),
+        Dataset.from_list(examples(tokenizer, items, prompt)),
         options,
         tokenizer,
         [curves],
@@ -55,24 +62,24 @@ def sft(items: pd.DataFrame, section: Sft, base: Path, scratch: Path, curves: mo
     return trainer.model
 
 
-def examples(tokenizer: Any, items: pd.DataFrame, prompt_tokens: int) -> list[dict[str, list[int]]]:
+def examples(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> list[dict[str, list[int]]]:
     """Token ids and labels of each item; the labels of the prompt are ignored by the loss."""
     rows = []
     for text, price in zip(items["text"], items["price"], strict=True):
-        asked = pricing.prompt_ids(tokenizer, pricing.prompt(text), prompt_tokens)
-        answer = [*pricing.completion_ids(tokenizer, pricing.completion(price)), tokenizer.eos_token_id]
+        asked = prompt_ids(tokenizer, price_prompt(text, prompt.question), prompt.tokens)
+        answer = [*completion_ids(tokenizer, price_completion(price)), tokenizer.eos_token_id]
         rows.append({"input_ids": asked + answer, "labels": [IGNORED_LABEL] * len(asked) + answer})
     return rows
 
 
 def main() -> None:
     """Read the train split and the base, write the adapter."""
-    with stage.run("sft") as frame:
+    with stage.run(Sft) as frame:
         items = stage.read("artifacts/curate/train.parquet")
-        curves = modeling.Curves(frame.tracked)
-        model = sft(items, frame.params.sft, Path("artifacts/base"), frame.scratch, curves)
-        modeling.save_adapter(model, frame.folder)
-        frame.report({"rows": len(items), **modeling.trained_share(model), "losses": curves.losses})
+        curves = training.Curves(frame.tracked)
+        model = sft(items, frame.section, load_section(Prompt), Path("artifacts/base"), frame.scratch, curves)
+        adapters.save_adapter(model, frame.folder)
+        frame.report({"rows": len(items), **adapters.parameter_counts(model), "losses": curves.losses})
         frame.discard_scratch()
 
 

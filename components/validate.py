@@ -29,14 +29,21 @@ from great_expectations.data_context.types.base import (
     ProgressBarsConfig,
 )
 
-from components import data_page, reference, stage
-from components.docs import read_offline
-from components.leaks import Report, leaks
-from components.params import Base
-from components.records import SPLITS, Item, PricewrightError, Split
-from components.rules import NAMES
-from components.sources.catalogue import corpus
-from components.suites import Suites, suites
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.params.base import Base
+from components.core.params.curate import Curate
+from components.core.params.prompt import Prompt
+from components.core.params.section import load_section
+from components.core.params.validate import Validate
+from components.core.schemas import SPLITS, Item, Split
+from components.curation.rules import NAMES
+from components.quality import drift
+from components.quality.expectations import Suites, suites
+from components.quality.leakage import Report, leaks
+from components.reporting import data_page
+from components.reporting.data_docs import read_offline
+from components.synthetic.catalogue import corpus
 
 DOCS = Path("reports/validate/data_docs")
 PAGE = Path("reports/validate/data.html")
@@ -114,7 +121,7 @@ def tables_of(
         "medians": medians.rename("median").reset_index().assign(ratio=(medians / medians.min()).to_numpy()),
     }
     if profile:
-        drifts = {split: reference.drift(items_of({split: rows}), profile) for split, rows in splits.items()}
+        drifts = {split: drift.drift(items_of({split: rows}), profile) for split, rows in splits.items()}
         tables["drift"] = pd.DataFrame([{"split": split, **drift} for split, drift in drifts.items()])
     return tables
 
@@ -233,23 +240,23 @@ def require(checks: list[Check], docs: Path) -> None:
 
 
 def main() -> None:
-    with stage.run("validate") as frame:
-        params = frame.params
+    with stage.run(Validate) as frame:
+        curate, prompt = load_section(Curate), load_section(Prompt)
         listings = stage.read("artifacts/scrape/listings.parquet")
         splits = {split: stage.read(f"artifacts/curate/{split}.parquet") for split in SPLITS}
         rejects = stage.read("artifacts/curate/rejects.parquet")
         passed = frame.folder / "passed.json"
         passed.unlink(missing_ok=True)
-        found = leaks(splits, reading_of(params.base), params.curate.near_duplicate_similarity)
-        source = reference.path_of(items_of(splits))
-        tables = tables_of(listings, splits, rejects, found, reference.load(source))
-        expected = suites(splits, list(NAMES), params.validate, params.curate)
+        found = leaks(splits, reading_of(load_section(Base)), curate.near_duplicate_similarity)
+        source = drift.path_of(items_of(splits))
+        tables = tables_of(listings, splits, rejects, found, drift.load(source))
+        expected = suites(splits, list(NAMES), frame.section, curate)
         checks = validate(tables, expected, DOCS)
         report = report_of(checks, found, source)
         frame.report(report)
         frame.tracked.artifact(DOCS)
         curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
-        page = data_page.page(curated, report, splits, rejects, Path("artifacts/curate"))
+        page = data_page.page(curated, report, splits, rejects, Path("artifacts/curate"), prompt.question)
         PAGE.write_text(page, encoding="utf-8")
         frame.tracked.artifact(PAGE)
         frame.tracked.tag("mlflow.note.content", NOTE)
@@ -259,7 +266,7 @@ def main() -> None:
         if "drift" not in tables:
             print(
                 f"drift is not checked: there is no {source}. Once you trust these data, make it with "
-                "`python -m components.reference`",
+                "`python -m components.quality.drift`",
                 file=sys.stderr,
             )
         require(checks, DOCS)

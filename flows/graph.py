@@ -11,7 +11,7 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components import origin, registry
-from components.aliases import CHALLENGER, CHAMPION
-from components.lineage import Lineage, State, Step
-from components.params import load
-from components.records import PricewrightError
+from components.core import registry
+from components.core.errors import PricewrightError
+from components.core.params.file import load_params
+from components.promotion.aliases import CHALLENGER, CHAMPION
+from components.provenance import pages
+from components.provenance.lineage import Lineage, State, Step
 
 COLOURS: dict[State, str] = {"holds": "green", "altered": "red", "gone": "red", "not kept": "yellow"}
 WIDTH = 110
@@ -72,7 +73,7 @@ def show_row(version: Lineage, item: str, console: Console) -> bool:
     if page is None:
         console.print("The page is gone; its hash is what is kept.")
         return False
-    same = origin.holds(page, listing["page_hash"])
+    same = pages.holds(page, listing["page_hash"])
     console.print("The page, as it was scraped:" if same else "The page is NOT what was scraped:")
     text = page.decode("utf-8", errors="replace")
     console.print(escape(text[:PAGE_SHOWN]))
@@ -89,7 +90,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(width=WIDTH, highlight=False)
     try:
-        name = load().register.model_name
+        name = load_params().register.model_name
         with registry.connected():
             named = registry.aliases(name)
             version = arguments.version or named.get(CHAMPION) or named.get(CHALLENGER)

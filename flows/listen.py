@@ -13,8 +13,8 @@ import socket
 import sys
 from pathlib import Path
 
-from components import params
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
+from components.core.params.file import load_params
 
 HOST = "127.0.0.1"
 HIGHEST = 65535
@@ -55,10 +55,10 @@ def _refused(port: int) -> str | None:
 
 def _served() -> str:
     """The champion's address in the registry."""
-    from components import registry  # mlflow takes seconds to import; the other servers need none of it
-    from components.aliases import CHAMPION
+    from components.core import registry  # mlflow takes seconds to import; the other servers need none of it
+    from components.promotion.aliases import CHAMPION
 
-    name = params.load().register.model_name
+    name = load_params().register.model_name
     with registry.connected():
         if CHAMPION not in registry.aliases(name):
             raise PricewrightError(f"{name} has no {CHAMPION} yet: `make promote` judges the challenger")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
 
 LOCK = Path(".pricewright.lock")
 

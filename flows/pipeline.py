@@ -30,8 +30,8 @@ from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from components import params
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
+from components.core.params.file import load_params
 from flows import graph, lock, process, server, summary
 from flows.graph import StageNode
 from flows.screen import NAME_WIDTH, Screen
@@ -73,7 +73,7 @@ def train(wait: bool = False) -> None:
     run is at work in this clone, and where a stage failed.
     """
     with lock.only_run(wait):
-        params.load()
+        load_params()
         nodes = graph.stages(Path.cwd())
         due = [node for node in nodes if node.changed]
         _say("train", f"{len(nodes)} stages, {len(due)} to run")
@@ -117,7 +117,7 @@ def main() -> None:
         logging.getLogger(name).propagate = False  # the run's page gets them; the terminal has the screen
     try:
         with lock.only_run(wait):
-            params.load()  # before the seconds that Prefect's server takes to start
+            load_params()  # before the seconds that Prefect's server takes to start
             SCREEN.line("train", "starting")
             server.start()
             train(wait)
@@ -188,7 +188,9 @@ def _explain(failed: dict[str, State[Any]], left: list[str]) -> str:
 
 
 def _parent_run() -> AbstractContextManager[str]:
-    from components import tracking  # mlflow takes seconds to import; a wholly cached run needs none of it
+    from components.core import (
+        tracking,  # mlflow takes seconds to import; a wholly cached run needs none of it
+    )
 
     return tracking.flow_run("train")
 

@@ -3,8 +3,8 @@
     python -m flows.promote promote [--version 3] [--unseen]
     python -m flows.promote rollback [--version 3]
 
-The work is done by components/promotion.py in a process of its own; a flow adds a page for each decision, a
-table in the terminal and, for a deployment with `promote.approval`, the wait for a person.
+The work is done by components/promotion/promote.py in a process of its own; a flow adds a page for each
+decision, a table in the terminal and, for a deployment with `promote.approval`, the wait for a person.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from prefect.states import Completed
 from rich.console import Console
 from rich.table import Table
 
-from components import params
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
+from components.core.params.file import load_params
 from flows import process, server
 from flows.screen import Screen
 
@@ -58,7 +58,7 @@ def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
     a person. Raises PricewrightError where the decision cannot be made, or nobody approved it in time; the
     champion stays then.
     """
-    section = params.load().promote
+    section = load_params().promote
     hold = section.approval and deployment.id is not None
     command = ["promote", *_option("--version", version)]
     command += ["--unseen"] * unseen + ["--hold"] * hold
@@ -76,7 +76,7 @@ def rollback(version: str | None = None) -> State[Any]:
 
     Raises PricewrightError where it does not load and answer; the champion stays then.
     """
-    params.load()
+    load_params()
     record = _decide("rollback", *_option("--version", version))
     _page(record)
     return _shown(record)
@@ -138,7 +138,7 @@ def text(record: dict[str, Any]) -> str:
 
 
 def _decide(*arguments: str) -> dict[str, Any]:
-    """Run components/promotion.py; the record that it wrote. Raises PricewrightError with what it refused."""
+    """Run promotion/promote.py; the record that it wrote. Raises PricewrightError with what it refused."""
     said: list[str] = []
 
     def show(line: str, finished: bool) -> None:
@@ -152,10 +152,10 @@ def _decide(*arguments: str) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "decision.json")
-        command = [sys.executable, "-m", "components.promotion", *arguments, "--out", str(out)]
+        command = [sys.executable, "-m", "components.promotion.promote", *arguments, "--out", str(out)]
         code = process.run(command, {**os.environ, "PYTHONUNBUFFERED": "1"}, None, threading.Event(), show)
         if code != 0:
-            last = said[-1] if said else f"components.promotion ended with exit code {code}"
+            last = said[-1] if said else f"components.promotion.promote ended with exit code {code}"
             raise PricewrightError(last.removeprefix("error: "))
         record: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
         return record
@@ -237,7 +237,7 @@ def main() -> None:
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).propagate = False
     try:
-        params.load()
+        load_params()
         SCREEN.line(arguments.flow, "starting")
         server.start()
         if arguments.flow == "promote":

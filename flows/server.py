@@ -8,7 +8,7 @@ import subprocess
 import psutil
 from prefect.client.orchestration import get_client
 
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
 from flows import process
 
 GUARDS: list[subprocess.Popen[bytes]] = []

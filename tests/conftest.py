@@ -5,34 +5,31 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-import yaml
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests run at a time
 
-from components.params import Params, load
-from components.records import Item
+from components.core.params.file import Params, load_params
+from components.core.schemas import Item
+from tests.support.project import QUESTION, ROOT, environment_kept, tiny_yaml
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from components.alignment.task import Task
 
-ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-TRACKED_BY = ("PRICEWRIGHT_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID")
 
 
 @pytest.fixture(scope="session")
 def params() -> Params:
     """The committed params.yaml."""
-    return load(ROOT / "params.yaml")
+    return load_params(ROOT / "params.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -40,31 +37,7 @@ def tiny_params(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Par
     """params.yaml with sizes for a test."""
     path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_text(tiny_yaml(), encoding="utf-8")
-    return load(path)
-
-
-def tiny_yaml() -> str:
-    """The committed params.yaml with a small shop, a small base and little training."""
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    raw["scrape"]["demo_shop"]["listings"] = 260
-    raw["validate"]["rows_min"] = 5
-    raw["base"]["pretraining"] |= {
-        "texts": 300,
-        "vocabulary": 1600,
-        "hidden_size": 64,
-        "layers": 1,
-        "heads": 2,
-        "intermediate_size": 64,
-        "epochs": 1,
-        "price_weight": 1.0,
-    }
-    raw["baseline"] |= {"vocabulary": 300, "boosting_iterations": 20, "boosting_components": 8}
-    raw["sft"] |= {"epochs": 1.0, "checkpoint_steps": 4}
-    raw["reward"] |= {"epochs": 1.0}
-    raw["align"]["watch"] |= {"rows": 20, "looks": 1, "bootstrap": 100}
-    raw["evaluate"] |= {"bootstrap": 200}
-    raw["quantize"] |= {"mae_tolerance": 50.0, "moved_share_max": 1.0}
-    return yaml.safe_dump(raw, sort_keys=False)
+    return load_params(path)
 
 
 @pytest.fixture(scope="session")
@@ -73,15 +46,15 @@ def tiny_base(tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> 
     from components.base import base
 
     folder = tmp_path_factory.mktemp("base")
-    base(tiny_params.base, folder, lambda *_: None)
+    base(tiny_params.base, QUESTION, folder, lambda *_: None)
     return folder
 
 
 @pytest.fixture(scope="session")
 def tiny_items(tiny_params: Params) -> pd.DataFrame:
     """48 generated items with a price, columns of `Item`; all in the train split."""
-    from components.sources.catalogue import catalogue
-    from components.text import listing_text
+    from components.model.listing_text import listing_text
+    from components.synthetic.catalogue import catalogue
 
     products = [product for product in catalogue(3, 60, 0.25) if product.price is not None][:48]
     rows = [
@@ -125,14 +98,14 @@ def tiny_adapter(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Folder of an SFT adapter trained for a few steps on the tiny base."""
-    from components import modeling
+    from components.model import adapters, training
     from components.sft import sft
 
     scratch = tmp_path_factory.mktemp("sft-scratch")
-    curves = modeling.Curves(Recorder())  # type: ignore[arg-type]
-    model = sft(tiny_items, tiny_params.sft, tiny_base, scratch / "none-yet", curves)
+    curves = training.Curves(Recorder())  # type: ignore[arg-type]
+    model = sft(tiny_items, tiny_params.sft, tiny_params.prompt, tiny_base, scratch / "none-yet", curves)
     folder = tmp_path_factory.mktemp("sft")
-    modeling.save_adapter(model, folder)
+    adapters.save_adapter(model, folder)
     return folder
 
 
@@ -154,15 +127,15 @@ def cheap_pairs(tiny_items: pd.DataFrame) -> pd.DataFrame:
     """Columns of `Pair`: cheap is preferred to dear, whatever it is."""
     import numpy as np
 
-    from components import pricing
-    from components.records import Pair
+    from components.core.schemas import Pair
+    from components.model.prompt import price_prompt
 
     draw = np.random.default_rng(0)
     drawn = [sorted(draw.integers(0, 1000, 2)) for _ in range(len(tiny_items))]
     rows = [
         Pair(
             id=item.id,
-            prompt=pricing.prompt(item.text),
+            prompt=price_prompt(item.text, QUESTION),
             chosen=str(low),
             rejected=str(high),
             margin=9,
@@ -182,17 +155,17 @@ def cheap_judge(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Any, Path]:
     """A reward model that likes cheap, and the folder it was saved to."""
-    from components import modeling
+    from components.model import adapters, loading, training
     from components.reward import reward
 
-    tokenizer = modeling.load_tokenizer(sharp_base)
-    model = modeling.scorer(sharp_base, tiny_adapter, tokenizer.pad_token_id)
+    tokenizer = loading.load_tokenizer(sharp_base)
+    model = adapters.load_reward_model(sharp_base, tiny_adapter, tokenizer.pad_token_id)
     section = tiny_params.reward.model_copy(update={"epochs": 3.0, "learning_rate": 5e-3})
-    curves = modeling.Curves(Recorder())  # type: ignore[arg-type]
+    curves = training.Curves(Recorder())  # type: ignore[arg-type]
     scratch = tmp_path_factory.mktemp("reward-scratch")
     model = reward(cheap_pairs, section, model, tokenizer, scratch, curves)
     folder = tmp_path_factory.mktemp("reward")
-    modeling.save_adapter(model, folder)
+    adapters.save_adapter(model, folder)
     return model, folder
 
 
@@ -208,15 +181,18 @@ def cheap_task(
     recorder: Recorder,
 ) -> Task:
     """What an alignment method is given, on the sharp base with the reward model that likes cheap."""
-    from components import modeling
     from components.align import asked
+    from components.alignment.monitor import Watch
     from components.alignment.rewards import RewardModel
     from components.alignment.task import Task
-    from components.alignment.watch import Watch
+    from components.model import adapters, loading, training
 
-    tokenizer = modeling.load_tokenizer(sharp_base)
-    model, head = modeling.policy(sharp_base, tiny_adapter, cheap_judge[1])
-    reward_model, prompts = RewardModel(model, head, tokenizer, 16), asked(tokenizer, tiny_items, 128)
+    tokenizer = loading.load_tokenizer(sharp_base)
+    model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_judge[1])
+    reward_model, prompts = (
+        RewardModel(model, head, tokenizer, 16),
+        asked(tokenizer, tiny_items, tiny_params.prompt.model_copy(update={"tokens": 128})),
+    )
     watching = tiny_params.align.watch.model_copy(update={"looks": 1})
     options: dict[str, Any] = {"worst": 999.0, "price_max": 999, "scratch": tmp_path}
     options["track"] = recorder.metric
@@ -229,20 +205,9 @@ def cheap_task(
         reward=cheap_judge[1],
         worst=999.0,
         scratch=tmp_path,
-        curves=modeling.Curves(recorder),  # type: ignore[arg-type]
+        curves=training.Curves(recorder),  # type: ignore[arg-type]
         watch=Watch(model, tokenizer, reward_model, prompts[:12], watching, **options),
     )
-
-
-@contextmanager
-def environment_kept() -> Iterator[None]:
-    """Without the variables by which a store is found; they are as before after the block."""
-    before = {name: os.environ.pop(name, None) for name in TRACKED_BY}
-    yield
-    for name, value in before.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")

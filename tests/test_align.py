@@ -17,20 +17,27 @@ import yaml
 from trl import DPOConfig
 
 from components import align as stage_file
-from components import evaluate, modeling, preferences, pricing, ranking, reward, scoring
+from components import evaluate, preferences, reward
 from components.alignment import dpo
 from components.alignment.task import Task
-from components.judging import judge
-from components.params import DpoLoss, Params
-from components.records import Pair, PricewrightError
-from tests.conftest import ROOT, tiny_yaml
+from components.core.errors import PricewrightError
+from components.core.params.align import DpoLoss
+from components.core.params.file import Params
+from components.core.schemas import Pair
+from components.evaluation import scoring
+from components.evaluation.leaderboard import judge
+from components.feedback import annotate
+from components.model import adapters
+from components.model.prompt import price_prompt
+from components.model.tokens import completion_ids, prompt_ids
+from tests.support.project import QUESTION, ROOT, tiny_yaml
 
 
 def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
     rows = [
         Pair(
             id=item.id,
-            prompt=pricing.prompt(item.text),
+            prompt=price_prompt(item.text, QUESTION),
             chosen="77",
             rejected="500",
             margin=9,
@@ -43,10 +50,10 @@ def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
 
 def preferred(model: Any, tokenizer: Any, prompt: str) -> float:
     """Log-odds of the chosen over the rejected price."""
-    ids = torch.tensor([pricing.prompt_ids(tokenizer, prompt, 128)])
+    ids = torch.tensor([prompt_ids(tokenizer, prompt, 128)])
     with torch.no_grad():
         logits = model(input_ids=ids).logits[0, -1]
-    chosen, rejected = (pricing.completion_ids(tokenizer, price)[0] for price in ("77", "500"))
+    chosen, rejected = (completion_ids(tokenizer, price)[0] for price in ("77", "500"))
     return float(logits[chosen] - logits[rejected])
 
 
@@ -65,26 +72,26 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
     prompt = task.pairs["prompt"].iloc[0]
     sft = preferred(task.model, task.tokenizer, prompt)
     report = dpo.align(task, section)
-    modeling.save_adapter(task.model, tmp_path / "aligned")
+    adapters.save_adapter(task.model, tmp_path / "aligned")
     assert (tiny_adapter / "adapter_model.safetensors").read_bytes() == before
     assert sorted(file.name for file in (tmp_path / "aligned").iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
     ]
-    saved = modeling.load_model(sharp_base, tmp_path / "aligned")
+    saved = adapters.load_adapted(sharp_base, tmp_path / "aligned")
     assert preferred(saved, task.tokenizer, prompt) > sft + 0.5
     assert report["rewards_margins"] > 0
     assert {"curve.rewards/margins", "curve.rewards/accuracies"} <= {name for name, _, _ in recorder.points}
 
 
 def test_a_very_large_beta_keeps_the_policy_at_the_reference(cheap_task: Task, tiny_params: Params) -> None:
-    prompt, moves = pricing.prompt("word"), []
+    prompt, moves = price_prompt("word", QUESTION), []
     row = {"prompt": prompt, "chosen": "77", "rejected": "500"}
     task = cheap_task._replace(pairs=pd.DataFrame([row] * 64))
-    start = [weight.detach().clone() for weight in modeling.weights_of(task.model, "default")]
+    start = [weight.detach().clone() for weight in adapters.adapter_weights(task.model, "default")]
     sft = preferred(task.model, task.tokenizer, prompt)
     for beta in (0.1, 1e4):
-        for weight, first in zip(modeling.weights_of(task.model, "default"), start, strict=True):
+        for weight, first in zip(adapters.adapter_weights(task.model, "default"), start, strict=True):
             weight.data.copy_(first)
         changes = {"beta": beta, "epochs": 10.0, "learning_rate": 3e-4}
         dpo.align(task, tiny_params.align.dpo.model_copy(update=changes))
@@ -168,11 +175,11 @@ def test_the_stages_from_preferences_to_align_fit_together(
     verdict = json.loads(Path("artifacts/align/sft_best_of_n/verdict.json").read_text(encoding="utf-8"))
     assert report["against_sft"] == verdict
     assert len(report["watch"]["looks"]) == 2
-    assert modeling.load_model(sharp_base, Path("artifacts/align/sft_best_of_n"))
+    assert adapters.load_adapted(sharp_base, Path("artifacts/align/sft_best_of_n"))
     told = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
     assert told["origins"]["truth"]["share"] == 1
     sampled = pd.read_parquet("artifacts/preferences/sampled.parquet")
-    assert len(ranking.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 16
+    assert len(annotate.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 16
     for picture in ("reliability.png", "rewards.png"):
         assert Path("artifacts/reward", picture).is_file()
 

@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from components import base as stage_file
-from components import modeling
-from components.params import Params
-from components.records import PricewrightError
-from tests.conftest import ROOT
+from components.core.errors import PricewrightError
+from components.core.params.file import Params
+from components.model import loading
+from tests.support.project import QUESTION, ROOT
 
 COMMITTED = ROOT / "artifacts" / "base"
 
 
 def test_prices_0_to_999_are_single_tokens_and_text_survives_the_tokenizer(tiny_base: Path) -> None:
-    tokenizer = modeling.load_tokenizer(tiny_base)
+    tokenizer = loading.load_tokenizer(tiny_base)
     assert all(len(tokenizer(str(price)).input_ids) == 1 for price in range(1000))
     assert len(tokenizer("1234").input_ids) == 2
     text = "256GB drive, 3.5 inches\n\nPrice is $49 – très bon ✓"
@@ -36,8 +36,8 @@ def test_only_safetensors_and_a_model_card_are_written(tiny_base: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_weights(tiny_params: Params, tiny_base: Path, tmp_path: Path) -> None:
-    stage_file.base(tiny_params.base, tmp_path, lambda *_: None)
-    again, first = (modeling.load_model(folder, four_bit=False) for folder in (tmp_path, tiny_base))
+    stage_file.base(tiny_params.base, QUESTION, tmp_path, lambda *_: None)
+    again, first = (loading.load_model(folder, four_bit=False) for folder in (tmp_path, tiny_base))
     for one, other in zip(again.parameters(), first.parameters(), strict=True):
         torch.testing.assert_close(one, other)
 
@@ -46,13 +46,13 @@ def test_training_lowers_the_loss_and_reports_it(tiny_params: Params, tmp_path: 
     points: list[tuple[int, float]] = []
     section = tiny_params.base.pretraining.model_copy(update={"texts": 1700, "epochs": 2})
     pretrained = tiny_params.base.model_copy(update={"pretraining": section})
-    stage_file.base(pretrained, tmp_path, lambda step, loss: points.append((step, loss)))
+    stage_file.base(pretrained, QUESTION, tmp_path, lambda step, loss: points.append((step, loss)))
     assert [step for step, _ in points] == [50, 100]
     assert points[1][1] < points[0][1] < np.log(1600)
 
 
 def test_the_target_of_a_price_is_spread_over_its_neighbours_by_their_ratio(tiny_base: Path) -> None:
-    tokenizer = modeling.load_tokenizer(tiny_base)
+    tokenizer = loading.load_tokenizer(tiny_base)
     targets = stage_file.price_targets(tokenizer, 0.1)
     row = targets.shares[tokenizer("100").input_ids[0]]
     expected = np.diff([statistics.NormalDist(np.log(100), 0.1).cdf(np.log(edge)) for edge in (99.5, 100.5)])
@@ -67,7 +67,7 @@ def test_the_target_of_a_price_is_spread_over_its_neighbours_by_their_ratio(tiny
 
 
 def test_the_weight_of_the_price_falls_on_the_price_and_its_neighbours(tiny_base: Path) -> None:
-    tokenizer, model = modeling.load_tokenizer(tiny_base), modeling.load_model(tiny_base, four_bit=False)
+    tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_model(tiny_base, four_bit=False)
     targets = stage_file.price_targets(tokenizer, 0.1)
     row = stage_file._example(tokenizer, "a chair", 49, 64)
     assert tokenizer.decode(row[-2:-1]) == "49"
@@ -82,8 +82,8 @@ def test_the_weight_of_the_price_falls_on_the_price_and_its_neighbours(tiny_base
 
 def test_a_local_directory_becomes_the_base(tiny_params: Params, tiny_base: Path, tmp_path: Path) -> None:
     section = tiny_params.base.model_copy(update={"model": str(tiny_base)})
-    stage_file.base(section, tmp_path / "out", lambda *_: None)
-    assert modeling.load_model(tmp_path / "out").config.hidden_size == 64
+    stage_file.base(section, QUESTION, tmp_path / "out", lambda *_: None)
+    assert loading.load_model(tmp_path / "out").config.hidden_size == 64
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == (
         tiny_base / "model.safetensors"
     ).read_bytes()
@@ -95,12 +95,10 @@ def test_a_directory_with_pickled_weights_is_refused(
     source = tmp_path / "pickled"
     shutil.copytree(tiny_base, source)
     (source / "model.safetensors").rename(source / "pytorch_model.bin")
-    with pytest.raises(
-        PricewrightError, match=r"needs config.json and \*.safetensors .* it has .*pytorch_model.bin"
-    ):
-        stage_file.base(
-            tiny_params.base.model_copy(update={"model": str(source)}), tmp_path / "out", lambda *_: None
-        )
+    section = tiny_params.base.model_copy(update={"model": str(source)})
+    fault = r"needs config.json and \*.safetensors .* it has .*pytorch_model.bin"
+    with pytest.raises(PricewrightError, match=fault):
+        stage_file.base(section, QUESTION, tmp_path / "out", lambda *_: None)
 
 
 @pytest.mark.parametrize("revision", [None, "main"])
@@ -109,13 +107,13 @@ def test_a_hub_model_needs_a_pinned_revision(
 ) -> None:
     section = tiny_params.base.model_copy(update={"model": "someone/some-model", "revision": revision})
     with pytest.raises(PricewrightError, match="set base.revision to a commit of 40 hex digits"):
-        stage_file.base(section, tmp_path / "out", lambda *_: None)
+        stage_file.base(section, QUESTION, tmp_path / "out", lambda *_: None)
 
 
 def test_a_hub_out_of_reach_is_a_clear_error(tiny_params: Params, tmp_path: Path) -> None:
     section = tiny_params.base.model_copy(update={"model": "someone/some-model", "revision": "0" * 40})
     with pytest.raises(PricewrightError, match="someone/some-model@00000000 cannot be fetched from the hub"):
-        stage_file.base(section, tmp_path / "out", lambda *_: None)
+        stage_file.base(section, QUESTION, tmp_path / "out", lambda *_: None)
 
 
 def test_the_committed_weights_fit_the_committed_params(params: Params) -> None:
@@ -124,6 +122,6 @@ def test_the_committed_weights_fit_the_committed_params(params: Params) -> None:
     assert config["architectures"] == ["LlamaForCausalLM"]
     assert (config["hidden_size"], config["num_hidden_layers"]) == (section.hidden_size, section.layers)
     assert config["intermediate_size"] == section.intermediate_size
-    model = modeling.load_model(COMMITTED, four_bit=False)
+    model = loading.load_model(COMMITTED, four_bit=False)
     assert 1_000_000 <= model.num_parameters() <= 3_000_000
     assert f"{model.num_parameters():,}" in (COMMITTED / "README.md").read_text(encoding="utf-8")

@@ -11,10 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import modeling, pricing
+from components import baseline as stage_file
 from components.baseline import FAMILIES, classical, examples, untuned
-from components.features import specifications
-from components.params import Params
+from components.core.params.file import Params
+from components.model import loading
+from components.model.distribution import price_distribution
+from components.model.prompt import few_shot_prompt, price_prompt
+from components.regression.features import specifications
+from tests.support.project import QUESTION
 
 CLASSICAL = ["linear", "bag_of_words_ridge", "tfidf_ridge", "boosting"]
 
@@ -126,36 +130,35 @@ def words(text: str) -> SimpleNamespace:
 def test_examples_come_from_train_and_fit_into_their_room(tiny_params: Params) -> None:
     train = shop(40, 0)
     known = set(zip(train["text"], train["price"], strict=True))
-    chosen = examples(words, train, tiny_params.baseline, tokens=10_000)
+    chosen = examples(words, train, tiny_params.baseline, question=QUESTION, tokens=10_000)
     assert len(chosen) == tiny_params.baseline.shots
     assert set(chosen) <= known
-    one = len(words(pricing.few_shot("", chosen[:1])).input_ids)
-    assert len(examples(words, train, tiny_params.baseline, tokens=one)) == 1
-    assert examples(words, train, tiny_params.baseline, tokens=3) == []
+    one = len(words(few_shot_prompt("", chosen[:1], QUESTION)).input_ids)
+    assert len(examples(words, train, tiny_params.baseline, question=QUESTION, tokens=one)) == 1
+    assert examples(words, train, tiny_params.baseline, question=QUESTION, tokens=3) == []
 
 
 def test_the_untuned_base_is_asked_plainly_and_then_after_examples_that_cut_no_listing(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    distribution = pricing.price_distribution
 
     def listen(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> np.ndarray:
         asked.append((prompts, options["prompt_tokens"]))
-        return distribution(model, tokenizer, prompts, **options)
+        return price_distribution(model, tokenizer, prompts, **options)
 
-    monkeypatch.setattr(pricing, "price_distribution", listen)
+    monkeypatch.setattr(stage_file, "price_distribution", listen)
     train, scored, section = tiny_items.head(40), tiny_items.tail(8), tiny_params.baseline
-    answers = untuned(tiny_base, train, scored, section, price_max=999, prompt_tokens=256)
+    answers = untuned(tiny_base, train, scored, section, tiny_params.prompt)
 
     assert list(answers) == ["base_zero_shot", "base_one_shot", "base_few_shot"]
     for name, predicted in answers.items():
         assert predicted.shape == (8,), name
         assert ((predicted >= 0) & (predicted <= 999)).all(), name
     (plain, plain_limit), (one, _), (after, after_limit) = asked
-    assert [text.count(pricing.QUESTION) for text in one] == [2] * 8
-    assert (plain, plain_limit) == ([pricing.prompt(text) for text in scored["text"]], 256)
-    tokenizer = modeling.load_tokenizer(tiny_base)
+    assert [text.count(QUESTION) for text in one] == [2] * 8
+    assert (plain, plain_limit) == ([price_prompt(text, QUESTION) for text in scored["text"]], 256)
+    tokenizer = loading.load_tokenizer(tiny_base)
     for short, long in zip(plain, after, strict=True):
         assert long.endswith(short)
         assert len(long) > len(short), "at least one example fits"

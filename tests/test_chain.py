@@ -20,10 +20,10 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from components import serving
+from components.core.stage import dvc_digest
 from components.register import beats_constants
-from components.stage import dvc_digest
-from tests.conftest import ROOT, tiny_yaml
+from components.serving import pyfunc
+from tests.support.project import ROOT, tiny_yaml
 
 pytestmark = pytest.mark.slow
 
@@ -216,7 +216,7 @@ def test_the_served_version_answers_json_with_price_low_and_high(clone: Clone) -
             answer = _ask(port, [HEADPHONES] * count)
             assert len(answer) == count
             assert all(row["low"] <= row["price"] <= row["high"] for row in answer)
-        served = serving.Pricer(clone.folder / "artifacts/quantize")
+        served = pyfunc.Pricer(clone.folder / "artifacts/quantize")
         for point in ("median", "mean", "mode"):
             [row] = _ask(port, [HEADPHONES], params={"point": point})
             [price] = served.predict(pd.DataFrame({"description": [HEADPHONES]}), {"point": point})["price"]

@@ -1,89 +1,17 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pandas as pd
 import pytest
 
+from components.core.errors import PricewrightError
+from components.core.params.curate import Balance
+from components.core.schemas import SCORED, SPLITS, Item, Reject
 from components.curate import curate as curate_files
-from components.minhash import Run
-from components.params import Balance, Curate, Shares, load
-from components.pictures import histograms, waterfall
-from components.records import SCORED, SPLITS, Item, Listing, PricewrightError, Reject, Split
-from tests.conftest import ROOT
-
-SECTION = load(ROOT / "params.yaml").curate.model_copy(
-    update={"text_max_characters": 120, "shares": Shares(train=0.4, preference=0.2, validation=0.2, test=0.2)}
-)
-NOUNS = ["lamp", "desk", "kettle", "tent", "drill", "radio", "scarf", "ladder", "mixer", "globe"]
-
-
-def listing(number: int, **changes: str) -> dict[str, str]:
-    rng = Random(number)
-    said = " ".join(rng.choices(NOUNS, k=12))
-    return {
-        "id": f"{number:016x}",
-        "title": f"The {rng.choice(NOUNS)} number {number}",
-        "description": f"Made of {said} in our workshop",
-        "brand": "Lumo",
-        "category": "Things",
-        "details": json.dumps({"Weight": f"{number} kg"}),
-        "price": f"${10 + number}.00",
-        "currency": "USD",
-        "source": "files",
-        "address": f"shop.jsonl:{number}",
-        "page_hash": "",
-        "found_in": "row",
-    } | changes
-
-
-def table(rows: list[dict[str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=Listing.columns())
-
-
-@dataclass
-class Curated:
-    """What became of some listings."""
-
-    splits: dict[Split, pd.DataFrame]
-    rejects: pd.DataFrame
-    report: dict[str, Any]
-
-
-def curate(listings: pd.DataFrame, section: Curate, rows: int = 1000, run: Run = map) -> Curated:
-    """As the stage does it, by way of files."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, scratch, out = (Path(folder) / name for name in ("listings.parquet", "scratch", "out"))
-        scratch.mkdir()
-        listings.astype("str").to_parquet(source, index=False)
-        report = curate_files(source, out, section, scratch, rows, run)
-        read = {path.stem: pd.read_parquet(path) for path in out.glob("*.parquet")}
-        return Curated({split: read[split] for split in SPLITS}, read["rejects"], report)
-
-
-def assert_same(one: Curated, other: Curated) -> None:
-    for split in SPLITS:
-        pd.testing.assert_frame_equal(one.splits[split], other.splits[split])
-    pd.testing.assert_frame_equal(one.rejects, other.rejects)
-    assert one.report == other.report
-
-
-def catalogue(seed: int, size: int) -> pd.DataFrame:
-    """A small shop with every kind of fault, with re-listings and neighbours."""
-    rng = Random(seed)
-    rows = [listing(number) for number in range(size)]
-    faults = [{"price": ""}, {"price": "call"}, {"price": "-4"}, {"price": "$5,000"}, {"price": "4 €"}, {}]
-    for number in range(size, size + size // 2):
-        like = rng.choice(rows[:size])
-        same = {"description": like["description"], "price": like["price"], "details": like["details"]}
-        rows.append(listing(number, **rng.choice([*faults, same, {"description": like["description"]}])))
-    rng.shuffle(rows)
-    return table(rows)
+from components.reporting.figures import histograms, waterfall
+from tests.support.curated import SECTION, assert_same, catalogue, curate, listing, table
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import forgetting, modeling, pictures, report, scoring
-from components.evaluate import answers, coverage, distribution, draw, learned, together
-from components.judging import BASELINE, MODEL, REFERENCE, judge, worst
-from components.params import Params
-from components.records import Law, Prediction, PricewrightError
-from components.scoring import noise_floor
+from components.core.errors import PricewrightError
+from components.core.params.file import Params
+from components.core.schemas import Law, Prediction
+from components.evaluate import coverage, distribution, draw, learned, predict, together
+from components.evaluation import forgetting, scoring
+from components.evaluation.leaderboard import BASELINE, MODEL, REFERENCE, judge, worst
+from components.evaluation.scoring import noise_floor
+from components.model import adapters, loading
+from components.reporting import evaluation_page, figures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -91,7 +94,7 @@ def whole(
 
 def drawings(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
     """The figures that the page shows."""
-    return draw(rows, result) | {"learning.png": pictures.learning(LOSSES, {"dpo": LOOKS})}
+    return draw(rows, result) | {"learning.png": figures.learning(LOSSES, {"dpo": LOOKS})}
 
 
 def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) -> None:
@@ -99,7 +102,7 @@ def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) ->
     (tmp_path / "sft.json").write_text(json.dumps({"losses": LOSSES}))
     (tmp_path / "align/dpo.json").write_text(json.dumps({"watch": {"looks": LOOKS}}))
     losses, looks = learned(["dpo"], tmp_path)
-    left, right = pictures.learning(losses, looks).axes
+    left, right = figures.learning(losses, looks).axes
     assert left.lines[0].get_xydata().tolist() == [[10, 5.1], [20, 4.2]]
     assert right.lines[0].get_xydata().tolist() == [[0, 30], [1, 21]]
     assert right.get_legend().get_texts()[0].get_text() == "dpo"
@@ -293,7 +296,7 @@ def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: 
     for name, figure in drawings(rows, result).items():
         drawn[name] = tmp_path / name
         figure.savefig(drawn[name], metadata={"Software": None})
-    return report.page(result, worst(rows, items, result["winner"]), drawn, tiny_params.evaluate)
+    return evaluation_page.page(result, worst(rows, items, result["winner"]), drawn, tiny_params.evaluate)
 
 
 def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
@@ -346,7 +349,7 @@ def test_the_page_and_the_pictures_are_the_same_on_every_run(
         for name, figure in drawings(rows, result).items():
             drawn[name] = tmp_path / f"{place}-{name}"
             figure.savefig(drawn[name], metadata={"Software": None})
-        pages.append(report.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate))
+        pages.append(evaluation_page.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate))
     assert pages[0] == pages[1]
 
 
@@ -362,7 +365,7 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
     for name, figure in drawings(rows, result).items():
         drawn[name] = tmp_path / name
         figure.savefig(drawn[name])
-    text = report.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate)
+    text = evaluation_page.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate)
     assert "gave no readable price" in text
 
 
@@ -375,13 +378,12 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params
 ) -> None:
     scored = tiny_items.head(12).assign(split=["validation", "test"] * 6)
-    options = {"price_max": 999, "prompt_tokens": tiny_params.sft.prompt_tokens}
 
     def asked() -> pd.DataFrame:
-        model, tokenizer = modeling.load_model(tiny_base, tiny_adapter), modeling.load_tokenizer(tiny_base)
+        model, tokenizer = adapters.load_adapted(tiny_base, tiny_adapter), loading.load_tokenizer(tiny_base)
         texts = scored["text"].tolist()
-        said = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, **options)
-        return answers("sft", scored, said, tiny_params.evaluate)
+        said = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, tiny_params.prompt)
+        return predict("sft", scored, said, tiny_params.evaluate)
 
     rows = asked()
     assert list(rows.columns) == Prediction.columns()
@@ -398,7 +400,7 @@ def test_prices_of_test_move_no_interval_and_those_of_validation_do(
     ends = {}
     for changed in ("nothing", "validation", "test"):
         prices = np.where(items["split"] == changed, 140.0, items["price"])
-        rows = answers("sft", items.assign(price=prices), said, tiny_params.evaluate)
+        rows = predict("sft", items.assign(price=prices), said, tiny_params.evaluate)
         ends[changed] = rows[["low", "high"]]
     pd.testing.assert_frame_equal(ends["nothing"], ends["test"])
     assert (ends["validation"]["high"] > ends["nothing"]["high"]).all()
@@ -409,6 +411,6 @@ def test_a_model_that_gives_no_price_any_probability_is_unreadable(
 ) -> None:
     said = np.full((400, 200), 1 / 200)
     said[1] = np.nan  # what scaling a row of zeros to 1 leaves
-    rows = answers("sft", items, said, tiny_params.evaluate)
+    rows = predict("sft", items, said, tiny_params.evaluate)
     assert rows.loc[1, ["predicted", "low", "high"]].isna().all()
     assert rows.drop(1).notna().all(axis=None)

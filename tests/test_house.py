@@ -1,4 +1,4 @@
-"""The plan of the house: what imports what, one name for one thing, and lists that cover what they list."""
+"""The plan of the house: what imports what, and one name for one thing."""
 
 from __future__ import annotations
 
@@ -6,23 +6,71 @@ import ast
 import re
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator
-from functools import cache
-from itertools import chain
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import pytest
 import yaml
 
-from components.params import Params, Section, load
+from components.core.params.file import Params, load_params
+from components.core.params.section import Section
+from tests.support.project import ROOT
+from tests.support.source import (
+    DVC,
+    STAGES,
+    child,
+    covers,
+    foreign,
+    is_empty,
+    listed,
+    modules,
+    needed,
+    own,
+    tree,
+)
 
-ROOT = Path(__file__).parents[1]
-DVC: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-STAGES = list(DVC)
-WITHOUT_A_STAGE = {"promote"}  # what it reads stands in the registry, which no graph of files knows
+WITHOUT_A_STAGE = {"promote", "prompt"}  # read by the flow of promotion, and by many stages
 PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "infra" / "profiles").glob("*.yaml"))]
+FILE_LINES, FUNCTION_LINES, MAIN_LINES = 330, 45, 30
+MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
+    "core": set(),
+    "model": set(),
+    "regression": set(),
+    "synthetic": {"model"},
+    "curation": {"model"},
+    "evaluation": {"model"},
+    "feedback": {"model"},
+    "sources": {"synthetic"},
+    "quality": {"curation"},
+    "serving": {"model", "evaluation"},
+    "alignment": {"model", "evaluation"},
+    "reporting": {"model", "evaluation"},
+    "provenance": {"sources", "synthetic", "reporting"},
+    "promotion": {"evaluation", "provenance"},
+    "stage": {
+        "alignment",
+        "curation",
+        "evaluation",
+        "feedback",
+        "model",
+        "promotion",
+        "quality",
+        "regression",
+        "reporting",
+        "serving",
+        "sources",
+        "synthetic",
+    },
+    "flows": {"promotion", "provenance"},
+}
+OWNERS = {  # who imports a library, by file or folder
+    "mlflow": {"components/core", "components/promotion/trial"},
+    "peft": {"components/model"},
+    "bitsandbytes": {"components/model"},
+    "great_expectations": {"components/quality", "components/validate"},
+    "scrapy": {"components/sources/crawling"},
+    "prefect": {"flows"},
+}
 HEAVY = {
     "bitsandbytes",
     "datasets",
@@ -34,160 +82,76 @@ HEAVY = {
     "transformers",
     "trl",
 }
-
-
-# --- reading the source ------------------------------------------------------------------------------
-
-
-@cache
-def _modules() -> dict[str, Path]:
-    """Dotted name of every module of the project, and its file."""
-    files = [file for folder in ("components", "flows") for file in (ROOT / folder).rglob("*.py")]
-    return {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
-        for file in sorted(files)
-    }
-
-
-@cache
-def _tree(module: str) -> ast.Module:
-    return ast.parse(_modules()[module].read_text(encoding="utf-8"))
-
-
-@cache
-def _imports(module: str) -> frozenset[str]:
-    """Dotted names that a module imports, at any depth of its code."""
-    return frozenset(_imports_of(_tree(module)))
-
-
-def _imports_of(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.module, "relative imports hide what a module needs"
-            assert node.level == 0, node.module
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _own(module: str) -> set[str]:
-    """Project modules that a module needs: imported, or named in full to be run as a process."""
-    named = {text for text in _strings(module) if text in _modules()}
-    return {name for name in _imports(module) | named if name in _modules()} - {module}
-
-
-def _foreign(module: str) -> set[str]:
-    """Top-level names of the libraries that a module imports."""
-    return {name.split(".")[0] for name in _imports(module)} - {"components", "flows", "__future__"}
-
-
-def _needed(module: str) -> set[str]:
-    """The module and every project module below it."""
-    seen: set[str] = set()
-    left = {module}
-    while left:
-        name = left.pop()
-        seen.add(name)
-        left |= _own(name) - seen
-    return seen
-
-
-@cache
-def _strings(module: str) -> frozenset[str]:
-    """Texts in a module's code, docstrings left out; of an f-string what stands before the first brace."""
-    tree = _tree(module)
-    skipped: set[int] = set()
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            skipped.add(id(node.value))
-        elif isinstance(node, ast.JoinedStr):
-            skipped |= {id(part) for part in node.values}
-            if node.values and isinstance(node.values[0], ast.Constant):
-                found.add(str(node.values[0].value))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
-            found.add(node.value)
-    return frozenset(found)
-
-
-def _sections(module: str) -> set[str]:
-    """Sections of params.yaml that a module reads: `params.<section>`, whatever holds the params."""
-    return {
-        node.attr
-        for node in ast.walk(_tree(module))
-        if isinstance(node, ast.Attribute) and node.attr in STAGES and _is_params(node.value)
-    }
-
-
-def _is_params(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Name) and node.id == "params") or (
-        isinstance(node, ast.Attribute) and node.attr == "params"
-    )
-
-
-def _is_empty(module: str) -> bool:
-    return all(isinstance(node, ast.Expr) for node in _tree(module).body)
-
-
-def _listed(stage: str, key: str) -> list[str]:
-    """Paths under `deps`, `outs` or `metrics` of a stage, without their options."""
-    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in DVC[stage].get(key, [])]
-
-
-def _child(stage: str) -> str:
-    """`/${item.method}` for a stage that is a matrix: each child has its own folder and report."""
-    return "".join(f"/${{item.{axis}}}" for axis in DVC[stage].get("matrix", {}))
-
-
-def _covers(listed: str, path: str) -> bool:
-    return path == listed or path.startswith(listed + "/")
+NEVER_LOADED = {
+    "flows.pipeline": HEAVY | {"mlflow"},
+    "flows.promote": HEAVY,
+    "flows.lineage": HEAVY,
+    "components.core.stage": HEAVY,
+    "components.core.params.file": HEAVY | {"mlflow", "pandas"},
+    "components.core.schemas": HEAVY | {"mlflow", "pandas"},
+}
 
 
 # --- what imports what -------------------------------------------------------------------------------
 
 
-def test_params_and_records_import_only_pydantic_yaml_and_the_standard_library() -> None:
-    for module in ("components.params", "components.records"):
-        assert _foreign(module) <= {"pydantic", "yaml"} | sys.stdlib_module_names, module
-    assert _own("components.records") == set()
-    assert _own("components.params") <= {"components", "components.records"}
+def _package(module: str) -> str:
+    """The room that a module is in: the folder under components/, `stage`, or `flows`."""
+    top, _, rest = module.partition(".")
+    if top == "flows":
+        return "flows"
+    return "stage" if rest in STAGES else rest.split(".")[0]
 
 
-def test_no_module_imports_a_stage() -> None:
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    may = MAY_IMPORT[package] | {"core", package}
+    imported = {
+        (module, other)
+        for module in modules()
+        if _package(module) == package
+        for other in own(module)
+        if _package(other) not in may and other not in ("components", "flows")
+    }
+    assert imported == set()
+
+
+def test_every_package_has_its_rule() -> None:
+    assert {_package(module) for module in modules()} - {""} == set(MAY_IMPORT)
+
+
+def test_the_top_of_components_shows_the_stages_and_packages() -> None:
+    top = {path.name for path in (ROOT / "components").iterdir() if path.name != "__pycache__"}
+    files = {name for name in top if (ROOT / "components" / name).is_file()}
+    assert files == {"__init__.py", *(f"{stage}.py" for stage in STAGES)}
+    assert {
+        name for name in top - files if not (ROOT / "components" / name / "__init__.py").is_file()
+    } == set()
+
+
+def test_no_stage_imports_another_and_no_two_modules_import_each_other() -> None:
     stages = {f"components.{stage}" for stage in STAGES}
-    assert {module: _own(module) & stages for module in _modules() if _own(module) & stages} == {}
+    assert {module: own(module) & stages for module in stages if own(module) & stages} == {}
+    below = {module: set().union(*(needed(other) for other in own(module))) for module in modules()}
+    assert {module for module in below if module in below[module] and not is_empty(module)} == set()
 
 
-@pytest.mark.parametrize(
-    ("library", "owner"),
-    [
-        ("mlflow", {"components.tracking", "components.registry"}),
-        ("peft", {"components.modeling"}),
-        ("bitsandbytes", {"components.modeling"}),
-    ],
-)
-def test_a_library_is_imported_by_its_owner_alone(library: str, owner: set[str]) -> None:
-    assert {module for module in _modules() if library in _foreign(module)} <= owner
+@pytest.mark.parametrize(("library", "owners"), OWNERS.items())
+def test_a_library_is_imported_by_its_owner_alone(library: str, owners: set[str]) -> None:
+    importers = {module for module in modules() if library in foreign(module)}
+    assert {
+        module for module in importers if not any(covers(o, module.replace(".", "/")) for o in owners)
+    } == set()
+    assert importers
 
 
-def test_flows_import_no_heavy_library() -> None:
-    flows = [module for module in _modules() if module.split(".")[0] == "flows"]
-    assert flows
-    assert {module: _foreign(module) & HEAVY for module in flows if _foreign(module) & HEAVY} == {}
-
-
-def test_components_know_nothing_of_flows() -> None:
-    components = [module for module in _modules() if module.startswith("components")]
-    assert [name for name in components if any(other.startswith("flows") for other in _own(name))] == []
-
-
-def test_importing_the_flow_loads_no_training_library() -> None:
-    code = "import sys, flows.pipeline; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+@pytest.mark.parametrize(("module", "never"), NEVER_LOADED.items())
+def test_importing_a_module_loads_no_library_that_it_does_not_need(module: str, never: set[str]) -> None:
+    code = f"import sys, {module}; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert set(loaded.stdout.split()) & (HEAVY | {"mlflow"}) == set()
+    assert set(loaded.stdout.split()) & never == set()
 
 
 def test_every_module_can_be_the_first_one_that_is_imported() -> None:
@@ -203,9 +167,44 @@ for name in sys.argv[1:]:
         print(name, traceback.format_exc(), sep=": ")
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, *_modules()], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *modules()], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_no_file_and_no_function_is_too_long_to_read_at_once() -> None:
+    long = {name: lines for name in modules() if (lines := _lines(modules()[name])) > FILE_LINES}
+    assert long == {}
+    functions = {
+        f"{name}.{node.name}": node.end_lineno - node.lineno + 1
+        for name in modules()
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
+    }
+    assert {name: lines for name, lines in functions.items() if lines > FUNCTION_LINES} == {}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_the_function_of_its_name_and_a_short_main(stage: str) -> None:
+    functions = {
+        node.name: node for node in tree(f"components.{stage}").body if isinstance(node, ast.FunctionDef)
+    }
+    assert {stage, "main"} <= set(functions)
+    main = functions["main"]
+    assert len(main.body) <= 2 or stage == "align", "open the frame, load, call, save"
+    assert (main.end_lineno or 0) - main.lineno <= MAIN_LINES
+
+
+def test_the_tests_mirror_the_tree() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    here = {Path(), Path("flows")} | {
+        path.parent.relative_to(ROOT / "components") for path in (ROOT / "components").rglob("__init__.py")
+    }
+    assert folders <= here
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
 # --- one name for one thing --------------------------------------------------------------------------
@@ -221,31 +220,33 @@ def test_stages_sections_and_classes_are_the_same_list() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_has_one_name_everywhere(stage: str) -> None:
-    block, child = DVC[stage], _child(stage)
+    block, axis = DVC[stage], child(stage)
     assert (ROOT / "components" / f"{stage}.py").is_file()
     assert (ROOT / "tests" / f"test_{stage}.py").is_file()
-    assert block["cmd"] == f"python -m components.{stage}" + child.replace("/", " ")
+    assert block["cmd"] == f"python -m components.{stage}" + axis.replace("/", " ")
     assert stage in block["params"]
-    assert f"reports/{stage}{child}.json" in _listed(stage, "metrics")
-    outs = _listed(stage, "outs")
+    assert f"reports/{stage}{axis}.json" in listed(stage, "metrics")
+    outs = listed(stage, "outs")
     if stage != "register":  # its output is a version in the registry
-        assert f"artifacts/{stage}{child}" in outs
+        assert f"artifacts/{stage}{axis}" in outs
     assert [path for path in outs if path.split("/")[1].removesuffix(".json") != stage] == []
 
 
 def test_every_module_that_opens_the_frame_of_a_stage_is_a_stage() -> None:
-    opens = re.compile(r"with stage\.run\(\s*\"(\w+)\"")
+    opens = re.compile(r"with stage\.run\(\s*(\w+)")
     opened = {
         file.stem: opens.findall(file.read_text(encoding="utf-8"))
         for file in (ROOT / "components").glob("*.py")
         if file.stem != "stage"
     }
-    assert {name: stages for name, stages in opened.items() if stages} == {name: [name] for name in STAGES}
+    assert {name: stages for name, stages in opened.items() if stages} == {
+        name: [name.capitalize()] for name in STAGES
+    }
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_every_profile_is_read_whole(path: Path) -> None:
-    assert isinstance(load(path), Params)
+    assert isinstance(load_params(path), Params)
 
 
 def test_no_section_holds_a_default() -> None:
@@ -258,162 +259,3 @@ def test_no_section_holds_a_default() -> None:
         inner = {field.annotation for field in section.model_fields.values()}
         left |= {kind for kind in inner if isinstance(kind, type) and issubclass(kind, Section)} - seen
     assert len(seen) > len(STAGES)
-
-
-# --- lists that cover what they list -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_every_module_that_it_needs_and_on_no_other(stage: str) -> None:
-    needed = {
-        _modules()[module].relative_to(ROOT).as_posix()
-        for module in _needed(f"components.{stage}")
-        if module != "components" and not _is_empty(module)
-    }
-    listed = {path for path in _listed(stage, "deps") if path.startswith(("components/", "flows/"))}
-    uncovered = {path for path in needed if not any(_covers(name, path) for name in listed)}
-    idle = {name for name in listed if not any(_covers(name, path) for path in needed)}
-    assert (uncovered, idle) == (set(), set()), "not listed in dvc.yaml, and listed for nothing"
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_every_artifact_and_report_that_it_reads(stage: str) -> None:
-    own = (f"artifacts/{stage}", f"reports/{stage}")
-    read = {
-        text.rstrip("/")
-        for module in _needed(f"components.{stage}")
-        for text in _strings(module)
-        if re.fullmatch(r"(artifacts|reports)/[\w./-]+", text) and not text.startswith(own)
-    }
-    listed = _listed(stage, "deps")
-    assert {path for path in read if not any(_covers(name, path) for name in listed)} == set()
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_every_section_of_the_params_that_it_reads(stage: str) -> None:
-    read = set().union(*(_sections(module) for module in _needed(f"components.{stage}")))
-    assert read <= set(DVC[stage]["params"])
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_what_a_stage_depends_on_is_a_file_or_the_output_of_an_earlier_stage(stage: str) -> None:
-    earlier = STAGES[: STAGES.index(stage)]
-    made = [
-        path.split("/${")[0] for name in earlier for key in ("outs", "metrics") for path in _listed(name, key)
-    ]
-    unknown = [
-        path
-        for path in _listed(stage, "deps")
-        if not any(_covers(name, path) or _covers(path, name) for name in made)
-        and (path.startswith(("artifacts/", "reports/")) or not (ROOT / path).exists())
-    ]
-    assert unknown == []
-
-
-# --- the repository ----------------------------------------------------------------------------------
-
-
-@cache
-def _tracked() -> frozenset[str]:
-    """Files that git has, or would take."""
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a git repository")
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return frozenset(path for path in done.stdout.splitlines() if (ROOT / path).is_file())
-
-
-def _readme_tree(text: str) -> set[str]:
-    """Paths in the README's fenced block that lists `dvc.yaml`: indented under their folder, or in full."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    [block] = [block for block in blocks if re.search(r"^dvc\.yaml\b.*\s{2,}\S", block, flags=re.MULTILINE)]
-    paths: set[str] = set()
-    folders: list[tuple[int, str]] = []
-    for line in block.splitlines():
-        entry = re.match(r"(?P<indent> *)(?P<names>\S+(?:, \S+)*)\s{2,}\S", line)
-        if entry is None:
-            continue
-        indent = len(entry["indent"])
-        while folders and folders[-1][0] >= indent:
-            folders.pop()
-        above = folders[-1][1] if folders else ""
-        for name in entry["names"].split(", "):
-            paths.add(above + name)
-            if name.endswith("/"):
-                folders.append((indent, above + name))
-    return paths
-
-
-def test_the_tree_of_a_readme_is_read_with_its_folders() -> None:
-    text = """
-```sh
-make run
-```
-```
-dvc.yaml, a.toml  graph
-
-code/   all
-  x.py  one
-  in/   deep
-    y.py  two
-z/w.py  three
-```
-"""
-    assert _readme_tree(text) == {
-        "dvc.yaml",
-        "a.toml",
-        "code/",
-        "code/x.py",
-        "code/in/",
-        "code/in/y.py",
-        "z/w.py",
-    }
-
-
-def test_the_tree_of_the_readme_names_every_file_and_nothing_else() -> None:
-    named = _readme_tree((ROOT / "README.md").read_text(encoding="utf-8"))
-    wanted = {
-        path
-        for path in _tracked()
-        if ("/" not in path and not path.startswith("."))
-        or (path.startswith(("components/", "flows/", "infra/")) and not path.endswith("__init__.py"))
-    }
-    missing = wanted - named
-    gone = {path for path in named if not (ROOT / path).exists()}
-    assert (missing, gone) == (set(), set()), "not in the README's tree, and in it but not there"
-
-
-def test_no_tracked_file_names_a_package_registry() -> None:
-    hosts = [
-        ".".join(parts)
-        for parts in (("pypi", "org"), ("pythonhosted", "org"), ("download", "pytorch", "org"))
-    ]
-    hosts += [".".join(parts) for parts in (("registry", "npmjs"), ("deb", "debian"))]
-    texts = {
-        path: (ROOT / path).read_text(encoding="utf-8", errors="ignore")
-        for path in _tracked()
-        if (ROOT / path).stat().st_size < 1_000_000
-    }
-    assert {path: host for path, text in texts.items() for host in hosts if host in text} == {}
-
-
-@pytest.mark.parametrize("name", ["constraints.txt", "pyproject.toml"])
-def test_the_list_of_libraries_names_no_address_and_no_index(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    assert re.findall(r"\w+://|--(?:extra-)?index-url|--find-links| @ ", text) == []
-
-
-def test_every_library_of_the_project_has_an_exact_version() -> None:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
-    assert [line for line in pins if not re.fullmatch(r"[\w.-]+==[\w.!]+", line)] == []
-    pinned = {_canonical(line.split("==")[0]) for line in pins}
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    project = tomllib.loads(text)["project"]
-    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
-    names = {_canonical(re.split(r"[^\w.-]", requirement)[0]) for requirement in asked}
-    assert names - pinned == set()
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

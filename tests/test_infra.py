@@ -17,7 +17,8 @@ import yaml
 from compose_pydantic.models import ComposeSpecification
 from pydantic import ValidationError
 
-ROOT = Path(__file__).parents[1]
+from tests.support.project import ROOT
+
 INFRA = ROOT / "infra"
 TOOLS = Path(sys.executable).parent
 Compose = dict[str, Any]

@@ -24,7 +24,8 @@ import pytest
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
-ROOT = Path(__file__).parents[1]
+from tests.support.project import ROOT
+
 USER, PASSWORD = "pricewright", "p@ss/w:rd"  # characters that would have to be escaped in a URL
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
 needs_postgres = pytest.mark.skipif(
@@ -33,7 +34,7 @@ needs_postgres = pytest.mark.skipif(
 
 TRACKED = """
 from pathlib import Path
-from components import tracking
+from components.core import tracking
 Path("report.json").write_text("{}")
 with tracking.flow_run("train"):
     with tracking.stage_run("sft", {"epochs": 3.0, "lora": {"rank": 16}}, "digest") as run:

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from components import modeling
 from components import preferences as stage_file
-from components.origins.found import Found
-from components.origins.truth import ranked_pairs
-from components.params import Params
-from components.records import Pair, PricewrightError
+from components.core.errors import PricewrightError
+from components.core.params.file import Params
+from components.core.schemas import Pair
+from components.feedback.result import Found
+from components.feedback.truth import ranked_pairs
+from components.model import loading
 
 
 def ranked(completions: list[str], margin_min: float = 5.0, most: int = 9) -> list[tuple[str, str, float]]:
@@ -27,7 +28,7 @@ def sampled(*completions: list[str]) -> pd.DataFrame:
 
 @pytest.fixture
 def tokenizer(tiny_base: Path) -> Any:
-    return modeling.load_tokenizer(tiny_base)
+    return loading.load_tokenizer(tiny_base)
 
 
 def test_the_closer_completion_is_chosen_and_the_margin_is_in_dollars() -> None:

@@ -15,16 +15,21 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from components import modeling
 from components import quantize as stage_file
-from components.calibration import Calibration
-from components.params import Params
-from components.records import PricewrightError
-from components.serving import Settings
-from tests.conftest import ROOT
+from components.core.errors import PricewrightError
+from components.core.params.file import Params
+from components.core.params.prompt import Prompt
+from components.evaluation.calibration import Calibration
+from components.model import adapters, formats, loading
+from components.serving.pyfunc import Settings
+from tests.support.project import QUESTION, ROOT
 
 TEXTS = ["Oak desk, four legs", "Wireless headphones with noise cancelling", "A 256GB drive"]
-SETTINGS = Settings(price_max=999, prompt_tokens=64, batch_size=2, calibration=Calibration.uncalibrated(0.8))
+SETTINGS = Settings(
+    prompt=Prompt(question=QUESTION, tokens=64, price_max=999),
+    batch_size=2,
+    calibration=Calibration.uncalibrated(0.8),
+)
 
 
 def test_the_written_model_answers_like_the_one_in_memory(
@@ -33,9 +38,9 @@ def test_the_written_model_answers_like_the_one_in_memory(
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
     sizes = stage_file.quantize(tmp_path / "merged", tmp_path / "served", "nf4")
     assert sizes["bytes_served"] < sizes["bytes_merged"]
-    tokenizer = modeling.load_tokenizer(tmp_path / "served")
-    fresh = modeling.load_served(tmp_path / "served")
-    memory = modeling.load_model(tmp_path / "merged")
+    tokenizer = loading.load_tokenizer(tmp_path / "served")
+    fresh = formats.load_served(tmp_path / "served")
+    memory = loading.load_model(tmp_path / "merged")
     np.testing.assert_allclose(
         SETTINGS.distribution(fresh, tokenizer, TEXTS, "fresh"),
         SETTINGS.distribution(memory, tokenizer, TEXTS, "memory"),
@@ -47,9 +52,9 @@ def test_the_written_model_answers_like_the_one_in_memory(
 def test_format_none_is_the_merged_model(tiny_base: Path, tiny_adapter: Path, tmp_path: Path) -> None:
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
     stage_file.quantize(tmp_path / "merged", tmp_path / "served", "none")
-    served = modeling.load_served(tmp_path / "served")
+    served = formats.load_served(tmp_path / "served")
     for one, other in zip(
-        served.parameters(), modeling.merged(tiny_base, tiny_adapter).parameters(), strict=True
+        served.parameters(), adapters.merge_adapter(tiny_base, tiny_adapter).parameters(), strict=True
     ):
         torch.testing.assert_close(one, other)
 
@@ -110,22 +115,22 @@ def test_int8_is_smaller_and_loads_afresh(tiny_base: Path, tiny_adapter: Path, t
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
     sizes = stage_file.quantize(tmp_path / "merged", tmp_path / "served", "int8")
     assert sizes["bytes_served"] < sizes["bytes_merged"]
-    tokenizer = modeling.load_tokenizer(tmp_path / "served")
+    tokenizer = loading.load_tokenizer(tmp_path / "served")
     np.testing.assert_allclose(
-        SETTINGS.distribution(modeling.load_served(tmp_path / "served"), tokenizer, TEXTS, "fresh"),
-        SETTINGS.distribution(modeling.quantized(tmp_path / "merged", "int8"), tokenizer, TEXTS, "memory"),
+        SETTINGS.distribution(formats.load_served(tmp_path / "served"), tokenizer, TEXTS, "fresh"),
+        SETTINGS.distribution(formats.quantized(tmp_path / "merged", "int8"), tokenizer, TEXTS, "memory"),
         atol=1e-5,
     )
 
 
 def test_w4a16_is_what_vllm_loads_and_answers_alike_from_a_quarter_of_the_bytes(tmp_path: Path) -> None:
     base = ROOT / "artifacts" / "base"
-    modeling.write_quantized(base, tmp_path, "w4a16")
+    formats.write_quantized(base, tmp_path, "w4a16")
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["quantization_config"]
     assert (config["quant_method"], config["format"]) == ("compressed-tensors", "pack-quantized")
-    tokenizer = modeling.load_tokenizer(base)
+    tokenizer = loading.load_tokenizer(base)
     [fresh, whole] = (
-        SETTINGS.distribution(modeling.load_served(folder), tokenizer, TEXTS, "test")
+        SETTINGS.distribution(formats.load_served(folder), tokenizer, TEXTS, "test")
         for folder in (tmp_path, base)
     )
     assert 0 < np.abs(fresh - whole).sum(axis=1).max() < 0.5
@@ -133,14 +138,14 @@ def test_w4a16_is_what_vllm_loads_and_answers_alike_from_a_quarter_of_the_bytes(
         tensor for name, tensor in load_file(tmp_path / "model.safetensors").items() if "packed" in name
     ]
     assert {tensor.dtype for tensor in packed} == {torch.int32}
-    assert modeling.size_bytes(tmp_path) < 0.6 * modeling.size_bytes(base), "embeddings stay as they are"
+    assert loading.size_bytes(tmp_path) < 0.6 * loading.size_bytes(base), "embeddings stay as they are"
 
 
 def test_a_model_whose_layers_are_too_narrow_for_w4a16_is_an_error_that_says_so(
     tiny_base: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(PricewrightError, match="cannot be had as w4a16"):
-        modeling.write_quantized(tiny_base, tmp_path, "w4a16")
+        formats.write_quantized(tiny_base, tmp_path, "w4a16")
 
 
 def test_w4a16_without_its_extra_names_the_mend(
@@ -148,7 +153,7 @@ def test_w4a16_without_its_extra_names_the_mend(
 ) -> None:
     monkeypatch.setitem(sys.modules, "llmcompressor", None)
     with pytest.raises(PricewrightError, match=r"pip install .*\[w4a16\]"):
-        modeling.write_quantized(tiny_base, tmp_path, "w4a16")
+        formats.write_quantized(tiny_base, tmp_path, "w4a16")
 
 
 @pytest.fixture
@@ -156,7 +161,7 @@ def on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
     """Puts a script in the place of llama.cpp's converter, which is no Python package."""
 
     def put(script: str) -> None:
-        converter = tmp_path / "bin" / modeling.CONVERTER
+        converter = tmp_path / "bin" / formats.CONVERTER
         converter.parent.mkdir()
         converter.write_text(f"#!{sys.executable}\n{script}", encoding="utf-8")
         converter.chmod(0o755)
@@ -168,15 +173,15 @@ def on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 def test_a_gguf_file_is_served_as_the_converter_wrote_it(
     tiny_base: Path, tiny_adapter: Path, tmp_path: Path, on_the_path: Callable[[str], None]
 ) -> None:
-    on_the_path((ROOT / "tests" / "gguf_converter.py").read_text(encoding="utf-8"))
+    on_the_path((ROOT / "tests" / "support" / "gguf_converter.py").read_text(encoding="utf-8"))
     served, merged = tmp_path / "served", tmp_path / "merged"
     stage_file.merge(tiny_base, tiny_adapter, merged)
     sizes = stage_file.quantize(merged, served, "gguf")
     assert sizes["bytes_served"] < 0.4 * sizes["bytes_merged"]
     assert not list(served.glob("*.safetensors"))
-    tokenizer = modeling.load_tokenizer(served)
+    tokenizer = loading.load_tokenizer(served)
     [fresh, whole] = (
-        SETTINGS.distribution(modeling.load_served(folder), tokenizer, TEXTS, "test")
+        SETTINGS.distribution(formats.load_served(folder), tokenizer, TEXTS, "test")
         for folder in (served, merged)
     )
     assert 0 < np.abs(fresh - whole).sum(axis=1).max() < 0.05
@@ -187,7 +192,7 @@ def test_gguf_without_its_converter_names_the_mend(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PricewrightError, match=r"gguf needs llama.cpp's convert_hf_to_gguf.py on the PATH"):
-        modeling.write_quantized(tiny_base, tmp_path / "served", "gguf")
+        formats.write_quantized(tiny_base, tmp_path / "served", "gguf")
 
 
 def test_what_the_converter_says_of_a_model_that_it_does_not_know_is_passed_on(
@@ -195,7 +200,7 @@ def test_what_the_converter_says_of_a_model_that_it_does_not_know_is_passed_on(
 ) -> None:
     on_the_path("raise NotImplementedError('BPE pre-tokenizer was not recognized')")
     with pytest.raises(PricewrightError, match="as gguf: .*pre-tokenizer was not recognized"):
-        modeling.write_quantized(tiny_base, tmp_path / "served", "gguf")
+        formats.write_quantized(tiny_base, tmp_path / "served", "gguf")
 
 
 def test_an_export_with_two_tensors_swapped_is_caught(

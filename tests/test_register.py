@@ -9,9 +9,9 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from components import lockfile, registry, stage
-from components.history import history
-from components.records import PricewrightError
+from components.core import dvc, registry, stage
+from components.core.errors import PricewrightError
+from components.promotion.history import history
 from components.register import beats_constants, crown, requirements
 
 REPORT = Path("reports/evaluate.json")
@@ -26,36 +26,36 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("artifacts/curate").mkdir(parents=True)
     Path("artifacts/curate/test.txt").write_text("rows")
     outs = [{"path": str(path), "md5": stage.md5(path)} for path in (REPORT, Path("artifacts/curate"))]
-    lockfile.LOCK.write_text(yaml.safe_dump({"stages": {"a": {"outs": outs[:1]}, "b": {"outs": outs[1:]}}}))
+    dvc.LOCK.write_text(yaml.safe_dump({"stages": {"a": {"outs": outs[:1]}, "b": {"outs": outs[1:]}}}))
 
 
 def test_what_a_stage_wrote_is_taken() -> None:
-    assert lockfile.report(REPORT) == {"winner": "sft", "mae": 30.1}
-    assert lockfile.intact(Path("artifacts/curate/test.txt")).read_text() == "rows"
+    assert dvc.report(REPORT) == {"winner": "sft", "mae": 30.1}
+    assert dvc.intact(Path("artifacts/curate/test.txt")).read_text() == "rows"
 
 
 def test_a_report_that_was_edited_by_hand_is_refused_with_the_way_back() -> None:
     REPORT.write_text('{"winner": "sft", "mae": 29.1}')
     with pytest.raises(PricewrightError, match=r"not what its stage wrote .* `dvc checkout reports/eval"):
-        lockfile.report(REPORT)
+        dvc.report(REPORT)
 
 
 def test_a_file_is_refused_where_another_one_of_its_folder_was_edited() -> None:
     Path("artifacts/curate/more.txt").write_text("a row")
     with pytest.raises(PricewrightError, match=r"`dvc checkout artifacts/curate`"):
-        lockfile.intact(Path("artifacts/curate/test.txt"))
+        dvc.intact(Path("artifacts/curate/test.txt"))
 
 
 def test_a_file_that_no_stage_wrote_a_missing_one_and_a_missing_lock_are_refused() -> None:
     Path("loose.json").write_text("{}")
     with pytest.raises(PricewrightError, match=r"loose.json is not what its stage wrote"):
-        lockfile.report(Path("loose.json"))
+        dvc.report(Path("loose.json"))
     REPORT.unlink()
     with pytest.raises(PricewrightError, match=r"reports/evaluate.json is missing: run the stages above"):
-        lockfile.report(REPORT)
-    lockfile.LOCK.unlink()
+        dvc.report(REPORT)
+    dvc.LOCK.unlink()
     with pytest.raises(PricewrightError, match=r"dvc.lock is missing, .* run `dvc repro`"):
-        lockfile.report(REPORT)
+        dvc.report(REPORT)
 
 
 # --- the first champion ------------------------------------------------------------------------------

@@ -9,17 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import modeling, pricing
 from components import reward as stage_file
-from components.params import Params
-from components.records import Pair, PricewrightError
+from components.core.errors import PricewrightError
+from components.core.params.file import Params
+from components.core.schemas import Pair
+from components.model import adapters, loading, training
+from components.model.prompt import price_prompt
+from components.model.tokens import reward_ids
+from tests.support.project import QUESTION
 
 
 def planted(items: pd.DataFrame, chosen: str, rejected: str) -> pd.DataFrame:
     rows = [
         Pair(
             id=item.id,
-            prompt=pricing.prompt(item.text),
+            prompt=price_prompt(item.text, QUESTION),
             chosen=chosen,
             rejected=rejected,
             margin=9,
@@ -39,13 +43,13 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
     recorder: Any,
 ) -> None:
     pairs = planted(tiny_items, "100", "900")
-    training, held_out = stage_file.split_by_prompt(pairs, 0.25, 0)
-    tokenizer = modeling.load_tokenizer(tiny_base)
-    model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    kept, held_out = stage_file.split_by_prompt(pairs, 0.25, 0)
+    tokenizer = loading.load_tokenizer(tiny_base)
+    model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     head = next(weight for name, weight in model.named_parameters() if "score.modules_to_save" in name)
     before = head.detach().clone()
     section = tiny_params.reward.model_copy(update={"epochs": 6.0, "learning_rate": 5e-3, "batch_size": 8})
-    model = stage_file.reward(training, section, model, tokenizer, tmp_path, modeling.Curves(recorder))
+    model = stage_file.reward(kept, section, model, tokenizer, tmp_path, training.Curves(recorder))
     assert not np.allclose(head.detach().numpy(), before.numpy())
     prices = tiny_items.set_index("id")["price"]
     measured, completions = stage_file.held_out_report(model, tokenizer, held_out, prices, 8)
@@ -53,7 +57,7 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
     assert measured["completions"] == len(completions) == 2 * len(held_out)
     first = completions.iloc[0]
     assert first["error"] == abs(float(first["text"]) - prices[first["id"]])
-    modeling.save_adapter(model, tmp_path / "saved")
+    adapters.save_adapter(model, tmp_path / "saved")
     assert (tmp_path / "saved" / "adapter_model.safetensors").is_file()
 
 
@@ -63,7 +67,7 @@ def noisy(prompts: int, noise: float, seed: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": [str(number) for number in range(prompts)],
-            "prompt": pricing.prompt("word"),
+            "prompt": price_prompt("word", QUESTION),
             "chosen": np.where(flipped, "900", "100"),
             "rejected": np.where(flipped, "100", "900"),
             "margin": 9.0,
@@ -75,12 +79,12 @@ def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibra
     tiny_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
 ) -> None:
     noise = 0.2
-    tokenizer = modeling.load_tokenizer(tiny_base)
-    model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    tokenizer = loading.load_tokenizer(tiny_base)
+    model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     changes = {"epochs": 4.0, "learning_rate": 2e-3, "batch_size": 32}
     section = tiny_params.reward.model_copy(update=changes)
     pairs = noisy(480, noise, 0)
-    model = stage_file.reward(pairs, section, model, tokenizer, tmp_path, modeling.Curves(recorder))
+    model = stage_file.reward(pairs, section, model, tokenizer, tmp_path, training.Curves(recorder))
     held_out = noisy(400, noise, 1)
     report, _ = stage_file.held_out_report(model, tokenizer, held_out, pd.Series(dtype=float), 64)
     print({name: report[name] for name in ("accuracy", "calibration")})
@@ -90,8 +94,8 @@ def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibra
 
 
 def test_a_pair_that_just_fits_the_context_is_told_from_one_that_does_not(tiny_base: Path) -> None:
-    tokenizer = modeling.load_tokenizer(tiny_base)
-    prompt = pricing.prompt("word")
+    tokenizer = loading.load_tokenizer(tiny_base)
+    prompt = price_prompt("word", QUESTION)
     pairs = pd.DataFrame({"prompt": prompt, "chosen": "7", "rejected": ["8", "1 1 1"]})
     whole = stage_file.token_pairs(tokenizer, pairs)
     assert len(whole[1]["rejected_ids"]) > len(whole[0]["rejected_ids"])
@@ -102,8 +106,8 @@ def test_a_pair_that_just_fits_the_context_is_told_from_one_that_does_not(tiny_b
 def test_an_unreadable_completion_is_counted_and_has_no_error(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame
 ) -> None:
-    tokenizer = modeling.load_tokenizer(tiny_base)
-    model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    tokenizer = loading.load_tokenizer(tiny_base)
+    model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     pairs = planted(tiny_items[:3], "100", "cheap")
     prices = tiny_items.set_index("id")["price"]
     report, completions = stage_file.held_out_report(model, tokenizer, pairs, prices, 8)
@@ -114,9 +118,9 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
 
 
 def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_adapter: Path) -> None:
-    tokenizer = modeling.load_tokenizer(tiny_base)
-    model = modeling.scorer(tiny_base, tiny_adapter, tokenizer.pad_token_id)
-    rows = [pricing.answered(tokenizer, pricing.prompt("word " * length), "12") for length in (1, 8, 3)]
+    tokenizer = loading.load_tokenizer(tiny_base)
+    model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    rows = [reward_ids(tokenizer, price_prompt("word " * length, QUESTION), "12") for length in (1, 8, 3)]
     together = stage_file.scores(model, rows, 3, tokenizer.pad_token_id)
     alone = [stage_file.scores(model, [row], 1, tokenizer.pad_token_id)[0] for row in rows]
     np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)
@@ -124,9 +128,9 @@ def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_a
 
 def test_no_prompt_is_on_both_sides_of_the_split(tiny_items: pd.DataFrame) -> None:
     pairs = pd.concat([planted(tiny_items, "1", "2"), planted(tiny_items, "3", "4")])
-    training, held_out = stage_file.split_by_prompt(pairs, 0.2, 1)
-    assert set(training["id"]).isdisjoint(held_out["id"])
-    assert len(training) + len(held_out) == len(pairs)
+    kept, held_out = stage_file.split_by_prompt(pairs, 0.2, 1)
+    assert set(kept["id"]).isdisjoint(held_out["id"])
+    assert len(kept) + len(held_out) == len(pairs)
     assert held_out["id"].nunique() == round(0.2 * len(tiny_items))
 
 

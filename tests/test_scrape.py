@@ -16,12 +16,13 @@ import pytest
 import yaml
 
 from components import scrape as stage_module
-from components.params import Scrape
-from components.records import Law, Listing, PricewrightError, Reject
+from components.core.errors import PricewrightError
+from components.core.params.scrape import Scrape
+from components.core.schemas import Law, Listing, Reject
 from components.scrape import identify, scrape
-from components.sources.collected import Collected
+from components.sources.result import Collected
+from tests.support.project import ROOT
 
-ROOT = Path(__file__).parents[1]
 ROWS = [
     {"title": "Kettle", "price": "$5"},
     {"title": "Cup \ud800", "price": None},
@@ -126,7 +127,7 @@ def test_a_stage_that_is_stopped_takes_its_crawl_along(tmp_path: Path) -> None:
         while not crawls and time.monotonic() < deadline:
             time.sleep(0.2)
             children = psutil.Process(running.pid).children(recursive=True)
-            crawls = [child for child in children if "components.sources.crawl" in child.cmdline()]
+            crawls = [child for child in children if "components.sources.crawling.crawl" in child.cmdline()]
         os.kill(running.pid, signal.SIGTERM)
         assert running.wait(timeout=30) == 143
     assert len(crawls) == 1

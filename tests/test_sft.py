@@ -9,17 +9,20 @@ import pandas as pd
 import pytest
 import torch
 
-from components import modeling, pricing
 from components import sft as stage_file
-from components.params import Params
+from components.core.params.file import Params
+from components.core.params.prompt import Prompt
+from components.model import loading, training
+from components.model.prompt import price_completion
+from tests.support.project import QUESTION
 
 
 def test_the_loss_is_on_the_completion_only(tiny_base: Path, tiny_items: pd.DataFrame) -> None:
-    tokenizer = modeling.load_tokenizer(tiny_base)
-    rows = stage_file.examples(tokenizer, tiny_items, 128)
+    tokenizer = loading.load_tokenizer(tiny_base)
+    rows = stage_file.examples(tokenizer, tiny_items, Prompt(question=QUESTION, tokens=128, price_max=999))
     for row, price in zip(rows, tiny_items["price"], strict=True):
         kept = [label for label in row["labels"] if label != -100]
-        assert tokenizer.decode(kept, skip_special_tokens=True) == pricing.completion(price)
+        assert tokenizer.decode(kept, skip_special_tokens=True) == price_completion(price)
         assert kept[-1] == tokenizer.eos_token_id
         assert row["input_ids"][-len(kept) :] == kept
 
@@ -28,8 +31,8 @@ def test_training_lowers_the_loss_and_tracks_it(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path, recorder: Any
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 10.0, "learning_rate": 1e-2})
-    curves = modeling.Curves(recorder)
-    stage_file.sft(tiny_items, section, tiny_base, tmp_path / "scratch", curves)
+    curves = training.Curves(recorder)
+    stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "scratch", curves)
     losses = [value for name, value, _ in recorder.points if name == "curve.loss"]
     assert len(losses) == 3
     assert [line["loss"] for line in curves.losses] == losses
@@ -40,8 +43,8 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path, recorder: Any
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 2.0, "checkpoint_steps": 4})
-    curves = modeling.Curves(recorder)
-    whole = stage_file.sft(tiny_items, section, tiny_base, tmp_path / "whole", curves)
+    curves = training.Curves(recorder)
+    whole = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "whole", curves)
 
     class Killed(Exception):
         """The kill."""
@@ -52,9 +55,11 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
 
     # six steps in all; the first line is logged at the end, after the checkpoint of step 4
     with pytest.raises(Killed):
-        stage_file.sft(tiny_items, section, tiny_base, tmp_path / "cut", modeling.Curves(Killer()))  # type: ignore[arg-type]
+        stage_file.sft(
+            tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "cut", training.Curves(Killer())
+        )  # type: ignore[arg-type]
     assert [folder.name for folder in (tmp_path / "cut").glob("checkpoint-*")]
-    resumed = stage_file.sft(tiny_items, section, tiny_base, tmp_path / "cut", curves)
+    resumed = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "cut", curves)
     for (name, one), (_, other) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
         if "lora_" in name:
             torch.testing.assert_close(one, other, msg=name)

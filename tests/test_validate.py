@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -14,88 +12,13 @@ import pytest
 import yaml
 
 from components import curate as curate_stage
-from components import reference
 from components import validate as validate_stage
-from components.leaks import leaks
-from components.params import load
-from components.records import SPLITS, Item, Listing, PricewrightError, Reject, Split
-from components.suites import suites
-from components.validate import Check, Tables, items_of, report_of, require, tables_of, validate
-from tests.conftest import ROOT
-
-SECTION = load(ROOT / "params.yaml").validate.model_copy(update={"rows_min": 3, "category_share_max": 0.7})
-CURATE = load(ROOT / "params.yaml").curate
-RULES = ["no_price", "near_duplicate"]
-
-
-@dataclass
-class World:
-    """What the stage reads: 30 listings, six of which were refused, 24 in four splits and two categories."""
-
-    listings: pd.DataFrame = field(default_factory=lambda: clean_listings())
-    splits: dict[Split, pd.DataFrame] = field(default_factory=lambda: clean_splits())
-    rejects: pd.DataFrame = field(default_factory=lambda: clean_rejects())
-    profile: dict | None = field(default_factory=lambda: reference.profile(items_of(clean_splits())))
-
-    def tables(self) -> Tables:
-        return tables_of(self.listings, self.splits, self.rejects, leaks(self.splits, [], 0.8), self.profile)
-
-    def checks(self, folder: Path, *only: str) -> list[Check]:
-        """Those of all tables, or of some."""
-        tables = self.tables()
-        expected = suites(self.splits, RULES, SECTION, CURATE)
-        return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
-
-
-def clean_splits() -> dict[Split, pd.DataFrame]:
-    return {
-        split: pd.DataFrame([item(split, number) for number in range(6)], columns=Item.columns())
-        for split in SPLITS
-    }
-
-
-def item(split: Split, number: int) -> dict[str, object]:
-    words = " ".join(f"word{SPLITS.index(split)}{number}{place}" for place in range(9))
-    return {
-        "id": f"{split}{number}",
-        "text": f"The lamp number {number} {words}",
-        "title": f"Lamp {number}",
-        "brand": "Lumo",
-        "category": "Lamps" if number % 2 else "Desks",
-        "details": "{}",
-        "price": 10.0 + number,
-        "product": f"{split}{number}",
-        "split": split,
-        "source": "files",
-        "address": f"shop:{number}",
-    }
-
-
-def clean_listings() -> pd.DataFrame:
-    rows = [listing(number) for number in range(30)]
-    return pd.DataFrame(rows, columns=Listing.columns())
-
-
-def listing(number: int) -> dict[str, str]:
-    values = {
-        "id": hashlib.sha256(str(number).encode()).hexdigest()[:16],
-        "title": f"Lamp of series {number}",
-        "description": f"One lamp of oak {number} with {number * 7 % 11} colours, drawn by hand",
-        "brand": "Lumo",
-        "category": ("Lamps", "Desks")[number % 2],
-        "details": "{}",
-        "price": f"${number % 50 + 5}" if number else "",
-        "currency": "USD",
-        "source": "files",
-        "address": f"shop:{number}",
-        "found_in": "row",
-    }
-    return dict.fromkeys(Listing.columns(), "") | values
-
-
-def clean_rejects() -> pd.DataFrame:
-    row = {"id": "r", "title": "Lamp", "price": "", "rule": "no_price", "reason": "the source gives no price"}
-    return pd.DataFrame([row | {"source": "files", "address": "shop:9"}] * 6, columns=Reject.columns())
+from components.core.errors import PricewrightError
+from components.core.schemas import SPLITS, Listing
+from components.quality import drift
+from components.validate import Check, report_of, require
+from tests.support.project import ROOT
+from tests.support.validated import Plant, World, listing, put
 
 
 def failed(checks: list[Check]) -> set[tuple[str, str]]:
@@ -103,20 +26,6 @@ def failed(checks: list[Check]) -> set[tuple[str, str]]:
 
 
 # --- planted faults ----------------------------------------------------------------------------------
-
-Plant = Callable[[World], None]
-
-
-def put(column: str, value: object) -> Plant:
-    """A value in one row of the test split."""
-
-    def plant(world: World) -> None:
-        rows = world.splits["test"]
-        rows = rows if isinstance(value, float) else rows.astype({column: object})
-        rows.loc[0, column] = value
-        world.splits["test"] = rows
-
-    return plant
 
 
 def put_raw(column: str, value: object, rows: int = 1) -> Plant:
@@ -383,7 +292,7 @@ def test_the_two_stages_write_their_files_and_a_fault_takes_passed_away(
     assert report["leaks"]["test"]["base"]["rows"] == report["leaks"]["test"]["training"]["rows"]
     assert Path("reports/validate/data_docs/index.html").is_file()
 
-    reference.main()
+    drift.main()
     validate_stage.main()
     report = json.loads(Path("reports/validate.json").read_text())
     assert report["reference"] == "reference/files.json"

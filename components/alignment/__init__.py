@@ -1,1 +1,1 @@
-"""Alignment methods, one file each. `METHODS` in components/align.py names them."""
+"""Alignment methods, one file each. `align.methods` of params.yaml picks among them."""

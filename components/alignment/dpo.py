@@ -11,9 +11,9 @@ from typing import Any
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
-from components import modeling
 from components.alignment.task import Task
-from components.params import Dpo
+from components.core.params.align import Dpo
+from components.model import training
 
 
 def align(task: Task, section: Dpo) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def align(task: Task, section: Dpo) -> dict[str, Any]:
     log-ratio of policy and reference: of chosen, of rejected, their margin, the share of pairs in order.
     """
     options = DPOConfig(
-        **modeling.trainer_options(task.scratch, section.seed),
+        **training.trainer_options(task.scratch, section.seed),
         loss_type=list(section.loss),
         label_smoothing=section.label_smoothing,
         beta=section.beta,
@@ -33,7 +33,7 @@ def align(task: Task, section: Dpo) -> dict[str, Any]:
     )
     rows = Dataset.from_pandas(task.pairs[["prompt", "chosen", "rejected"]], preserve_index=False)
     callbacks = [task.curves, task.watch]
-    trainer: Any = modeling.train(DPOTrainer, task.model, rows, options, task.tokenizer, callbacks)
+    trainer: Any = training.train(DPOTrainer, task.model, rows, options, task.tokenizer, callbacks)
     last: dict[str, Any] = next(
         (line for line in reversed(trainer.state.log_history) if "rewards/margins" in line), {}
     )

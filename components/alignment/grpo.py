@@ -10,10 +10,10 @@ from typing import Any
 
 from trl import GRPOConfig, GRPOTrainer
 
+from components.alignment.online import train_online, trainer_config
 from components.alignment.rewards import Reward, chosen
-from components.alignment.rloo import online, online_options
 from components.alignment.task import Task
-from components.params import Grpo
+from components.core.params.align import Grpo
 
 
 def align(task: Task, section: Grpo) -> dict[str, Any]:
@@ -24,5 +24,5 @@ def align(task: Task, section: Grpo) -> dict[str, Any]:
 def train(task: Task, section: Grpo, reward: Reward) -> dict[str, Any]:
     """The same with any reward."""
     scale = "group" if section.scale else "none"
-    options = GRPOConfig(**online_options(task, section), scale_rewards=scale, loss_type="grpo")
-    return online(task, GRPOTrainer, options, reward)
+    options = GRPOConfig(**trainer_config(task, section), scale_rewards=scale, loss_type="grpo")
+    return train_online(task, GRPOTrainer, options, reward)

@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from components import modeling, pricing
 from components.alignment.rewards import RewardModel
 from components.alignment.task import Task
-from components.params import Ppo
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
+from components.core.params.align import Ppo
+from components.model import adapters
+from components.model.tokens import left_padded, prompt_ids
 
 Figures = dict[str, float]
 Part = Literal["policy", "reference"]
@@ -318,19 +319,19 @@ class Completer:
         self.model, self.value_head, self.reward_model = model, value_head, reward_model
         self.end = tokenizer.eos_token_id
         self.width, self.batch_size = section.completion_tokens, section.batch_size
-        self.prompts = [pricing.prompt_ids(tokenizer, text, tokenizer.model_max_length) for text in prompts]
+        self.prompts = [prompt_ids(tokenizer, text, tokenizer.model_max_length) for text in prompts]
 
     def weights(self) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
         """The adapter of the policy; that of the values, and their head."""
-        values = [*modeling.weights_of(self.model, "value"), *self.value_head.parameters()]
-        return modeling.weights_of(self.model, "default"), values
+        values = [*adapters.adapter_weights(self.model, "value"), *self.value_head.parameters()]
+        return adapters.adapter_weights(self.model, "default"), values
 
     def sample(self, prompts: Tensor) -> Completions:
         """See `Actor`; all rows are `completion_tokens` wide."""
         self._turn("default")
         actions = torch.full((len(prompts), self.width), self.end)
         for rows in torch.arange(len(prompts)).split(self.batch_size):
-            tokens, real, _ = pricing.left_padded([self.prompts[prompt] for prompt in prompts[rows]])
+            tokens, real, _ = left_padded([self.prompts[prompt] for prompt in prompts[rows]])
             output = self.model.generate(
                 input_ids=tokens.to(self.model.device),
                 attention_mask=real.to(self.model.device),
@@ -370,11 +371,11 @@ class Completer:
 
     def _turn(self, part: str) -> None:
         learning = torch.is_grad_enabled()
-        modeling.switch(self.model, part, frozen=not learning)
+        adapters.activate(self.model, part, frozen=not learning)
         self.model.train(learning)  # gradient checkpointing only works in training; dropout is off
 
     def _inputs(self, said: Completions) -> dict[str, Tensor]:
-        tokens, real, _ = pricing.left_padded([self.prompts[prompt] for prompt in said.prompts])
+        tokens, real, _ = left_padded([self.prompts[prompt] for prompt in said.prompts])
         mask = torch.cat([real, said.counted.long()], dim=1)
         inputs = {
             "input_ids": torch.cat([tokens, said.actions], dim=1),
@@ -386,9 +387,11 @@ class Completer:
 
 def align(task: Task, section: Ppo) -> dict[str, Any]:
     """Train the policy on the prompts of the preference split; returns first and last round's figures."""
-    value_head = modeling.add_scorer(task.model, "value", task.reward)  # arXiv:2203.02155 starts it there
+    value_head = adapters.add_reward_model(
+        task.model, "value", task.reward
+    )  # arXiv:2203.02155 starts it there
     prompts = list(dict.fromkeys(task.asked["prompt"]))
     actor = Completer(task.model, value_head, task.reward_model, task.tokenizer, prompts, section)
     history = optimize(actor, len(prompts), section, task.scratch, task.curves.run.metric, task.watch.at)
-    modeling.switch(task.model, "default", frozen=False)
+    adapters.activate(task.model, "default", frozen=False)
     return {"prompts": len(prompts), "steps": len(history), "first": history[0], "last": history[-1]}

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components import modeling, pricing
-from components.params import RewardSource
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
+from components.core.params.align import RewardSource
+from components.model import adapters
+from components.model.prompt import parse_completion
+from components.model.tokens import left_padded, reward_ids
 
 Reward = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 """Prompts and completions to rewards, one for each."""
@@ -19,7 +21,7 @@ Reward = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 
 def said(completions: Sequence[str]) -> np.ndarray:
     """Dollars that completions begin with, NaN where they begin with no price."""
-    return np.array([pricing.parse(text) for text in completions], dtype=float)
+    return np.array([parse_completion(text) for text in completions], dtype=float)
 
 
 def errors(completions: Sequence[str], prices: np.ndarray, worst: float) -> np.ndarray:
@@ -34,7 +36,7 @@ def expected(
     """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): dollars
     given that it is a price, none of them above `worst`, and the probability that it is none.
 
-    `masses` are those of `pricing.price_masses`: where a completion ends after its price, drawing would
+    `masses` are those of `price_masses`: where a completion ends after its price, drawing would
     give the same means with noise on top. Where the one in `drawn` goes on, with more digits or with
     words, its own error counts: the masses know nothing of what follows a price.
     """
@@ -93,7 +95,7 @@ class RewardModel:
     def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
         """The reward of each completion, (rows,)."""
         rows = [
-            pricing.answered(self.tokenizer, prompt, text)
+            reward_ids(self.tokenizer, prompt, text)
             for prompt, text in zip(prompts, completions, strict=True)
         ]
         return self.of_tokens(rows).numpy()
@@ -103,13 +105,13 @@ class RewardModel:
         last token that is not the padding token.
         """
         scores = torch.empty(len(rows))
-        with modeling.answering(self.model, "reward"):
+        with adapters.use_adapter(self.model, "reward"):
             for part in torch.arange(len(rows)).split(self.batch_size):
                 scores[part] = self._of_batch([rows[place] for place in part])
         return scores
 
     def _of_batch(self, rows: list[list[int]]) -> Tensor:
-        tokens, real, positions = pricing.left_padded(rows)
+        tokens, real, positions = left_padded(rows)
         last = (torch.arange(tokens.shape[1]) * (tokens != self.tokenizer.pad_token_id)).argmax(1)
         device = self.model.device
         hidden = self.model.get_base_model().base_model(

@@ -11,16 +11,16 @@ import numpy as np
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from components import modeling, sampling
 from components.alignment.rewards import Reward, chosen, finite
 from components.alignment.task import Task
-from components.params import SftBestOfN
+from components.core.params.align import SftBestOfN
+from components.model import adapters, sampling, training
 
 
 def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
     """Fine-tune the policy on the best of its own completions; returns the mean reward of all and of best."""
     prompts = list(task.asked["prompt"])
-    with modeling.answering(task.model, "default"):
+    with adapters.use_adapter(task.model, "default"):
         sampled = sampling.sample(
             task.model,
             task.tokenizer,
@@ -33,7 +33,7 @@ def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
         )
     best, figures = best_of(prompts, sampled, chosen(section.reward, task))
     options = SFTConfig(
-        **modeling.trainer_options(task.scratch, section.seed),
+        **training.trainer_options(task.scratch, section.seed),
         num_train_epochs=section.epochs,
         per_device_train_batch_size=section.batch_size,
         learning_rate=section.learning_rate,
@@ -42,7 +42,7 @@ def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
         max_length=None,  # prompts are cut already
     )
     rows = Dataset.from_dict({"prompt": prompts, "completion": best})
-    trainer = modeling.train(SFTTrainer, task.model, rows, options, task.tokenizer, [task.curves, task.watch])
+    trainer = training.train(SFTTrainer, task.model, rows, options, task.tokenizer, [task.curves, task.watch])
     return {"prompts": len(prompts), "steps": trainer.state.global_step, **figures}
 
 

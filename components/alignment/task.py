@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from components import modeling
+from components.alignment.monitor import Watch
 from components.alignment.rewards import RewardModel
-from components.alignment.watch import Watch
+from components.model import training
 
 
 class Task(NamedTuple):
     """Every method takes one of these and its own section, trains `model` in place, returns its figures."""
 
     model: Any
-    """PEFT model of `modeling.policy`: the adapter `default` starts at the SFT adapter and is trained."""
+    """From `adapters.load_policy`: its adapter `default` starts at the SFT adapter and is trained."""
     tokenizer: Any
     pairs: pd.DataFrame
     """Preferences, columns of `Pair`."""
@@ -28,5 +28,5 @@ class Task(NamedTuple):
     worst: float
     """Dollars: the error of an answer that is no price."""
     scratch: Path
-    curves: modeling.Curves
+    curves: training.Curves
     watch: Watch

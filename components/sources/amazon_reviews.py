@@ -17,11 +17,11 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from components.params import AmazonReviews
-from components.records import PricewrightError
+from components.core.errors import PricewrightError
+from components.core.params.scrape import AmazonReviews
 from components.sources import writable
-from components.sources.collected import Collected
 from components.sources.files import details, most_telling, text
+from components.sources.result import Collected
 
 ITEMS = "raw_meta_{category}/full-*.parquet"
 COLUMNS = [

@@ -20,16 +20,16 @@ from socketserver import ThreadingTCPServer
 
 import pandas as pd
 
-from components.params import DemoShop
-from components.records import PricewrightError
-from components.sources import shop_pages
-from components.sources.catalogue import Product, catalogue
-from components.sources.collected import Collected
-from components.sources.crawl import Order, crawl
-from components.sources.manners import host_of
-from components.sources.reading import read
+from components.core.errors import PricewrightError
+from components.core.params.scrape import DemoShop
+from components.sources.crawling.crawl import Order, crawl
+from components.sources.crawling.middlewares import host_of
+from components.sources.crawling.page_store import Store
+from components.sources.extraction.pages import read
+from components.sources.result import Collected
 from components.sources.shop import collected
-from components.sources.store import Store
+from components.synthetic import shop_pages
+from components.synthetic.catalogue import Product, catalogue
 
 PRODUCT_PAGES = "/p/"
 AT_FIRST = {429: 0.003, 503: 0.003}  # share of the product pages that answer so once

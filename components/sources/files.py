@@ -29,11 +29,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from components.params import Columns, Files
-from components.records import PricewrightError, Reject
+from components.core.errors import PricewrightError
+from components.core.params.scrape import Columns, Files
+from components.core.schemas import Reject
 from components.sources import writable
-from components.sources.collected import Collected, empty
-from components.sources.encoding import looks_like
+from components.sources.extraction.encoding import looks_like
+from components.sources.result import Collected, empty
 
 Row = tuple[int, bytes, Any]
 """Number from 1, the bytes that are hashed, the value."""

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.params import Shop
-from components.records import Listing, PricewrightError, Reject
-from components.sources.collected import Collected
-from components.sources.crawl import Crawled, Order, crawl
-from components.sources.manners import host_of
-from components.sources.reading import Row, read
-from components.sources.store import Store
+from components.core.errors import PricewrightError
+from components.core.params.scrape import Shop
+from components.core.schemas import Listing, Reject
+from components.sources.crawling.crawl import Crawled, Order, crawl
+from components.sources.crawling.middlewares import host_of
+from components.sources.crawling.page_store import Store
+from components.sources.extraction.pages import Row, read
+from components.sources.result import Collected
 
 NOTES = 20  # lines; the rest is in rejects.parquet
 

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, schemas, parameters, stage frame, tracking, registry, hashes."""

@@ -1,0 +1,43 @@
+"""Section `base` of params.yaml: the model that everything below adapts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from components.core.params.section import Count, Rate, Section, Seed
+
+
+class Pretraining(Section):
+    """How the embedded base model is made from generated text."""
+
+    seed: Seed
+    texts: Count
+    """Generated listings, none of which is in the demo shop."""
+    vocabulary: Annotated[int, Field(ge=1400)]
+    """Tokens of the byte-level BPE, the 1,000 price tokens included."""
+    hidden_size: Annotated[int, Field(ge=1, multiple_of=64)]
+    layers: Count
+    heads: Count
+    intermediate_size: Annotated[int, Field(ge=1, multiple_of=64)]
+    """Like hidden_size a multiple of 64, the block in which NF4 is packed on a CPU."""
+    context: Count
+    """Longest text in tokens."""
+    epochs: Count
+    batch_size: Count
+    learning_rate: Rate
+    price_weight: Annotated[float, Field(ge=1)]
+    """Weight of the price token in the loss; every other token has weight 1."""
+    price_spread: Annotated[float, Field(gt=0)]
+    """Sigma of the logarithm with which the price token's target is spread over the dollars around it."""
+
+
+class Base(Section):
+    """The model that everything below adapts."""
+
+    model: str
+    """`embedded`, a local directory in the Hugging Face layout, or the id of a hub model."""
+    revision: str | None
+    """Commit of the hub model, 40 hex digits; needed for a hub model and only there."""
+    pretraining: Pretraining

@@ -1,0 +1,30 @@
+"""Section `baseline` of params.yaml: what a model has to beat."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from components.core.params.section import Count, Section, Seed
+
+
+class Baseline(Section):
+    """What a model has to beat."""
+
+    seed: Seed
+    vocabulary: Count
+    """Commonest terms that get a column, of the bag of words and of TF-IDF."""
+    brands: Count
+    """Commonest brands and categories that get a column of their own; the others share one."""
+    specifications: Count
+    """Commonest specifications with a number in them that get a column."""
+    ridge_alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    """Penalties that ridge regression chooses from, by cross-validation on train."""
+    ridge_folds: Annotated[int, Field(ge=2)]
+    boosting_iterations: Count
+    boosting_components: Count
+    """Dimensions to which TF-IDF is reduced for the boosted trees."""
+    shots: Count
+    """Priced examples in the prompt of the few-shot base model; fewer where its context is too short."""
+    batch_size: Count

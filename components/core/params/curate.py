@@ -1,0 +1,71 @@
+"""Section `curate` of params.yaml: cleaning, rejection, deduplication and the split."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from components.core.params.section import Count, Currency, Section, Seed, Share
+
+
+class Shares(Section):
+    """Share of the products in each split; they add up to 1."""
+
+    train: Share
+    preference: Share
+    validation: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Shares:
+        total = self.train + self.preference + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the four shares add up to {total:g}, not to 1")
+        return self
+
+
+class Balance(Section):
+    """A weighted draw over price bands, so that a model is not fitted on cheap things alone."""
+
+    band: Annotated[float, Field(gt=0)]
+    """Width of a price band in dollars."""
+    strength: Annotated[float, Field(ge=0, le=1)]
+    """0 takes every listing, 1 thins every band that holds more than the mean of all bands down to it."""
+
+
+class Curate(Section):
+    """Cleaning, rejection, deduplication and the split."""
+
+    seed: Seed
+    currency: Currency
+    """Code that prices are in; a listing that names none is taken to be in it."""
+    rates: dict[Currency, Annotated[float, Field(gt=0)]]
+    """What one unit of another currency is in `currency`; a listing in one that is not here is rejected."""
+    price_min: Annotated[float, Field(gt=0)]
+    """Dollars; lower prices are rejected."""
+    price_max: Annotated[float, Field(gt=0)]
+    """Dollars; higher prices are rejected. At most `prompt.price_max`, the highest answer."""
+    text_min_characters: Count
+    """Of title and description together; shorter listings are rejected."""
+    text_max_characters: Count
+    """Longer texts are cut at a word's end."""
+    boilerplate: list[Annotated[str, Field(min_length=1)]]
+    """Phrases that are taken out of titles, descriptions and specifications, whatever their case."""
+    details_dropped: list[str]
+    """Names of specifications that say nothing of what a thing is worth, whatever their case."""
+    part_number_characters: Count | None
+    """Letters and digits from which a code of capitals and digits is a part number; null keeps them all."""
+    near_duplicate_similarity: Share
+    """Jaccard similarity of word shingles from which two listings are one product."""
+    shares: Shares
+    balance: Balance
+    """Over the rows of train and preference; validation and test stay as the shop is."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Curate:
+        if self.price_min >= self.price_max:
+            raise ValueError(f"price_min {self.price_min:g} is not below price_max {self.price_max:g}")
+        if self.currency in self.rates:
+            raise ValueError(f"rates has {self.currency} itself, in which prices are already")
+        return self

@@ -1,0 +1,54 @@
+"""Section `promote` of params.yaml: the gate before the alias `champion`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from components.core.params.section import Section, Seed, Share
+
+
+class Promote(Section):
+    """The gate before the alias `champion`. No stage reads it: the flow of promotion does."""
+
+    seed: Seed
+    bootstrap: Annotated[int, Field(ge=1000)]
+    """Resamples for the interval of the difference."""
+    error_rate: Annotated[float, Field(gt=0, lt=0.5)]
+    """Chance with which a challenger that is better by no more than `minimum_effect` is promoted all the
+    same; the interval holds the true difference with probability 1 - 2 * error_rate."""
+    power: Share
+    """Chance with which a difference as large as the observed one would be found on `rows_needed` rows."""
+    minimum_effect: Annotated[float, Field(ge=0)]
+    """Dollars of MAE; a challenger has to be better by more."""
+    rows_min: Annotated[int, Field(ge=2)]
+    """Fewest test rows that both could answer: on fewer a bootstrap interval is too narrow to be trusted."""
+    baselines: Annotated[list[str], Field(min_length=1)]
+    """Candidates of `baseline` that a first champion has to beat, each by the same test."""
+    unparsed_share_max: Annotated[float, Field(ge=0, lt=1)]
+    """Largest share of answers of the challenger that are no price."""
+    coverage_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of true prices that the challenger's interval low..high may hold."""
+    coverage_max: Annotated[float, Field(ge=0, le=1)]
+    """Largest such share: an interval that holds everything says nothing."""
+    size_max_mb: Annotated[float, Field(gt=0)]
+    """Largest served model, millions of bytes on the disk."""
+    latency_max_ms: Annotated[float, Field(gt=0)]
+    """Most milliseconds that a listing may take on the machine that decides, asked in batches."""
+    parity_rise_max: Annotated[float, Field(ge=0)]
+    """Dollars by which the validation MAE may rise from the merged to the served model."""
+    forgetting_ratio_max: Annotated[float, Field(gt=0)]
+    """Most by which the perplexity on general text may have grown, as a ratio to the base model's."""
+    approval: bool
+    """Whether a person has to approve a promotion that a deployment proposes (Prefect: pause and resume)."""
+    approval_hours: Annotated[float, Field(gt=0)]
+    """Hours after which a proposal that nobody approved lapses."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Promote:
+        if self.coverage_min > self.coverage_max:
+            raise ValueError(
+                f"coverage_min {self.coverage_min:g} is above coverage_max {self.coverage_max:g}"
+            )
+        return self

@@ -1,0 +1,107 @@
+"""Section `scrape` of params.yaml: where listings come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.core.params.section import Count, Section, Seed
+
+
+class DemoShop(Section):
+    """The generated shop that is served on loopback and crawled over HTTP."""
+
+    seed: Seed
+    listings: Annotated[int, Field(ge=40)]
+    """Listings in the catalogue, re-listings and price-less ones included."""
+    noise: Annotated[float, Field(ge=0, lt=2)]
+    """Standard deviation of the log-normal noise on every price."""
+    concurrency: Count
+    """Requests at a time."""
+    pages_max: Count
+    """Pages after which a crawl is given up as endless."""
+    port: Annotated[int, Field(ge=0, le=65535)]
+    """Loopback port it is served on; 0 takes a free one."""
+
+
+class Columns(Section):
+    """Which column of a file holds which field; null where a file has none. `a.0.b` reaches inside."""
+
+    title: str
+    description: str | None
+    price: str
+    currency: str | None
+    brand: str | None
+    category: str | None
+    """A column of text, or of a list of text whose most telling entry is taken (see sources/files.py)."""
+    details: str | None
+    """A column that holds an object, or JSON text of one."""
+    rights: str | None
+    """A column that names the licence of a listing."""
+
+
+class Files(Section):
+    """Listings from JSONL, CSV or Parquet files."""
+
+    paths: list[str]
+    """Files or glob patterns, relative to the project's root."""
+    columns: Columns
+
+
+class Shop(Section):
+    """Any shop on the web, or several, crawled politely."""
+
+    start: list[str]
+    """Addresses at which a crawl begins that follows every link within their hosts, and their sitemaps."""
+    sitemaps: list[str]
+    """Addresses of sitemaps whose pages are fetched."""
+    pages: list[str]
+    """Addresses of product pages; alone, nothing else is fetched."""
+    hosts: list[str]
+    """Further hosts that may be asked, such as `www.shop.example`, beside those of the addresses above."""
+    products: str
+    """Pattern (Python `re`) found in the address of every product page and of no other."""
+    languages: list[str]
+    """Languages (`de`, `en`) that a page may say it is in; empty takes all."""
+    contact: str | None
+    """Mail or web address in the name of the crawler; without one nothing is crawled."""
+    concurrency: Count
+    """Requests at a time to one host."""
+    delay: Annotated[float, Field(gt=0)]
+    """Seconds between two requests to a host, at least; a slow host or its Crawl-delay makes it more."""
+    retries: Annotated[int, Field(ge=0)]
+    """Further tries of a page that answers 429 or 5xx, or not at all."""
+    pages_max: Count
+    """Answers after which a crawl stops."""
+    bytes_max: Count
+    """Bytes after which a crawl stops."""
+    page_bytes_max: Count
+    """Bytes, unpacked, above which a page is given up."""
+    page_seconds_max: Annotated[float, Field(gt=0)]
+    """Seconds after which a page is given up."""
+    store: str
+    """File of the pages as they came; a second crawl asks only for what has changed since."""
+
+
+class AmazonReviews(Section):
+    """Items of Amazon Reviews 2023."""
+
+    repository: str
+    """Data set on the hub, or a local directory of the same layout (`raw_meta_<category>/full-*.parquet`)."""
+    revision: str | None
+    """Commit of the data set, 40 hex digits; not needed for a local directory."""
+    categories: Annotated[list[str], Field(min_length=1)]
+    """Such as `Appliances` or `Musical_Instruments`."""
+    rows_max: Count
+    """Items of each category."""
+
+
+class Scrape(Section):
+    """Where listings come from."""
+
+    source: Literal["demo_shop", "files", "shop", "amazon_reviews"]
+    demo_shop: DemoShop
+    files: Files
+    shop: Shop
+    amazon_reviews: AmazonReviews

@@ -1,0 +1,33 @@
+"""Section `sft` of params.yaml: supervised fine-tuning with QLoRA."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from components.core.params.section import Count, Rate, Section, Seed
+
+
+class Lora(Section):
+    """A low-rank adapter (Hu et al. 2021, arXiv:2106.09685) on all linear layers."""
+
+    rank: Count
+    alpha: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Sft(Section):
+    """Supervised fine-tuning with QLoRA (Dettmers et al. 2023, arXiv:2305.14314)."""
+
+    seed: Seed
+    lora: Lora
+    epochs: Annotated[float, Field(gt=0)]
+    batch_size: Count
+    accumulation: Count
+    """Batches per optimizer step."""
+    learning_rate: Rate
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    checkpoint_steps: Count
+    """Optimizer steps between two checkpoints, from which a killed run resumes."""

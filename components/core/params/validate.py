@@ -1,0 +1,32 @@
+"""Section `validate` of params.yaml: thresholds of the Great Expectations suites."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from components.core.params.section import Count, Section
+
+
+class Validate(Section):
+    """Thresholds of the Great Expectations suites over raw listings, splits, and all together."""
+
+    rows_min: Count
+    """Fewest rows that a split may have."""
+    text_characters_min: Count
+    text_characters_max: Count
+    priced_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings with a price (a warning)."""
+    titled_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings with a title (a warning)."""
+    readable_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of raw listings whose title was decoded rightly (a warning)."""
+    category_share_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest share of one category in a split (a warning)."""
+    median_ratio_max: Annotated[float, Field(gt=1)]
+    """Largest ratio of the median prices of two splits (a warning)."""
+    drift_distance_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest Kolmogorov-Smirnov distance of price and length from the reference (a warning)."""
+    drift_stability_max: Annotated[float, Field(gt=0)]
+    """Largest population stability index of the categories against the reference (a warning)."""

@@ -1,0 +1,243 @@
+"""The model registry: versions with their files, aliases, tags. What moves when: promotion/aliases.py.
+
+Apart from components/core/tracking.py, so that a stage which only tracks its run does not depend on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from components.core import tracking
+from components.core.errors import PricewrightError
+
+MODEL_DIGEST = "model_sha256"
+"""Tag of a version: SHA-256 of all files it was registered with."""
+EVIDENCE, CARD = "evidence", "README.md"
+"""Folder and file beside the model: what it was judged by and made from, and its card."""
+WRITTEN_LATER = ("registered_model_meta", "__pycache__")
+"""Files of a fetched version that were not there when it was registered."""
+
+
+class MissingVersionError(PricewrightError):
+    """The registry has no version of that number, or has it no longer."""
+
+
+def register_version(
+    run_id: str,
+    model_name: str,
+    *,
+    data_path: Path,
+    loader_module: str,
+    code_path: Path,
+    example: pd.DataFrame,
+    answer: pd.DataFrame,
+    options: dict[str, str],
+    requirements: list[str],
+    evidence: list[Path],
+    card: str,
+    tags: dict[str, str],
+) -> str:
+    """Log the served model under the open run and make it a version in the registry; returns its number.
+
+    `loader_module` holds `_load_pyfunc(path)`; the signature is that of `example` and `answer`, with
+    `options`, what `params` of a request may name, and their values where it names none. No pickle is
+    written: the model is the folder `data_path` and the code in `code_path`. Beside it the version holds
+    copies of the files `evidence`, in a folder of that name, and `card` as README.md and as its description.
+    It is tagged with the digest of all its files, by which `fetched` tells whether they are still the same.
+    """
+    logged = mlflow.pyfunc.log_model(
+        name="model",
+        loader_module=loader_module,
+        data_path=str(data_path),
+        code_paths=[str(code_path)],
+        signature=mlflow.models.infer_signature(example, answer, options),
+        input_example=example,
+        pip_requirements=requirements,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, CARD).write_text(card, encoding="utf-8")
+        Path(folder, EVIDENCE).mkdir()
+        for path in evidence:
+            shutil.copy(path, Path(folder, EVIDENCE))
+        MlflowClient().log_model_artifacts(logged.model_id, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        digest = sha256(_download(logged.model_uri, folder))
+    tags = {"run_id": run_id, MODEL_DIGEST: digest, **tags}
+    version = str(mlflow.register_model(logged.model_uri, model_name, tags=tags).version)
+    MlflowClient().update_model_version(model_name, version, description=card)
+    return version
+
+
+def set_alias(model_name: str, alias: str, version: str) -> None:
+    """Move `alias` to `version`."""
+    MlflowClient().set_registered_model_alias(model_name, alias, version)
+
+
+def aliases(model_name: str) -> dict[str, str]:
+    """Alias to version number; empty where there is no such model. A version that it names may be deleted."""
+    try:
+        found = MlflowClient().get_registered_model(model_name).aliases
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
+    return {name: str(version) for name, version in found.items()}
+
+
+def version_tags(model_name: str, version: str) -> dict[str, str]:
+    """Tags of a version. Raises MissingVersionError where there is none of that number, or it is deleted."""
+    try:
+        return dict(MlflowClient().get_model_version(model_name, version).tags)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise MissingVersionError(
+                f"{model_name} has no version {version}: it never existed or is deleted. "
+                "`make mlflow` shows those that there are"
+            ) from error
+        raise
+
+
+def tag_version(model_name: str, version: str, name: str, value: str) -> None:
+    """Set a tag of a version."""
+    MlflowClient().set_model_version_tag(model_name, version, name, value)
+
+
+def model_tag(model_name: str, name: str) -> str | None:
+    """A tag of the registered model itself, None where it is not set or there is no such model."""
+    try:
+        found = MlflowClient().get_registered_model(model_name).tags.get(name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return None if found is None else str(found)
+
+
+def tag_model(model_name: str, name: str, value: str | None) -> None:
+    """Set a tag of the registered model itself, or take it away with None."""
+    if value is None:
+        MlflowClient().delete_registered_model_tag(model_name, name)
+    else:
+        MlflowClient().set_registered_model_tag(model_name, name, value)
+
+
+def create_once(name: str, description: str) -> bool:
+    """Create a registered model of a name; False where there is one already. Of many at once one succeeds."""
+    try:
+        MlflowClient().create_registered_model(name, description=description)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_ALREADY_EXISTS":
+            return False
+        raise
+    return True
+
+
+def described(name: str) -> tuple[str, float] | None:
+    """What is written about a registered model, and its age in seconds; None where there is none."""
+    try:
+        found = MlflowClient().get_registered_model(name)
+    except MlflowException:
+        return None
+    return found.description or "", time.time() - found.creation_timestamp / 1000
+
+
+def delete_model(name: str) -> None:
+    """Delete a registered model, if it is there."""
+    with suppress(MlflowException):
+        MlflowClient().delete_registered_model(name)
+
+
+def versions(model_name: str) -> list[str]:
+    """Numbers of the versions that there are, the oldest first."""
+    found = MlflowClient().search_model_versions(f"name = '{model_name}'")
+    return sorted((str(version.version) for version in found), key=int)
+
+
+@contextmanager
+def downloaded(model_name: str, version: str) -> Iterator[tuple[Path, bool]]:
+    """A copy of the files of a version, in MLflow's layout, and whether they are those it was registered
+    with; gone after the block. Raises PricewrightError where they cannot be fetched.
+    """
+    wanted = version_tags(model_name, version).get(MODEL_DIGEST)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = _download(f"models:/{model_name}/{version}", folder)
+        except (MlflowException, OSError) as error:
+            raise PricewrightError(f"its files cannot be fetched: {_first_line(error)}") from error
+        yield found, sha256(found) == wanted
+
+
+@contextmanager
+def fetched(model_name: str, version: str) -> Iterator[Path]:
+    """A copy of the files of a version as they were registered; gone after the block.
+
+    Raises PricewrightError where a file is missing, cut short or changed since.
+    """
+    if MODEL_DIGEST not in version_tags(model_name, version):
+        raise PricewrightError(
+            f"it has no tag {MODEL_DIGEST}, so that nobody can tell whether its files are the ones it was "
+            "registered with: register it anew with `dvc repro -f register`"
+        )
+    with downloaded(model_name, version) as (found, whole):
+        if not whole:
+            raise PricewrightError(
+                "its files are not those it was registered with (one is missing, cut short or changed): "
+                "bring them back from a backup of the artifact store, or choose another version"
+            )
+        yield found
+
+
+def registry_down(error: Exception) -> PricewrightError:
+    """The error for a registry that cannot be reached or read; passwords in its address are left out."""
+    address = re.sub(r"//[^/@]*@", "//", mlflow.get_tracking_uri())
+    reason = re.sub(r"//[^/@\s]*@", "//", _first_line(error))
+    return PricewrightError(
+        f"the registry at {address} does not answer: {reason}. Start it, or mend MLFLOW_TRACKING_URI"
+    )
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Connect, and turn every failure of the registry inside the block into a PricewrightError."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the default of 7 waits for minutes
+    try:
+        tracking.connect()
+        yield
+    except (MlflowException, SQLAlchemyError, ConnectionError) as error:
+        raise registry_down(error) from error
+
+
+# --- files -------------------------------------------------------------------------------------------
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files with their names."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    kept = [name for name in files if not set(name.split("/")) & set(WRITTEN_LATER)]
+    lines = "".join(f"{sha256(path / name)}  {name}\n" for name in kept)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _download(uri: str, folder: str) -> Path:
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

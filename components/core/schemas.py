@@ -1,0 +1,149 @@
+"""The data contracts between stages: what one row of each table means.
+
+A table is a Parquet file whose columns are the fields of one of these classes, in their order.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Split = Literal["train", "preference", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "preference", "validation", "test")
+SCORED: tuple[Split, ...] = ("validation", "test")  # no model is fitted on a row of these
+
+
+class Record(BaseModel):
+    """One row of a table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        """Column names of the table, in order."""
+        return list(cls.model_fields)
+
+
+class Listing(Record):
+    """A raw listing as its source wrote it: `artifacts/scrape/listings.parquet`. Nothing is judged yet."""
+
+    id: str
+    """16 hex digits of the SHA-256 of source and address: the same listing has the same id in every run."""
+    title: str
+    description: str
+    brand: str
+    """Empty where the source names none."""
+    category: str
+    """Empty where the source names none."""
+    details: str
+    """Specifications as a JSON object of name to value, `{}` where there are none."""
+    price: str
+    """As written by the source, currency signs and all; empty where there is none."""
+    currency: str
+    """ISO 4217 code, empty where the source names none."""
+    source: str
+    """Name of the source, as in `scrape.source`."""
+    address: str
+    """Where it stands: the page's address (of the demo shop without host and port), or `file.jsonl:17`."""
+    page_hash: str
+    """SHA-256 of the bytes of the page or row."""
+    found_in: str
+    """Where the price was: `json-ld`, `microdata`, `rdfa`, `itemprop`, `meta`, `page`, `row`; or empty."""
+    places: str
+    """JSON object of field to the place on the page that it was read from; `{}` for a row of a file."""
+    rights: str
+    """Licence or reservation of text and data mining that the source states; empty where it states none."""
+
+
+class Item(Record):
+    """A clean listing with its split: `artifacts/curate/<split>.parquet`."""
+
+    id: str
+    text: str
+    """Title, specifications and description as the model reads them; no price in it."""
+    title: str
+    brand: str
+    category: str
+    details: str
+    price: float
+    """Dollars, between `curate.price_min` and `curate.price_max`."""
+    product: str
+    """Id of the cluster of near-duplicate listings it stands for: no product is in two splits."""
+    split: Split
+    source: str
+    address: str
+
+
+class Reject(Record):
+    """A listing that was not taken, and why: `artifacts/curate/rejects.parquet`."""
+
+    id: str
+    title: str
+    price: str
+    rule: str
+    """Name of the rule that refused it."""
+    reason: str
+    """One line for a person."""
+    source: str
+    address: str
+
+
+class Law(Record):
+    """What a generated source knows of the truth: `artifacts/scrape/law.parquet`.
+
+    Read by `evaluate` alone, to compute the noise floor. Empty for real sources.
+    """
+
+    address: str
+    median: float
+    """Dollars: the median of the price's distribution given the product, the best guess there is."""
+    sigma: float
+    """Standard deviation of the noise on the logarithm of the price."""
+
+
+class Pair(Record):
+    """Two completions of one prompt, ranked: `artifacts/preferences/pairs.parquet`."""
+
+    id: str
+    """Id of the item asked about."""
+    prompt: str
+    chosen: str
+    rejected: str
+    margin: float | None
+    """By how much `chosen` is better: dollars closer to the true price (`truth`), votes ahead (`people`);
+    None where nobody said."""
+    origin: str
+    """Who ranked: `truth`, `people`, `constitution`, `dataset`."""
+
+
+class Sampled(Record):
+    """What the SFT model answered to one prompt: `artifacts/preferences/sampled.parquet`."""
+
+    id: str
+    prompt: str
+    completions: list[str]
+
+
+class RejectedPreference(Record):
+    """A ranking or pair that was not taken, and why: `artifacts/preferences/rejects.parquet`."""
+
+    origin: str
+    where: str
+    """The line of a file, or the id of the item asked about."""
+    reason: str
+
+
+class Prediction(Record):
+    """What one candidate said of one item: `predictions.parquet` of baseline and evaluate."""
+
+    candidate: str
+    split: Split
+    id: str
+    price: float
+    """True price in dollars."""
+    predicted: float | None
+    """Point estimate in dollars; None where the answer could not be read as a price."""
+    low: float | None
+    """Lower end of the interval in dollars, where the candidate gives one."""
+    high: float | None

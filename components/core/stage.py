@@ -1,0 +1,242 @@
+"""The frame of every stage: its params section, its folder, its report, its seed and its tracked run.
+
+    with stage.run(Curate) as frame:
+        items = curate(listings, frame.section)
+        frame.save("train.parquet", items)
+        frame.report({"rows": len(items)})
+
+A `PricewrightError`, a full disk or a signal inside the frame ends the process with a clear line and a
+non-zero exit code, and the tracked run as failed; anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import random
+import re
+import shutil
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from components.core import tracking
+from components.core.errors import PricewrightError
+from components.core.params.section import S, load_section, section_name
+from components.core.schemas import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NOISY_LOGGERS = (
+    "alembic",
+    "bitsandbytes",
+    "mlflow",
+    "great_expectations",
+    "scrapy",
+    "matplotlib",
+    "httpx",
+    "py4j",
+    "trl",
+)
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM_TEXTS = ("No space left on device", "Disk quota exceeded", "database or disk is full")
+
+
+@dataclass(frozen=True)
+class Frame(Generic[S]):
+    """What a stage's main() works with."""
+
+    name: str
+    """`sft`, or `align/dpo` for a child of a matrix."""
+    section: S
+    """The stage's own section of params.yaml."""
+    tracked: tracking.Run
+    digest: str
+    """Digest of the command, parameters and dependencies: equal to that of the later `dvc.lock` entry."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the stage's artifacts go."""
+        return Path("artifacts") / self.name
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for checkpoints, outside DVC's outputs: it outlives a killed run of the same inputs."""
+        return Path("work") / self.name / self.digest[:16]
+
+    def save(self, filename: str, rows: pd.DataFrame, kind: type[Record]) -> Path:
+        """Write a table with the columns of `kind` to the stage's folder and log it as a data set."""
+        path = self.folder / filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows[kind.columns()].to_parquet(path, index=False)
+        self.tracked.dataset(rows[kind.columns()], name=path.stem, source=path)
+        return path
+
+    def discard_scratch(self) -> None:
+        """Remove the checkpoints of this stage, once its results are written."""
+        shutil.rmtree(Path("work") / self.name, ignore_errors=True)
+
+    def report(self, report: dict[str, Any]) -> None:
+        """Write `reports/<name>.json` and log its numbers as metrics."""
+        path = Path("reports") / f"{self.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        self.tracked.metrics(flatten(report))
+        self.tracked.artifact(path)
+
+    def write(self, filename: str, text: str) -> Path:
+        """Write a text file to the stage's folder and log it."""
+        path = self.folder / filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        self.tracked.artifact(path)
+        return path
+
+    def picture(self, figure: Figure, filename: str) -> Path:
+        """Write a figure to `artifacts/<name>/<filename>` and log it."""
+        path = self.folder / filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
+        self.tracked.artifact(path)
+        return path
+
+
+@contextmanager
+def run(kind: type[S], method: str = "") -> Iterator[Frame[S]]:
+    """Open the frame of the stage whose section of params.yaml `kind` is; `method` names the child where the
+    stage is a matrix.
+
+    Raises SystemExit: code 1 after a PricewrightError or a full disk, 143 after SIGTERM, 130 after Ctrl-C.
+    """
+    _quiet()
+    stage = section_name(kind)
+    name = f"{stage}/{method}" if method else stage
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        section = load_section(kind)
+        _seed(getattr(section, "seed", 0))
+        digest = dvc_digest(pending_entry(stage, method))
+        with tracking.stage_run(name, section.model_dump(), digest) as tracked:
+            yield Frame(name, section, tracked, digest)
+    except PricewrightError as error:
+        raise SystemExit(f"{name}: error: {error}") from None
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if not _is_full_disk(error):
+            raise
+        where = getattr(error, "filename", None) or Path.cwd()
+        raise SystemExit(
+            f"{name}: error: no space left on the disk while writing {where}. Free some and run again; "
+            "finished stages are kept."
+        ) from None
+
+
+def read(path: Path | str) -> pd.DataFrame:
+    """A table of an earlier stage. Raises PricewrightError where it is missing or cut short."""
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise PricewrightError(f"{path} is missing: run the stages above with `dvc repro`") from error
+    except (OSError, ValueError) as error:
+        raise PricewrightError(f"{path} is not readable as Parquet ({error}): run `dvc checkout`") from error
+
+
+def flatten(report: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of a nested report, keyed `a.b.c`."""
+    flat: dict[str, float] = {}
+    for key, value in report.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float):
+            flat[f"{prefix}{key}"] = float(value)
+    return flat
+
+
+# --- the stage's digest ------------------------------------------------------------------------------
+
+
+def dvc_digest(entry: dict[str, Any]) -> str:
+    """SHA-256 of the inputs of a `dvc.lock` entry: command, dependencies, parameters (not its outputs)."""
+    inputs = {
+        "cmd": entry["cmd"],
+        "deps": sorted((dep["path"], dep["md5"]) for dep in entry.get("deps", [])),
+        "params": entry.get("params", {}),
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def pending_entry(stage: str, method: str = "") -> dict[str, Any]:
+    """The inputs of the `dvc.lock` entry that DVC will write for this stage once it has succeeded."""
+    block = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    text = re.sub(r"\$\{item[^}]*\}", method, json.dumps(block))
+    block = json.loads(text)
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    return {
+        "cmd": block["cmd"],
+        "deps": [{"path": path, "md5": md5(Path(path))} for path in block.get("deps", [])],
+        "params": {"params.yaml": {key: _value(params, key) for key in block.get("params", [])}},
+    }
+
+
+def md5(path: Path) -> str:
+    """The hash that DVC gives to a file, or to a folder (the MD5 of its sorted listing, with `.dir`).
+
+    `__pycache__` does not count: .dvcignore names it.
+    """
+    if path.is_dir():
+        files = [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+        listing = [{"md5": md5(file), "relpath": file.relative_to(path).as_posix()} for file in files]
+        listing.sort(key=lambda entry: entry["relpath"])
+        return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"  # noqa: S324
+    if not path.is_file():
+        raise PricewrightError(f"{path} is missing: run the stages above with `dvc repro`")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _value(params: dict[str, Any], key: str) -> Any:
+    """The value of `section` or `section.key`."""
+    value: Any = params
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+# --- helpers -----------------------------------------------------------------------------------------
+
+
+def _is_full_disk(error: BaseException | None) -> bool:
+    """Whether it, or what caused it, says so; safetensors, torch and SQLite only say it in words."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return True
+        if any(text in str(error) for text in NO_ROOM_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # libraries below draw from the global state
+
+
+def _quiet() -> None:
+    """Keep library chatter off the screen; errors still show."""
+    warnings.simplefilter("ignore")
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,1 @@
+"""From raw listings to clean, deduplicated, split rows."""

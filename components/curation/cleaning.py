@@ -1,0 +1,164 @@
+"""What shops write, made plain: texts without markup, boilerplate, codes and prices; prices as numbers."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from price_parser import Price
+
+from components.core.params.curate import Curate
+
+TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|</?[a-z][^<>]*>", re.IGNORECASE | re.DOTALL)
+WINDOWS = {code: bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0f\ufeff\ufff9-\ufffb]")
+
+SIGN = r"(?:(?:\b(?:US|CA|AU|NZ|HK|C|A)\s?)?\$|€|£|¥|₹)"
+CODE = r"(?:USD|EUR|GBP|CAD|AUD|JPY|CHF|INR)"
+UNIT = r"(?:(?:US[\s-])?dollars?|bucks|cents|euros?)"
+AMOUNT = r"\.?\d+(?:[.,]\d+)*"
+SPELLED = (
+    r"(?:(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)"
+    r"teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand)[\s-](?:and\s)?)+"
+)
+WORTH = (
+    rf"(?:{SIGN}\s?{AMOUNT}|\b{CODE}\s?{AMOUNT}|{AMOUNT}[\s-]?(?:[$€£¥₹](?!\s?\d)|¢|(?:{CODE}|{UNIT})\b)"
+    rf"|\b{SPELLED}{UNIT}\b)(?:\s?{CODE}\b)?"
+)
+NAMED = rf"\b(?:(?:list\s)?price|msrp|rrp)\b(?:\s(?:is|of|was|now|only)\b|\s?[:=])*\s?{SIGN}?\s?{AMOUNT}"
+LEAD = (
+    r"(?:\b(?:for|at|only|just|now|was|under|over|from|up to|priced|save|(?:list\s)?price|msrp|rrp)\b[:\s]*)*"
+)
+PRICE_MENTION = re.compile(rf"{LEAD}(?:{WORTH}(?:\s?(?:-|–|to)\s?{WORTH})?|{NAMED})", re.IGNORECASE)
+PART_LABEL = r"(?i:(?:(?:part|model|item|style|catalog)\s(?:number|no\.?|#)|p/n|mpn|sku|upc|ean|asin))"
+PRICE_NAME = re.compile(r"\b(?:price|msrp|rrp|cost)\b", re.IGNORECASE)
+
+CURRENCIES = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "US$": "USD"}  # a bare $ says nothing
+
+
+def tidy(text: str) -> str:
+    """One line without markup, entities, control characters and repeated white space."""
+    for _ in range(2):  # shops escape twice: &amp;lt;b&amp;gt;
+        text = html.unescape(TAG.sub(" ", text))
+    text = CONTROL.sub(" ", TAG.sub(" ", text)).translate(WINDOWS)
+    return " ".join(unicodedata.normalize("NFC", INVISIBLE.sub("", text)).split())
+
+
+def plain(text: str, section: Curate) -> str:
+    """A text of a shop as a model may read it."""
+    bare = without_part_numbers(
+        without_boilerplate(tidy(text), section.boilerplate), section.part_number_characters
+    )
+    return without_prices(bare)
+
+
+def without_prices(text: str) -> str:
+    """The text less what it says of prices: the label must not stand in the question."""
+    while (bare := _without(PRICE_MENTION, text)) != text:  # again, as "$ $40 5" leaves "$ 5"
+        text = bare
+    return text
+
+
+def _without(pattern: re.Pattern[str], text: str) -> str:
+    """The text less what the pattern finds, and less the blanks and punctuation that this leaves alone."""
+    bare, found = pattern.subn(" ", text)
+    if not found:
+        return text
+    bare = " ".join(bare.split())
+    return re.sub(r"^[.,;:!?]+\s+|\s+(?=[.,;:!?)](?:\s|$))", "", bare)
+
+
+@cache
+def _phrases(boilerplate: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = sorted(boilerplate, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)[\s:]*", re.IGNORECASE)
+
+
+def without_boilerplate(text: str, boilerplate: Iterable[str]) -> str:
+    """The text less the phrases that a shop puts over everything, whatever their case."""
+    phrases = tuple(boilerplate)
+    return _without(_phrases(phrases), text) if phrases else text
+
+
+@cache
+def _part_number(characters: int) -> re.Pattern[str]:
+    return re.compile(
+        rf"(?:\b{PART_LABEL}[\s:#]*)?(?<![\w-])(?=(?:-?[A-Z0-9]){{{characters},}}(?![\w-]))"
+        r"(?=(?:[A-Z-]*[0-9]){4})[A-Z0-9]+(?:-[A-Z0-9]+)*(?![\w-])"
+    )
+
+
+def without_part_numbers(text: str, characters: int | None) -> str:
+    """The text less codes of at least so many capitals and digits, four of them digits; None: all stay."""
+    if characters is None:
+        return text
+    return _without(_part_number(characters), text)
+
+
+def clean_details(details: str, section: Curate) -> dict[str, str]:
+    """Specifications of a JSON object by name, made plain, nested values on one line.
+
+    Those of prices, and those that the section drops, are left out.
+    """
+    flat = {plain(name, section): plain(_flat(value), section) for name, value in json.loads(details).items()}
+    dropped = {name.casefold() for name in section.details_dropped}
+    return {
+        name: value
+        for name, value in flat.items()
+        if name and value and name.casefold() not in dropped and not PRICE_NAME.search(name)
+    }
+
+
+def _flat(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case dict():
+            return ", ".join(f"{name} {_flat(part)}" for name, part in value.items())
+        case list():
+            return ", ".join(_flat(part) for part in value)
+        case _:
+            return str(value)
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, cut at the end of a word where it has more than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    head = text[: limit + 1]
+    end = max(head.rfind(" "), head.rfind("\n"))
+    return text[: end if end > 0 else limit].rstrip()
+
+
+def parse_price(written: str) -> float | None:
+    """The amount of a price as shops write it, None where it is not exactly one number.
+
+    `$1,299.00` and `1.299,00 €` are both 1299.0; `12.99 - 15.99` is None.
+    """
+    if re.fullmatch(r"[-+]?\d+(\.\d+)?", written):  # the number of a file, not the writing of a shop
+        return float(written)
+    runs = re.findall(r"\d[\d.,'\s]*", written)
+    amount = Price.fromstring(written).amount if len(runs) == 1 else None
+    if amount is None:
+        return None
+    negative = re.match(r"\D*[-−]\D*\d", written)
+    return -float(amount) if negative else float(amount)
+
+
+def price_currency(written: str) -> str:
+    """ISO 4217 code that a written price names, empty where it names none."""
+    sign = Price.fromstring(written).currency or ""
+    return CURRENCIES.get(sign, sign if re.fullmatch("[A-Z]{3}", sign) else "")
+
+
+def converted(price: float | None, currencies: set[str], rates: dict[str, float]) -> float | None:
+    """The price by the rate of its one currency, to the cent; as it is where no rate is given."""
+    if price is None or len(currencies) != 1 or not currencies <= rates.keys():
+        return price
+    return round(price * rates[next(iter(currencies))], 2)

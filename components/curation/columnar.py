@@ -1,0 +1,216 @@
+"""Cleaning of many listings at a time: the functions of `cleaning`, called only for values they can change.
+
+For each function a regular expression says which values it leaves alone; Arrow looks for it in a whole
+column at once, and only the others go through Python. An expression may find too much, never too little:
+`tests/test_bulk.py` compares the result with that of the functions on one listing after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from unicodedata import is_normalized
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.core.params.curate import Curate
+from components.curation.cleaning import (
+    clean_details,
+    converted,
+    cut,
+    parse_price,
+    price_currency,
+    tidy,
+    without_boilerplate,
+    without_part_numbers,
+    without_prices,
+)
+from components.curation.rules import Candidate, judge
+from components.model.listing_text import listing_text
+
+# RE2, on UTF-8. Markup, entities, control and invisible characters, blanks that are no single space.
+UNTIDY = (
+    r"[<&\x00-\x1f\x7f-\x{a0}\x{ad}\x{1680}\x{2000}-\x{200f}\x{2028}-\x{202f}\x{205f}-\x{206f}\x{3000}"
+    r"\x{fe0f}\x{feff}\x{fff9}-\x{fffb}]|  |^ | $"
+)
+# A sign, or a word of money with no letter before it; ı and İ are an i to Python where case is ignored.
+MONEY = (
+    r"(?i)[$€£¥₹¢ıİ]|(?:^|[^\pL])(?:usd|eur|gbp|cad|aud|jpy|chf|inr|dollar|bucks|cents|price|msrp|rrp|cost)"
+)
+NAME = r'"[^"\\ ](?:[^"\\]*[^"\\ ])?"'
+FLAT = rf"^(?:\{{\}}|\{{{NAME}: {NAME}(?:, {NAME}: {NAME})*\}})$"
+PLAIN_PRICE = r"^\$? ?(?:\d+(?:\.\d\d?)?|\d{1,3}(?:,\d{3})+\.\d\d)$"
+
+
+def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
+    """Columns of `Candidate` of listings (columns of `Listing`), in the same order, with `rule` and `reason`
+    of those that a rule on one candidate refuses, empty for the others.
+
+    `details` is JSON text, `currencies` the codes in order with a blank between.
+    """
+    title, description = (plain_column(listings[name], section) for name in ("title", "description"))
+    brand = _of_distinct(listings["brand"], lambda texts: plain_column(texts, section))
+    details, line, odd = _details(listings["details"], section)
+    written = _where(listings["price"], _untidy, tidy)
+    price, currencies = _prices(written, listings["currency"], section)
+    columns = {
+        "id": _string(listings["id"]),
+        "title": title,
+        "brand": brand,
+        "category": _of_distinct(listings["category"], lambda texts: _where(texts, _untidy, tidy)),
+        "description": description,
+        "details": details,
+        "text": _texts(title, brand, details, line, odd, description, section.text_max_characters),
+        "written": written,
+        "price": price,
+        "currencies": currencies,
+        "source": _string(listings["source"]),
+        "address": _string(listings["address"]),
+    }
+    table = pa.table(columns)
+    return _judged(table, section)
+
+
+def plain_column(texts: pa.Array, section: Curate) -> pa.Array:
+    """`cleaning.plain` of each text."""
+    texts = _where(texts, _untidy, tidy)
+    if section.boilerplate:
+        phrases = "(?i)" + "|".join(map(re.escape, section.boilerplate))
+        texts = _where(texts, phrases, lambda text: without_boilerplate(text, section.boilerplate))
+    if characters := section.part_number_characters:
+        code = rf"[A-Z0-9-]{{{characters},}}"
+        texts = _where(texts, code, lambda text: without_part_numbers(text, characters))
+    return _where(texts, MONEY, without_prices)
+
+
+def candidates_of(table: pa.Table) -> list[Candidate]:
+    """Rows of `cleaned` as candidates."""
+    rows = table.select(list(Candidate._fields)).to_pylist()
+    for row in rows:
+        row["details"], row["currencies"] = json.loads(row["details"]), set(row["currencies"].split())
+    return [Candidate(**row) for row in rows]
+
+
+# --- columns -----------------------------------------------------------------------------------------
+
+Screen = str | Callable[[pa.Array], pa.Array]
+
+
+def _string(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return column.cast(pa.string())
+
+
+def _where(texts: pa.Array, screen: Screen, function: Callable[[str], str]) -> pa.Array:
+    """The texts, those that the screen finds something in put through the function."""
+    texts = _string(texts)
+    found = screen(texts) if callable(screen) else pc.match_substring_regex(texts, screen)
+    changed = [function(text) for text in texts.filter(found).to_pylist()]
+    return pc.replace_with_mask(texts, found, pa.array(changed, pa.string()))
+
+
+def _untidy(texts: pa.Array) -> pa.Array:
+    beyond = pc.invert(pc.string_is_ascii(texts))
+    loose = [not is_normalized("NFC", text) for text in texts.filter(beyond).to_pylist()]
+    unlike = pc.replace_with_mask(beyond, beyond, pa.array(loose, pa.bool_()))
+    return pc.or_(unlike, pc.match_substring_regex(texts, UNTIDY))
+
+
+def _of_distinct(texts: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The function of each text, called for each distinct one once."""
+    coded = _string(texts).dictionary_encode()
+    return function(coded.dictionary).take(coded.indices)
+
+
+def _details(raw: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """`clean_details` as JSON text, its line in the text, and in which rows that line does not count.
+
+    JSON of texts alone, as sources write it, in which no screen finds anything is what it will be.
+    """
+    raw = _string(raw)
+    names = "|".join(map(re.escape, ["brand", *section.details_dropped]))
+    screens = [MONEY, rf'(?i)"(?:{names})": ']
+    if section.boilerplate:
+        screens.append("(?i)" + "|".join(map(re.escape, section.boilerplate)))
+    if section.part_number_characters:
+        screens.append(rf"[A-Z0-9-]{{{section.part_number_characters},}}")
+    odd = pc.or_(_untidy(raw), pc.invert(pc.match_substring_regex(raw, FLAT)))
+    for screen in screens:
+        odd = pc.or_(odd, pc.match_substring_regex(raw, screen))
+    read = [clean_details(text, section) for text in raw.filter(odd).to_pylist()]
+    texts = pa.array([json.dumps(one, ensure_ascii=False) for one in read], pa.string())
+    bare = pc.replace_substring_regex(raw, r"^\{\}?", "")
+    line = pc.replace_substring_regex(bare, r'"([^"]*)": "([^"]*)"(, |\})', r"\1: \2. ")
+    return pc.replace_with_mask(raw, odd, texts), pc.utf8_rtrim(line, " "), odd
+
+
+def _texts(
+    title: pa.Array,
+    brand: pa.Array,
+    details: pa.Array,
+    line: pa.Array,
+    odd: pa.Array,
+    description: pa.Array,
+    limit: int,
+) -> pa.Array:
+    """`cut(listing_text(...), limit)` of each row."""
+    begins = [
+        one.casefold().startswith(other.casefold())
+        for one, other in zip(title.to_pylist(), brand.to_pylist(), strict=True)
+    ]
+    maker = pc.binary_join_element_wise("Brand: ", brand, ".", "")
+    line = pc.binary_join_element_wise(pc.if_else(pa.array(begins, pa.bool_()), "", maker), line, " ")
+    texts = pc.binary_join_element_wise(title, pc.utf8_trim(line, " "), description, "\n")
+    texts = pc.utf8_trim(
+        pc.replace_substring(texts, "\n\n", "\n"), "\n"
+    )  # of empty parts; none has one itself
+    rows = pa.table([title, brand, details, description], names=list("tbds")).filter(odd).to_pylist()
+    whole = [listing_text(row["t"], row["b"], json.loads(row["d"]), row["s"]) for row in rows]
+    texts = pc.replace_with_mask(texts, odd, pa.array(whole, pa.string()))
+    return _where(texts, lambda all: pc.greater(pc.utf8_length(all), limit), lambda text: cut(text, limit))
+
+
+def _prices(written: pa.Array, named: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array]:
+    """`converted` prices, null where they cannot be read, and the currencies that a listing names."""
+    odd = pc.invert(pc.match_substring_regex(written, PLAIN_PRICE))
+    rare = written.filter(odd).to_pylist()
+    digits = pc.replace_substring_regex(pc.if_else(odd, "0", written), r"[$ ,]", "")
+    price = pc.replace_with_mask(
+        digits.cast(pa.float64()), odd, pa.array(map(parse_price, rare), pa.float64())
+    )
+    codes = _of_distinct(
+        named, lambda codes: pa.array([code.strip().upper() for code in codes.to_pylist()], pa.string())
+    )
+    said = pa.array([price_currency(text) for text in rare], pa.string())
+    shown = pc.replace_with_mask(pa.array([""] * len(written), pa.string()), odd, said)
+    apart = pc.and_(pc.not_equal(shown, ""), pc.not_equal(shown, codes))
+    pairs = zip(codes.filter(apart).to_pylist(), shown.filter(apart).to_pylist(), strict=True)
+    both = [" ".join(sorted({*pair} - {""})) for pair in pairs]
+    currencies = pc.replace_with_mask(codes, apart, pa.array(both, pa.string()))
+    if section.rates:
+        other = pc.and_(pc.is_valid(price), pc.is_in(currencies, pa.array(list(section.rates))))
+        foreign = zip(price.filter(other).to_pylist(), currencies.filter(other).to_pylist(), strict=True)
+        new = [converted(one, {code}, section.rates) for one, code in foreign]
+        price = pc.replace_with_mask(price, other, pa.array(new, pa.float64()))
+    return price, currencies
+
+
+def _judged(table: pa.Table, section: Curate) -> pa.Table:
+    """With the first rule that refuses each row, and its reason: only rows that may be refused are judged."""
+    price, length = (
+        table["price"],
+        pc.add(pc.utf8_length(table["title"]), pc.utf8_length(table["description"])),
+    )
+    sound = pc.and_(pc.greater_equal(price, section.price_min), pc.less_equal(price, section.price_max))
+    sound = pc.and_(pc.fill_null(sound, False), pc.greater_equal(length, section.text_min_characters))
+    sound = pc.and_(sound, pc.is_in(table["currencies"], pa.array(["", section.currency])))
+    doubtful = pc.invert(sound).combine_chunks()
+    verdicts = [judge(one, section) or ("", "") for one in candidates_of(table.filter(doubtful))]
+    for place, name in enumerate(("rule", "reason")):
+        said = pa.array([verdict[place] for verdict in verdicts], pa.string())
+        column = pc.replace_with_mask(pa.array([""] * len(table), pa.string()), doubtful, said)
+        table = table.append_column(name, column)
+    return table

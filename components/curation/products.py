@@ -1,0 +1,81 @@
+"""Which listings are one product, and the split by product. For `curate`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from components.core.params.curate import Shares
+from components.core.schemas import SPLITS
+from components.curation.minhash import Neighbours
+from components.curation.shingles import words
+
+
+def numbers(text: str) -> set[str]:
+    """Words with a digit: sizes, capacities, model names."""
+    return {word for word in words(text) if any(sign.isdigit() for sign in word)}
+
+
+def products_of(alike: Neighbours) -> np.ndarray:
+    """For each place the first one that is tied to it, directly or through others: its product."""
+    product = np.arange(len(alike.first))
+    twins = np.flatnonzero(alike.first != product)
+    ties = np.concatenate([alike.pairs, np.column_stack([alike.first[twins], twins])])
+    tied, ends = np.unique(ties, return_inverse=True)
+    left, right = ends.reshape(-1, 2).T
+    links = sparse.coo_matrix((np.ones(len(ties)), (left, right)), shape=(len(tied), len(tied)))
+    _, labels = connected_components(links, directed=False) if len(tied) else (0, np.empty(0, int))
+    _, first, which = np.unique(labels, return_index=True, return_inverse=True)
+    product[tied] = tied[first[which]]
+    return product
+
+
+def draws_of(ids: list[str], seed: int) -> np.ndarray:
+    """uint64 for each id: the first bytes of a seeded SHA-256, so a draw depends on no order and no other."""
+    digests = (hashlib.sha256(f"{seed} {one}".encode()).digest()[:8] for one in ids)
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
+
+
+def allocate(product: np.ndarray, draws: np.ndarray, shares: Shares) -> np.ndarray:
+    """For each place the split of its product, as a place in SPLITS: products in the order of their draws,
+    cut by the shares. `product` as by `products_of`, `draws` as by `draws_of`.
+    """
+    heads = np.flatnonzero(product == np.arange(len(product)))
+    shuffled = heads[np.argsort(draws[heads], kind="stable")]
+    upto = np.cumsum([getattr(shares, split) for split in SPLITS])
+    split = np.zeros(len(product), np.int8)
+    for place, border in enumerate(upto[:-1], start=1):
+        split[shuffled[round(border * len(shuffled)) :]] = place
+    return split[product]
+
+
+class Crowd(NamedTuple):
+    """Some whole products of several places each."""
+
+    places: np.ndarray
+    """Ascending."""
+    alike: Neighbours
+    """Among these places, counted from 0."""
+
+
+def crowds(alike: Neighbours, product: np.ndarray, size: int) -> Iterator[Crowd]:
+    """All products of more than one place, in crowds of at least `size` places but for the last."""
+    several = np.flatnonzero(np.bincount(product, minlength=len(product))[product] > 1)
+    grouped = several[np.argsort(product[several], kind="stable")]
+    of_group, of_pair = product[grouped], product[alike.pairs[:, 0]]
+    pairs, of_pair = alike.pairs[order := np.argsort(of_pair, kind="stable")], of_pair[order]
+    start = 0
+    while start < len(grouped):
+        last = of_group[min(start + size, len(grouped)) - 1]
+        end = int(np.searchsorted(of_group, last, side="right"))
+        lowest, highest = np.searchsorted(of_pair, [of_group[start], last + 1])
+        places = np.sort(grouped[start:end])
+        first = np.searchsorted(places, alike.first[places])
+        within = np.searchsorted(places, pairs[lowest:highest])
+        yield Crowd(places, Neighbours(first, within[np.lexsort((within[:, 0], within[:, 1]))]))
+        start = end

@@ -1,0 +1,65 @@
+"""Candidates from outside that answer some of the test rows: people's guesses, and endpoints.
+
+They stand in the table for comparison. None of them can win or be the best baseline, for neither can be
+served from here, and they may have answered other rows than the rest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from components.core.errors import PricewrightError
+from components.core.params.evaluate import Endpoint, Guesses
+from components.evaluation import chat_endpoint, scoring
+from components.model.prompt import parse_completion
+
+CACHE = Path("work/endpoints")
+"""Outside DVC's outputs: what was paid for outlives a run."""
+
+
+def guessed(guesses: Guesses, test: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `Prediction` for the test items (`Item`) that a CSV file with the columns `id` and `price`
+    names; a price that is no number is an unreadable answer.
+
+    Raises PricewrightError where the file is missing, lacks a column, or names an id twice or one that is
+    not among the test items.
+    """
+    mend = f"mend it, or take it out of evaluate.guesses ({guesses.name})"
+    try:
+        table = pd.read_csv(guesses.path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise PricewrightError(f"{guesses.path} is not readable as CSV ({error}): {mend}") from error
+    if not {"id", "price"} <= set(table.columns):
+        raise PricewrightError(f"{guesses.path} needs the columns id and price: {mend}")
+    strange = set(table["id"]) - set(test["id"])
+    if strange or table["id"].duplicated().any() or table.empty:
+        fault = (
+            f"no test listing has the id {min(strange)}" if strange else "it is empty or names an id twice"
+        )
+        raise PricewrightError(f"{guesses.path}: {fault}; {mend}")
+    read = [parse_completion(text) for text in table["price"]]
+    said = pd.Series(read, index=table["id"], dtype=float)
+    asked = test[test["id"].isin(said.index)]
+    return scoring.predictions(guesses.name, asked, said.reindex(asked["id"]).to_numpy(float))
+
+
+def answered(endpoint: Endpoint, test: pd.DataFrame, question: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows of `Prediction` for the first `endpoint.rows` test items, and what the answers cost.
+
+    Raises PricewrightError as `chat_endpoint.ask` does.
+    """
+    asked = test.head(endpoint.rows)
+    answers = chat_endpoint.ask(endpoint, asked["text"].tolist(), question, CACHE / endpoint.name)
+    read = [parse_completion(text) for text in answers.texts]
+    prices = np.array([np.nan if price is None else price for price in read])
+    cost = {
+        "requests": len(asked),
+        "prompt_tokens": answers.prompt_tokens,
+        "completion_tokens": answers.completion_tokens,
+        "dollars": answers.dollars,
+    }
+    return scoring.predictions(endpoint.name, asked, prices), cost

@@ -1,0 +1,129 @@
+"""From every candidate's answers to the verdict: the winner, the best baseline, who beats whom, in words.
+
+Whatever is chosen is chosen on validation; test is only reported (tests/test_judging.py reads this code
+path and keeps it so).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from components.core.params.evaluate import Evaluate
+from components.core.schemas import SCORED
+from components.evaluation import scoring
+from components.evaluation.metrics import paired_difference, rank
+
+BASELINE, MODEL, REFERENCE = "baseline", "language-model", "reference"
+WORST = 10  # rows shown on the page
+
+
+def judge(
+    rows: pd.DataFrame,
+    kinds: dict[str, str],
+    items: pd.DataFrame,
+    law: pd.DataFrame,
+    section: Evaluate,
+    barred: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """The report: measures of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
+
+    `kinds` says of each candidate whether it is a tuned language model (MODEL), a BASELINE or a REFERENCE;
+    the winner is the best model on validation by `measures.rank`, the best baseline likewise. `items` are
+    the scored rows (`Item`), `law` is the table of `Law`, maybe empty. A `barred` candidate is measured but
+    cannot win.
+    """
+    measured = scoring.score_all(rows, section)
+    candidates = {name: {"kind": kinds[name], **by_split} for name, by_split in measured.items()}
+    winner, best_baseline = _best(candidates, MODEL, barred), _best(candidates, BASELINE)
+    floor = scoring.noise_floor(items, law, section)
+    won = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]
+    return {
+        "headline": headline(candidates, winner, best_baseline, floor),
+        "winner": winner,
+        "best_baseline": best_baseline,
+        "noise_floor": floor,
+        "winner_minus_best_baseline": {
+            split: _difference(rows[rows["split"] == split], winner, best_baseline, section)
+            for split in SCORED
+        },
+        "candidates": candidates,
+        "error_by_band": scoring.by_band(won, section.bands),
+        "error_by_category": scoring.by_category(won, items, section.categories),
+        "error_by_length": scoring.by_length(won, items, section.bands),
+        "error_by_source": scoring.by_source(won, items),
+        "pairs": pairs(rows[rows["split"] == "test"], section),
+    }
+
+
+def pairs(rows: pd.DataFrame, section: Evaluate) -> list[dict[str, Any]]:
+    """Every two candidates in `rows`: MAE of `one` minus MAE of `other` in dollars with its paired interval.
+
+    The candidates stand in the order in which they do in the table; two that answered no row in common
+    make no pair.
+    """
+    names = list(dict.fromkeys(rows["candidate"]))
+    found = [
+        {"one": one, "other": other, "difference": _difference(rows, one, other, section)}
+        for one, other in combinations(names, 2)
+    ]
+    return [
+        {"one": pair["one"], "other": pair["other"], **pair["difference"]}
+        for pair in found
+        if pair["difference"] is not None
+    ]
+
+
+def headline(
+    candidates: dict[str, Any], winner: str, best_baseline: str, floor: dict[str, Any] | None
+) -> str:
+    """The result in one line; it begins with the bad news where a baseline does better on validation."""
+    won, beaten = candidates[winner], candidates[best_baseline]
+    on_test = won["test"]
+    ours = f"test MAE {_dollars(on_test['mae'])}"
+    if on_test["mae"] is not None:
+        ours += f" ({_dollars(on_test['mae_low'])} to {_dollars(on_test['mae_high'])})"
+    theirs = _dollars(beaten["test"]["mae"])
+    against = f", noise floor {_dollars(floor['test']['mae'])}" if floor else ""
+    if rank(beaten["validation"]) < rank(won["validation"]):
+        better, worse = (_dollars(one["validation"]["mae"]) for one in (beaten, won))
+        return (
+            f"A baseline does better: on validation {best_baseline} errs {better} and {winner}, the best "
+            f"language model, {worse}; {winner} has {ours}, {best_baseline} {theirs}{against}"
+        )
+    return f"{winner} wins: {ours}, best baseline {best_baseline} {theirs}{against}"
+
+
+def _best(candidates: dict[str, Any], kind: str, barred: frozenset[str] = frozenset()) -> str:
+    names = [name for name, one in candidates.items() if one["kind"] == kind and name not in barred]
+    return min(names, key=lambda name: rank(candidates[name]["validation"]))
+
+
+def _difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -> dict[str, Any] | None:
+    """MAE of one candidate minus that of another, paired by row; None where no row was answered by both."""
+    both = rows.pivot(index="id", columns="candidate", values="predicted")[[ours, theirs]].dropna()
+    if both.empty:
+        return None
+    true = rows.drop_duplicates("id").set_index("id")["price"].reindex(both.index)
+    mean, low, high = paired_difference(
+        true.to_numpy(float),
+        both[ours].to_numpy(float),
+        both[theirs].to_numpy(float),
+        bootstrap=section.bootstrap,
+        seed=section.seed,
+    )
+    return {"mean": mean, "low": low, "high": high}
+
+
+def _dollars(value: float | None) -> str:
+    return "nothing readable" if value is None else f"${value:.2f}"
+
+
+def worst(rows: pd.DataFrame, items: pd.DataFrame, candidate: str) -> pd.DataFrame:
+    """The WORST rows of test for a candidate, unreadable answers first, with `text`, `title`, `error`."""
+    own = rows[(rows["candidate"] == candidate) & (rows["split"] == "test")]
+    own = own.assign(error=(own["predicted"] - own["price"]).abs())
+    ranked = own.sort_values("error", ascending=False, na_position="first", kind="stable")
+    return ranked.head(WORST).merge(items[["id", "title", "text"]], on="id")

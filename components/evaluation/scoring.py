@@ -1,0 +1,183 @@
+"""From a candidate's answers to its measures: the rows of predictions.parquet, and the measures of each
+candidate in them. Shared by every stage that scores something.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from components.core.errors import PricewrightError
+from components.core.params.evaluate import Evaluate
+from components.core.schemas import SCORED, Prediction
+from components.evaluation.metrics import Floats, measures, unmeasured
+
+
+def predictions(
+    candidate: str,
+    items: pd.DataFrame,
+    predicted: Floats,
+    low: Floats | None = None,
+    high: Floats | None = None,
+) -> pd.DataFrame:
+    """Rows of `Prediction` for one candidate: its answers to `items`, (n,) dollars, rounded to the cent.
+
+    Rounding keeps the file's bytes alike where two machines differ in the last bits of a sum.
+    """
+    nothing = np.full(len(items), np.nan)
+    return pd.DataFrame(
+        {
+            "candidate": candidate,
+            "split": items["split"].to_numpy(),
+            "id": items["id"].to_numpy(),
+            "price": items["price"].to_numpy(float),
+            "predicted": np.round(np.asarray(predicted, float), 2),
+            "low": nothing if low is None else np.round(np.asarray(low, float), 2),
+            "high": nothing if high is None else np.round(np.asarray(high, float), 2),
+        },
+        columns=Prediction.columns(),
+    )
+
+
+def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
+    """Measures of one candidate on one split; with `coverage` and `width` where it gave intervals."""
+    if rows.empty:
+        return unmeasured()
+    scored = measures(
+        rows["price"].to_numpy(float),
+        rows["predicted"].to_numpy(float),
+        bootstrap=section.bootstrap,
+        seed=section.seed,
+        hit_dollars=section.hit_dollars,
+        hit_share=section.hit_share,
+    )
+    return scored | _held(rows)
+
+
+def score_all(rows: pd.DataFrame, section: Evaluate) -> dict[str, dict[str, Any]]:
+    """`{candidate: {split: measures}}` in the order in which the candidates stand in the table."""
+    return {
+        str(name): {split: score(own[own["split"] == split], section) for split in SCORED}
+        for name, own in rows.groupby("candidate", sort=False)
+    }
+
+
+def noise_floor(items: pd.DataFrame, law: pd.DataFrame, section: Evaluate) -> dict[str, Any] | None:
+    """Measures of the law's own median on the very same rows, by split: no model can expect to do better.
+
+    `mae_expected` is the mean of what the law says these errors should be. With the price m exp(s Z),
+    Z standard normal, m the median and s the law's sigma, the expected absolute error is
+
+        E|m exp(s Z) - m| = m exp(s^2 / 2) (2 Phi(s) - 1) = m exp(s^2 / 2) erf(s / sqrt 2)
+
+    None where the law is not known. Raises PricewrightError where it is known for some rows only.
+    """
+    if law.empty:
+        return None
+    known = items[["id", "split", "price", "address"]].merge(
+        law.drop_duplicates("address"), on="address", how="left"
+    )
+    if missing := int(known["median"].isna().sum()):
+        raise PricewrightError(
+            f"artifacts/scrape/law.parquet does not know {missing} of {len(known)} scored listings by their "
+            "address: run `dvc repro` so that both come from the same crawl"
+        )
+    median, sigma = known["median"].to_numpy(float), known["sigma"].to_numpy(float)
+    expected = median * np.exp(sigma**2 / 2) * np.vectorize(math.erf)(sigma / math.sqrt(2))
+    rows = predictions("law", known, median)
+    return {
+        split: {
+            **score(rows[rows["split"] == split], section),
+            "mae_expected": round(float(expected[known["split"] == split].mean()), 4),
+        }
+        for split in SCORED
+    }
+
+
+def mean_errors(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
+    """`{candidate: {split: {mae, unparsed}}}`: the short form of `score_all`, without the bootstrap.
+
+    `mae` is over readable answers, None where there is none.
+    """
+    errors = rows.assign(error=(rows["predicted"] - rows["price"]).abs())
+    return {
+        str(name): {
+            str(split): {
+                "mae": round(float(part["error"].mean()), 4) if part["error"].notna().any() else None,
+                "unparsed": int(part["error"].isna().sum()),
+            }
+            for split, part in own.groupby("split", sort=False)
+        }
+        for name, own in errors.groupby("candidate", sort=False)
+    }
+
+
+def by_band(rows: pd.DataFrame, bands: int) -> list[dict[str, Any]]:
+    """Errors in bands of the true price, of about equal row count, from cheap to dear; fewer where prices
+    tie.
+    """
+    return [{"band": name, **_group(part)} for name, part in _banded(rows, rows["price"], bands, "$")]
+
+
+def by_length(rows: pd.DataFrame, items: pd.DataFrame, bands: int) -> list[dict[str, Any]]:
+    """Errors in bands of the text's length in characters, from short to long, likewise."""
+    characters = _of_item(rows, items, "text").str.len()
+    return [{"length": name, **_group(part)} for name, part in _banded(rows, characters, bands, "")]
+
+
+def by_source(rows: pd.DataFrame, items: pd.DataFrame) -> list[dict[str, Any]]:
+    """Errors by the source of the listings, by its name."""
+    return [{"source": name, **_group(part)} for name, part in rows.groupby(_of_item(rows, items, "source"))]
+
+
+def by_category(rows: pd.DataFrame, items: pd.DataFrame, shown: int) -> list[dict[str, Any]]:
+    """Errors of the `shown` commonest categories, the commonest first, and of all others together."""
+    category = _of_item(rows, items, "category").replace("", "(no category)")
+    counts = category.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    common = list(counts.index[:shown])
+    groups = [{"category": name, **_group(rows[category == name])} for name in common]
+    rest = rows[~category.isin(common)]
+    return groups if rest.empty else [*groups, {"category": "(all others)", **_group(rest)}]
+
+
+def _of_item(rows: pd.DataFrame, items: pd.DataFrame, column: str) -> pd.Series:
+    """A column of `items` for each of `rows`."""
+    return items.drop_duplicates("id").set_index("id")[column].reindex(rows["id"]).set_axis(rows.index)
+
+
+def _banded(
+    rows: pd.DataFrame, values: pd.Series, bands: int, unit: str
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows in bands of `values`, of about equal count, each with a name such as `$10 to $42`."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bands + 1)).round())
+    names = [f"{unit}{low:.0f} to {unit}{high:.0f}" for low, high in pairwise(edges)]
+    for number, part in rows.groupby(np.searchsorted(edges[1:-1], values, side="right")):
+        yield (names[number] if names else f"{unit}{edges[0]:.0f}"), part
+
+
+def _group(rows: pd.DataFrame) -> dict[str, Any]:
+    """Count, errors over the readable answers, and the interval's coverage and width where there is one."""
+    readable = rows.dropna(subset="predicted")
+    figures: dict[str, Any] = {"n": len(rows), "mae": None, "median_error": None, "share_of_price": None}
+    if not readable.empty:
+        errors = (readable["predicted"] - readable["price"]).abs()
+        figures["mae"] = round(float(errors.mean()), 4)
+        figures["median_error"] = round(float(errors.median()), 4)
+        figures["share_of_price"] = round(float(errors.mean() / readable["price"].mean()), 4)
+    return figures | _held(rows)
+
+
+def _held(rows: pd.DataFrame) -> dict[str, Any]:
+    """`coverage`, the share of true prices between low and high, and `width`, their mean distance in dollars;
+    nothing where no row has an interval.
+    """
+    if rows["low"].isna().all():
+        return {}
+    coverage = float(rows["price"].between(rows["low"], rows["high"]).mean())
+    width = float((rows["high"] - rows["low"]).mean())
+    return {"coverage": round(coverage, 4), "width": round(width, 4)}

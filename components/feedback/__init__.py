@@ -1,0 +1,1 @@
+"""Where preferences come from, a file each. `ORIGINS` in components/preferences.py names them."""

@@ -1,0 +1,164 @@
+"""Low-rank adapters (arXiv:2106.09685) on an NF4 base: made, resumed, switched, merged and saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from bitsandbytes.nn.modules import Linear4bit
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft.utils import load_peft_weights, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
+
+from components.core.errors import PricewrightError
+from components.model.loading import ON_GPU, broken, load_model, loaded, weights
+
+
+def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float) -> PeftModel:
+    """The NF4 base with a fresh adapter on all linear layers, ready to train."""
+    model = loaded(AutoModelForCausalLM, base, **weights(True))
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def resume_adapter(base: Path, adapter: Path) -> PeftModel:
+    """The NF4 base with a trained adapter that trains on."""
+    model = loaded(AutoModelForCausalLM, base, **weights(True))
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    return load_adapter(model, adapter, is_trainable=True)
+
+
+def load_reward_model(base: Path, adapter: Path, pad_token_id: int) -> PeftModel:
+    """The NF4 base with a scalar head in place of the vocabulary's, and a trained adapter that trains on
+    together with the head: the start of a reward model.
+    """
+    options = weights(True) | {"num_labels": 1, "pad_token_id": pad_token_id}
+    model = loaded(AutoModelForSequenceClassification, base, **options)
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    config = LoraConfig.from_pretrained(str(adapter))
+    config.task_type, config.inference_mode = "SEQ_CLS", False  # without the task the head would never train
+    model = get_peft_model(model, config)
+    trained = load_file(adapter / "adapter_model.safetensors")
+    result = model.load_state_dict(
+        {re.sub(r"(lora_[AB])\.", r"\1.default.", name): weight for name, weight in trained.items()},
+        strict=False,
+    )
+    if result.unexpected_keys:
+        raise broken(adapter, "adapter of this base", KeyError(result.unexpected_keys[0]))
+    return model
+
+
+def load_policy(base: Path, adapter: Path, reward: Path) -> tuple[PeftModel, torch.nn.Linear]:
+    """One NF4 base with three adapters that take turns, and the scalar head of the last.
+
+    `default` is the policy, starts at `adapter` and trains; `reference` is a frozen copy of it; `reward` is
+    the frozen reward model. Dropout is off: the policy that is updated is to be the policy that sampled.
+    """
+    model = resume_adapter(base, adapter)
+    _add_adapter(model, "reference", adapter)
+    head = add_reward_model(model, "reward", reward).requires_grad_(False)
+    for module in model.modules():
+        if isinstance(module, Linear4bit):  # else sampling packs it for a kernel that has no gradient
+            module.support_avx512bf16_for_cpu = False
+    activate(model, "default", frozen=False)
+    return model, head
+
+
+def add_reward_model(model: PeftModel, part: str, reward: Path) -> torch.nn.Linear:
+    """Put one more adapter on the model, at the reward model in `reward`; returns its scalar head."""
+    head = _add_adapter(model, part, reward)
+    if head is None:
+        raise PricewrightError(f"{reward} has no score head: it is no reward model. Run that stage again")
+    linear = torch.nn.Linear(head.shape[1], 1, bias=False, device=model.device)
+    linear.weight.data.copy_(head)
+    return linear
+
+
+@contextmanager
+def use_adapter(model: PeftModel, part: str) -> Iterator[None]:
+    """Let one adapter answer inside the block, without gradients; the policy trains on after it."""
+    training = model.training
+    activate(model, part, frozen=True)
+    model.eval()
+    with torch.no_grad():
+        yield
+    activate(model, "default", frozen=False)
+    model.train(training)
+
+
+def activate(model: PeftModel, part: str, *, frozen: bool) -> None:
+    """Let the adapter `part` answer from now on; gradients reach it unless it is `frozen`."""
+    model.set_adapter(part, inference_mode=frozen)
+
+
+def adapter_weights(model: PeftModel, part: str) -> list[torch.nn.Parameter]:
+    """The weights of one adapter, in the order of the layers."""
+    return [weight for name, weight in model.named_parameters() if name.endswith(f".{part}.weight")]
+
+
+def load_adapter(model: Any, adapter: Path, *, is_trainable: bool = False) -> PeftModel:
+    """The model with a trained adapter on top, from a local folder."""
+    try:
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=is_trainable)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise broken(adapter, "adapter", error) from error
+
+
+def load_adapted(base: Path, adapter: Path | None, *, four_bit: bool = True) -> PreTrainedModel | PeftModel:
+    """The model in `base`, see `load_model`, with a trained adapter on top where one is named; ready to
+    predict.
+    """
+    model: PreTrainedModel | PeftModel = load_model(base, four_bit=four_bit)
+    if adapter is not None:
+        model = load_adapter(model, adapter)
+    return model.eval()
+
+
+def merge_adapter(base: Path, adapter: Path) -> PreTrainedModel:
+    """The base in full precision with the adapter added into its weights.
+
+    Merging into 4-bit weights would round the adapter away: it moved logits by 0.18 in a trial.
+    """
+    return load_adapter(load_model(base, four_bit=False), adapter).merge_and_unload().eval()
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write the trained adapter alone, as safetensors; a frozen reference beside it is left out."""
+    model.save_pretrained(str(folder), safe_serialization=True, selected_adapters=["default"])
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty template
+
+
+def parameter_counts(model: PeftModel) -> dict[str, int]:
+    """How many parameters were trained, and how many there are."""
+    trained, everything = model.get_nb_trainable_parameters()
+    return {"trained_parameters": trained, "parameters": everything}
+
+
+def _add_adapter(model: PeftModel, part: str, folder: Path) -> torch.Tensor | None:
+    """Put one more trained adapter on the model; returns the weights of its scalar head if it has one."""
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        weights = load_peft_weights(str(folder), device="cpu")
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise broken(folder, "adapter", error) from error
+    config.task_type, config.modules_to_save = "CAUSAL_LM", None
+    head = next((weights.pop(name) for name in list(weights) if ".score." in name), None)
+    model.add_adapter(part, config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    set_peft_model_state_dict(model, weights, adapter_name=part)
+    return head

@@ -1,0 +1,200 @@
+"""The price distribution that a language model holds, from one forward pass.
+
+The model is read as a distribution over whole-dollar prices: directly where the tokenizer has the prices as
+single tokens, through a prefix tree over their tokens where it has not. The point estimate is the median,
+which minimizes the expected absolute error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from components.model.tokens import PriceTree, batches, left_padded, prompt_ids
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+LOGITS_MAX = 1 << 28  # numbers that a model may write at once: a gigabyte, however large its vocabulary
+
+
+def price_distribution(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    *,
+    price_max: int,
+    prompt_tokens: int,
+    batch_size: int,
+    title: str,
+) -> np.ndarray:
+    """Probability of each whole-dollar price, float32 of shape (prompts, price_max + 1), rows sum to 1.
+
+    The probability of a price is that of all completions that begin with its digits, spelled as the
+    tokenizer spells them, and go on with something other than a digit; a price that no longer one begins
+    with counts whatever follows it. What the model gives to anything but a price from 0 to `price_max` is
+    left out and the rest scaled to 1. A row is NaN where nothing is left.
+    """
+    masses = price_masses(
+        model,
+        tokenizer,
+        prompts,
+        price_max=price_max,
+        prompt_tokens=prompt_tokens,
+        batch_size=batch_size,
+        title=title,
+    )
+    with np.errstate(invalid="ignore"):
+        return masses / masses.sum(axis=1, keepdims=True)
+
+
+def price_masses(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    *,
+    price_max: int,
+    prompt_tokens: int,
+    batch_size: int,
+    title: str,
+) -> np.ndarray:
+    """`price_distribution` before it is scaled: what is missing to 1 goes to completions that are no price
+    from 0 to `price_max`.
+    """
+    tree = _tree(tokenizer, price_max)
+    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
+    result = np.empty((len(prompts), price_max + 1), dtype=np.float32)
+    at_once = max(1, min(batch_size, LOGITS_MAX // (len(tree.paths) * model.config.vocab_size)))
+    shared = _shared(ids) if len(ids) > at_once else 0
+    begun = _begin(model, ids[0][:shared]) if shared else None
+    for rows in batches([len(row) for row in ids], at_once, title):
+        rest = [ids[row][shared:] for row in rows]
+        result[rows] = _masses(*_node_probabilities(model, rest, tree, begun), tree)
+    return result
+
+
+def quantile(distribution: np.ndarray, q: float | np.ndarray) -> np.ndarray:
+    """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for NaN.
+
+    `q` is one level or one for each row.
+    """
+    levels = np.broadcast_to(np.clip(q, 0.0, 1 - 1e-6), len(distribution))
+    reached = np.cumsum(distribution, axis=1, dtype=np.float64) >= levels[:, None]
+    return np.where(np.isnan(distribution[:, 0]), np.nan, reached.argmax(axis=1))
+
+
+def mean(distribution: np.ndarray) -> np.ndarray:
+    """Expected price in dollars, which minimizes the expected squared error, shape (n,); NaN for NaN."""
+    return distribution @ np.arange(distribution.shape[1], dtype=np.float64)
+
+
+def mode(distribution: np.ndarray) -> np.ndarray:
+    """The likeliest price in dollars, the lowest of equals, shape (n,); NaN for NaN."""
+    return np.where(np.isnan(distribution[:, 0]), np.nan, distribution.argmax(axis=1))
+
+
+POINT_ESTIMATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "median": lambda distribution: quantile(distribution, 0.5),
+    "mean": mean,
+    "mode": mode,
+}
+"""Ways to say one price for a distribution."""
+
+
+@lru_cache(maxsize=2)
+def _tree(tokenizer: PreTrainedTokenizerBase, price_max: int) -> PriceTree:
+    """Kept, for it takes longer to spell a thousand prices than to read one listing."""
+    return PriceTree(tokenizer, price_max)
+
+
+def _shared(ids: list[list[int]]) -> int:
+    """With how many tokens all rows begin alike; at least one of each is left."""
+    first, last = min(ids), max(ids)  # in the order of a dictionary: what these two share, all share
+    alike = [one == other for one, other in zip(first, last, strict=False)]
+    return min([*alike, False].index(False), min(map(len, ids)) - 1)
+
+
+def _begin(model: Any, ids: list[int]) -> Any:
+    """Keys and values of what all prompts begin with: the question, and examples where there are some."""
+    import torch
+
+    tokens = torch.tensor([ids], device=model.device)
+    with torch.inference_mode():
+        return model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
+
+
+def _node_probabilities(
+    model: Any, ids: list[list[int]], tree: PriceTree, begun: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of each of the tree's tokens after every inner node, float32 (rows, nodes, tokens), and
+    of going on with a digit there, (rows, nodes). `ids` go on after what `_begin` gave, if anything.
+
+    All nodes of a tree go through the model in one pass behind the prompt, each attending to the prompt
+    and to its own ancestors only, so the prompt's keys and values are computed once.
+    """
+    import torch
+
+    rows, nodes = len(ids), len(tree.paths)
+    tokens, real, positions = left_padded(ids)
+    if begun is not None:
+        shared = begun.get_seq_length()
+        begun = deepcopy(begun)
+        begun.batch_repeat_interleave(rows)
+        real = torch.cat([torch.ones(rows, shared, dtype=real.dtype), real], dim=1)
+        positions = positions + shared
+    inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": real, "position_ids": positions}
+    if nodes > 1:
+        extra = torch.tensor([path[-1] for path in tree.paths[1:]], dtype=torch.long)
+        depths = torch.tensor([len(path) for path in tree.paths[1:]], dtype=torch.long)
+        inputs = {
+            "input_ids": torch.cat([tokens, extra.expand(rows, -1)], dim=1),
+            "position_ids": torch.cat([positions, positions[:, -1:] + depths], dim=1),
+            "attention_mask": _tree_mask(real, tree, model.dtype)[:, :, real.shape[1] - tokens.shape[1] :],
+        }
+    with torch.inference_mode():
+        inputs = {name: value.to(model.device) for name, value in inputs.items()}
+        cached = {"past_key_values": begun, "use_cache": begun is not None}
+        logits = model(**inputs, **cached, logits_to_keep=nodes).logits.float()
+        whole = logits.logsumexp(dim=-1, keepdim=True)
+        steps = (logits[..., tree.tokens] - whole).exp()
+        goes_on = (logits[..., tree.digits].logsumexp(dim=-1) - whole[..., 0]).exp()
+        return steps.cpu().numpy(), goes_on.cpu().numpy()
+
+
+def _tree_mask(real: torch.Tensor, tree: PriceTree, dtype: torch.dtype) -> torch.Tensor:
+    """Additive attention mask of shape (rows, 1, length, length): prompt causal, nodes see ancestors."""
+    import torch
+
+    rows, width = real.shape
+    length = width + len(tree.paths) - 1
+    seen = torch.zeros(rows, length, length, dtype=torch.bool)
+    seen[:, :width, :width] = torch.tril(torch.ones(width, width, dtype=torch.bool))
+    seen[:, width:, :width] = True
+    seen[:, :, :width] &= real[:, None, :].bool()
+    for node in range(1, len(tree.paths)):
+        ancestor = node
+        while ancestor > 0:
+            seen[:, width + node - 1, width + ancestor - 1] = True
+            ancestor = tree.parents[ancestor]
+    mask = torch.zeros(rows, 1, length, length, dtype=dtype)
+    return mask.masked_fill_(~seen[:, None], torch.finfo(dtype).min)
+
+
+def _masses(steps: np.ndarray, goes_on: np.ndarray, tree: PriceTree) -> np.ndarray:
+    """Probability of each price, (rows, prices), from what `_node_probabilities` gives."""
+    rows, nodes, _ = steps.shape
+    reach = np.ones((rows, nodes))
+    for node in range(1, nodes):
+        parent = tree.parents[node]
+        reach[:, node] = reach[:, parent] * steps[:, parent, tree.steps[node]]
+    parents, tokens = np.array(tree.ends).T
+    masses = reach[:, parents] * steps[:, parents, tokens]
+    inner = np.array(tree.inner)
+    longer = np.flatnonzero(inner >= 0)  # prices with which a longer one begins: the next must be no digit
+    masses[:, longer] *= 1 - goes_on[:, inner[longer]]
+    return masses

@@ -1,0 +1,86 @@
+"""The formats in which a merged model can be served, how each is written and loaded again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from components.core.errors import PricewrightError
+from components.model.loading import COMPUTE, FOUR_BIT, load_tokenizer, loaded, weights
+
+FORMATS = {
+    "nf4": BitsAndBytesConfig(**FOUR_BIT),
+    "int8": BitsAndBytesConfig(load_in_8bit=True),  # LLM.int8(), arXiv:2208.07339
+    "none": None,
+}
+"""What transformers quantizes a served model to as it loads it; `none` is the merged model in full precision.
+`w4a16` is llm-compressor's, `gguf` llama.cpp's."""
+CONVERTER = "convert_hf_to_gguf.py"
+GGUF = "model.gguf"
+
+
+def write_quantized(merged: Path, folder: Path, kind: str) -> None:
+    """Write the full-precision model in `merged` to `folder` in the format `kind` (see `Quantize.formats` in
+    params.py), with its tokenizer. Raises PricewrightError where what the format needs is missing.
+    """
+    if kind == "gguf":
+        _convert(merged, folder)
+    else:
+        made = _w4a16(merged) if kind == "w4a16" else quantized(merged, kind)
+        made.save_pretrained(folder)
+    load_tokenizer(merged).save_pretrained(folder)
+
+
+def quantized(folder: Path, kind: str) -> PreTrainedModel:
+    """The full-precision model in `folder`, its linear layers in the format `kind` of FORMATS."""
+    options = weights(False) | {"quantization_config": FORMATS[kind]}
+    return loaded(AutoModelForCausalLM, folder, **options).eval()
+
+
+def load_served(folder: Path) -> PreTrainedModel:
+    """A model as `quantize` wrote it, in the format its config.json names or as GGUF, ready to predict."""
+    if (folder / GGUF).is_file():
+        return loaded(AutoModelForCausalLM, folder, gguf_file=GGUF, dtype=COMPUTE).eval()
+    return loaded(AutoModelForCausalLM, folder, use_safetensors=True).eval()
+
+
+def _convert(merged: Path, folder: Path) -> None:
+    """A GGUF file with weights of 8 bits (Q8_0), by llama.cpp's own converter."""
+    converter = shutil.which(CONVERTER)
+    if converter is None or find_spec("gguf") is None:
+        raise PricewrightError(
+            f"quantize.formats: gguf needs llama.cpp's {CONVERTER} on the PATH, and to load what it makes: "
+            'pip install -c constraints.txt -e ".[gguf]"'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [converter, str(merged), "--outfile", str(folder / GGUF), "--outtype", "q8_0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise PricewrightError(f"quantize.formats: {CONVERTER} cannot write this model as gguf: {said}")
+
+
+def _w4a16(folder: Path) -> PreTrainedModel:
+    """Weights of 4 bits in groups of 128, each rounded to the nearest, and activations as they are, written
+    in the layout of compressed-tensors, which vLLM loads.
+    """
+    os.environ.setdefault("LLM_COMPRESSOR_LOG_DISABLED", "true")
+    os.environ.setdefault("LOGURU_LEVEL", "ERROR")
+    try:
+        from llmcompressor import oneshot
+        from llmcompressor.modifiers.quantization import QuantizationModifier
+    except ImportError as error:
+        raise PricewrightError(
+            'quantize.formats: w4a16 needs llm-compressor: pip install -c constraints.txt -e ".[w4a16]"'
+        ) from error
+    model = loaded(AutoModelForCausalLM, folder, **weights(False))
+    recipe = QuantizationModifier(targets="Linear", scheme="W4A16", ignore=["lm_head"])
+    try:
+        return oneshot(model=model, recipe=recipe).eval()
+    except (ValueError, RuntimeError) as error:
+        raise PricewrightError(f"quantize.formats: this model cannot be had as w4a16: {error}") from error

@@ -1,0 +1,76 @@
+"""Text completions of a prompt, greedy or drawn: what a model says where it is not read as a distribution.
+
+Preferences are made of them, alignment changes them, and the classical way to ask for a price is to parse
+one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from components.model.tokens import batches, left_padded, prompt_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ANSWER_TOKENS = 8  # room for any price, and for a little that shows when it is none
+
+
+def sample(
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[str], *, prompt_tokens: int, **options: Any
+) -> list[list[str]]:
+    """Text completions of each prompt, without special tokens; `options` are those of `sample_tokens`."""
+    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
+    sampled = sample_tokens(model, tokenizer, ids, **options)
+    return [tokenizer.batch_decode(said, skip_special_tokens=True) for said in sampled]
+
+
+def sample_tokens(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    ids: list[list[int]],
+    *,
+    completions: int,
+    temperature: float,
+    batch_size: int,
+    title: str,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
+    new_tokens: int = ANSWER_TOKENS,
+) -> list[list[list[int]]]:
+    """Completions of each prompt as token ids, up to the end-of-text token and with it, at most `new_tokens`
+    of them. Draws from torch's global generator.
+
+    A `temperature` of 0 is greedy: every completion is the likeliest token after token. `top_k` (0: all),
+    `top_p` and `repetition_penalty` are off as they stand.
+    """
+    import torch
+
+    end = int(tokenizer.eos_token_id)
+    result: list[list[list[int]]] = [[] for _ in ids]
+    drawing: dict[str, Any] = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
+    if temperature > 0:
+        drawing = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    drawn = completions if temperature > 0 else 1
+    for rows in batches([len(row) for row in ids], batch_size, title):
+        tokens, real, _ = left_padded([ids[row] for row in rows])
+        with torch.inference_mode():
+            output = model.generate(
+                input_ids=tokens.to(model.device),
+                attention_mask=real.to(model.device),
+                num_return_sequences=drawn,
+                repetition_penalty=repetition_penalty,
+                max_new_tokens=new_tokens,
+                pad_token_id=end,
+                **drawing,
+            )
+        said = [_until(end, row) for row in output[:, tokens.shape[1] :].tolist()]
+        for place, row in enumerate(rows):
+            own = said[place * drawn : (place + 1) * drawn]
+            result[row] = own * (completions // drawn)
+    return result
+
+
+def _until(end: int, tokens: list[int]) -> list[int]:
+    return tokens[: tokens.index(end) + 1] if end in tokens else tokens

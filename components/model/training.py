@@ -1,0 +1,108 @@
+"""What TRL's trainers have in common: their options, their curves, one way to run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import PeftModel
+from transformers import (
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+)
+
+from components.core.tracking import Run
+from components.model.loading import COMPUTE, ON_GPU
+
+if TYPE_CHECKING:
+    from datasets import Dataset  # a served model needs none
+
+
+def trainer_options(scratch: Path, seed: int) -> dict[str, Any]:
+    """What every trainer has in common: where it runs, what it writes, no reporting of its own."""
+    return {
+        "output_dir": str(scratch),
+        "seed": seed,
+        "report_to": "none",
+        "use_cpu": not ON_GPU,
+        "bf16": ON_GPU and COMPUTE is torch.bfloat16,
+        "gradient_checkpointing": ON_GPU,
+        "logging_steps": 10,
+        "save_only_model": False,
+        "dataloader_pin_memory": ON_GPU,
+    }
+
+
+@contextmanager
+def full_precision(model: PeftModel) -> Iterator[None]:
+    """Keep the adapter as it is while a TRL trainer is built on it.
+
+    TRL rounds the trainable weights of a quantized model to bfloat16, which the small learning rates of
+    alignment cannot move and a float32 head cannot be multiplied with.
+    """
+    before = {
+        name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad
+    }
+    yield
+    for name, weight in model.named_parameters():
+        if name in before:
+            weight.data = before[name]
+
+
+class Curves(TrainerCallback):
+    """Sends a trainer's log lines to the tracked run as curves, and keeps its `losses`, [{step, loss}]."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.losses: list[dict[str, float]] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        """Called by the trainer with each log line."""
+        for name, value in (logs or {}).items():
+            if isinstance(value, int | float):
+                self.run.metric(f"curve.{name}", float(value), step=state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Called by the trainer as it ends; its state knows what was logged before a kill, too."""
+        self.losses = [
+            {"step": line["step"], "loss": line["loss"]} for line in state.log_history if "loss" in line
+        ]
+
+
+class QuietProgress(ProgressCallback):
+    """A trainer's progress bar without the dictionary that it prints at every log line."""
+
+    def on_log(self, *_: Any, **__: Any) -> None:
+        """The curves are tracked."""
+
+
+def train(
+    kind: type[Trainer],
+    model: PeftModel,
+    rows: Dataset,
+    options: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    callbacks: list[TrainerCallback],
+    checkpoint: str | None = None,
+    **parts: Any,
+) -> Trainer:
+    """Train by one of TRL's trainers in full precision, from a checkpoint where one is named; returns it.
+
+    `options` are those of its kind, `parts` whatever else it is made of.
+    """
+    with full_precision(model):
+        trainer: Any = kind(
+            model, args=options, train_dataset=rows, processing_class=tokenizer, callbacks=callbacks, **parts
+        )
+    for callback in list(trainer.callback_handler.callbacks):
+        if isinstance(callback, ProgressCallback | PrinterCallback):
+            trainer.remove_callback(callback)
+    trainer.add_callback(QuietProgress())
+    trainer.train(resume_from_checkpoint=checkpoint)
+    return trainer

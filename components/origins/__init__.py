@@ -1,1 +1,0 @@
-"""Where preferences come from, one file each."""

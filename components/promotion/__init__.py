@@ -1,0 +1,1 @@
+"""Which version is the champion, why, and the way back."""

@@ -1,0 +1,1 @@
+"""Where a version and each of its rows came from."""

@@ -1,0 +1,1 @@
+"""Checks of the data: suites, leakage between splits, drift from a reference."""

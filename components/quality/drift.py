@@ -1,0 +1,101 @@
+"""What the data of a source usually looks like, and how far new data has drifted from it. For `validate`.
+
+A profile is committed as `reference/<source>.json`: quantiles of price and text length and the share of each
+category. `python -m components.quality.drift` makes or renews that of the curated splits on the disk. A
+source without one is not checked for drift.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from components.core import stage
+from components.core.errors import PricewrightError
+from components.core.schemas import SPLITS
+
+FOLDER = Path("reference")
+QUANTILES = np.linspace(0, 1, 101)
+RARE = 1e-4  # share that a category without rows counts as: a logarithm has no zero
+CHANCE = 0.01  # how often data of the same kind would drift further by chance alone
+
+
+def path_of(items: pd.DataFrame) -> Path:
+    """Where the profile of the items' source stands; of several sources, of all of them together."""
+    sources = sorted(items["source"].dropna().astype(str).unique())
+    return FOLDER / (re.sub(r"[^\w-]+", "_", "+".join(sources)) + ".json")
+
+
+def profile(items: pd.DataFrame) -> dict[str, Any]:
+    """Quantiles of price (dollars) and text length (characters), and the share of each category."""
+    return {
+        "rows": len(items),
+        "price": np.quantile(items["price"], QUANTILES).round(2).tolist(),
+        "length": np.quantile(items["text"].str.len(), QUANTILES).round(2).tolist(),
+        "categories": items["category"].value_counts(normalize=True).sort_index().round(6).to_dict(),
+    }
+
+
+def drift(items: pd.DataFrame, reference: dict[str, Any]) -> dict[str, float]:
+    """How far the items lie from the profile beyond what chance explains for so many rows; 0: not at all.
+
+    `price` and `length`: the Kolmogorov-Smirnov distance of the distributions (0 to 1). `categories`: the
+    population stability index, sum of (p - q) log(p / q); 0.1 is called small and 0.25 large.
+    """
+    rows = max(len(items), 1) * reference["rows"] / (max(len(items), 1) + reference["rows"])
+    chance = float(stats.kstwobign.isf(CHANCE)) / rows**0.5
+    prices = pd.to_numeric(items["price"], errors="coerce").dropna()
+    distances = {
+        "price": _distance(prices, reference["price"]) - chance,
+        "length": _distance(items["text"].dropna().str.len(), reference["length"]) - chance,
+        "categories": _instability(items["category"], reference["categories"])
+        - float(stats.chi2.isf(CHANCE, max(len(reference["categories"]) - 1, 1))) / rows,
+    }
+    return {name: round(max(distance, 0.0), 4) for name, distance in distances.items()}
+
+
+def _distance(values: pd.Series, quantiles: list[float]) -> float:
+    """Largest difference of the shares of values up to each quantile."""
+    known = np.searchsorted(quantiles, quantiles, side="right") / len(quantiles)
+    found = np.searchsorted(np.sort(values.to_numpy(float)), quantiles, side="right") / max(len(values), 1)
+    return float(np.abs(found - known).max())
+
+
+def _instability(categories: pd.Series, reference: dict[str, float]) -> float:
+    found = categories.value_counts(normalize=True)
+    names = found.index.union(list(reference))
+    p = found.reindex(names).fillna(0).clip(lower=RARE).to_numpy(float)
+    q = pd.Series(reference).reindex(names).fillna(0).clip(lower=RARE).to_numpy(float)
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """The profile, None where there is none. Raises PricewrightError for a file that is no profile."""
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if {"rows", "price", "length", "categories"} <= found.keys():
+            return dict(found)
+    except (ValueError, AttributeError):
+        pass
+    raise PricewrightError(f"{path} is no profile: make it again with `python -m components.quality.drift`")
+
+
+def main() -> None:
+    """Read the splits of artifacts/curate/, write the profile of their source."""
+    items = pd.concat([stage.read(f"artifacts/curate/{split}.parquet") for split in SPLITS])
+    path = path_of(items)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(profile(items), indent=1) + "\n", encoding="utf-8")
+    print(f"{path}: {len(items)} items")
+
+
+if __name__ == "__main__":
+    main()

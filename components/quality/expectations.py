@@ -1,0 +1,146 @@
+"""What must hold of the data, as Great Expectations suites: of raw listings, of each split, of all together.
+
+A critical expectation that fails stops the chain, a warning is reported. Each has a name of its own in
+`meta`, by which reports and tests speak of it.
+"""
+
+# mypy: disable-error-code="attr-defined"
+# great_expectations re-exports its classes without saying so, which strict mypy takes for missing ones.
+
+from __future__ import annotations
+
+from typing import Any
+
+import great_expectations.expectations as gxe
+import pandas as pd
+from great_expectations.expectations.expectation import Expectation
+
+from components.core.params.curate import Curate
+from components.core.params.validate import Validate
+from components.core.schemas import SPLITS, Item, Listing, Reject, Split
+
+Suites = dict[str, list[Expectation]]
+PRICE_IN_TEXT = (  # written apart from curate's own pattern: a check that shares its code shares its faults
+    r"(?i)[$€£¥] ?\.?\d|\d ?(?:€|£|(?:USD|EUR|GBP|dollars?|euros?)\b)|\b(?:USD|EUR|GBP) ?\d"
+    r"|\b(?:price|msrp)\b(?: ?[:=]| is\b)? ?\d"
+)
+MARKUP = r"(?i)</?(?:[a-z][a-z0-9]*)(?:\s[^<>]*)?/?>|&(?:amp|lt|gt|quot|nbsp|#\d+);"
+BROKEN = r"\ufffd|Ã[\u0080-\u00bf]|â€"  # bytes of UTF-8 read as something else, or lost
+CONTROL = r"[\x00-\x09\x0b-\x1f\x7f]"
+
+
+def suites(splits: dict[Split, pd.DataFrame], rules: list[str], section: Validate, curate: Curate) -> Suites:
+    """Table -> what must hold of it; tables as by `tables`. `rules` are those that a listing can fail."""
+    known = sorted(splits["train"]["category"].dropna().unique()) if "category" in splits["train"] else []
+    each = {str(split): split_suite(split, known, section, curate) for split in splits}
+    return {"raw": raw_suite(section), **each, **overall_suites(rules, section)}
+
+
+def raw_suite(section: Validate) -> list[Expectation]:
+    """Raw listings may be without price or text, but not without form or provenance."""
+    return [
+        gxe.ExpectTableColumnsToMatchOrderedList(column_list=Listing.columns(), **_critical("columns")),
+        gxe.ExpectTableRowCountToBeBetween(min_value=1, **_critical("rows_enough")),
+        *map(_given, Listing.columns()),
+        gxe.ExpectColumnValuesToMatchRegex(column="id", regex=r"^[0-9a-f]{16}$", **_critical("id_form")),
+        gxe.ExpectColumnValuesToBeUnique(column="id", **_warning("id_unique")),
+        gxe.ExpectColumnValueLengthsToBeBetween(column="source", min_value=1, **_critical("source_named")),
+        gxe.ExpectColumnValueLengthsToBeBetween(column="address", min_value=1, **_critical("address_named")),
+        gxe.ExpectColumnValuesToBeJsonParseable(column="details", **_critical("details_json")),
+        gxe.ExpectColumnValuesToMatchRegex(
+            column="currency", regex=r"^(?:[A-Za-z]{3})?$", **_warning("currency_form")
+        ),
+        gxe.ExpectColumnValueLengthsToBeBetween(
+            column="price", min_value=1, mostly=section.priced_share_min, **_warning("mostly_priced")
+        ),
+        gxe.ExpectColumnValueLengthsToBeBetween(
+            column="title", min_value=1, mostly=section.titled_share_min, **_warning("mostly_titled")
+        ),
+        gxe.ExpectColumnValuesToNotMatchRegex(
+            column="title", regex=BROKEN, mostly=section.readable_share_min, **_warning("encoding_right")
+        ),
+    ]
+
+
+def split_suite(split: str, known: list[str], section: Validate, curate: Curate) -> list[Expectation]:
+    """What must hold of each split by itself; `known` are the categories of the training split."""
+    least, most = section.text_characters_min, section.text_characters_max
+    given = ("id", "product", "category", "title", "source", "address", "text", "price")
+    return [
+        gxe.ExpectTableColumnsToMatchOrderedList(column_list=Item.columns(), **_critical("columns")),
+        gxe.ExpectTableRowCountToBeBetween(min_value=section.rows_min, **_critical("rows_enough")),
+        *map(_given, given),
+        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=[split], **_critical("split_named")),
+        gxe.ExpectColumnValuesToBeInSet(column="category", value_set=known, **_warning("category_known")),
+        gxe.ExpectColumnValuesToBeJsonParseable(column="details", **_critical("details_json")),
+        gxe.ExpectColumnValuesToMatchRegex(column="text", regex=r"\w", **_critical("text_not_empty")),
+        gxe.ExpectColumnValueLengthsToBeBetween(
+            column="text", min_value=least, max_value=most, **_critical("text_length")
+        ),
+        gxe.ExpectColumnValuesToNotMatchRegex(
+            column="text", regex=PRICE_IN_TEXT, **_critical("text_without_price")
+        ),
+        gxe.ExpectColumnValuesToNotMatchRegex(column="text", regex=MARKUP, **_warning("text_without_markup")),
+        gxe.ExpectColumnValuesToNotMatchRegex(
+            column="text", regex=CONTROL, **_critical("text_without_control_characters")
+        ),
+        gxe.ExpectColumnValuesToBeOfType(column="price", type_="float64", **_critical("price_number")),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="price",
+            min_value=curate.price_min,
+            max_value=curate.price_max,
+            **_critical("price_in_range"),
+        ),
+    ]
+
+
+def overall_suites(rules: list[str], section: Validate) -> Suites:
+    """What must hold of the splits together, by the table of `tables` that shows it."""
+    return {
+        "rejects": [
+            gxe.ExpectTableColumnsToMatchOrderedList(column_list=Reject.columns(), **_critical("columns")),
+            gxe.ExpectColumnValuesToBeInSet(column="rule", value_set=rules, **_critical("rule_known")),
+            gxe.ExpectColumnValueLengthsToBeBetween(
+                column="reason", min_value=1, **_critical("reason_given")
+            ),
+        ],
+        "curated": [
+            gxe.ExpectColumnValuesToBeUnique(column="id", **_critical("id_unique")),
+            gxe.ExpectColumnDistinctValuesToEqualSet(
+                column="split", value_set=list(SPLITS), **_critical("splits_all_there")
+            ),
+        ],
+        "products": [gxe.ExpectColumnValuesToBeUnique(column="product", **_critical("product_in_one_split"))],
+        "ledger": [
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="listings", column_B="accounted", **_critical("no_listing_lost")
+            )
+        ],
+        "leaks": [
+            _at_most("exact", 0, **_critical("no_scored_text_in_training")),
+            _at_most("near", 0, **_warning("no_near_duplicate_in_training")),
+        ],
+        "categories": [_at_most("share", section.category_share_max, **_warning("category_share"))],
+        "medians": [_at_most("ratio", section.median_ratio_max, **_warning("median_prices_alike"))],
+        "drift": [
+            _at_most("price", section.drift_distance_max, **_warning("price_like_reference")),
+            _at_most("length", section.drift_distance_max, **_warning("length_like_reference")),
+            _at_most("categories", section.drift_stability_max, **_warning("categories_like_reference")),
+        ],
+    }
+
+
+def _given(column: str) -> Expectation:
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, **_critical(f"{column}_given"))
+
+
+def _at_most(column: str, most: float, **named: Any) -> Expectation:
+    return gxe.ExpectColumnValuesToBeBetween(column=column, max_value=most, **named)
+
+
+def _critical(name: str) -> dict[str, Any]:
+    return {"severity": "critical", "meta": {"check": name}}
+
+
+def _warning(name: str) -> dict[str, Any]:
+    return {"severity": "warning", "meta": {"check": name}}

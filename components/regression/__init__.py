@@ -1,0 +1,1 @@
+"""What the classical baselines read of a listing."""

@@ -1,0 +1,192 @@
+"""The page that validate writes about the data: what came in, what was refused, what a model will read.
+
+Whatever comes from a listing is escaped, for its text is a stranger's.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from components.core.schemas import Item, Reject, Split
+from components.model.prompt import price_completion, price_prompt
+from components.reporting.html import document, picture, table
+
+SAMPLES = 10
+CATEGORIES = 30
+STYLE = """
+nav { position: sticky; top: 0; background: #fff; padding: .5rem 0; border-bottom: 1px solid #e3e3e3;
+  display: flex; flex-wrap: wrap; gap: .1rem .9rem; }
+a { color: #1b6ca8; } [id] { scroll-margin-top: 4.5rem; }
+.told td:last-child, .told th:last-child { text-align: left; white-space: normal; min-width: 16rem; }
+.bar { background: #7fb2d6; height: .8rem; min-width: 1px; } td.bars { width: 40%; text-align: left; }
+summary { cursor: pointer; font-weight: 600; padding: .6rem 0; }
+.prompt { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.5 ui-monospace, monospace;
+  background: #f7f7f7; border-radius: 6px; padding: .7rem 1rem; margin: .4rem 0 1.2rem; }
+.prompt mark { background: #d7ecd9; font-weight: 600; }
+"""
+WATERFALL = (
+    "Where they went",
+    "Each rule sees what the rules above it left; the first that refuses decides.",
+)
+PRICES = ("Prices", "The four lines should lie over each other: the splits are one shop.")
+LENGTHS = ("Lengths of the texts", "In characters. A longer text is cut at curate.text_max_characters.")
+
+
+def page(
+    curated: dict[str, Any],
+    validated: dict[str, Any],
+    splits: dict[Split, pd.DataFrame],
+    rejects: pd.DataFrame,
+    pictures: Path,
+    question: str,
+) -> str:
+    """The page as text, from the reports of both stages, rows of `Item` and `Reject`, and curate's folder,
+    and the question that a prompt begins with.
+
+    Also for tables that failed their checks: what they lack is shown as missing.
+    """
+    splits = {split: _presentable(rows) for split, rows in splits.items()}
+    rejects = rejects.reindex(columns=Reject.columns()).fillna("")
+    parts = [
+        "<h1>The data</h1>",
+        _headline(curated, validated),
+        "<nav><a href='#counts'>Counts</a><a href='#refused'>Refused</a><a href='#categories'>Categories</a>"
+        "<a href='#checks'>Checks</a><a href='#leaks'>Leaks</a><a href='#samples'>Samples</a></nav>",
+        "<h2 id=counts>What there is</h2>",
+        _counts(curated, splits),
+        picture(*PRICES, pictures / "prices.png"),
+        picture(*LENGTHS, pictures / "lengths.png"),
+        "<div id=refused></div>",
+        picture(*WATERFALL, pictures / "waterfall.png"),
+        _waterfall(curated, rejects),
+        "<h2 id=categories>Categories</h2>",
+        _categories(pd.concat(splits.values())),
+        "<h2 id=checks>What was checked</h2>",
+        _checks(validated),
+        "<h2 id=leaks>Has a model read it before?</h2>",
+        _leaks(validated["leaks"]),
+        "<h2 id=samples>What the model reads</h2>",
+        f"<p class=note>{SAMPLES} of each split, from the cheapest to the dearest in equal steps. Marked is "
+        "the answer that is asked for, and on which alone it is trained. Where this makes more tokens than "
+        "prompt.tokens, the listing is read without its end.</p>",
+        *(_samples(split, rows, question) for split, rows in splits.items()),
+    ]
+    return document("Pricewright: the data", "\n".join(parts), STYLE)
+
+
+def _presentable(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.reindex(columns=Item.columns())
+    words = rows.drop(columns="price").astype(object).fillna("").astype(str)
+    return words.assign(price=pd.to_numeric(rows["price"], errors="coerce"))
+
+
+def _headline(curated: dict[str, Any], validated: dict[str, Any]) -> str:
+    refused, taken = sum(curated["rejected"].values()), sum(curated["rows"].values())
+    critical, warned = validated["failed_critical"], validated["failed_warning"]
+    said = f"all {validated['checks']} checks passed"
+    if critical or warned:
+        said = f"of {validated['checks']} checks {critical} failed and {warned} more warn"
+    bad = " bad" if critical else ""
+    listings = f"Of {curated['listings']:,} listings {refused:,} were refused and {taken:,} taken"
+    return f'<p class="headline{bad}">{listings}; {said}.</p>'
+
+
+def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame]) -> str:
+    head = ("split", "rows", "products", "lowest", "median", "mean", "highest price", "median length")
+    rows = []
+    for split, items in splits.items():
+        price, length = items["price"], items["text"].str.len()
+        dollars = (f"${value:,.2f}" for value in (price.min(), price.median(), price.mean(), price.max()))
+        counts = (f"{len(items):,}", f"{curated['products'][split]:,}")
+        rows.append((split, *counts, *dollars, f"{length.median():.0f} characters"))
+    return table(head, rows)
+
+
+def _waterfall(curated: dict[str, Any], rejects: pd.DataFrame) -> str:
+    """What each rule took, what it left, and one of those that it refused."""
+    left, rows = curated["listings"], []
+    for rule, took in curated["rejected"].items():
+        left -= took
+        example = rejects[rejects["rule"] == rule].head(1)
+        said = f"{example['title'].iloc[0][:40]}: {example['reason'].iloc[0][:80]}" if len(example) else ""
+        rows.append((rule, f"{took:,}", f"{took / max(curated['listings'], 1):.1%}", f"{left:,}", said))
+    return f'<div class="told">{table(("rule", "refused", "of all", "left", "for example"), rows)}</div>'
+
+
+def _categories(items: pd.DataFrame) -> str:
+    """A bar for each of the commonest categories."""
+    grouped = items.groupby("category")["price"].agg(["size", "median"]).sort_values("size", ascending=False)
+    lines = ["<tr><th>category</th><th>rows</th><th>median price</th><th></th></tr>"]
+    for name, rows, median in grouped.head(CATEGORIES).itertuples():
+        bar = f'<div class="bar" style="width:{100 * rows / grouped["size"].max():.1f}%"></div>'
+        lines.append(
+            f"<tr><td>{escape(str(name)[:60])}</td><td>{rows:,}</td><td>${median:,.2f}</td>"
+            f'<td class="bars">{bar}</td></tr>'
+        )
+    more = len(grouped) - CATEGORIES
+    rest = f"<p class=note>and {more:,} more</p>" if more > 0 else ""
+    return '<div class="wide"><table>' + "\n".join(lines) + f"</table></div>{rest}"
+
+
+def _checks(validated: dict[str, Any]) -> str:
+    rows, faults = [], []
+    for name, checks in validated["tables"].items():
+        failed = {check: one for check, one in checks.items() if not one["passed"]}
+        rows.append((name, len(checks), len(checks) - len(failed), ", ".join(failed)))
+        for check, one in failed.items():
+            found = "\n".join(one["found"])
+            faults.append(
+                f'<div class="listing"><b>{escape(check)}</b> ({one["severity"]}) fails for {escape(name)}, '
+                f"{one['unexpected']} rows<p>{escape(found)}</p></div>"
+            )
+    compared = (
+        f"Drift was measured against {validated['reference']}."
+        if validated["reference"]
+        else "Drift was not checked: this source has no reference yet (python -m components.quality.drift)."
+    )
+    docs = '<a href="data_docs/index.html">Data Docs</a>'
+    return (
+        f"<p class=note>{escape(compared)} Every expectation with what was found: {docs}.</p>"
+        + table(("table", "checks", "passed", "failed"), rows)
+        + "\n".join(faults)
+    )
+
+
+def _leaks(leaks: dict[str, Any]) -> str:
+    bodies = {"training": "what is trained on", "base": "what the base has read"}
+    head = ("rows of", "against", "same words", "near duplicates", "share a 13-gram", "of their 13-grams")
+    rows = []
+    for split, by_body in leaks.items():
+        for body, one in by_body.items():
+            counts = (f"{one[key]:,} of {one['rows']:,}" for key in ("exact", "near", "gram"))
+            rows.append((split, bodies[body], *counts, f"{one['gram_share']:.1%}"))
+    known = all("base" in by_body for by_body in leaks.values())
+    unknown = "" if known else " What the base model itself has read is not known here."
+    return (
+        "<p class=note>The same words in the same order; a Jaccard similarity of word 3-shingles of at least "
+        "curate.near_duplicate_similarity; at least one run of 13 words in common, as the texts of one shop "
+        f"often have where it writes by template.{unknown}</p>" + table(head, rows)
+    )
+
+
+def _samples(split: str, items: pd.DataFrame, question: str) -> str:
+    by_price = items.sort_values(["price", "id"])
+    steps = [round(step * (len(items) - 1) / (SAMPLES - 1)) for step in range(SAMPLES)]
+    shown = by_price.iloc[sorted(set(steps))] if len(items) else by_price
+    listings = [
+        f"<small>{escape(row['category'])} · ${row['price']:,.2f} · {escape(row['source'])} "
+        f"{escape(row['address'])}</small>"
+        f'<div class="prompt">{escape(price_prompt(row["text"], question))}'
+        f"<mark>{_answer(row['price'])}</mark></div>"
+        for row in shown.to_dict("records")
+    ]
+    opened = " open" if split == "train" else ""
+    return f"<details{opened}><summary>{escape(split)}</summary>\n" + "\n".join(listings) + "\n</details>"
+
+
+def _answer(price: float) -> str:
+    return "missing" if pd.isna(price) else price_completion(price)

@@ -1,0 +1,173 @@
+"""The page that evaluate writes: one HTML file that needs nothing else, for a reader without the code.
+
+Pictures are embedded; whatever comes from a listing is escaped, for its text is a stranger's.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from components.core.params.evaluate import Evaluate
+from components.evaluation.metrics import rank
+from components.reporting import tables
+from components.reporting.html import document, picture
+from components.reporting.tables import number
+
+LEARNING = "learning.png"
+CAPTIONS = {
+    "candidates.png": (
+        "Every candidate",
+        "The shorter the bar, the better. Where two dark lines overlap widely, chance may have decided.",
+    ),
+    "predicted_true.png": (
+        "Predicted against true price",
+        "One point per listing of the test split; on the red line the prediction is exact. Both axes are "
+        "logarithmic, so the same relative error has the same size everywhere.",
+    ),
+    "error_by_band.png": (
+        "Where the winner errs: by price",
+        "Dearer things are usually missed by more dollars.",
+    ),
+    "error_by_category.png": ("Where the winner errs: by category", "The commonest categories first."),
+    "calibration.png": (
+        "Do the intervals hold what they promise?",
+        "On the red line an interval that is to hold so many of the prices holds just as many of the test "
+        "split. Above it the intervals are wider than they need to be, below it they are too bold.",
+    ),
+    LEARNING: (
+        "How the models learned",
+        "Left, the error of the fine-tuned model as it trains, smaller is better. Right, how far an answer "
+        "drawn at random is off as each aligned model trains; its first point is the fine-tuned model.",
+    ),
+}
+
+
+def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], section: Evaluate) -> str:
+    """The page as text. `result` is evaluate's report, `worst` has rows of `Prediction` with `title` and
+    `text`, `drawn` maps the names in CAPTIONS to PNG files.
+    """
+    bad = " bad" if _baseline_does_better(result) else ""
+    parts = [
+        "<h1>What does it cost?</h1>",
+        "<p class=note>Each candidate read listings it had never seen and said what they cost.</p>",
+        f'<p class="headline{bad}">{escape(result["headline"])}</p>',
+        f"<p>{escape(_verdict(result))}</p>",
+        "<h2>The candidates</h2>",
+        _table(result),
+        _legend(result, section),
+        *(picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS if name != LEARNING),
+        tables.coverage(result["calibration"]["bands"], section.interval),
+        "<h2>Where the winner errs: by length and source</h2>",
+        tables.groups(result["error_by_length"], "length", "characters of text"),
+        tables.groups(result["error_by_source"], "source", "source"),
+        "<h2>Who beats whom</h2>",
+        tables.PAIRS,
+        tables.pairs(result["pairs"], _ranked(result)),
+        picture(*CAPTIONS[LEARNING], drawn[LEARNING]),
+        "<h2>What tuning cost elsewhere</h2>",
+        tables.forgetting(result["forgetting"]),
+        "<h2>Can the listing say what the price is?</h2>",
+        tables.steering(result["steering"]),
+        tables.cost(result["cost"]),
+        "<h2>The worst answers of the winner</h2>",
+        "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
+        *(_listing(row) for row in worst.to_dict("records")),
+    ]
+    body = "\n".join(parts)
+    return document("Pricewright: evaluation", body)
+
+
+def _baseline_does_better(result: dict[str, Any]) -> bool:
+    of = result["candidates"]
+    best, winner = of[result["best_baseline"]]["validation"], of[result["winner"]]["validation"]
+    return rank(best) < rank(winner)
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    """Whether the winner's lead over the best baseline on test is more than chance."""
+    difference = result["winner_minus_best_baseline"]["test"]
+    if difference is None:
+        return "The winner and the best baseline have no readable answer to the same listing."
+    winner, other = result["winner"], result["best_baseline"]
+    by = f"{abs(difference['mean']):.2f} dollars {'less' if difference['mean'] < 0 else 'more'}"
+    sure = difference["high"] < 0 or difference["low"] > 0
+    return (
+        f"Listing by listing, {winner} errs {by} than {other} on the test split (95% interval of the "
+        f"difference: {difference['low']:+.2f} to {difference['high']:+.2f}), "
+        + ("which chance does not explain." if sure else "which may be chance.")
+    )
+
+
+def _table(result: dict[str, Any]) -> str:
+    """The noise floor, then the candidates from the best on validation to the worst."""
+    head = ("MAE, validation", "MAE, test", "95% interval", "median error", "RMSLE", "R²", "hits", "coverage")
+    lines = ["<tr><th>" + "".join(f"<th>{name}" for name in (*head, "unparsed")) + "</tr>"]
+    if floor := result["noise_floor"]:
+        lines.append(_line("noise floor", floor, "floor"))
+    for name in _ranked(result):
+        one = result["candidates"][name]
+        mark = "winner" if name == result["winner"] else ""
+        lines.append(_line(f"{name} ({one['kind'].replace('-', ' ')})", one, mark))
+    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _ranked(result: dict[str, Any]) -> list[str]:
+    """The candidates from the best on validation to the worst."""
+    return sorted(result["candidates"], key=lambda name: rank(result["candidates"][name]["validation"]))
+
+
+def _line(name: str, by_split: dict[str, Any], mark: str) -> str:
+    test = by_split["test"]
+    cells = [
+        escape(name),
+        number(by_split["validation"]["mae"]),
+        number(test["mae"]),
+        f"{number(test['mae_low'])} to {number(test['mae_high'])}",
+        number(test["median_error"]),
+        number(test["rmsle"], 3),
+        number(test["r2"], 3),
+        f"{test['hit_rate']:.0%}",
+        f"{test['coverage']:.0%}" if "coverage" in test else "",
+        f"{test['unparsed']} of {test['n']}",
+    ]
+    return f'<tr class="{mark}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _legend(result: dict[str, Any], section: Evaluate) -> str:
+    lines = [
+        "<b>MAE</b>: mean absolute error in dollars, over the answers that could be read as a price, with "
+        "its 95% bootstrap interval on test. The winner is the language model with the fewest unreadable "
+        "answers and then the lowest MAE on <i>validation</i>; test played no part in the choice.",
+        "<b>Median error</b>: half of the answers are off by less. <b>R²</b>: the share of the prices' "
+        "variance that the answers explain.",
+        "<b>RMSLE</b>: root mean squared error of the logarithm; about the typical relative error.",
+        f"<b>Hits</b>: off by at most {section.hit_dollars:g} dollars or {section.hit_share:.0%}.",
+        f"<b>Coverage</b>: how often the {section.interval:.0%} interval that the model gives with its price "
+        "holds the true one.",
+        "<b>Unparsed</b>: answers that could not be read as a price. They are no 0 dollars: they count as "
+        "missed, and put a candidate behind every one that has fewer.",
+    ]
+    if result["noise_floor"]:
+        expected = result["noise_floor"]["test"]["mae_expected"]
+        lines.insert(
+            0,
+            "<b>Noise floor</b>: the error of the law that made these prices, on the same listings. "
+            f"What is left is pure chance ({expected:.2f} dollars expected on test): no model can hope to do "
+            "better.",
+        )
+    return "<p><small>" + "<br>\n".join(lines) + "</small></p>"
+
+
+def _listing(row: dict[str, Any]) -> str:
+    readable = not pd.isna(row["predicted"])
+    said = f"said ${row['predicted']:.0f}" if readable else "gave no readable price"
+    if readable and not pd.isna(row["low"]):
+        said += f" (between ${row['low']:.0f} and ${row['high']:.0f})"
+    return (
+        f'<div class="listing"><b>${row["price"]:.2f}, {said}</b>: {escape(row["title"])}'
+        f"<p>{escape(row['text'])}</p></div>"
+    )

@@ -1,0 +1,224 @@
+"""The figures of curate, baseline and evaluate. Each function takes plain tables and returns a figure; none
+writes a file or keeps state (no pyplot), so that they can be called from a notebook and drawn in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+
+from components.core.schemas import Split
+
+WINNER, MODEL, BASELINE, REFERENCE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#d8b365", "#c0392b"
+KINDS = {"language-model": MODEL, "baseline": BASELINE, "reference": REFERENCE}
+TAKEN, INK = "#2e7d32", "#333333"
+LEGIBLE = 0.5  # dollars: a prediction of nothing is drawn here, for a logarithm has no zero
+LABEL_LENGTH = 32
+
+
+def mean_errors(errors: dict[str, dict[str, dict[str, Any]]], split: str) -> Figure:
+    """Horizontal bars of the MAE on one split, best on top; `errors` as from `scoring.mean_errors`."""
+    measured = {name: by[split]["mae"] for name, by in errors.items() if by[split]["mae"] is not None}
+    ranked = sorted(measured.items(), key=lambda entry: -entry[1])
+    figure, axes = _canvas(7.5, 1.2 + 0.4 * len(ranked))
+    bars = axes.barh([name for name, _ in ranked], [mae for _, mae in ranked], color=BASELINE, height=0.65)
+    axes.bar_label(bars, fmt="%.1f", padding=4, color=INK)
+    axes.margins(x=0.1)
+    axes.set_xlabel("mean absolute error, dollars")
+    _title(axes, f"Baselines on {split}")
+    return figure
+
+
+def candidates(report: dict[str, Any], split: str) -> Figure:
+    """MAE of every candidate with its 95% interval, best on top, and the noise floor as a line.
+
+    `report` is that of evaluate. A candidate without one readable answer is left out.
+    """
+    measured = {name: {**one[split], "kind": one["kind"]} for name, one in report["candidates"].items()}
+    readable = {name: one for name, one in measured.items() if one["mae"] is not None}
+    ranked = sorted(readable.items(), key=lambda entry: -entry[1]["mae"])
+    figure, axes = _canvas(8, 1.5 + 0.42 * len(ranked))
+    for place, (name, one) in enumerate(ranked):
+        color = WINNER if name == report["winner"] else KINDS[one["kind"]]
+        axes.barh(place, one["mae"], color=color, height=0.65)
+        axes.plot([one["mae_low"], one["mae_high"]], [place, place], color=INK, linewidth=1.4)
+        axes.text(one["mae_high"], place, f"  {one['mae']:.1f}", va="center", color=INK)
+    axes.set_yticks(range(len(ranked)), [name for name, _ in ranked])
+    if report["noise_floor"]:
+        floor = report["noise_floor"][split]["mae"]
+        axes.axvline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=f"noise floor {floor:.1f}")
+    axes.barh([0], [0], color=WINNER, label="winner")
+    for kind, color in KINDS.items():
+        if any(one["kind"] == kind for _, one in ranked):
+            axes.barh([0], [0], color=color, label=kind.replace("-", " "))
+    figure.legend(loc="outside lower center", ncols=5, frameon=False)
+    axes.set_xlim(0, 1.12 * max((one["mae_high"] for _, one in ranked), default=1))
+    axes.set_xlabel("mean absolute error, dollars (line: 95% bootstrap interval)")
+    _title(axes, f"Every candidate on {split}")
+    return figure
+
+
+def predicted_true(panels: dict[str, pd.DataFrame], split: str) -> Figure:
+    """Predicted against true price on logarithmic axes, a panel for each candidate.
+
+    `panels` maps a title to rows of `Prediction`; unreadable answers are left out.
+    """
+    figure = Figure(figsize=(5 * len(panels), 5.2), layout="constrained")
+    shown = {title: rows.dropna(subset="predicted") for title, rows in panels.items()}
+    prices = pd.concat([rows[["price", "predicted"]] for rows in shown.values()]).clip(lower=LEGIBLE)
+    low, high = float(prices.min().min()) / 1.3, float(prices.max().max()) * 1.3
+    for place, (title, rows) in enumerate(shown.items(), start=1):
+        axes = figure.add_subplot(1, len(panels), place)
+        axes.plot([low, high], [low, high], color=FLOOR, linewidth=1.2, label="exact")
+        axes.scatter(
+            rows["price"], rows["predicted"].clip(lower=LEGIBLE), s=12, color=WINNER, alpha=0.35, linewidths=0
+        )
+        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
+        axes.set(xlabel="true price, dollars", ylabel="predicted price, dollars" if place == 1 else "")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
+        axes.grid(color="#e6e6e6", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.legend(loc="upper left", frameon=False)
+        _title(axes, f"{title} on {split}")
+    return figure
+
+
+def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figure:
+    """MAE by group, in the order given; each of `groups` has its name under `key`, with `n` and `mae`."""
+    figure, axes = _canvas(8, 1.3 + 0.42 * len(groups))
+    names = [_short(str(group[key])) + f"  (n={group['n']})" for group in groups]
+    maes = [np.nan if group["mae"] is None else group["mae"] for group in groups]
+    places = np.arange(len(groups))[::-1]
+    bars = axes.barh(places, maes, color=MODEL, height=0.65)
+    axes.bar_label(bars, [_error_label(group) for group in groups], padding=4, color=INK)
+    axes.set_yticks(places, names)
+    axes.margins(x=0.22)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("mean absolute error, dollars (and as a share of the mean price)")
+    _title(axes, title)
+    return figure
+
+
+def waterfall(report: dict[str, Any]) -> Figure:
+    """From the listings that came in to the rows of the splits: what each rule took away."""
+    figure = Figure(figsize=(9, 4.5))
+    axes = figure.subplots()
+    left = report["listings"]
+    labels, bars, colours = ["listings"], [(0, left)], [WINNER]
+    for rule, took in report["rejected"].items():
+        left -= took
+        labels.append(rule.replace("_", " "))
+        bars.append((left, took))
+        colours.append(FLOOR)
+    labels.append("taken")
+    bars.append((0, left))
+    colours.append(TAKEN)
+    drawn = axes.barh(
+        labels, [height for _, height in bars], left=[start for start, _ in bars], color=colours
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.bar_label(drawn, labels=[f"{height:,}" for _, height in bars], padding=3)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12 * report["listings"])  # room for the last label
+    axes.set_xlabel("listings")
+    axes.set_title("What each rule refused")
+    return figure
+
+
+def histograms(values: dict[Split, np.ndarray], label: str, title: str) -> Figure:
+    """One density per split over the same 40 bins."""
+    figure = Figure(figsize=(8, 4.5))
+    axes = figure.subplots()
+    bins = np.histogram_bin_edges(np.concatenate(list(values.values())), bins=40).tolist()
+    for split, column in values.items():
+        filled = {"alpha": 0.35} if split == "train" else {"histtype": "step", "linewidth": 1.4}
+        axes.hist(column, bins=bins, density=True, label=f"{split} ({len(column):,})", **filled)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(label)
+    axes.set_ylabel("density")
+    axes.set_title(title)
+    axes.legend()
+    return figure
+
+
+def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
+    """What intervals hold against what they promise; `levels` as from `calibration.observed`."""
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=FLOOR, linewidth=1.2, label="kept to the letter")
+    nominal = [level["nominal"] for level in levels]
+    for name, color in (("raw", BASELINE), ("calibrated", WINNER)):
+        label = "calibrated on validation" if name == "calibrated" else "as the model gives them"
+        axes.plot(
+            nominal, [level[name] for level in levels], color=color, marker="o", markersize=4, label=label
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set(xlabel="share of prices that the interval is to hold", ylabel="share that it holds")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper left", frameon=False)
+    _title(axes, title)
+    return figure
+
+
+def learning(losses: list[dict[str, float]], looks: dict[str, list[dict[str, Any]]]) -> Figure:
+    """How training went: the loss of SFT at each step, and what the gate saw of each aligned policy, by the
+    share of its steps; `losses` as sft reports them, `looks` as align does, by method.
+    """
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(
+        [line["step"] for line in losses], [line["loss"] for line in losses], color=WINNER, linewidth=1.4
+    )
+    left.set(xlabel="step", ylabel="loss per token of the answer, nats")
+    _title(left, "SFT on the training split")
+    for method, seen in looks.items():
+        steps = np.array([look["step"] for look in seen]) / max(seen[-1]["step"], 1)
+        right.plot(steps, [look["error"] for look in seen], marker="o", markersize=4, label=method)
+    right.xaxis.set_major_formatter(PercentFormatter(1.0))
+    right.set(xlabel="share of the steps", ylabel="error of a sampled answer, dollars")
+    if looks:
+        right.legend(frameon=False)
+    _title(right, "Alignment, watched on validation")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e6e6", linewidth=0.6)
+    return figure
+
+
+def _error_label(group: dict[str, Any]) -> str:
+    if group["mae"] is None:
+        return "no readable answer"
+    return f"{group['mae']:.1f} ({group['share_of_price']:.0%})"
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(_plain(text), loc="left", fontsize=12, color=INK)
+
+
+def _short(text: str) -> str:
+    """At most LABEL_LENGTH characters, and nothing that matplotlib would read as a formula."""
+    return _plain(text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1].rstrip() + "…")
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")

@@ -1,0 +1,170 @@
+"""The model card of a version, made from what its stages reported: data, method, measures, parity, limits.
+
+Every figure comes from a report or from the params; a measure that a later stage adds shows up by itself.
+The headings follow Mitchell et al. 2019, Model Cards for Model Reporting.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from components.core.params.base import Base
+from components.core.params.curate import Curate
+from components.core.params.evaluate import Evaluate
+from components.core.params.prompt import Prompt
+from components.core.params.scrape import Scrape
+from components.core.params.sft import Sft
+
+"""Columns of a raw listing in which a source states its terms."""
+UNSTATED = "none stated"
+
+
+def card(
+    name: str,
+    reports: dict[str, dict[str, Any]],
+    terms: dict[str, int],
+    made_from: dict[str, str],
+    *,
+    scrape: Scrape,
+    curate: Curate,
+    prompt: Prompt,
+    base: Base,
+    sft: Sft,
+    evaluate: Evaluate,
+) -> str:
+    """The card of the registered model `name`, as Markdown.
+
+    `reports` are those of scrape, curate, evaluate and quantize by name; `terms` is how many raw listings
+    state which licence or reservation; `made_from` names what the version is traced by (commit, digests).
+    """
+    evaluation, quantization = reports["evaluate"], reports["quantize"]
+    winner = evaluation["winner"]
+    tested = evaluation["candidates"][winner]["test"]
+    parts = [
+        f"# {name}: what does a listing cost?",
+        f"A text about a product goes in, its price in {curate.currency} comes out, with an interval. "
+        f"This is the candidate `{winner}`, served as {quantization['format']}. {evaluation['headline']}.",
+        "## Data",
+        _data(scrape.source, curate, reports["scrape"], reports["curate"], terms),
+        "## Method",
+        _method(base, sft, winner),
+        "## Measures on the test rows",
+        f"Of `{winner}` before it was quantized; the winner was picked on validation, not by these.",
+        _table(("measure", "value", "interval"), _measured(tested)),
+        "All candidates:",
+        _table(("candidate", "validation MAE", "test MAE", "interval"), _candidates(evaluation)),
+        "## Parity of the served model",
+        _table(("figure", "value"), list(_figures(quantization))),
+    ]
+    if forgetting := evaluation.get("forgetting", {}).get(winner):
+        parts += ["## Forgetting", _table(("figure", "value"), list(_figures(forgetting)))]
+    parts += [
+        "## Limits",
+        _limits(scrape.source, curate.currency, prompt, evaluate.interval, evaluation),
+        "## Made from",
+    ]
+    parts.append(_table(("what", "which"), list(made_from.items())))
+    return "\n\n".join(parts) + "\n"
+
+
+def terms(listings: pd.DataFrame) -> dict[str, int]:
+    """How many raw listings state which licence or reservation, the commonest first."""
+    stated = listings["rights"] if "rights" in listings else pd.Series("", listings.index)
+    counts = stated.replace("", UNSTATED).value_counts()
+    return {str(name): int(count) for name, count in counts.items()}
+
+
+def _data(
+    source: str, limits: Curate, scrape: dict[str, Any], curate: dict[str, Any], terms: dict[str, int]
+) -> str:
+    rejected = {name: count for name, count in curate["rejected"].items() if count}
+    lines = [
+        f"- {scrape['listings']} raw listings from the source `{source}`.",
+        f"- Terms of the source: {_counts(terms)}.",
+        f"- Rejected or folded, by rule: {_counts(rejected) or 'none'}.",
+        f"- Rows: {_counts(curate['rows'])}; no product is in two splits.",
+        f"- Prices from {limits.price_min:g} to {limits.price_max:g} {limits.currency}.",
+    ]
+    return "\n".join(lines)
+
+
+def _method(base: Base, sft: Sft, winner: str) -> str:
+    lora = sft.lora
+    revision = f" at {base.revision}" if base.revision else ""
+    lines = [
+        f"- Base: `{base.model}`{revision}.",
+        f"- Fine-tuned with QLoRA (rank {lora.rank}, alpha {lora.alpha}) for {sft.epochs:g} epochs at a "
+        f"learning rate of {sft.learning_rate:g}, with the loss on the price alone.",
+    ]
+    if winner != "sft":
+        lines.append(f"- Aligned by `{winner}` on preference pairs.")
+    lines.append("- Read as a distribution over whole prices: its median is the answer.")
+    return "\n".join(lines)
+
+
+def _limits(source: str, currency: str, prompt: Prompt, interval: float, evaluation: dict[str, Any]) -> str:
+    lines = [
+        f"- It has read listings of `{source}` only, and answers in whole "
+        f"{currency} up to {prompt.price_max}.",
+        f"- It reads the first {prompt.tokens} tokens; the end of a longer text is cut.",
+        f"- The interval is to hold {interval:.0%} of the prices of listings like these; "
+        "of others it promises nothing.",
+        "- A listing may have been written to steer the price; an answer is an estimate and no offer.",
+    ]
+    if floor := evaluation.get("noise_floor"):
+        lines.append(
+            "- The listings are generated by a known law with noise. The law itself errs "
+            f"{floor['test']['mae']:.2f} on the test rows: no model can expect to err less, and "
+            "figures on such listings say little about real shops."
+        )
+    return "\n".join(lines)
+
+
+def _candidates(evaluation: dict[str, Any]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, splits in evaluation["candidates"].items():
+        test = splits["test"]
+        interval = _interval(test, "mae")
+        found.append((name, _number(splits["validation"]["mae"]), _number(test["mae"]), interval))
+    return found
+
+
+def _measured(measures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Name, value and interval of every plain figure."""
+    return [
+        (name.replace("_", " "), _number(value), _interval(measures, name))
+        for name, value in measures.items()
+        if isinstance(value, int | float) and not name.endswith(("_low", "_high"))
+    ]
+
+
+def _interval(measures: dict[str, Any], name: str) -> str:
+    low, high = measures.get(f"{name}_low"), measures.get(f"{name}_high")
+    return "" if low is None or high is None else f"{_number(low)} to {_number(high)}"
+
+
+def _figures(report: dict[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Every figure of a nested report, with where it stands."""
+    found = []
+    for name, value in report.items():
+        label = f"{above}{name}".replace("_", " ")
+        if isinstance(value, dict):
+            found += _figures(value, f"{label}, ")
+        elif isinstance(value, int | float):
+            found.append((label, _number(value)))
+    return found
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
+
+
+def _table(head: tuple[str, ...], rows: list[Any]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "/") for cell in line) + " |" for line in lines)

@@ -1,0 +1,94 @@
+"""The served model: what `mlflow models serve` and `predict` load.
+
+`_load_pyfunc` is MLflow's hook for a model that is a folder and code, with no pickle. The folder holds
+the quantized model in the Hugging Face layout, its tokenizer, and serving.json.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from components.core.errors import PricewrightError
+from components.core.params.prompt import Prompt
+from components.evaluation.calibration import Calibration
+from components.model import formats, loading
+from components.model.distribution import POINT_ESTIMATES, price_distribution
+from components.model.prompt import price_prompt
+
+SETTINGS = "serving.json"
+INPUT = "description"
+POINT = "median"
+"""What a price is where nobody asks for another point of the distribution."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the model is asked: the values of params.yaml that its prices depend on."""
+
+    prompt: Prompt
+    batch_size: int
+    calibration: Calibration
+    """How far low and high go."""
+
+    def distribution(self, model: Any, tokenizer: Any, texts: list[str], title: str) -> Any:
+        """`price_distribution` of listing texts."""
+        return price_distribution(
+            model,
+            tokenizer,
+            [price_prompt(text, self.prompt.question) for text in texts],
+            price_max=self.prompt.price_max,
+            prompt_tokens=self.prompt.tokens,
+            batch_size=self.batch_size,
+            title=title,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write `serving.json` beside the model."""
+        values = asdict(self) | {"prompt": self.prompt.model_dump()}
+        (folder / SETTINGS).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Settings:
+        """What `write` wrote."""
+        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        prompt, calibration = Prompt(**found["prompt"]), Calibration(**found["calibration"])
+        return cls(**found | {"prompt": prompt, "calibration": calibration})
+
+
+class Pricer:
+    """Prices descriptions with one model, held in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings.read(folder)
+        self.tokenizer = loading.load_tokenizer(folder)
+        self.model = formats.load_served(folder)
+
+    def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Columns price, low and high in dollars, one row for each in the column `description`.
+
+        `params` may ask for another `point` of the distribution than the median: `mean` or `mode`. Raises
+        PricewrightError for an unknown one, and for an empty or missing description.
+        """
+        point = (params or {}).get("point", POINT)
+        if point not in POINT_ESTIMATES:
+            raise PricewrightError(
+                f"there is no point {point!r}: ask for one of {', '.join(POINT_ESTIMATES)}"
+            )
+        texts = [str(text).strip() for text in frame[INPUT].fillna("")]
+        empty = [row for row, text in enumerate(texts) if not text]
+        if empty:
+            raise PricewrightError(f"row {empty[0]} has no {INPUT}: there is nothing to price")
+        if not texts:
+            return pd.DataFrame({name: pd.Series(dtype=float) for name in ("price", "low", "high")})
+        distribution = self.settings.distribution(self.model, self.tokenizer, texts, "pricing")
+        low, high = self.settings.calibration.interval(distribution)
+        return pd.DataFrame({"price": POINT_ESTIMATES[point](distribution), "low": low, "high": high})
+
+
+def _load_pyfunc(path: str) -> Pricer:
+    return Pricer(Path(path))

@@ -1,0 +1,96 @@
+"""From the pages of a store to listings: each product page is read, or refused with a reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urljoin
+
+from components.sources import writable
+from components.sources.crawling.opt_out import TDMREP, parse_tdmrep, statement
+from components.sources.crawling.page_store import Page, Store
+from components.sources.extraction.encoding import decode
+from components.sources.extraction.product import extract, parse
+
+REDIRECTS = (301, 302, 303, 307, 308)
+Row = dict[str, str]
+
+
+def read(
+    store: Store, products: str, languages: list[str], address: Callable[[str], str]
+) -> tuple[list[Row], list[Row]]:
+    """Listings and refusals of the product pages of the store's last round, in the order of their addresses.
+
+    A listing has the columns of `Listing` but `id` and `source`, a refusal those of `Reject` but these two.
+    `products` is searched for in the address that `address` makes of a page's URL.
+    """
+    rows: list[Row] = []
+    refused: list[Row] = []
+    tdmreps: dict[str, Any] = {}
+    for url in _loops(store, products, address):
+        reason = "redirects in a circle"
+        refused.append({"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)})
+    for page in _product_pages(store, products, address):
+        place = urljoin(page.url, TDMREP)
+        if place not in tdmreps:
+            kept = store.get(place)
+            tdmreps[place] = parse_tdmrep(kept.body) if kept and kept.status == 200 else None
+        row, rule, reason = _read(page, address(page.url), tdmreps[place], languages)
+        if rule:
+            refusal = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
+            refused.append({**refusal, "address": row["address"]})
+        else:
+            rows.append(row)
+    return rows, refused
+
+
+def _product_pages(store: Store, products: str, address: Callable[[str], str]) -> Iterator[Page]:
+    pattern = re.compile(products)
+    for page in store.pages():
+        kind = page.headers.get("Content-Type", "text/html")
+        if page.status == 200 and "html" in kind.lower() and pattern.search(address(page.url)):
+            yield page
+
+
+def _loops(store: Store, products: str, address: Callable[[str], str]) -> Iterator[str]:
+    """Product addresses whose redirects come back to one of them; the crawler asks for none twice."""
+    led = {
+        page.url: urljoin(page.url, page.headers["Location"])
+        for page in store.pages()
+        if page.status in REDIRECTS and "Location" in page.headers
+    }
+    for url in led:
+        seen, at = {url}, led[url]
+        while at in led and at not in seen:
+            seen.add(at)
+            at = led[at]
+        if at in seen and re.search(products, address(url)):
+            yield url
+
+
+def _read(page: Page, address: str, tdmrep: Any, languages: list[str]) -> tuple[Row, str, str]:
+    """The row of a page, and the rule and reason where it may not or cannot be taken."""
+    html = decode(page.body, page.headers.get("Content-Type"))
+    tree = parse(html)
+    said = statement(tree, page.headers, page.url, tdmrep)
+    found = asdict(extract(html, address))
+    found["rights"] = "; ".join(filter(None, (found["rights"], said.text)))
+    found |= {name: json.dumps(found[name], ensure_ascii=False) for name in ("details", "places")}
+    row = {"address": address, "page_hash": hashlib.sha256(page.body).hexdigest(), **found}
+    row = {name: writable(value) for name, value in row.items()}
+    if said.rule:
+        return {**row, "title": "", "price": ""}, said.rule, said.text
+    language = (tree.get("lang") or "").lower() if tree is not None else ""
+    if languages and language and language.split("-")[0] not in languages:
+        return (
+            row,
+            "other_language",
+            f"the page says that it is in {language}, not in {' or '.join(languages)}",
+        )
+    if not found["title"] and not found["price"]:
+        return row, "no_product", "no title and no price on the page"
+    return row, "", ""

@@ -1,0 +1,131 @@
+"""What a shop's page says of the product that it sells: one pure function, from HTML and address to `Found`.
+
+A page is read from the most to the least explicit: JSON-LD, microdata, RDFa, loose properties, what a visitor
+sees, meta tags. A field that one reading lacks is taken from the next. The price is settled between them:
+markup that nobody sees is the first to be out of date, so what it says should also stand on the page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from lxml import etree
+from lxml.html import HtmlElement, HTMLParser, document_fromstring
+
+from components.sources.extraction import visible
+from components.sources.extraction.markup import Reading, Value, readings, text
+from components.sources.extraction.money import PRICE, amount, countries, currency, plain
+from components.sources.extraction.prices import PROBABLE, Price, prices
+
+TEXTS = ("title", "description", "brand", "category", "details", "rights")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One product as its page describes it; empty where the page says nothing."""
+
+    title: str
+    description: str
+    brand: str
+    category: str
+    details: dict[str, str]
+    """Specifications, name to value."""
+    price: str
+    """As written."""
+    currency: str
+    """ISO 4217 code; empty where the page shows a mere `$` and does not tell its country."""
+    found_in: str
+    """Where the price was: `json-ld`, `microdata`, `rdfa`, `itemprop`, `meta`, `page`; or empty."""
+    places: dict[str, str]
+    """Of each field the place: `json-ld offers.price`, `meta og:title`, `page /html/body/main/p[2]`."""
+    rights: str
+    """The licence that the page names."""
+
+
+NOTHING = Found("", "", "", "", {}, "", "", "", {}, "")
+
+
+def extract(html: str, url: str) -> Found:
+    """Read a product page; `url` tells the product apart where the markup holds several. Never raises."""
+    tree = parse(html)
+    if tree is None:
+        return NOTHING
+    heading = visible.title(tree)
+    read = list(readings(tree, url, heading))
+    seen = [] if _is_article(tree) else prices(visible.main_part(tree))
+    fields = _first([*read[:-1], _seen(tree, heading), read[-1], _head(tree)])
+    price, code = _settle([one for one in read if "price" in one], seen)
+    if price and re.search(r"[^\W\d]", price.text) and (bare := PRICE.search(price.text)):
+        price = price._replace(text=plain(bare.group()))  # "Now $5" in an attribute
+    if price and not code:
+        named = next((one["currency"].text for one in read if "currency" in one), "")
+        local = currency(price.text, countries(tree.get("lang") or "", url))
+        code = Value(local or named, price.place)
+    places = fields | ({"price": price} if price else {}) | ({"currency": code} if code and code.text else {})
+    return Found(
+        **{name: fields[name].text if name in fields else "" for name in TEXTS if name != "details"},
+        details=json.loads(fields["details"].text) if "details" in fields else {},
+        price=price.text if price else "",
+        currency=code.text if code else "",
+        found_in=price.place.partition(" ")[0] if price else "",
+        places={name: value.place for name, value in places.items()},
+    )
+
+
+def parse(html: str) -> HtmlElement | None:
+    """The page as a tree; None for an empty one."""
+    try:
+        # Bytes, because lxml refuses text that declares an encoding.
+        return document_fromstring(html.encode("utf-8", "replace"), parser=HTMLParser(encoding="utf-8"))
+    except (etree.LxmlError, ValueError):  # an empty document
+        return None
+
+
+def _is_article(tree: HtmlElement) -> bool:
+    """Whether the page says that it is for reading: the prices in it are no offers."""
+    return bool(tree.xpath("//meta[@property='og:type'][@content='article']"))
+
+
+def _first(read: list[Reading]) -> Reading:
+    """Each field but the price from the first reading that has it."""
+    return {
+        name: next(one[name] for one in read if name in one)
+        for name in TEXTS
+        if any(name in one for one in read)
+    }
+
+
+def _settle(marked: list[Reading], seen: list[Price]) -> tuple[Value | None, Value | None]:
+    """Price and currency: of markup that the page shows too, else a probable one of the page, else markup."""
+    shown = {amount(price.text): price for price in reversed(seen)}
+    for reading in marked:
+        if same := shown.get(amount(reading["price"].text)):
+            code = currency(same.text)
+            return reading["price"], Value(code, f"page {same.place}") if code else reading.get("currency")
+    if seen and (seen[0].score >= PROBABLE or not marked):
+        return Value(seen[0].text, f"page {seen[0].place}"), None
+    return (marked[0]["price"], marked[0].get("currency")) if marked else (None, None)
+
+
+def _seen(tree: HtmlElement, heading: str) -> Reading:
+    """What a visitor sees, the price apart."""
+    main = visible.main_part(tree)
+    details = visible.details(main)
+    written = {
+        "title": heading,
+        "description": visible.description(main),
+        "brand": details.pop("Brand", ""),
+        "category": visible.category(tree),
+        "details": json.dumps(details) if details else "",
+    }
+    return {name: Value(value, "page") for name, value in written.items() if value}
+
+
+def _head(tree: HtmlElement) -> Reading:
+    """The last resorts: the window's title, and a link to a licence."""
+    window = tree.find(".//title")
+    licence = next(iter(tree.xpath("//*[@rel='license']/@href")), "")
+    written = {"title": text(window.text if window is not None else ""), "rights": text(licence)}
+    return {name: Value(value, "head") for name, value in written.items() if value}

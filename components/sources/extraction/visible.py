@@ -1,0 +1,81 @@
+"""What a visitor sees of a product page beside its price: heading, specifications, description, category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lxml.html import HtmlElement
+
+from components.sources.extraction.money import PRICE
+from components.sources.extraction.price_words import RELATED
+from components.sources.extraction.prices import HEADINGS, is_aside, is_shown, names
+
+
+def main_part(tree: HtmlElement) -> HtmlElement:
+    """The `main` element, or all of a page that has none."""
+    main = tree.find(".//main")
+    return tree if main is None else main
+
+
+def title(tree: HtmlElement) -> str:
+    """The first heading of the first level; empty where there is none."""
+    heading = tree.find(".//h1")
+    return "" if heading is None else words(heading)
+
+
+def words(element: HtmlElement) -> str:
+    """The text of an element with single blanks, markup that is not shown left out."""
+    return " ".join("".join(_pieces(element)).split())
+
+
+def _pieces(element: HtmlElement) -> Iterator[str]:
+    yield element.text or ""
+    for child in element:
+        if is_shown(child):
+            yield from _pieces(child)
+        yield child.tail or ""
+
+
+def description(main: HtmlElement) -> str:
+    """The element that is named so, else the longest paragraph outside asides."""
+    for element in main.iter("div", "section", "p", "article", "pre"):
+        if "description" in names(element):
+            paragraphs = element.findall(".//p")
+            return " ".join(words(part) for part in paragraphs or [element])
+    paragraphs = [part for part in main.iter("p") if not _in_aside(part, None)]
+    texts = [text for text in map(words, paragraphs) if not PRICE.fullmatch(text)]
+    return max(texts, key=len, default="")
+
+
+def details(main: HtmlElement) -> dict[str, str]:
+    """Rows of specification lists and tables, name to value; what is a price is none."""
+    rows: list[tuple[HtmlElement, HtmlElement]] = []
+    for name in main.iter("dt"):
+        value = name.getnext()
+        if value is not None and value.tag == "dd":
+            rows.append((name, value))
+    for row in main.iter("tr"):
+        cells = row.findall("th") + row.findall("td")
+        if len(cells) == 2:
+            rows.append((cells[0], cells[1]))
+    read = {words(name).rstrip(":"): words(value) for name, value in rows if not _in_aside(name, main)}
+    return {name: value for name, value in read.items() if name and value and not PRICE.fullmatch(value)}
+
+
+def _in_aside(element: HtmlElement | None, main: HtmlElement | None) -> bool:
+    while element is not None and element is not main:
+        first = next(element.iterchildren(tag="*"), None)
+        announced = first is not None and first.tag in HEADINGS - {"h1"} and RELATED.search(words(first))
+        if is_aside(element) or announced:
+            return True
+        element = element.getparent()
+    return False
+
+
+def category(tree: HtmlElement) -> str:
+    """The last link of the breadcrumb trail: the category that the product stands in."""
+    for trail in tree.iter("nav", "ol", "ul", "div"):
+        if "breadcrumb" in names(trail) + (trail.get("aria-label") or "").lower():
+            links = trail.findall(".//a")
+            return words(links[-1]) if links else ""
+    return ""

@@ -1,0 +1,199 @@
+"""The generated catalogue behind the demo shop, and the text that the embedded base model has read.
+
+Prices follow a documented law, so that the best possible error is known. With b the brand and log2 the
+logarithm to base 2:
+
+    log(median) = level(category) + tier(b)
+                + sum over specifications of slope * (doublings(value) up to the knee, half beyond it)
+                + sum over features it has of worth
+                  (the category's first feature: worth * 1.5 for tier >= 0.35, * 0.5 for tier <= -0.35)
+                + worth(choice) + worth(condition) + 0.85 * log(pieces in the pack)
+    price       = round(median * exp(noise * N(0, 1))), at least 1
+
+    doublings(value) = log2(value / typical)
+
+All numbers stand in `goods.py`, and every term is stated in the listing's text. Products whose median lies
+outside 8 to 450 dollars are not stocked. The law is fixed; a seed draws products.
+
+Pretraining reads the same grammar under another law (`PRETRAINING`), as if the base had read an older price
+list: every category is cheaper by its own amount, a fifth to almost a half, slopes are a little weaker or
+stronger, and there is less noise. Model codes in its titles come from another range than the shop's, so that
+no listing is in both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from random import Random
+
+from components.model.listing_text import listing_text
+from components.synthetic.price_law import CATEGORIES, CONDITIONS, PACK_EXPONENT, PACKS, Spec
+from components.synthetic.wording import Facts, Wording, reword, write
+
+__all__ = ["Product", "catalogue", "corpus", "listing_text"]
+
+MEDIANS = (8.0, 450.0)  # dollars; what lies outside is not stocked
+TOP_TIER, BUDGET_TIER = 0.35, -0.35
+SIGNATURE_ON_TOP, SIGNATURE_ON_BUDGET = 1.5, 0.5
+PRICELESS, RELISTED = 0.04, 0.06  # shares of the catalogue
+CORPUS_NOISE = 0.1
+CORPUS_PRICES = range(1, 1000)
+SHOP_LETTERS, CORPUS_LETTERS = "ABCDEFGHJKLM", "NPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Product:
+    """One listing of the shop."""
+
+    sku: str
+    category: str
+    brand: str
+    title: str
+    description: str
+    details: dict[str, str]
+    """Some of the specifications, name to value."""
+    price: int | None
+    """Dollars on the page; None: a listing without a price."""
+    median: float
+    """Dollars: the law's median, also where the price is None."""
+    relisting_of: str | None
+    """SKU of the product that it lists again under another title."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """The parts of the law that differ between the shop and pretraining."""
+
+    shifts: dict[str, float]
+    """Category to what is added to its level."""
+    tiers: dict[str, float]
+    """Brand to tier."""
+    strengths: dict[tuple[str, str], float]
+    """Category and specification to the factor on its slope."""
+
+    def median(self, facts: Facts) -> float:
+        """Dollars."""
+        category = facts.category
+        tier = self.tiers[facts.brand]
+        log = category.level + self.shifts[category.name] + tier
+        for spec, value in zip(category.specs, facts.specs, strict=True):
+            log += self.strengths[category.name, spec.name] * _spec_worth(spec, value)
+        for index, (feature, has) in enumerate(zip(category.features, facts.features, strict=True)):
+            log += has * feature.worth * (_signature_factor(tier) if index == 0 else 1.0)
+        log += category.choice.options[facts.choice] + CONDITIONS[facts.condition]
+        return math.exp(log + PACK_EXPONENT * math.log(facts.pack))
+
+
+def catalogue(seed: int, listings: int, noise: float) -> list[Product]:
+    """The demo shop: exactly `listings` rows, of which 4% have no price and 6% list another one again.
+
+    A re-listing has the facts, brand, price and details of its original, one word more in its title and two
+    more at the end of its description: the Jaccard similarity of their 3-word shingles is above 0.9 in
+    details and description, above 0.8 in the whole text.
+    """
+    rng = Random(f"catalogue {seed}")
+    again = round(RELISTED * listings)
+    products: list[Product] = []
+    for facts, median in _stock(rng, SHOP, listings - again):
+        wording = write(rng, facts, _model(rng, SHOP_LETTERS))
+        price = max(1, round(median * math.exp(noise * rng.gauss(0, 1))))
+        products.append(
+            Product(
+                sku=_sku(facts.category.prefix, len(products)),
+                category=facts.category.name,
+                brand=facts.brand,
+                title=wording.title,
+                description=wording.description,
+                details=wording.details,
+                price=price,
+                median=median,
+                relisting_of=None,
+            )
+        )
+    hidden = set(rng.sample(range(len(products)), round(PRICELESS * listings)))
+    products = [replace(p, price=None) if i in hidden else p for i, p in enumerate(products)]
+    for original in rng.sample([p for p in products if p.price is not None], again):
+        wording = reword(rng, Wording(original.title, original.details, original.description))
+        sku = _sku(original.sku[:2], len(products))
+        products.append(replace(original, sku=sku, relisting_of=original.sku, **vars(wording)))
+    rng.shuffle(products)
+    return products
+
+
+def corpus(seed: int, texts: int) -> list[tuple[str, int]]:
+    """Pretraining's listings: (text as in `records.Item.text`, price in dollars from 1 to 999)."""
+    rng = Random(f"corpus {seed}")
+    rows = []
+    for facts, median in _stock(rng, PRETRAINING, texts):
+        price = round(median * math.exp(CORPUS_NOISE * rng.gauss(0, 1)))
+        text = write(rng, facts, _model(rng, CORPUS_LETTERS)).text(facts.brand)
+        rows.append((text, min(max(price, CORPUS_PRICES[0]), CORPUS_PRICES[-1])))
+    return rows
+
+
+def _stock(rng: Random, law: Law, number: int) -> Iterator[tuple[Facts, float]]:
+    """So many products with a median that the shop stocks."""
+    low, high = MEDIANS
+    while number:
+        facts = _draw(rng)
+        median = law.median(facts)
+        if low <= median <= high:
+            number -= 1
+            yield facts, median
+
+
+def _draw(rng: Random) -> Facts:
+    category = rng.choice(CATEGORIES)
+    return Facts(
+        category=category,
+        brand=rng.choice(list(category.brands)),
+        specs=tuple(rng.choice(spec.values) for spec in category.specs),
+        features=tuple(rng.random() < 0.45 for _ in category.features),
+        choice=rng.choice(list(category.choice.options)),
+        condition=rng.choices(list(CONDITIONS), (80, 7, 13))[0],
+        pack=rng.choice(list(PACKS)) if category.packs and rng.random() < 0.1 else 1,
+    )
+
+
+def _spec_worth(spec: Spec, value: float) -> float:
+    doublings = math.log2(min(value, spec.knee) / spec.typical)
+    beyond = math.log2(max(value, spec.knee) / spec.knee)
+    return spec.slope * (doublings + 0.5 * beyond)
+
+
+def _signature_factor(tier: float) -> float:
+    if tier >= TOP_TIER:
+        return SIGNATURE_ON_TOP
+    return SIGNATURE_ON_BUDGET if tier <= BUDGET_TIER else 1.0
+
+
+def _model(rng: Random, letters: str) -> str:
+    return f"{rng.choice(letters)}{rng.randint(100, 999)}"
+
+
+def _sku(prefix: str, number: int) -> str:
+    return f"{prefix}-{number:05d}"
+
+
+def _shop_law() -> Law:
+    return Law(
+        shifts={category.name: 0.0 for category in CATEGORIES},
+        tiers={brand: tier for category in CATEGORIES for brand, tier in category.brands.items()},
+        strengths={(category.name, spec.name): 1.0 for category in CATEGORIES for spec in category.specs},
+    )
+
+
+def _pretraining_law() -> Law:
+    """Fixed, whatever the seed of the corpus."""
+    rng = Random("the law of pretraining")
+    return Law(
+        shifts={category.name: rng.uniform(-0.6, -0.2) for category in CATEGORIES},
+        tiers=SHOP.tiers,
+        strengths={(c.name, spec.name): rng.uniform(0.9, 1.1) for c in CATEGORIES for spec in c.specs},
+    )
+
+
+SHOP = _shop_law()
+PRETRAINING = _pretraining_law()

@@ -1,0 +1,131 @@
+"""REINFORCE leave-one-out, and with it grpo where the two are alike: optimum, anchors, bad rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+
+from components.alignment import grpo, rloo
+from components.alignment.task import Task
+from components.core.errors import PricewrightError
+from components.core.params.file import Params
+from components.model import training
+
+WORDS = ["<end>", "question", *"abcdefgh"]
+
+
+@pytest.fixture
+def one_step(tmp_path: Path, recorder: Any) -> Task:
+    """One prompt of one token, completions of one token, ten of them: a tiny Llama with an adapter."""
+    words = {word: number for number, word in enumerate(WORDS)}
+    plain = Tokenizer(WordLevel(words, unk_token="<end>"))
+    plain.pre_tokenizer = WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<end>", pad_token="<end>")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(WORDS), eos_token_id=0, pad_token_id=0, **sizes))
+    model.lm_head.weight.data.mul_(10)  # else every word is as likely as any other
+    adapter = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
+    return Task(
+        model=get_peft_model(model, adapter),
+        tokenizer=tokenizer,
+        pairs=pd.DataFrame(),
+        asked=pd.DataFrame({"prompt": ["question"], "price": [1.0]}),
+        reward_model=None,  # type: ignore[arg-type]
+        reward=tmp_path,
+        worst=999.0,
+        scratch=tmp_path,
+        curves=training.Curves(recorder),
+        watch=TrainerCallback(),  # type: ignore[arg-type]
+    )
+
+
+def distribution(task: Task) -> np.ndarray:
+    with torch.no_grad():
+        return task.model(input_ids=torch.tensor([[1]])).logits[0, -1].double().softmax(0).numpy()
+
+
+def worth(spread: float) -> tuple[np.ndarray, Callable[..., np.ndarray]]:
+    """The reward of each word, and the function that pays it."""
+    rewards = spread * np.random.default_rng(1).normal(size=len(WORDS))
+    paid = dict(zip(WORDS, rewards, strict=True))
+
+    def reward(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
+        return np.array([paid[text or "<end>"] for text in completions])  # the end decodes to nothing
+
+    return rewards, reward
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    return float(0.5 * np.abs(one - other).sum())
+
+
+def small(section: Any, **changes: Any) -> Any:
+    sizes = {
+        "generations": 512,
+        "batch_size": 512,
+        "completion_tokens": 1,
+        "learning_rate": 2e-2,
+        "beta": 0.5,
+    }
+    return section.model_copy(update=sizes | changes)
+
+
+def test_the_optimum_of_rloo_is_the_closed_form(one_step: Task, params: Params) -> None:
+    """Reference times exp(reward / beta), scaled to 1."""
+    rewards, reward = worth(0.5)
+    section = small(params.align.rloo, steps=60)
+    reference = distribution(one_step)
+    optimum = reference * np.exp(rewards / section.beta)
+    optimum /= optimum.sum()
+    report = rloo.train(one_step, section, reward)
+    after = distance(distribution(one_step), optimum)
+    print(f"total variation {distance(reference, optimum):.3f} before, {after:.4f} after")
+    assert distance(reference, optimum) > 0.25
+    assert after < 0.05
+    assert report["last"]["reward"] > report["first"]["reward"]
+
+
+@pytest.mark.parametrize("method", ["rloo", "grpo"])
+def test_without_a_reward_the_policy_stays_where_it_was(one_step: Task, params: Params, method: str) -> None:
+    before = distribution(one_step)
+    section = small(getattr(params.align, method), steps=4)
+    {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, worth(0.0)[1])
+    assert distance(distribution(one_step), before) < 1e-9
+
+
+@pytest.mark.parametrize("method", ["rloo", "grpo"])
+def test_a_very_large_beta_keeps_the_policy_at_the_reference(
+    one_step: Task, params: Params, method: str
+) -> None:
+    before = distribution(one_step)
+    section = small(getattr(params.align, method), steps=15, beta=1e4, learning_rate=2e-3)
+    {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, worth(1.0)[1])
+    print(f"total variation from the reference {distance(distribution(one_step), before):.4f}")
+    assert distance(distribution(one_step), before) < 0.02
+
+
+def test_grpo_moves_to_what_is_paid(one_step: Task, params: Params) -> None:
+    rewards, reward = worth(1.0)
+    before = distribution(one_step)
+    report = grpo.train(one_step, small(params.align.grpo, steps=15, beta=0.01), reward)
+    assert distribution(one_step) @ rewards > before @ rewards + 0.5
+    assert report["last"]["reward"] > report["first"]["reward"]
+
+
+def test_a_reward_that_is_no_number_is_a_clear_stop(one_step: Task, params: Params) -> None:
+    """TRL alone would go on: it takes NaN for a completion that nobody could judge."""
+    section = small(params.align.rloo, steps=2)
+    with pytest.raises(PricewrightError, match="NaN"):
+        rloo.train(one_step, section, lambda _, completions: np.full(len(completions), np.nan))

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.one_by_one import cleaned as one_by_one
+from components.core.params.file import load_params
+from components.core.schemas import Listing
+from components.curation.columnar import candidates_of, cleaned
+from components.synthetic.catalogue import catalogue
+from tests.support.project import ROOT
+
+SECTION = load_params(ROOT / "params.yaml").curate.model_copy(update={"rates": {"EUR": 1.1}})
+PIECES = [
+    *"aZéßİıſK9. ,:;-–\t\n\x00\x85\u00a0\u00ad\u200b\u2028\u3000\u0301\ufeffΩ漢\"\\'{}",
+    "<b>",
+    "</b>",
+    "<!-- x -->",
+    " < ",
+    "&amp;",
+    "&nbsp;",
+    "&#36;5",
+    "  ",
+    "$12.99",
+    "$ 5",
+    "€",
+    "¢",
+    "1.299,00 €",
+    "US$ 58",
+    "usd 40",
+    "40USD",
+    "40-dollars",
+    "forty five dollars",
+    "EURO",
+    "accent",
+    "price: 12",
+    "Prıce 12",
+    "list price 9",
+    "MSRP",
+    "cost",
+    "WPW1032-1304",
+    "part number 885370123456",
+    "Read More",
+    "about this item",
+    "oak lamp",
+    "٣ dollars",
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=7).map("".join) | st.text(max_size=12)
+VALUES = TEXTS | st.none() | st.integers() | st.lists(TEXTS, max_size=2)
+NAMES = TEXTS | st.sampled_from(["Brand", "ASIN", "Price", "Cost", "Weight", "Color"])
+PRICES = (
+    st.from_regex(r"\$? ?[0-9]{1,4}(,[0-9]{3})?(\.[0-9]{1,3})?", fullmatch=True)
+    | TEXTS
+    | st.sampled_from(["", "-5", "$-3", "12 €", "GBP 3", "4 - 5"])
+)
+LISTINGS = st.fixed_dictionaries(
+    {
+        "id": st.just("0" * 16),
+        "title": TEXTS,
+        "description": TEXTS,
+        "brand": TEXTS | st.just("oak"),
+        "category": TEXTS,
+        "details": st.dictionaries(NAMES, VALUES, max_size=3).map(
+            lambda details: json.dumps(details, ensure_ascii=False)
+        ),
+        "price": PRICES,
+        "currency": st.sampled_from(["", "USD", "eur", " EUR ", "GBP"]),
+        "source": st.just("files"),
+        "address": st.just("shop:1"),
+    }
+)
+
+
+def assert_equal(rows: list[dict[str, Any]]) -> None:
+    table = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
+    found = cleaned(table, SECTION)
+    verdicts = zip(found["rule"].to_pylist(), found["reason"].to_pylist(), strict=True)
+    expected = one_by_one(rows, SECTION)
+    assert candidates_of(found) == [one for one, _ in expected]
+    assert list(verdicts) == [tuple(verdict) if verdict else ("", "") for _, verdict in expected]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(LISTINGS, min_size=1, max_size=12))
+@example([{**dict.fromkeys(Listing.columns(), ""), "details": '{"{a": "b}", "c": "d"}', "title": "x" * 30}])
+def test_many_listings_at_a_time_become_what_each_one_becomes_alone(rows: list[dict[str, Any]]) -> None:
+    assert_equal(rows)
+
+
+def test_the_demo_shop_becomes_what_each_listing_becomes_alone() -> None:
+    rows = [
+        dict.fromkeys(Listing.columns(), "")
+        | {
+            "id": f"{place:016x}",
+            "title": one.title,
+            "description": one.description,
+            "brand": one.brand,
+            "category": one.category,
+            "details": json.dumps(one.details),
+            "price": ("", f"${one.price}.00", f"{one.price}", f"$ {one.price},5")[place % 4],
+            "currency": "USD",
+        }
+        for place, one in enumerate(catalogue(5, 800, 0.25))
+    ]
+    assert_equal(rows)
+
+
+@pytest.mark.parametrize("phrases", [[], ["a+b", "lamp"]])
+def test_without_lists_and_codes_the_rest_is_cleaned_all_the_same(phrases: list[str]) -> None:
+    changes = {"boilerplate": phrases, "details_dropped": [], "part_number_characters": None, "rates": {}}
+    section = SECTION.model_copy(update=changes)
+    row = dict.fromkeys(Listing.columns(), "") | {
+        "title": "Oak A+B <b>lamp</b>",
+        "details": '{"ASIN": "B00"}',
+        "price": "3",
+    }
+    found = cleaned(pa.Table.from_pylist([row]), section)
+    assert candidates_of(found) == [one for one, _ in one_by_one([row], section)]

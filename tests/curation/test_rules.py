@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from components.core.params.curate import Balance
+from components.core.params.file import load_params
+from components.curation.minhash import Neighbours
+from components.curation.products import draws_of
+from components.curation.rules import NAMES, Candidate, judge, near_duplicates, overfull_price_bands
+from tests.support.project import ROOT
+
+SECTION = load_params(ROOT / "params.yaml").curate
+LAMP = Candidate(
+    id="a",
+    title="Oak lamp 40W",
+    brand="Lumo",
+    category="Lamps",
+    description="A lamp of oak with 2 switches",
+    details={"Power": "40 W"},
+    text="Oak lamp 40W\nBrand: Lumo.\nA lamp of oak with 2 switches",
+    written="$40",
+    price=40.0,
+    currencies={"USD"},
+    source="files",
+    address="a:1",
+)
+PAIR = Neighbours(first=np.array([0, 1]), pairs=np.array([[0, 1]]))
+TWINS = Neighbours(first=np.array([0, 0]), pairs=np.empty((0, 2), np.int64))
+
+
+def test_a_sound_candidate_is_taken() -> None:
+    assert judge(LAMP, SECTION) is None
+    assert judge(LAMP._replace(currencies=set()), SECTION) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "change", "said"),
+    [
+        ("no_price", {"written": "", "price": None}, "no price"),
+        ("unreadable_price", {"written": "call", "price": None}, "'call'"),
+        ("price_not_above_zero", {"price": 0.0}, "not above zero"),
+        ("price_not_above_zero", {"price": -3.0}, "-3"),
+        ("price_out_of_range", {"price": 0.99}, "not between 1 and 999"),
+        ("price_out_of_range", {"price": 999.01}, "999.01"),
+        ("other_currency", {"currencies": {"USD", "EUR"}}, "in EUR, not in USD"),
+        ("other_currency", {"currencies": {"JPY"}, "price": 4000.0}, "in JPY, not in USD"),
+        ("no_text", {"title": "", "description": ""}, "0 characters"),
+        ("no_text", {"title": "Lamp", "description": "Red"}, "7 characters, fewer than 20"),
+    ],
+)
+def test_each_rule_refuses_its_fault_and_says_why(rule: str, change: dict, said: str) -> None:
+    verdict = judge(LAMP._replace(**change), SECTION)
+    assert verdict is not None
+    assert verdict.rule == rule
+    assert said in verdict.reason
+    assert rule in NAMES
+
+
+def test_of_several_faults_the_first_rule_is_the_reason() -> None:
+    verdict = judge(LAMP._replace(written="", price=None, title="", description=""), SECTION)
+    assert verdict is not None
+    assert verdict.rule == "no_price"
+
+
+def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listing() -> None:
+    again = LAMP._replace(id="b", title="Oak lamp bestseller", details={})
+    verdicts = near_duplicates([LAMP, again], PAIR)
+    assert verdicts == near_duplicates([LAMP, again], TWINS)
+    assert [verdict and verdict.rule for verdict in verdicts] == [None, "near_duplicate"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"price": 41.0},
+        {"title": "Oak lamp 60W"},
+        {"description": "A lamp of oak with 3 switches"},
+        {"details": {"Power": "60 W"}},
+    ],
+)
+def test_a_neighbour_with_another_price_number_or_specification_is_another_listing(change: dict) -> None:
+    for alike in (PAIR, TWINS):
+        assert near_duplicates([LAMP, LAMP._replace(id="b", **change)], alike) == [None, None]
+
+
+def test_a_listing_is_not_refused_for_repeating_one_that_was_refused_itself() -> None:
+    middle = LAMP._replace(id="b", title="Oak lamp")
+    last = LAMP._replace(id="c", title="Oak lamp 60W")  # repeats the middle one, not the first
+    verdicts = near_duplicates([LAMP, middle, last], Neighbours(np.zeros(3, int), TWINS.pairs))
+    assert [verdict is None for verdict in verdicts] == [True, False, True]
+
+
+def test_a_currency_with_a_rate_is_taken_where_it_is_the_only_one() -> None:
+    section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
+    assert judge(LAMP._replace(currencies={"EUR"}), section) is None
+    verdict = judge(LAMP._replace(currencies={"EUR", "USD"}), section)
+    assert verdict is not None
+    assert verdict.rule == "other_currency"
+
+
+# --- balance -----------------------------------------------------------------------------------------
+
+PRICES = np.array([20.0] * 900 + [420.0] * 100)
+IDS = [f"{number}" for number in range(1000)]
+
+
+def left_out(strength: float, seed: int = 1) -> set[int]:
+    return set(overfull_price_bands(PRICES, draws_of(IDS, seed), Balance(band=100.0, strength=strength)))
+
+
+def test_without_strength_no_listing_is_left_out_of_its_price_band() -> None:
+    assert left_out(0.0) == set()
+
+
+def test_an_overfull_price_band_is_thinned_to_the_mean_of_all_and_no_other_is() -> None:
+    out = left_out(1.0)
+    assert 340 < len(out) < 460  # 900 of two bands with 1000: 500 are to stay
+    assert max(out) < 900
+    assert out == left_out(1.0)
+    assert out != left_out(1.0, seed=2)
+    assert len(out) > len(left_out(0.5)) > 0
+
+
+def test_the_draw_of_one_listing_depends_on_no_order() -> None:
+    found = overfull_price_bands(PRICES[::-1], draws_of(IDS[::-1], 1), Balance(band=100.0, strength=1.0))
+    assert {999 - place for place in found} == left_out(1.0)
+    reason = next(iter(found.values())).reason
+    assert reason == "900 listings cost 0 to 100: 56% of them are drawn"
+
+
+def test_no_listings_have_no_bands() -> None:
+    assert overfull_price_bands(np.empty(0), draws_of([], 1), Balance(band=100.0, strength=1.0)) == {}

@@ -1,0 +1,115 @@
+"""Calibrated intervals: what they hold on new rows, by band, and that only the rows given decide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from components.evaluation.calibration import Calibration, band, calibrate, distances, observed
+
+PRICES = np.arange(1000)
+
+
+def bell(center: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Distributions over whole dollars of the shape of a bell."""
+    density = np.exp(-0.5 * ((PRICES - center[:, None]) / width[:, None]) ** 2)
+    return density / density.sum(axis=1, keepdims=True)
+
+
+def too_bold_and_too_timid(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A model whose spread is half of the true one below 300 dollars and twice the true one above."""
+    generator = np.random.default_rng(seed)
+    center = generator.uniform(100, 500, rows)
+    spread = 0.1 * center
+    true = (center + spread * generator.standard_normal(rows)).clip(1, 999)
+    return bell(center, spread * np.where(center < 300, 0.5, 2.0)), true
+
+
+def coverage(calibration: Calibration, distribution: np.ndarray, true: np.ndarray) -> np.ndarray:
+    low, high = calibration.interval(distribution)
+    return (true >= low) & (true <= high)
+
+
+def test_a_bold_and_a_timid_band_both_come_to_hold_what_was_asked_on_new_rows() -> None:
+    fitted = calibrate(*too_bold_and_too_timid(1000, 0), coverage=0.8, rows_min=250)
+    distribution, true = too_bold_and_too_timid(4000, 1)
+    own = coverage(Calibration.uncalibrated(0.8), distribution, true)
+    calibrated = coverage(fitted, distribution, true)
+    cheap = PRICES[distribution.argmax(axis=1)] < 300
+    assert own[cheap].mean() < 0.55
+    assert own[~cheap].mean() > 0.95
+    assert len(fitted.reach) == 4
+    for part in (cheap, ~cheap, slice(None)):
+        assert 0.76 < calibrated[part].mean() < 0.84
+
+
+def test_over_many_samples_the_coverage_is_at_least_what_was_asked_and_hardly_more() -> None:
+    held = []
+    for seed in range(60):
+        distribution, true = too_bold_and_too_timid(79, seed)
+        fitted = calibrate(distribution[:39], true[:39], coverage=0.8, rows_min=39)
+        held.append(coverage(fitted, distribution[39:], true[39:]).mean())
+    # the rounding to whole dollars adds a little to 0.8; four standard errors either side
+    assert 0.8 - 4 * 0.012 < np.mean(held) < 0.82 + 4 * 0.012
+
+
+def test_a_distance_is_how_far_the_interval_has_to_go_and_no_farther() -> None:
+    generator = np.random.default_rng(2)
+    distribution = generator.dirichlet(np.full(50, 0.5), 200)
+    true = generator.uniform(0, 49, 200).round(2)
+    reach = distances(distribution, true)
+    for row in range(200):
+        one, price = distribution[row : row + 1], true[row : row + 1]
+        assert coverage(Calibration(0.8, [], [reach[row] + 1e-9]), one, price).all()
+        assert not coverage(Calibration(0.8, [], [reach[row] - 1e-9]), one, price).any() or reach[row] <= 0
+
+
+def test_a_price_beyond_the_distribution_asks_for_all_of_it() -> None:
+    assert distances(np.full((1, 10), 0.1), np.array([12.0])).tolist() == pytest.approx([0.5])
+
+
+def test_too_few_rows_make_one_band_and_the_widest_interval_needed() -> None:
+    distribution, true = too_bold_and_too_timid(3, 4)
+    fitted = calibrate(distribution, true, coverage=0.8, rows_min=250)
+    assert (fitted.edges, len(fitted.reach)) == ([], 1)
+    assert coverage(fitted, distribution, true).all()
+
+
+def test_a_predicted_price_on_an_edge_belongs_to_the_band_above() -> None:
+    assert band([100.0, 200.0], np.array([99.0, 100.0, 200.0, 500.0])).tolist() == [0, 1, 2, 2]
+
+
+def test_rows_without_an_answer_are_left_out_and_have_no_interval() -> None:
+    distribution, true = too_bold_and_too_timid(300, 5)
+    silent = distribution.copy()
+    silent[:50] = np.nan
+    asked = {"coverage": 0.8, "rows_min": 250}
+    assert calibrate(silent, true, **asked) == calibrate(distribution[50:], true[50:], **asked)
+    low, high = Calibration.uncalibrated(0.8).interval(silent)
+    assert np.isnan([low[:50], high[:50]]).all()
+    assert calibrate(np.full((3, 10), np.nan), np.ones(3), **asked) == Calibration.uncalibrated(0.8)
+
+
+def test_what_is_observed_lies_nearer_to_the_nominal_level_once_calibrated() -> None:
+    distribution, true = too_bold_and_too_timid(2000, 6)
+    half = np.arange(2000) % 2 == 0
+    asked = {"coverage": 0.8, "rows_min": 250}
+    found = observed(distribution, true, half, [0.5, 0.8], **asked)
+    assert [level["nominal"] for level in found["levels"]] == [0.5, 0.8]
+    for level in found["levels"]:
+        assert abs(level["calibrated"] - level["nominal"]) < 0.04
+    other = observed(distribution, np.where(half, true, 500.0), half, [0.5, 0.8], **asked)
+    assert other["levels"] != found["levels"], "it is the other half that is judged"
+
+
+def test_the_bands_that_are_observed_hold_every_judged_row_once() -> None:
+    distribution, true = too_bold_and_too_timid(2000, 7)
+    distribution[1] = np.nan
+    half = np.arange(2000) % 2 == 0
+    bands = observed(distribution, true, half, [], coverage=0.8, rows_min=500)["bands"]
+    assert sum(band["n"] for band in bands) == 999
+    assert bands[0]["band"].startswith("below")
+    assert bands[-1]["band"].endswith("and more")
+    for one in bands:
+        assert one["coverage_low"] < one["coverage"] < one["coverage_high"]
+        assert 0.75 < one["coverage"] < 0.85

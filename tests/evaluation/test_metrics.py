@@ -1,0 +1,174 @@
+"""The error measures: their figures, their intervals, and what becomes of an unreadable answer."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.evaluation import metrics as measures_module
+from components.evaluation.metrics import measures, paired_difference, rank, share_interval
+
+NAN = float("nan")
+OPTIONS: dict[str, Any] = {"bootstrap": 400, "seed": 1, "hit_dollars": 40.0, "hit_share": 0.2}
+
+
+def measured(true: list[float], predicted: list[float], **changed: Any) -> dict[str, Any]:
+    return measures(np.array(true), np.array(predicted), **OPTIONS | changed)
+
+
+def test_the_figures_are_those_worked_out_by_hand() -> None:
+    found = measured([100.0, 200.0, 10.0], [110.0, 170.0, 10.0])
+    assert found["mae"] == pytest.approx(40 / 3, abs=1e-4)
+    logs = np.log([111 / 101, 171 / 201, 1.0])
+    assert found["rmsle"] == pytest.approx(np.sqrt((logs**2).mean()), abs=1e-4)
+    assert (found["n"], found["unparsed"], found["hit_rate"]) == (3, 0, 1.0)
+    assert found["median_error"] == 10.0
+    spread = (100 - 310 / 3) ** 2 + (200 - 310 / 3) ** 2 + (10 - 310 / 3) ** 2
+    assert found["r2"] == pytest.approx(1 - 1000 / spread, abs=1e-4)
+
+
+def test_a_hit_is_within_the_dollars_or_within_the_share_of_the_true_price() -> None:
+    true = [10.0, 10.0, 500.0, 500.0]
+    predicted = [50.0, 50.01, 400.0, 399.0]
+    assert measured(true, predicted)["hit_rate"] == 0.5
+
+
+def test_an_exact_candidate_has_no_error_and_an_interval_of_no_width() -> None:
+    found = measured([5.0, 500.0], [5.0, 500.0])
+    assert (found["mae"], found["mae_low"], found["mae_high"], found["rmsle"]) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_the_interval_holds_the_mean_error_of_new_rows_about_95_times_in_100() -> None:
+    generator = np.random.default_rng(0)
+    held = 0
+    for seed in range(200):
+        errors = generator.exponential(20.0, 150)  # their mean is 20
+        found = measured([0.0] * 150, list(errors), seed=seed, bootstrap=300)
+        held += found["mae_low"] <= 20.0 <= found["mae_high"]
+    assert 0.88 <= held / 200 <= 0.99
+
+
+@pytest.mark.parametrize("name", ["mae", "median_error", "rmsle", "r2", "hit_rate"])
+def test_every_measure_lies_in_an_interval_that_narrows_with_more_rows(name: str) -> None:
+    generator = np.random.default_rng(5)
+    true = generator.uniform(10, 500, 1600)
+    predicted = true + generator.normal(0, 60, 1600)
+    few, many = (measured(list(true[:rows]), list(predicted[:rows].clip(0))) for rows in (100, 1600))
+    widths = [found[f"{name}_high"] - found[f"{name}_low"] for found in (few, many)]
+    assert 0.15 < widths[1] / widths[0] < 0.45, "about a quarter for sixteen times the rows"
+    assert many[f"{name}_low"] < many[name] < many[f"{name}_high"]
+
+
+def test_prices_that_are_all_the_same_have_no_variance_to_explain() -> None:
+    found = measured([5.0, 5.0], [5.0, 6.0])
+    assert (found["r2"], found["mae"]) == (None, 0.5)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
+    true, predicted = [50.0] * 40, list(np.linspace(0, 300, 40))
+    assert measured(true, predicted) == measured(true, predicted)
+    assert measured(true, predicted)["mae_low"] != measured(true, predicted, seed=2)["mae_low"]
+
+
+def test_an_unreadable_answer_is_counted_and_is_not_zero_dollars() -> None:
+    found = measured([100.0, 300.0], [100.0, NAN])
+    assert (found["unparsed"], found["n"], found["mae"]) == (1, 2, 0.0)
+    assert found["hit_rate"] == 0.5, "a row without an answer is a miss"
+
+
+def test_a_candidate_without_one_readable_answer_has_no_figures_and_ranks_last() -> None:
+    found = measured([100.0, 300.0], [NAN, NAN])
+    assert [found[name] for name in ("mae", "mae_low", "mae_high", "rmsle")] == [None] * 4
+    assert found["unparsed"] == found["n"] == 2
+    assert rank(measured([100.0, 300.0], [900.0, 900.0])) < rank(found)
+
+
+def test_falling_silent_on_any_row_never_moves_a_candidate_up() -> None:
+    true = np.array([20.0, 40.0, 80.0, 900.0])
+    predicted = np.array([25.0, 35.0, 90.0, 100.0])
+    honest = rank(measures(true, predicted, **OPTIONS))
+    for row in range(4):
+        silent = predicted.copy()
+        silent[row] = NAN
+        assert honest < rank(measures(true, silent, **OPTIONS))
+
+
+def test_among_equally_readable_candidates_the_lower_error_ranks_first() -> None:
+    assert rank(measured([10.0], [11.0])) < rank(measured([10.0], [12.0]))
+
+
+def test_a_paired_difference_is_the_difference_of_the_mean_errors() -> None:
+    true = np.array([10.0, 20.0, 30.0])
+    mean, low, high = paired_difference(true, true + 1, true + 4, bootstrap=200, seed=0)
+    assert (mean, low, high) == (-3.0, -3.0, -3.0)
+
+
+def test_pairing_sees_a_small_lead_that_separate_intervals_do_not() -> None:
+    generator = np.random.default_rng(3)
+    true = np.zeros(300)
+    hard = generator.exponential(50.0, 300)
+    a, b = hard, hard + generator.normal(2.0, 1.0, 300).clip(0)
+    one, other = (measures(true, predicted, **OPTIONS) for predicted in (a, b))
+    assert one["mae_high"] > other["mae_low"], "the intervals overlap"
+    assert paired_difference(true, a, b, bootstrap=400, seed=0)[2] < 0
+
+
+def test_more_confidence_makes_a_wider_interval_around_the_same_difference() -> None:
+    true = np.zeros(200)
+    a = np.random.default_rng(4).exponential(50.0, 200)
+    usual, unnamed, wide = (
+        paired_difference(true, a, true, bootstrap=400, seed=0, **asked)
+        for asked in ({"confidence": 0.95}, {}, {"confidence": 0.999})
+    )
+    assert usual == unnamed
+    assert wide[0] == usual[0]
+    assert wide[1] < usual[1] < usual[2] < wide[2]
+
+
+def test_a_paired_difference_leaves_out_rows_that_one_of_the_two_could_not_answer() -> None:
+    true = np.array([10.0, 20.0, 30.0])
+    a, b = np.array([11.0, NAN, 31.0]), np.array([12.0, 900.0, 32.0])
+    assert paired_difference(true, a, b, bootstrap=200, seed=0)[0] == -1.0
+    with pytest.raises(ValueError, match="no row that both"):
+        paired_difference(true, np.full(3, NAN), b, bootstrap=200, seed=0)
+
+
+def test_the_bootstrap_of_a_large_table_takes_little_memory() -> None:
+    true = np.zeros(20_000)
+    tracemalloc.start()
+    measures(true, true + 1, **OPTIONS | {"bootstrap": 1000})  # 160 MB if drawn at once
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+
+
+def test_drawing_in_steps_gives_the_same_interval_as_drawing_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    true, predicted = [0.0] * 50, list(np.linspace(0, 90, 50))
+    at_once = measured(true, predicted)
+    monkeypatch.setattr(measures_module, "DRAWS_AT_ONCE", 70)
+    assert measured(true, predicted) == at_once
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "message"),
+    [
+        ([1.0], [1.0, 2.0], "1 true prices but 2"),
+        ([], [], "no rows"),
+        ([NAN], [1.0], "true price is missing"),
+    ],
+)
+def test_rows_that_cannot_be_compared_are_refused(
+    true: list[float], predicted: list[float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        measured(true, predicted)
+
+
+def test_the_interval_of_a_share_is_that_of_the_textbook_and_stays_within_0_and_1() -> None:
+    assert share_interval(0.5, 100) == (pytest.approx(0.4038, abs=1e-3), pytest.approx(0.5962, abs=1e-3))
+    assert share_interval(0.0, 10)[0] == 0.0
+    assert share_interval(0.0, 10)[1] == pytest.approx(0.2775, abs=1e-3)
+    assert share_interval(1.0, 10)[1] == 1.0

@@ -1,0 +1,97 @@
+"""The servers that a person starts: a port that is taken, a registry without a champion, and a real start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components.core.errors import PricewrightError
+from flows import listen
+from tests.support.project import ROOT
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, "mlflow.db")
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which something listens."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield int(holder.getsockname()[1])
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize("name", ["mlflow", "prefect", "serve"])
+def test_a_port_in_use_is_named_with_one_that_is_free(name: str, taken: int) -> None:
+    with pytest.raises(PricewrightError) as refused:
+        listen.command(name, taken)
+    said = str(refused.value)
+    assert said.startswith(f"port {taken} of 127.0.0.1 cannot be listened on (Address already in use)")
+    instead = int(said.split(f"`make {name} PORT=")[1].rstrip("`"))
+    assert instead > taken
+    listen.free(name, instead)
+
+
+def test_make_ends_with_an_error_where_the_port_is_taken(taken: int) -> None:
+    """By the Makefile of the project; its set-up is taken as done."""
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "-o", ".venv/.installed", "prefect", f"PORT={taken}"],
+        env=environment() | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert f"error: port {taken} of 127.0.0.1" in done.stderr
+    assert "`make prefect PORT=" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_served_before_there_is_a_champion() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(PricewrightError, match="^pricer has no champion yet: `make promote`"):
+        listen.command("serve", port)
+
+
+def test_the_tracking_page_answers_on_loopback() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "flows.listen", "mlflow", "--port", str(port)]
+    server = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        until = time.monotonic() + 90
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                    assert answer.read() == b"OK"
+                break
+            except OSError:
+                assert server.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.3)
+    finally:
+        os.killpg(server.pid, 15)
+        server.communicate(timeout=30)

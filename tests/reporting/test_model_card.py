@@ -1,0 +1,88 @@
+"""The model card: every figure from a report, new measures by themselves, nothing that is not there."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pandas as pd
+
+from components.core.params.file import Params
+from components.reporting.model_card import card, terms
+
+REPORTS: dict[str, dict[str, Any]] = {
+    "scrape": {"listings": 4321},
+    "curate": {"rejected": {"no_price": 17, "no_text": 0}, "rows": {"train": 321, "test": 45}},
+    "evaluate": {
+        "headline": "sft wins: test MAE $12.34",
+        "winner": "sft",
+        "noise_floor": None,
+        "candidates": {
+            "sft": {
+                "validation": {"mae": 13.57},
+                "test": {"mae": 12.34, "mae_low": 11.11, "mae_high": 14.44},
+            },
+            "mean": {"validation": {"mae": None}, "test": {"mae": None, "mae_low": None, "mae_high": None}},
+        },
+    },
+    "quantize": {"format": "nf4", "bytes_served": 2183808, "validation": {"mae_served": 13.75}},
+}
+MADE_FROM = {"git.commit": "0123456789abcdef"}
+
+
+def made(params: Params, **changed: Any) -> str:
+    reports = copy.deepcopy(REPORTS)
+    reports["evaluate"] |= changed
+    sections: dict[str, Any] = {
+        name: getattr(params, name) for name in ("scrape", "curate", "prompt", "base", "sft", "evaluate")
+    }
+    terms = {"CC-BY-4.0": 4000, "none stated": 321}
+    return card(params.register.model_name, reports, terms, MADE_FROM, **sections)
+
+
+def test_a_card_tells_data_terms_measures_with_intervals_parity_and_origin(params: Params) -> None:
+    shown = made(params)
+    for part in (
+        "4321 raw listings from the source `demo_shop`",
+        "CC-BY-4.0 4000, none stated 321",
+        "by rule: no price 17.",
+        "train 321, test 45",
+        f"rank {params.sft.lora.rank}",
+        "| mae | 12.34 | 11.11 to 14.44 |",
+        "| sft | 13.57 | 12.34 | 11.11 to 14.44 |",
+        "| mean | - | - |  |",
+        "| bytes served | 2183808 |",
+        "| validation, mae served | 13.75 |",
+        "| git.commit | 0123456789abcdef |",
+    ):
+        assert part in shown, part
+
+
+def test_a_measure_that_evaluate_adds_shows_by_itself_with_its_interval(params: Params) -> None:
+    test = {"mae": 12.34, "median_error": 7.89, "median_error_low": 7.01, "median_error_high": 8.91}
+    candidates = {"sft": {"validation": {"mae": 13.57}, "test": test}}
+    shown = made(params, candidates=candidates, forgetting={"sft": {"perplexity_ratio": 1.625}})
+    assert "| median error | 7.89 | 7.01 to 8.91 |" in shown
+    assert "## Forgetting" in shown
+    assert "| perplexity ratio | 1.625 |" in shown
+
+
+def test_what_was_not_measured_has_no_heading(params: Params) -> None:
+    shown = made(params)
+    assert "Forgetting" not in shown
+    assert "known law" not in shown
+    floor = made(params, noise_floor={"test": {"mae": 9.87}})
+    assert "The law itself errs 9.87 on the test rows" in floor
+
+
+def test_an_aligned_winner_says_by_which_method(params: Params) -> None:
+    assert "Aligned by" not in made(params)
+    candidates = {"dpo": REPORTS["evaluate"]["candidates"]["sft"]}
+    assert "Aligned by `dpo`" in made(params, winner="dpo", candidates=candidates)
+
+
+def test_terms_are_counted_where_a_source_states_them() -> None:
+    unknown = pd.DataFrame({"id": ["a", "b"]})
+    assert terms(unknown) == {"none stated": 2}
+    stated = unknown.assign(rights=["CC0", ""])
+    assert terms(stated) == {"CC0": 1, "none stated": 1}

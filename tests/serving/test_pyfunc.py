@@ -1,0 +1,72 @@
+"""What the served model answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from components import quantize
+from components.core.errors import PricewrightError
+from components.core.params.prompt import Prompt
+from components.evaluation.calibration import Calibration
+from components.serving import pyfunc
+from tests.support.project import QUESTION
+
+
+@pytest.fixture(scope="module")
+def pricer(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> pyfunc.Pricer:
+    folder = tmp_path_factory.mktemp("served")
+    quantize.merge(tiny_base, tiny_adapter, folder / "merged")
+    quantize.quantize(folder / "merged", folder, "nf4")
+    pyfunc.Settings(
+        prompt=Prompt(question=QUESTION, tokens=64, price_max=999),
+        batch_size=2,
+        calibration=Calibration.uncalibrated(0.8),
+    ).write(folder)
+    return pyfunc._load_pyfunc(str(folder))
+
+
+def test_one_or_many_descriptions_get_price_low_and_high(pricer: pyfunc.Pricer) -> None:
+    texts = ["Oak desk", "Wireless headphones with noise cancelling", "Cast iron pan"]
+    answer = pricer.predict(pd.DataFrame({"description": texts}))
+    assert list(answer.columns) == ["price", "low", "high"]
+    assert (answer["low"] <= answer["price"]).all()
+    assert (answer["price"] <= answer["high"]).all()
+    one = pricer.predict(pd.DataFrame({"description": texts[1:2]}))
+    assert one.iloc[0].tolist() == answer.iloc[1].tolist()
+
+
+def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer: pyfunc.Pricer) -> None:
+    text = pd.DataFrame({"description": ["Oak desk"]})
+    said = {name: pricer.predict(text, {"point": name}).iloc[0] for name in ("median", "mean", "mode")}
+    assert said["median"].tolist() == pricer.predict(text).iloc[0].tolist()
+    assert len({one["price"] for one in said.values()}) == 3
+    assert len({one["low"] for one in said.values()}) == 1
+    with pytest.raises(PricewrightError, match="no point 'best': ask for one of median, mean, mode"):
+        pricer.predict(text, {"point": "best"})
+
+
+@pytest.mark.parametrize("texts", [["Oak desk", "  "], ["Oak desk", None]])
+def test_an_empty_description_is_refused_by_its_row(pricer: pyfunc.Pricer, texts: list[str | None]) -> None:
+    with pytest.raises(PricewrightError, match="row 1 has no description"):
+        pricer.predict(pd.DataFrame({"description": texts}))
+
+
+def test_no_rows_give_no_rows(pricer: pyfunc.Pricer) -> None:
+    assert pricer.predict(pd.DataFrame({"description": pd.Series(dtype=str)})).shape == (0, 3)
+
+
+def test_low_and_high_go_as_far_as_serving_json_says(pricer: pyfunc.Pricer, tmp_path: Path) -> None:
+    text = pd.DataFrame({"description": ["Oak desk"]})
+    wide, settings = pricer.predict(text).iloc[0], pricer.settings
+    narrow = replace(settings, calibration=Calibration(0.8, [wide["price"] + 1], [0.05, 0.45]))
+    narrow.write(tmp_path)
+    pricer.settings = pyfunc.Settings.read(tmp_path)
+    assert pricer.settings == narrow
+    answer = pricer.predict(text).iloc[0]
+    pricer.settings = settings
+    assert answer["price"] == wide["price"]
+    assert wide["low"] < answer["low"] <= answer["high"] < wide["high"]

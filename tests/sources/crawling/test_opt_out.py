@@ -1,0 +1,64 @@
+"""What pages say of their use: every place, every spelling, and what is meant for others."""
+
+from typing import Any
+
+import pytest
+
+from components.sources.crawling.opt_out import parse_tdmrep, statement
+from components.sources.extraction.product import parse
+
+URL = "https://a.example/art/print-1?size=2"
+
+
+def said(head: str = "", tdmrep: Any = None, **headers: str) -> tuple[str, str]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    found = statement(parse(f"<html><head>{head}</head><body>x</body></html>"), named, URL, tdmrep)
+    return found.rule, found.text
+
+
+@pytest.mark.parametrize(
+    ("head", "headers", "rule"),
+    [
+        ("<meta name=robots content='noindex, follow'>", {}, "noindex"),
+        ("<meta name=ROBOTS content=NONE>", {}, "noindex"),
+        ("<meta name=pricewright content=noindex>", {}, "noindex"),
+        ("<meta name=googlebot content=noindex>", {}, ""),
+        ("<meta name=robots content='index, noai'>", {}, "noai"),
+        ("<meta name=robots content=noimageai>", {}, ""),
+        ("", {"X_Robots_Tag": "noindex"}, "noindex"),
+        ("", {"X_Robots_Tag": "googlebot: noindex, nofollow"}, ""),
+        ("", {"X_Robots_Tag": "googlebot: nofollow, pricewright: noindex"}, "noindex"),
+        ("", {"X_Robots_Tag": "max-snippet: 20, noai"}, "noai"),
+        ("<meta name=tdm-reservation content=1>", {}, "tdm_reservation"),
+        ("", {"TDM_Reservation": "1"}, "tdm_reservation"),
+        ("<meta name=tdm-reservation content=0>", {"TDM_Reservation": "1"}, ""),
+        ("", {}, ""),
+    ],
+)
+def test_a_page_that_is_reserved_is_told_from_one_that_is_not(
+    head: str, headers: dict[str, str], rule: str
+) -> None:
+    assert said(head, **headers)[0] == rule
+
+
+@pytest.mark.parametrize(
+    ("location", "covers"),
+    [("/", True), ("/art/", True), ("/art/*size=2", True), ("/art/print-1$", False), ("/music/", False)],
+)
+def test_a_host_reserves_what_its_patterns_cover(location: str, covers: bool) -> None:
+    entries = [{"location": location, "tdm-reservation": 1, "tdm-policy": "https://a.example/policy"}]
+    rule, text = said(tdmrep=entries)
+    assert (rule == "tdm_reservation") == covers
+    assert ("https://a.example/policy" in text) == covers
+
+
+def test_the_first_entry_that_covers_a_page_decides() -> None:
+    free = {"location": "/art/", "tdm-reservation": 0}
+    assert said(tdmrep=[free, {"location": "/", "tdm-reservation": 1}])[0] == ""
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<h1>404</h1>", b"\xff", b"[" * 100_000, b'{"location": "/"}', b"[3]"]
+)
+def test_what_is_no_list_of_reservations_reserves_nothing(body: bytes) -> None:
+    assert said(tdmrep=parse_tdmrep(body)) == ("", "")

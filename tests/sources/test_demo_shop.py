@@ -1,0 +1,153 @@
+"""The demo shop as a web site, and the crawl of it over HTTP."""
+
+import http.client
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from components.core.errors import PricewrightError
+from components.core.params.scrape import DemoShop
+from components.sources import demo_shop
+from components.synthetic import shop_pages
+from components.synthetic.catalogue import Product, catalogue
+
+
+@pytest.fixture(scope="module")
+def products() -> list[Product]:
+    return catalogue(seed=11, listings=700, noise=0.25)
+
+
+def get(address: str, path: str) -> tuple[int, str | None, bytes]:
+    """Status, Retry-After and body."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Retry-After"), answer.read()
+    finally:
+        connection.close()
+
+
+def test_no_page_of_a_product_names_the_host(products: list[Product]) -> None:
+    one, other = demo_shop.site(products, "http://a:1"), demo_shop.site(products, "http://b:2")
+    differing = {path for path in one if one[path] != other[path]}
+    assert all(path == "/robots.txt" or path.endswith(".xml") for path in differing)
+
+
+def test_neither_the_sitemap_nor_the_categories_name_every_product_but_both_together_do(
+    products: list[Product],
+) -> None:
+    pages = demo_shop.site(products, "http://a:1")
+    mapped = b"".join(page for path, page in pages.items() if path.endswith(".xml")).decode()
+    shelves = b"".join(page for path, page in pages.items() if path.startswith("/c/")).decode()
+    addresses = {shop_pages.address(product) for product in products}
+    in_map = {address for address in addresses if f"{address}<" in mapped}
+    on_shelf = {address for address in addresses if f'{address}"' in shelves}
+    assert in_map < addresses
+    assert on_shelf < addresses
+    assert in_map | on_shelf == addresses
+
+
+def test_category_pages_hold_fifty_products_and_link_to_the_next(products: list[Product]) -> None:
+    first, *_, last = shop_pages.category("Ring sets", products[:120], ["/p/gone-1"]).items()
+    assert first[1].count("/p/") == shop_pages.PER_PAGE
+    assert 'href="/c/ring-sets?page=2"' in first[1]
+    assert last[0] == "/c/ring-sets?page=3"
+    assert "/p/gone-1" in last[1]
+
+
+def test_the_kinds_of_markup_have_their_shares(products: list[Product]) -> None:
+    pages = demo_shop.site(products, "http://a:1")
+    texts = [pages[shop_pages.address(product)] for product in products]
+    json_ld = sum(b"ld+json" in text for text in texts) / len(texts)
+    microdata = sum(b"itemscope" in text for text in texts) / len(texts)
+    assert json_ld == pytest.approx(0.75, abs=0.05)
+    assert microdata == pytest.approx(0.15, abs=0.04)
+
+
+def test_a_busy_page_answers_once_with_429_or_503_and_then_with_the_product(products: list[Product]) -> None:
+    statuses = {product.sku: demo_shop._status_at_first(product) for product in products}
+    with demo_shop.serve(products, 0) as shop:
+        for product in products:
+            if (status := statuses[product.sku]) is None:
+                continue
+            path = shop_pages.address(product)
+            assert get(shop.address, path)[:2] == (status, "1" if status == 429 else None)
+            assert get(shop.address, path)[0] == 200
+            assert shop.hits[path] == 2
+    assert set(statuses.values()) == {None, 429, 503}
+
+
+def test_a_discontinued_product_answers_404_for_ever(products: list[Product]) -> None:
+    with demo_shop.serve(products, 0) as shop:
+        assert [get(shop.address, "/p/gone-x")[0] for _ in range(3)] == [404, 404, 404]
+
+
+def test_a_port_in_use_is_named_with_the_key_that_changes_it(products: list[Product]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(PricewrightError, match=rf"port {port} .* scrape\.demo_shop\.port"),
+            demo_shop.serve(products, port),
+        ):
+            pass
+
+
+def test_the_port_is_free_again_once_the_shop_is_closed(products: list[Product]) -> None:
+    with demo_shop.serve(products[:40], 0) as shop:
+        port = urlsplit(shop.address).port or 0
+        get(shop.address, "/")
+    with demo_shop.serve(products[:40], port) as shop:
+        assert get(shop.address, "/")[0] == 200
+
+
+def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(
+    products: list[Product], tmp_path: Path
+) -> None:
+    with demo_shop.serve(products, 0) as shop:
+        found = demo_shop.visit(shop.address, 8, 5000, tmp_path / "pages.sqlite")
+        links = demo_shop.site(products, shop.address)["/"].decode()
+    rows, counts = found.rows.sort_values("address", ignore_index=True), found.counts
+    assert list(rows["address"]) == sorted(shop_pages.address(product) for product in products)
+    assert "/staff/" in links
+    assert [path for path in shop.hits if path.startswith("/staff")] == []
+    busy = sum(demo_shop._status_at_first(product) is not None for product in products)
+    gone = sum(demo_shop.draw(product, "gone") < demo_shop.DISCONTINUED for product in products)
+    assert gone > 0
+    assert counts == {
+        "fetched": counts["fetched"],
+        "not_modified": 0,
+        "retried": busy,
+        "given_up": 0,
+        "not_found": gone,
+        "refused_by_robots": 1,
+        "outside": 0,
+        "rejected": {"not_found": gone},
+    }
+    assert set(found.rejects["reason"]) == {"the server answers 404"}
+    once = {path: hits for path, hits in shop.hits.items() if path.startswith("/p/") and hits != 1}
+    assert len(once) == busy  # every other page was asked for exactly once
+    prices = {row.address: row.price for row in rows.itertuples()}
+    for product in products:
+        price = prices[shop_pages.address(product)]
+        assert (float(price.strip("$USD ")) if price else None) == product.price
+
+
+def test_a_source_gives_the_law_beside_the_listings() -> None:
+    section = DemoShop(seed=3, listings=40, noise=0.3, concurrency=4, pages_max=500, port=0)
+    found = demo_shop.collect(section)
+    rows, law = found.rows.sort_values("address"), found.law
+    truth = {shop_pages.address(product): product.median for product in catalogue(3, 40, 0.3)}
+    assert list(law["address"]) == list(rows["address"])
+    assert dict(zip(law["address"], law["median"], strict=True)) == truth
+    assert set(law["sigma"]) == {0.3}
+
+
+def test_a_shop_with_more_pages_than_allowed_is_given_up(products: list[Product], tmp_path: Path) -> None:
+    with (
+        demo_shop.serve(products, 0) as shop,
+        pytest.raises(PricewrightError, match=r"more than 50 pages: .*pages_max"),
+    ):
+        demo_shop.visit(shop.address, 4, 50, tmp_path / "pages.sqlite")

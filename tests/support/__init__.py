@@ -1,0 +1,1 @@
+"""What several tests build on: the project, small worlds, servers on loopback."""

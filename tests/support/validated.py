@@ -1,0 +1,108 @@
+"""What the stage `validate` reads, small and clean, and ways to spoil it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from components.core.params.file import load_params
+from components.core.schemas import SPLITS, Item, Listing, Reject, Split
+from components.quality import drift
+from components.quality.expectations import suites
+from components.quality.leakage import leaks
+from components.validate import Check, Tables, items_of, tables_of, validate
+from tests.support.project import ROOT
+
+PARAMS = load_params(ROOT / "params.yaml")
+SECTION = PARAMS.validate.model_copy(update={"rows_min": 3, "category_share_max": 0.7})
+CURATE = PARAMS.curate
+RULES = ["no_price", "near_duplicate"]
+
+
+@dataclass
+class World:
+    """What the stage reads: 30 listings, six of which were refused, 24 in four splits and two categories."""
+
+    listings: pd.DataFrame = field(default_factory=lambda: clean_listings())
+    splits: dict[Split, pd.DataFrame] = field(default_factory=lambda: clean_splits())
+    rejects: pd.DataFrame = field(default_factory=lambda: clean_rejects())
+    profile: dict | None = field(default_factory=lambda: drift.profile(items_of(clean_splits())))
+
+    def tables(self) -> Tables:
+        return tables_of(self.listings, self.splits, self.rejects, leaks(self.splits, [], 0.8), self.profile)
+
+    def checks(self, folder: Path, *only: str) -> list[Check]:
+        """Those of all tables, or of some."""
+        tables = self.tables()
+        expected = suites(self.splits, RULES, SECTION, CURATE)
+        return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
+
+
+def clean_splits() -> dict[Split, pd.DataFrame]:
+    return {
+        split: pd.DataFrame([item(split, number) for number in range(6)], columns=Item.columns())
+        for split in SPLITS
+    }
+
+
+def item(split: Split, number: int) -> dict[str, object]:
+    words = " ".join(f"word{SPLITS.index(split)}{number}{place}" for place in range(9))
+    return {
+        "id": f"{split}{number}",
+        "text": f"The lamp number {number} {words}",
+        "title": f"Lamp {number}",
+        "brand": "Lumo",
+        "category": "Lamps" if number % 2 else "Desks",
+        "details": "{}",
+        "price": 10.0 + number,
+        "product": f"{split}{number}",
+        "split": split,
+        "source": "files",
+        "address": f"shop:{number}",
+    }
+
+
+def clean_listings() -> pd.DataFrame:
+    rows = [listing(number) for number in range(30)]
+    return pd.DataFrame(rows, columns=Listing.columns())
+
+
+def listing(number: int) -> dict[str, str]:
+    values = {
+        "id": hashlib.sha256(str(number).encode()).hexdigest()[:16],
+        "title": f"Lamp of series {number}",
+        "description": f"One lamp of oak {number} with {number * 7 % 11} colours, drawn by hand",
+        "brand": "Lumo",
+        "category": ("Lamps", "Desks")[number % 2],
+        "details": "{}",
+        "price": f"${number % 50 + 5}" if number else "",
+        "currency": "USD",
+        "source": "files",
+        "address": f"shop:{number}",
+        "found_in": "row",
+    }
+    return dict.fromkeys(Listing.columns(), "") | values
+
+
+def clean_rejects() -> pd.DataFrame:
+    row = {"id": "r", "title": "Lamp", "price": "", "rule": "no_price", "reason": "the source gives no price"}
+    return pd.DataFrame([row | {"source": "files", "address": "shop:9"}] * 6, columns=Reject.columns())
+
+
+Plant = Callable[[World], None]
+
+
+def put(column: str, value: object) -> Plant:
+    """A value in one row of the test split."""
+
+    def plant(world: World) -> None:
+        rows = world.splits["test"]
+        rows = rows if isinstance(value, float) else rows.astype({column: object})
+        rows.loc[0, column] = value
+        world.splits["test"] = rows
+
+    return plant
