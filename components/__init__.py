@@ -1,23 +1,17 @@
-"""The stages and the few things they share.
+"""The stages of the pipeline, each a file here, and what they are made of, a package for each thing known.
 
-Importing this package switches every library's telemetry off, and lets idle OpenMP threads sleep: on a
-shared machine threads that spin while they wait made a training step six times slower.
+Importing this package switches every library's telemetry off (core/telemetry.env), and lets idle OpenMP
+threads sleep: on a shared machine threads that spin while they wait made a training step six times slower.
 """
 
 import logging
 import os
+from pathlib import Path
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns on import where there is no GPU
 
-for _switch, _value in {
-    "DO_NOT_TRACK": "1",
-    "DVC_NO_ANALYTICS": "1",
-    "GOMP_SPINCOUNT": "0",
-    "GX_ANALYTICS_ENABLED": "false",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "TOKENIZERS_PARALLELISM": "false",
-}.items():
-    os.environ.setdefault(_switch, _value)
+_lines = (Path(__file__).parent / "core" / "telemetry.env").read_text(encoding="utf-8").splitlines()
+_settings = dict(line.split("=", 1) for line in _lines if line and not line.startswith("#"))
+_settings |= {"GOMP_SPINCOUNT": "0", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+for _name, _value in _settings.items():
+    os.environ.setdefault(_name, _value)

@@ -127,12 +127,6 @@ def _example() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def _image_environment() -> dict[str, str]:
-    text = (INFRA / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.startswith("ENV ")]
-    return dict(re.findall(r"(\w+)=(\S+)", " ".join(lines)))
-
-
 def _run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
 
@@ -269,13 +263,22 @@ def test_the_image_installs_the_libraries_before_it_copies_the_source() -> None:
     assert places == sorted(places)
 
 
-def test_telemetry_is_off_in_the_image_and_in_the_package() -> None:
-    environment = _image_environment()
-    assert {key: environment.get(key) for key in TELEMETRY} == TELEMETRY
-    code = "import json, os, components; print(json.dumps(dict(os.environ)))"
+def test_telemetry_is_off_by_one_file_in_the_package_the_makefile_and_every_service_of_ours(
+    compose: Compose,
+) -> None:
+    ours = [name for name, service in compose["services"].items() if "pricewright" in service["image"]]
+    assert {compose["services"][name]["env_file"] for name in ours} == {"../components/core/telemetry.env"}
     clean = {key: value for key, value in os.environ.items() if key not in TELEMETRY}
-    said = subprocess.run([sys.executable, "-c", code], env=clean, cwd=ROOT, capture_output=True, check=True)
-    assert {key: yaml.safe_load(said.stdout)[key] for key in TELEMETRY} == TELEMETRY
+    shown = "--eval=show:;@env"
+    lines = subprocess.run(
+        ["make", shown, "show"], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
+    )
+    assert {f"{key}={value}" for key, value in TELEMETRY.items()} <= set(lines.stdout.splitlines())
+    code = "import json, os, components; print(json.dumps(dict(os.environ)))"
+    environment = subprocess.run(
+        [sys.executable, "-c", code], env=clean, cwd=ROOT, capture_output=True, check=True
+    )
+    assert {key: yaml.safe_load(environment.stdout)[key] for key in TELEMETRY} == TELEMETRY
 
 
 def test_the_image_is_built_from_what_is_named_and_every_name_exists() -> None:
