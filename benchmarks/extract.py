@@ -16,7 +16,7 @@ from pathlib import Path
 
 from components.curation.cleaning import parse_price
 from components.sources.extraction.markup import readings
-from components.sources.extraction.product import NOTHING, Found, extract, parse
+from components.sources.extraction.product import NOTHING, Extracted, extract, parse
 
 PAGES = Path(__file__).parents[1] / "tests" / "pages"
 
@@ -67,7 +67,7 @@ def pages() -> list[Page]:
         return [Page(**row) for row in csv.DictReader(rows)]
 
 
-def is_right(page: Page, found: Found) -> bool:
+def is_right(page: Page, found: Extracted) -> bool:
     """Whether price and currency are those of the page."""
     return bool(page.price) and (parse_price(found.price), found.currency) == (
         float(page.price),
@@ -75,7 +75,7 @@ def is_right(page: Page, found: Found) -> bool:
     )
 
 
-def score(over: list[Page], read: Callable[[Page], Found]) -> Score:
+def score(over: list[Page], read: Callable[[Page], Extracted]) -> Score:
     """Prices of `read` against the truth."""
     found = [(page, read(page)) for page in over]
     return Score(
@@ -85,12 +85,12 @@ def score(over: list[Page], read: Callable[[Page], Found]) -> Score:
     )
 
 
-def everything(page: Page) -> Found:
+def everything(page: Page) -> Extracted:
     """The extractor."""
     return extract(page.html, page.url)
 
 
-def structured(page: Page) -> Found:
+def structured(page: Page) -> Extracted:
     """The alternative: the price of the first product in JSON-LD, else in microdata."""
     tree = parse(page.html)
     for reading in readings(tree, page.url, "") if tree is not None else ():

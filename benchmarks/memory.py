@@ -17,13 +17,13 @@ import psutil
 from benchmarks.listings import write
 from components.core.params.file import load_params
 from components.curate import PART, curate
-from components.curation.executors import workers
+from components.curation.executors import parallel_map
 
 
 def child(source: Path, scratch: Path) -> None:
     """What is measured: the stage's work without its tracking."""
     (scratch / "parts").mkdir()
-    with workers(2) as run:
+    with parallel_map(2) as run:
         curate(source, scratch / "out", load_params().curate, scratch / "parts", PART, run)
 
 

@@ -14,7 +14,7 @@ from components.curation.cleaning import (
     price_currency,
     tidy,
 )
-from components.curation.rules import Candidate, Verdict, judge
+from components.curation.rules import Candidate, Rejection, first_rejection
 from components.model.listing_text import listing_text
 
 
@@ -40,7 +40,7 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
     )
 
 
-def cleaned(rows: list[dict[str, Any]], section: Curate) -> list[tuple[Candidate, Verdict | None]]:
+def cleaned(rows: list[dict[str, Any]], section: Curate) -> list[tuple[Candidate, Rejection | None]]:
     """Each listing with the first rule that refuses it."""
     candidates = [clean(row, section) for row in rows]
-    return [(one, judge(one, section)) for one in candidates]
+    return [(one, first_rejection(one, section)) for one in candidates]

@@ -19,7 +19,7 @@ from benchmarks.one_by_one import cleaned as one_by_one
 from components.core.params.curate import Curate
 from components.core.params.file import load_params
 from components.curation.columnar import cleaned
-from components.curation.executors import workers
+from components.curation.executors import parallel_map
 
 PART = 20_000
 
@@ -50,10 +50,10 @@ def main() -> None:
             pq.write_table(table.slice(start, PART), parts[-1])
         rows = table.slice(0, min(number, 20_000)).to_pylist()
         del table
-        with workers(len(parts)) as run:
+        with parallel_map(len(parts)) as run:
             list(run(partial(bulk, section=section), parts[:2]))  # processes are up
             for _ in range(rounds):
-                loop, _ = seconds(lambda: sum(verdict is None for _, verdict in one_by_one(rows, section)))
+                loop, _ = seconds(lambda: sum(reason is None for _, reason in one_by_one(rows, section)))
                 columns, _ = seconds(lambda: sum(run(partial(bulk, section=section), parts)))
                 rates = len(rows) / loop, number / columns
                 ratio = rates[1] / rates[0]

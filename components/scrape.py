@@ -1,4 +1,4 @@
-"""Raw listings from a source, each with its provenance; nothing is judged yet.
+"""Raw listings from a source, each with its provenance; nothing is rejected for its content yet.
 
 Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, or a hub data set. Writes
 `listings.parquet` (records.Listing), `rejects.parquet` (records.Reject: what may not or cannot be taken) and
@@ -46,30 +46,30 @@ def scrape(section: Scrape) -> Scraped:
 
     Raises PricewrightError where the source cannot be read or has no listing at all.
     """
-    found = SOURCES[section.source](getattr(section, section.source))
-    if found.rows.empty:
-        lines = "".join(f"\n  {note}" for note in found.notes)
+    collected = SOURCES[section.source](getattr(section, section.source))
+    if collected.rows.empty:
+        lines = "".join(f"\n  {note}" for note in collected.notes)
         raise PricewrightError(
             f"the source {section.source} has no listings: check scrape.{section.source}{lines}"
         )
-    listings = _table(found.rows, section.source, Listing)
+    listings = _table(collected.rows, section.source, Listing)
     places = listings["found_in"].replace("", "nowhere").value_counts(normalize=True).sort_index()
     report = {
         "listings": len(listings),
         "without_price": int((listings["price"] == "").sum()),
         "found_in": {str(place): round(float(share), 4) for place, share in places.items()},
-        section.source: found.counts,
-        "notes": found.notes,
+        section.source: collected.counts,
+        "notes": collected.notes,
     }
-    law = found.law[Law.columns()].sort_values("address", ignore_index=True)
-    return Scraped(listings, _table(found.rejects, section.source, Reject), law, report)
+    law = collected.law[Law.columns()].sort_values("address", ignore_index=True)
+    return Scraped(listings, _table(collected.rejects, section.source, Reject), law, report)
 
 
-def _table(rows: pd.DataFrame, source: str, kind: type[Record]) -> pd.DataFrame:
+def _table(rows: pd.DataFrame, source: str, record: type[Record]) -> pd.DataFrame:
     if rows.empty:
-        return empty(kind)
+        return empty(record)
     rows = rows.assign(id=[identify(source, address) for address in rows["address"]], source=source)
-    return rows[kind.columns()].sort_values("address", ignore_index=True)
+    return rows[record.columns()].sort_values("address", ignore_index=True)
 
 
 def identify(source: str, address: str) -> str:

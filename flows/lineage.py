@@ -38,8 +38,8 @@ def show(steps: list[Step], console: Console) -> None:
     kind = ""
     for step in _shortened(steps):
         colour = COLOURS[step.state]
-        shown = (step.kind if step.kind != kind else "", escape(step.name), f"[{colour}]{step.state}[/]")
-        table.add_row(*shown, step.where, escape(step.note))
+        cells = (step.kind if step.kind != kind else "", escape(step.name), f"[{colour}]{step.state}[/]")
+        table.add_row(*cells, step.where, escape(step.note))
         kind = step.kind
     console.print(table)
     faults = [step for step in steps if step.state in ("gone", "altered")]
@@ -92,20 +92,20 @@ def main() -> None:
     try:
         name = load_params().register.model_name
         with registry.connected():
-            named = registry.aliases(name)
-            version = arguments.version or named.get(CHAMPION) or named.get(CHALLENGER)
+            aliases = registry.aliases(name)
+            version = arguments.version or aliases.get(CHAMPION) or aliases.get(CHALLENGER)
             if version is None:
                 raise PricewrightError(f"{name} has no version yet: `make run` registers one")
-            found = Lineage(name, version)
+            lineage = Lineage(name, version)
             if arguments.row:
-                fine = show_row(found, arguments.row, console)
+                intact = show_row(lineage, arguments.row, console)
             else:
-                steps = found.steps()
+                steps = lineage.steps()
                 show(steps, console)
-                fine = all(step.state in ("holds", "not kept") for step in steps)
+                intact = all(step.state in ("holds", "not kept") for step in steps)
     except PricewrightError as error:
         raise SystemExit(f"error: {error}") from None
-    raise SystemExit(0 if fine else 1)
+    raise SystemExit(0 if intact else 1)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from components.core.stage import dvc_digest
+from components.core import dvc
 from components.register import beats_constants
 from components.serving import pyfunc
 from tests.support.project import ROOT, tiny_yaml
@@ -169,7 +169,7 @@ def test_every_child_carries_the_digest_of_its_lock_entry(clone: Clone) -> None:
     for child in children.itertuples():
         tags = MlflowClient().get_run(child.run_id).data.tags
         name = tags["pricewright.stage"].replace("/", "@")
-        assert tags["dvc.digest"] == dvc_digest(lock[name]), name
+        assert tags["dvc.digest"] == dvc.digest(lock[name]), name
 
 
 def test_the_registered_version_says_where_it_came_from(clone: Clone) -> None:
@@ -182,7 +182,7 @@ def test_the_registered_version_says_where_it_came_from(clone: Clone) -> None:
     head = _run(["git", "rev-parse", "HEAD"], clone.folder).stdout.strip()
     lock = yaml.safe_load((clone.folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     assert version.tags["git.commit"] == head
-    assert version.tags["dvc.digest"] == dvc_digest(lock["register"])
+    assert version.tags["dvc.digest"] == dvc.digest(lock["register"])
     assert client.get_run(version.tags["run_id"]).data.tags["pricewright.stage"] == "register"
     info = mlflow.models.get_model_info("models:/pricer@challenger")
     assert info.signature is not None

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from components.core import dvc, registry, stage
+from components.core import dvc, registry
 from components.core.errors import PricewrightError
 from components.promotion.history import history
 from components.register import beats_constants, crown, requirements
@@ -25,7 +25,7 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     REPORT.write_text('{"winner": "sft", "mae": 30.1}')
     Path("artifacts/curate").mkdir(parents=True)
     Path("artifacts/curate/test.txt").write_text("rows")
-    outs = [{"path": str(path), "md5": stage.md5(path)} for path in (REPORT, Path("artifacts/curate"))]
+    outs = [{"path": str(path), "md5": dvc.md5(path)} for path in (REPORT, Path("artifacts/curate"))]
     dvc.LOCK.write_text(yaml.safe_dump({"stages": {"a": {"outs": outs[:1]}, "b": {"outs": outs[1:]}}}))
 
 

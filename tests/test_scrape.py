@@ -127,7 +127,7 @@ def test_a_stage_that_is_stopped_takes_its_crawl_along(tmp_path: Path) -> None:
         while not crawls and time.monotonic() < deadline:
             time.sleep(0.2)
             children = psutil.Process(running.pid).children(recursive=True)
-            crawls = [child for child in children if "components.sources.crawling.crawl" in child.cmdline()]
+            crawls = [child for child in children if "components.sources.crawling.spider" in child.cmdline()]
         os.kill(running.pid, signal.SIGTERM)
         assert running.wait(timeout=30) == 143
     assert len(crawls) == 1

@@ -12,11 +12,9 @@ non-zero exit code, and the tracked run as failed; anything else is a bug and ke
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import random
-import re
 import shutil
 import signal
 import sys
@@ -29,9 +27,8 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from components.core import tracking
+from components.core import dvc, tracking
 from components.core.errors import PricewrightError
 from components.core.params.section import S, load_section, section_name
 from components.core.schemas import Record
@@ -84,6 +81,12 @@ class Frame(Generic[S]):
         self.tracked.dataset(rows[kind.columns()], name=path.stem, source=path)
         return path
 
+    def empty_scratch(self) -> Path:
+        """The scratch folder as an absolute path, without what a killed run has left in it."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+        return self.scratch.resolve()
+
     def discard_scratch(self) -> None:
         """Remove the checkpoints of this stage, once its results are written."""
         shutil.rmtree(Path("work") / self.name, ignore_errors=True)
@@ -127,7 +130,7 @@ def run(kind: type[S], method: str = "") -> Iterator[Frame[S]]:
     try:
         section = load_section(kind)
         _seed(getattr(section, "seed", 0))
-        digest = dvc_digest(pending_entry(stage, method))
+        digest = dvc.digest(dvc.pending_entry(stage, method))
         with tracking.stage_run(name, section.model_dump(), digest) as tracked:
             yield Frame(name, section, tracked, digest)
     except PricewrightError as error:
@@ -164,56 +167,6 @@ def flatten(report: dict[str, Any], prefix: str = "") -> dict[str, float]:
         elif isinstance(value, int | float):
             flat[f"{prefix}{key}"] = float(value)
     return flat
-
-
-# --- the stage's digest ------------------------------------------------------------------------------
-
-
-def dvc_digest(entry: dict[str, Any]) -> str:
-    """SHA-256 of the inputs of a `dvc.lock` entry: command, dependencies, parameters (not its outputs)."""
-    inputs = {
-        "cmd": entry["cmd"],
-        "deps": sorted((dep["path"], dep["md5"]) for dep in entry.get("deps", [])),
-        "params": entry.get("params", {}),
-    }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-
-
-def pending_entry(stage: str, method: str = "") -> dict[str, Any]:
-    """The inputs of the `dvc.lock` entry that DVC will write for this stage once it has succeeded."""
-    block = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
-    text = re.sub(r"\$\{item[^}]*\}", method, json.dumps(block))
-    block = json.loads(text)
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    return {
-        "cmd": block["cmd"],
-        "deps": [{"path": path, "md5": md5(Path(path))} for path in block.get("deps", [])],
-        "params": {"params.yaml": {key: _value(params, key) for key in block.get("params", [])}},
-    }
-
-
-def md5(path: Path) -> str:
-    """The hash that DVC gives to a file, or to a folder (the MD5 of its sorted listing, with `.dir`).
-
-    `__pycache__` does not count: .dvcignore names it.
-    """
-    if path.is_dir():
-        files = [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-        listing = [{"md5": md5(file), "relpath": file.relative_to(path).as_posix()} for file in files]
-        listing.sort(key=lambda entry: entry["relpath"])
-        return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"  # noqa: S324
-    if not path.is_file():
-        raise PricewrightError(f"{path} is missing: run the stages above with `dvc repro`")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
-
-
-def _value(params: dict[str, Any], key: str) -> Any:
-    """The value of `section` or `section.key`."""
-    value: Any = params
-    for part in key.split("."):
-        value = value[part]
-    return value
 
 
 # --- helpers -----------------------------------------------------------------------------------------

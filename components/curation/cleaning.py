@@ -59,16 +59,16 @@ def plain(text: str, section: Curate) -> str:
 
 
 def without_prices(text: str) -> str:
-    """The text less what it says of prices: the label must not stand in the question."""
+    """The text without any mention of a price: the label must not stand in the question."""
     while (bare := _without(PRICE_MENTION, text)) != text:  # again, as "$ $40 5" leaves "$ 5"
         text = bare
     return text
 
 
 def _without(pattern: re.Pattern[str], text: str) -> str:
-    """The text less what the pattern finds, and less the blanks and punctuation that this leaves alone."""
-    bare, found = pattern.subn(" ", text)
-    if not found:
+    """The text without what matches the pattern, nor the blanks and punctuation that this leaves alone."""
+    bare, matches = pattern.subn(" ", text)
+    if not matches:
         return text
     bare = " ".join(bare.split())
     return re.sub(r"^[.,;:!?]+\s+|\s+(?=[.,;:!?)](?:\s|$))", "", bare)

@@ -2,7 +2,7 @@
 
 For each function a regular expression says which values it leaves alone; Arrow looks for it in a whole
 column at once, and only the others go through Python. An expression may find too much, never too little:
-`tests/test_bulk.py` compares the result with that of the functions on one listing after the other.
+tests/curation/test_columnar.py compares the result with that of the functions on one listing after the other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from components.curation.cleaning import (
     without_part_numbers,
     without_prices,
 )
-from components.curation.rules import Candidate, judge
+from components.curation.rules import Candidate, first_rejection
 from components.model.listing_text import listing_text
 
 # RE2, on UTF-8. Markup, entities, control and invisible characters, blanks that are no single space.
@@ -46,7 +46,7 @@ PLAIN_PRICE = r"^\$? ?(?:\d+(?:\.\d\d?)?|\d{1,3}(?:,\d{3})+\.\d\d)$"
 
 def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
     """Columns of `Candidate` of listings (columns of `Listing`), in the same order, with `rule` and `reason`
-    of those that a rule on one candidate refuses, empty for the others.
+    of those that a rule refuses, empty for the others.
 
     `details` is JSON text, `currencies` the codes in order with a blank between.
     """
@@ -69,8 +69,7 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
         "source": _string(listings["source"]),
         "address": _string(listings["address"]),
     }
-    table = pa.table(columns)
-    return _judged(table, section)
+    return _with_rejections(pa.table(columns), section)
 
 
 def plain_column(texts: pa.Array, section: Curate) -> pa.Array:
@@ -105,11 +104,11 @@ def _string(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _where(texts: pa.Array, screen: Screen, function: Callable[[str], str]) -> pa.Array:
-    """The texts, those that the screen finds something in put through the function."""
+    """The texts, with those that match the screen put through the function."""
     texts = _string(texts)
-    found = screen(texts) if callable(screen) else pc.match_substring_regex(texts, screen)
-    changed = [function(text) for text in texts.filter(found).to_pylist()]
-    return pc.replace_with_mask(texts, found, pa.array(changed, pa.string()))
+    mask = screen(texts) if callable(screen) else pc.match_substring_regex(texts, screen)
+    changed = [function(text) for text in texts.filter(mask).to_pylist()]
+    return pc.replace_with_mask(texts, mask, pa.array(changed, pa.string()))
 
 
 def _untidy(texts: pa.Array) -> pa.Array:
@@ -140,8 +139,8 @@ def _details(raw: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array, pa.Arr
     odd = pc.or_(_untidy(raw), pc.invert(pc.match_substring_regex(raw, FLAT)))
     for screen in screens:
         odd = pc.or_(odd, pc.match_substring_regex(raw, screen))
-    read = [clean_details(text, section) for text in raw.filter(odd).to_pylist()]
-    texts = pa.array([json.dumps(one, ensure_ascii=False) for one in read], pa.string())
+    cleaned = [clean_details(text, section) for text in raw.filter(odd).to_pylist()]
+    texts = pa.array([json.dumps(details, ensure_ascii=False) for details in cleaned], pa.string())
     bare = pc.replace_substring_regex(raw, r"^\{\}?", "")
     line = pc.replace_substring_regex(bare, r'"([^"]*)": "([^"]*)"(, |\})', r"\1: \2. ")
     return pc.replace_with_mask(raw, odd, texts), pc.utf8_rtrim(line, " "), odd
@@ -158,15 +157,14 @@ def _texts(
 ) -> pa.Array:
     """`cut(listing_text(...), limit)` of each row."""
     begins = [
-        one.casefold().startswith(other.casefold())
-        for one, other in zip(title.to_pylist(), brand.to_pylist(), strict=True)
+        name.casefold().startswith(maker.casefold())
+        for name, maker in zip(title.to_pylist(), brand.to_pylist(), strict=True)
     ]
-    maker = pc.binary_join_element_wise("Brand: ", brand, ".", "")
-    line = pc.binary_join_element_wise(pc.if_else(pa.array(begins, pa.bool_()), "", maker), line, " ")
+    branded = pc.binary_join_element_wise("Brand: ", brand, ".", "")
+    line = pc.binary_join_element_wise(pc.if_else(pa.array(begins, pa.bool_()), "", branded), line, " ")
     texts = pc.binary_join_element_wise(title, pc.utf8_trim(line, " "), description, "\n")
-    texts = pc.utf8_trim(
-        pc.replace_substring(texts, "\n\n", "\n"), "\n"
-    )  # of empty parts; none has one itself
+    # empty parts leave line breaks; no part has one itself
+    texts = pc.utf8_trim(pc.replace_substring(texts, "\n\n", "\n"), "\n")
     rows = pa.table([title, brand, details, description], names=list("tbds")).filter(odd).to_pylist()
     whole = [listing_text(row["t"], row["b"], json.loads(row["d"]), row["s"]) for row in rows]
     texts = pc.replace_with_mask(texts, odd, pa.array(whole, pa.string()))
@@ -184,8 +182,8 @@ def _prices(written: pa.Array, named: pa.Array, section: Curate) -> tuple[pa.Arr
     codes = _of_distinct(
         named, lambda codes: pa.array([code.strip().upper() for code in codes.to_pylist()], pa.string())
     )
-    said = pa.array([price_currency(text) for text in rare], pa.string())
-    shown = pc.replace_with_mask(pa.array([""] * len(written), pa.string()), odd, said)
+    signs = pa.array([price_currency(text) for text in rare], pa.string())
+    shown = pc.replace_with_mask(pa.array([""] * len(written), pa.string()), odd, signs)
     apart = pc.and_(pc.not_equal(shown, ""), pc.not_equal(shown, codes))
     pairs = zip(codes.filter(apart).to_pylist(), shown.filter(apart).to_pylist(), strict=True)
     both = [" ".join(sorted({*pair} - {""})) for pair in pairs]
@@ -193,24 +191,23 @@ def _prices(written: pa.Array, named: pa.Array, section: Curate) -> tuple[pa.Arr
     if section.rates:
         other = pc.and_(pc.is_valid(price), pc.is_in(currencies, pa.array(list(section.rates))))
         foreign = zip(price.filter(other).to_pylist(), currencies.filter(other).to_pylist(), strict=True)
-        new = [converted(one, {code}, section.rates) for one, code in foreign]
+        new = [converted(amount, {code}, section.rates) for amount, code in foreign]
         price = pc.replace_with_mask(price, other, pa.array(new, pa.float64()))
     return price, currencies
 
 
-def _judged(table: pa.Table, section: Curate) -> pa.Table:
-    """With the first rule that refuses each row, and its reason: only rows that may be refused are judged."""
-    price, length = (
-        table["price"],
-        pc.add(pc.utf8_length(table["title"]), pc.utf8_length(table["description"])),
-    )
+def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
+    """With the first rule that refuses each row, and its reason; rows that no rule can refuse are skipped."""
+    lengths = pc.add(pc.utf8_length(table["title"]), pc.utf8_length(table["description"]))
+    price = table["price"]
     sound = pc.and_(pc.greater_equal(price, section.price_min), pc.less_equal(price, section.price_max))
-    sound = pc.and_(pc.fill_null(sound, False), pc.greater_equal(length, section.text_min_characters))
+    sound = pc.and_(pc.fill_null(sound, False), pc.greater_equal(lengths, section.text_min_characters))
     sound = pc.and_(sound, pc.is_in(table["currencies"], pa.array(["", section.currency])))
     doubtful = pc.invert(sound).combine_chunks()
-    verdicts = [judge(one, section) or ("", "") for one in candidates_of(table.filter(doubtful))]
+    candidates = candidates_of(table.filter(doubtful))
+    rejections = [first_rejection(candidate, section) or ("", "") for candidate in candidates]
     for place, name in enumerate(("rule", "reason")):
-        said = pa.array([verdict[place] for verdict in verdicts], pa.string())
-        column = pc.replace_with_mask(pa.array([""] * len(table), pa.string()), doubtful, said)
+        values = pa.array([rejection[place] for rejection in rejections], pa.string())
+        column = pc.replace_with_mask(pa.array([""] * len(table), pa.string()), doubtful, values)
         table = table.append_column(name, column)
     return table

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 from components.core.errors import PricewrightError
-from components.curation.minhash import Run
+from components.curation.minhash import Map
 
 CLUSTER = "PRICEWRIGHT_DASK"
 """Environment variable with the address of a Dask scheduler. Its workers see the project's folder under the
@@ -21,14 +21,14 @@ same path, on a file system that they share."""
 
 
 @contextmanager
-def workers(tasks: int) -> Iterator[Run]:
-    """A `map` over the cluster, or over processes, one for each core; `map` itself where there is one task.
+def parallel_map(tasks: int) -> Iterator[Map]:
+    """A `map` over the cluster, or over processes, one for each core; `map` itself for a single task.
 
     Raises PricewrightError where a cluster is named and Dask is missing or does not answer.
     """
     if address := os.environ.get(CLUSTER):
-        with _cluster(address) as run:
-            yield run
+        with _cluster(address) as mapped:
+            yield mapped
         return
     cores = min(len(os.sched_getaffinity(0)), tasks)
     if cores < 2:
@@ -39,7 +39,7 @@ def workers(tasks: int) -> Iterator[Run]:
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[Run]:
+def _cluster(address: str) -> Iterator[Map]:
     try:
         from distributed import Client
 

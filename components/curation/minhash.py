@@ -2,11 +2,11 @@
 
 Texts with the same shingles are twins and count once. Of the others each has BANDS keys, each the hash of
 the smallest hashes of its shingles under some random orders (Broder 1997); texts that share a key are
-candidates (Indyk and Motwani 1998), and a pair is one whose shingles have the asked Jaccard similarity. The
-numbers of keys and orders are such that a pair at just that similarity is missed with a chance below MISSED.
+candidates (Indyk and Motwani 1998), and near duplicates where their shingles have the wanted Jaccard
+similarity. The numbers of keys and orders are such that a pair at just that similarity is missed with a chance below MISSED.
 
 A key that many texts share would make the square of their number in pairs: of more than BUCKET texts each
-is compared with the first and the next one only, which is enough to tie together what is alike.
+is compared with the first and the next only, which is enough to tie near duplicates together.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ CHUNK = 50_000  # pairs verified at a time
 
 
 class Neighbours(NamedTuple):
-    """Which of n texts are alike; places count from 0."""
+    """Which of n texts are near duplicates; places count from 0."""
 
     first: np.ndarray
     """int64 of shape (n,): the first text with the same shingles, itself where none is earlier."""
     pairs: np.ndarray
-    """int64 of shape (pairs, 2), first < second, sorted by the second: texts that are alike but no twins.
-    Only the first ones of twins stand here."""
+    """int64 of shape (pairs, 2), first < second, sorted by the second: near duplicates that are no
+    twins. Of twins only the first stands here."""
 
 
 class Store(Protocol):
@@ -60,12 +60,12 @@ class InMemory:
         return band_keys(self.rows, self.similarity, band)
 
     def take(self, rows: np.ndarray) -> Ragged:
-        """Some of them."""
+        """Shingles of some texts."""
         return self.rows.take(rows)
 
 
-Run = Callable[..., Iterable[Any]]
-"""`map`, or the `map` of an executor from concurrent.futures: where the work is done."""
+Map = Callable[..., Iterable[Any]]
+"""`map`, or the `map` of an executor from concurrent.futures."""
 
 
 def neighbours(rows: Ragged, similarity: float) -> Neighbours:
@@ -73,13 +73,12 @@ def neighbours(rows: Ragged, similarity: float) -> Neighbours:
     return search(InMemory(rows, similarity), set_hashes(rows), similarity, map)
 
 
-def search(store: Store, sets: np.ndarray, similarity: float, run: Run) -> Neighbours:
+def search(store: Store, sets: np.ndarray, similarity: float, run: Map) -> Neighbours:
     """Twins and pairs of at least that Jaccard similarity; `sets` as from `set_hashes`, for all texts."""
     first = first_of_equals(sets)
     distinct = np.flatnonzero(first == np.arange(len(first)))
     bands, _ = shape(similarity)
-    found = run(partial(_band_pairs, store, distinct), range(bands))
-    candidates = _unique_pairs(found)
+    candidates = _unique_pairs(run(partial(_band_pairs, store, distinct), range(bands)))
     chunks = [candidates[start : start + CHUNK] for start in range(0, len(candidates), CHUNK)]
     kept = run(partial(verified, store, similarity), chunks)
     pairs = np.concatenate([np.empty((0, 2), np.int64), *kept])
@@ -90,16 +89,16 @@ def _band_pairs(store: Store, distinct: np.ndarray, band: int) -> np.ndarray:
     return distinct[bucket_pairs(store.keys(band)[distinct])]
 
 
-def _unique_pairs(found: Iterable[np.ndarray]) -> np.ndarray:
-    """All pairs once, in order; one band after the other, for many repeat those before it."""
+def _unique_pairs(bands: Iterable[np.ndarray]) -> np.ndarray:
+    """All pairs once, in order; band after band, for many bands repeat the pairs of those before."""
     pairs = np.empty((0, 2), np.int64)
-    for more in found:
+    for more in bands:
         pairs = np.unique(np.concatenate([pairs, more]), axis=0)
     return pairs
 
 
 def first_of_equals(hashes: np.ndarray) -> np.ndarray:
-    """For each place the first one with the same hash."""
+    """int64 (n,): for each place the first place with the same hash."""
     _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     return first[which]
 
@@ -135,13 +134,13 @@ def bucket_pairs(keys: np.ndarray) -> np.ndarray:
     sizes = np.diff(np.append(starts, len(keys)))
     size, start = np.repeat(sizes, sizes), np.repeat(starts, sizes)
     places = np.arange(len(keys))
-    found = [np.empty((0, 2), np.int64)]
+    pairs = [np.empty((0, 2), np.int64)]
     for step in range(1, min(BUCKET, int(sizes.max(initial=1)))):
         left = places[(places + step < start + size) & ((size <= BUCKET) | (step == 1))]
-        found.append(np.column_stack([order[left], order[left + step]]))
+        pairs.append(np.column_stack([order[left], order[left + step]]))
     crowded = places[(size > BUCKET) & (places > start + 1)]
-    found.append(np.column_stack([order[start[crowded]], order[crowded]]))
-    return np.concatenate(found)
+    pairs.append(np.column_stack([order[start[crowded]], order[crowded]]))
+    return np.concatenate(pairs)
 
 
 def verified(store: Store, similarity: float, pairs: np.ndarray) -> np.ndarray:
@@ -158,6 +157,6 @@ def jaccard_at_least(pairs: np.ndarray, some: Ragged, similarity: float) -> np.n
     sets.sum_duplicates()
     sets.data[:] = 1
     sizes = sets.getnnz(axis=1)
-    one, other = pairs.T
-    shared = np.asarray(sets[one].multiply(sets[other]).sum(axis=1)).ravel()
-    return shared >= similarity * (sizes[one] + sizes[other] - shared)
+    left, right = pairs.T
+    shared = np.asarray(sets[left].multiply(sets[right]).sum(axis=1)).ravel()
+    return shared >= similarity * (sizes[left] + sizes[right] - shared)

@@ -1,7 +1,7 @@
 """A table that may be larger than memory, as files of some rows each; for `curate`.
 
-The parts hold ranges of ids, so that one part after the other is the whole table in order. What is known of
-their rows stands beside them: candidates as Arrow files, hashes as NumPy files that are read in place.
+The parts hold ranges of ids, so that the parts one after another are the whole table in order. What later
+steps need of their rows lies beside them: candidates as Arrow files, hashes as NumPy files, read in place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ READ = 50_000  # rows of the source at a time
 SAMPLE = 50  # ids looked at for each border between two parts
 
 
-def opened(path: Path) -> pq.ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
     """A table of an earlier stage. Raises PricewrightError where it is missing or cut short."""
     try:
         return pq.ParquetFile(path, pre_buffer=False)
@@ -37,12 +37,12 @@ def opened(path: Path) -> pq.ParquetFile:
 
 def rows_in(path: Path) -> int:
     """Rows of a Parquet file."""
-    return int(opened(path).metadata.num_rows)
+    return int(open_parquet(path).metadata.num_rows)
 
 
 def first_rows(path: Path, rows: int) -> pd.DataFrame:
     """At most so many rows of a Parquet file."""
-    file = opened(path)
+    file = open_parquet(path)
     head = next(file.iter_batches(rows), None)
     return (file.schema_arrow.empty_table() if head is None else head).to_pandas()
 
@@ -52,13 +52,13 @@ def split_sorted(source: Path, folder: Path, rows: int) -> list[Path]:
 
     The ids of a part are above those of the parts before it; within a part the order is that of the file.
     """
-    file = opened(source)
+    file = open_parquet(source)
     number = min(max(-(-file.metadata.num_rows // rows), 1), PARTS_MAX)
     step = max(file.metadata.num_rows // (number * SAMPLE), 1)
-    seen = [
+    ids = [
         np.array(batch["id"].to_pylist()[::step], str) for batch in file.iter_batches(READ, columns=["id"])
     ]
-    sample = np.sort(np.concatenate([np.empty(0, str), *seen]))
+    sample = np.sort(np.concatenate([np.empty(0, str), *ids]))
     borders = sample[(np.arange(1, number) * len(sample)) // number]
     paths = [folder / f"{part:04}.listings.arrow" for part in range(number)]
     options = ipc.IpcWriteOptions(compression="lz4")
@@ -94,8 +94,8 @@ def write_arrow(table: pa.Table, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """The taken candidates of all parts, in order, some of them selected: what `minhash.neighbours` reads."""
+class Candidates:
+    """The candidates of all parts in order, some of them selected: the store that `minhash.search` reads."""
 
     parts: list[Path]
     bounds: np.ndarray
@@ -104,20 +104,20 @@ class Taken:
     """int64 array of the places that are selected, ascending."""
 
     def keys(self, band: int) -> np.ndarray:
-        """Keys of the selected ones in that band."""
+        """MinHash keys of the selected candidates in that band."""
         keys = [np.load(beside(part, "bands.npy"), mmap_mode="r")[band] for part in self.parts]
         return np.concatenate(keys)[np.load(self.selected, mmap_mode="r")]
 
     def take(self, rows: np.ndarray) -> Ragged:
-        """Shingles of some of the selected ones, ascending."""
-        found = [
+        """Shingles of some of the selected candidates, ascending."""
+        rows_of_parts = [
             Ragged(
                 np.load(beside(part, "shingles.npy"), mmap_mode="r"), np.load(beside(part, "bounds.npy"))
             ).take(at)
             for part, at in self.by_part(np.load(self.selected, mmap_mode="r")[rows])
         ]
-        values = np.concatenate([np.empty(0, np.uint64), *(one.values for one in found)])
-        lengths = [np.diff(one.bounds) for one in found]
+        values = np.concatenate([np.empty(0, np.uint64), *(rows.values for rows in rows_of_parts)])
+        lengths = [np.diff(rows.bounds) for rows in rows_of_parts]
         return Ragged(values, bounds_of(np.concatenate([np.empty(0, np.int64), *lengths])))
 
     def by_part(self, places: np.ndarray) -> Iterator[tuple[Path, np.ndarray]]:
@@ -127,19 +127,19 @@ class Taken:
             if end > start:
                 yield part, np.asarray(places[start:end]) - lowest
 
-    def candidates(self, places: np.ndarray) -> pa.Table:
+    def table(self, places: np.ndarray) -> pa.Table:
         """The candidates at those places, ascending among all."""
-        found = []
+        tables = []
         for part, at in self.by_part(places):
             table = read_arrow(beside(part, "cleaned.arrow"))
-            found.append(table.filter(pc.equal(table["rule"], "")).take(pa.array(at)))
-        return pa.concat_tables(found)
+            tables.append(table.filter(pc.equal(table["rule"], "")).take(pa.array(at)))
+        return pa.concat_tables(tables)
 
     def names(self, places: np.ndarray) -> dict[int, tuple[str, str]]:
         """Id and address of the candidates at those places among all."""
         if not len(places):
             return {}
         wanted = np.unique(places)
-        table = self.candidates(wanted)
+        table = self.table(wanted)
         pairs = zip(table["id"].to_pylist(), table["address"].to_pylist(), strict=True)
         return dict(zip(wanted.tolist(), pairs, strict=True))

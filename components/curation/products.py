@@ -21,11 +21,11 @@ def numbers(text: str) -> set[str]:
     return {word for word in words(text) if any(sign.isdigit() for sign in word)}
 
 
-def products_of(alike: Neighbours) -> np.ndarray:
-    """For each place the first one that is tied to it, directly or through others: its product."""
-    product = np.arange(len(alike.first))
-    twins = np.flatnonzero(alike.first != product)
-    ties = np.concatenate([alike.pairs, np.column_stack([alike.first[twins], twins])])
+def products_of(neighbours: Neighbours) -> np.ndarray:
+    """int64 (n,): for each place the first place tied to it, directly or through others: its product."""
+    product = np.arange(len(neighbours.first))
+    twins = np.flatnonzero(neighbours.first != product)
+    ties = np.concatenate([neighbours.pairs, np.column_stack([neighbours.first[twins], twins])])
     tied, ends = np.unique(ties, return_inverse=True)
     left, right = ends.reshape(-1, 2).T
     links = sparse.coo_matrix((np.ones(len(ties)), (left, right)), shape=(len(tied), len(tied)))
@@ -36,8 +36,8 @@ def products_of(alike: Neighbours) -> np.ndarray:
 
 
 def draws_of(ids: list[str], seed: int) -> np.ndarray:
-    """uint64 for each id: the first bytes of a seeded SHA-256, so a draw depends on no order and no other."""
-    digests = (hashlib.sha256(f"{seed} {one}".encode()).digest()[:8] for one in ids)
+    """uint64 for each id: the first bytes of a seeded SHA-256, so a draw depends on nothing but its id."""
+    digests = (hashlib.sha256(f"{seed} {id_}".encode()).digest()[:8] for id_ in ids)
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
@@ -54,28 +54,28 @@ def allocate(product: np.ndarray, draws: np.ndarray, shares: Shares) -> np.ndarr
     return split[product]
 
 
-class Crowd(NamedTuple):
+class Group(NamedTuple):
     """Some whole products of several places each."""
 
     places: np.ndarray
     """Ascending."""
-    alike: Neighbours
+    neighbours: Neighbours
     """Among these places, counted from 0."""
 
 
-def crowds(alike: Neighbours, product: np.ndarray, size: int) -> Iterator[Crowd]:
-    """All products of more than one place, in crowds of at least `size` places but for the last."""
+def grouped_products(neighbours: Neighbours, product: np.ndarray, size: int) -> Iterator[Group]:
+    """All products of more than one place, in groups of at least `size` places but for the last."""
     several = np.flatnonzero(np.bincount(product, minlength=len(product))[product] > 1)
     grouped = several[np.argsort(product[several], kind="stable")]
-    of_group, of_pair = product[grouped], product[alike.pairs[:, 0]]
-    pairs, of_pair = alike.pairs[order := np.argsort(of_pair, kind="stable")], of_pair[order]
+    of_group, of_pair = product[grouped], product[neighbours.pairs[:, 0]]
+    pairs, of_pair = neighbours.pairs[order := np.argsort(of_pair, kind="stable")], of_pair[order]
     start = 0
     while start < len(grouped):
         last = of_group[min(start + size, len(grouped)) - 1]
         end = int(np.searchsorted(of_group, last, side="right"))
         lowest, highest = np.searchsorted(of_pair, [of_group[start], last + 1])
         places = np.sort(grouped[start:end])
-        first = np.searchsorted(places, alike.first[places])
+        first = np.searchsorted(places, neighbours.first[places])
         within = np.searchsorted(places, pairs[lowest:highest])
-        yield Crowd(places, Neighbours(first, within[np.lexsort((within[:, 0], within[:, 1]))]))
+        yield Group(places, Neighbours(first, within[np.lexsort((within[:, 0], within[:, 1]))]))
         start = end

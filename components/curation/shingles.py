@@ -1,4 +1,4 @@
-"""Texts as sets of word 3-shingles, hashed a column at a time: what `minhash` and `leaks` compare.
+"""Texts as sets of word 3-shingles, hashed a column at a time: what `minhash` and `leakage` compare.
 
 A column of texts becomes one flat array of 64-bit hashes with the bounds of each text in it. That two
 different shingles of a catalogue share a hash has a chance of about 1 in 10^7 for 10^6 distinct ones.
@@ -62,7 +62,7 @@ def mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 def word_hashes(texts: pa.StringArray) -> Ragged:
-    """A uint64 for each of `words` of each text; the same word has the same one in every process."""
+    """A uint64 for each word of each text (see `words`); a word has the same hash in every process."""
     beyond = pc.invert(pc.string_is_ascii(texts))
     spelled = [" ".join(words(text)) for text in texts.filter(beyond).to_pylist()]
     texts = pc.replace_with_mask(texts, beyond, pa.array(spelled, pa.string()))
@@ -71,21 +71,21 @@ def word_hashes(texts: pa.StringArray) -> Ragged:
     texts = pa.StringArray.from_buffers(len(texts), offsets, plain, offset=texts.offset)
     split = pc.ascii_split_whitespace(texts)
     coded = split.flatten().dictionary_encode()
-    said = pc.not_equal(coded.dictionary, "").to_numpy(zero_copy_only=False)[coded.indices]
+    real = pc.not_equal(coded.dictionary, "").to_numpy(zero_copy_only=False)[coded.indices]
     hashes = pd.util.hash_array(coded.dictionary.to_numpy(zero_copy_only=False))[coded.indices]
-    upto = np.concatenate([[0], np.cumsum(said)])  # a blank at an end of a text splits off an empty word
+    upto = np.concatenate([[0], np.cumsum(real)])  # a blank at an end of a text splits off an empty word
     bounds = bounds_of(pc.list_value_length(split).to_numpy())
-    return Ragged(hashes[said], upto[bounds])
+    return Ragged(hashes[real], upto[bounds])
 
 
-def shingles(said: Ragged, size: int) -> Ragged:
-    """A uint64 for each run of `size` words of each row, repeated ones included.
+def shingles(words: Ragged, size: int) -> Ragged:
+    """A uint64 for each run of `size` words of each row, repeated runs included.
 
     A row of fewer words is one shingle as a whole, also one without words.
     """
-    counts = np.maximum(np.diff(said.bounds) - size + 1, 1)
-    starts, ends = spread(said.bounds[:-1], counts), np.repeat(said.bounds[1:], counts)
-    values = np.append(said.values, np.uint64(0))
+    counts = np.maximum(np.diff(words.bounds) - size + 1, 1)
+    starts, ends = spread(words.bounds[:-1], counts), np.repeat(words.bounds[1:], counts)
+    values = np.append(words.values, np.uint64(0))
     hashes = np.zeros(len(starts), np.uint64)
     for place in range(size):
         at = starts + place
@@ -106,7 +106,7 @@ def set_hashes(rows: Ragged) -> np.ndarray:
     return np.add.reduceat(mixed(rows.values), rows.bounds[:-1])
 
 
-def sequence_hashes(said: Ragged) -> np.ndarray:
+def sequence_hashes(words: Ragged) -> np.ndarray:
     """uint64 for each row: equal where two rows hold the same values in the same order."""
-    whole = shingles(said, int(np.diff(said.bounds).max(initial=1)))
+    whole = shingles(words, int(np.diff(words.bounds).max(initial=1)))
     return whole.values

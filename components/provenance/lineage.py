@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
-from components.core import registry, stage, tracking
+from components.core import dvc, registry, tracking
 from components.core.errors import PricewrightError
 from components.core.schemas import SPLITS, Split
 from components.provenance import pages
@@ -49,23 +49,23 @@ class Lineage:
         self.name = f"{model_name} version {version}"
         self.tags = registry.version_tags(model_name, version)
         with registry.downloaded(model_name, version) as (folder, self.whole):
-            read = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("evidence/*.*")}
-        if missing := {"dvc.lock", "dvc.yaml", "params.yaml"} - set(read):
+            files = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("evidence/*.*")}
+        if missing := {"dvc.lock", "dvc.yaml", "params.yaml"} - set(files):
             raise PricewrightError(
                 f"{self.name} has no {', '.join(sorted(missing))} with it, so there is nothing to walk back "
                 "along: bring its files back from a backup of the artifact store, or `dvc repro -f register`"
             )
-        self.lock = yaml.safe_load(read["dvc.lock"])["stages"]
+        self.lock = yaml.safe_load(files["dvc.lock"])["stages"]
         self.lock.pop("register", None)  # written after the version was: it is that of an earlier one
-        self.graph = yaml.safe_load(read["dvc.yaml"])["stages"]
-        self.params = yaml.safe_load(read["params.yaml"])
+        self.graph = yaml.safe_load(files["dvc.yaml"])["stages"]
+        self.params = yaml.safe_load(files["params.yaml"])
         self.objects = Objects(Path.cwd())
 
     def steps(self) -> list[Step]:
         """Every step, from the version down to the licences."""
         digest = self.tags.get(registry.MODEL_DIGEST, "")[:12]
         version = Step("version", self.name, "holds" if self.whole else "altered", "MLflow", digest)
-        return [version, *self._runs(), *self._commit(), *self._inputs(), *self._data(), *self._origin()]
+        return [version, *self._runs(), *self._commit(), *self._inputs(), *self._data(), *self._rows()]
 
     def table(self, path: str) -> pd.DataFrame:
         """A table of the graph as it was. Raises PricewrightError where it is kept nowhere."""
@@ -82,17 +82,17 @@ class Lineage:
         return pd.concat([self.table(f"artifacts/curate/{split}.parquet") for split in splits])
 
     def _runs(self) -> list[Step]:
-        digests = {name: stage.dvc_digest(entry) for name, entry in self.lock.items()}
-        found = []
+        digests = {name: dvc.digest(entry) for name, entry in self.lock.items()}
+        steps = []
         for name, digest in {**digests, "register": self.tags.get("dvc.digest", "")}.items():
             run = tracking.run_with_digest(digest)
             if run is None:
                 note = "this store has no run of it"
-                found.append(Step("runs", name, "not kept", "", note))
+                steps.append(Step("runs", name, "not kept", "", note))
             else:
                 state: State = "gone" if run[1] else "holds"
-                found.append(Step("runs", name, state, "MLflow", f"run {run[0]}" + " (deleted)" * run[1]))
-        return found
+                steps.append(Step("runs", name, state, "MLflow", f"run {run[0]}" + " (deleted)" * run[1]))
+        return steps
 
     def _commit(self) -> list[Step]:
         commit = self.tags.get("git.commit", "none")
@@ -137,10 +137,10 @@ class Lineage:
         return steps
 
     def _kept(self, kind: str, path: str, md5: str) -> Step:
-        found = self.objects.find(path, md5)
-        return Step(kind, path, found.state, found.where, "; ".join(filter(None, [md5[:12], found.note])))
+        kept = self.objects.find(path, md5)
+        return Step(kind, path, kept.state, kept.where, "; ".join(filter(None, [md5[:12], kept.note])))
 
-    def _origin(self) -> list[Step]:
+    def _rows(self) -> list[Step]:
         """Rows, listings, pages, licences."""
         steps = []
         for split in SPLITS:

@@ -1,7 +1,7 @@
-"""What is still kept of a file or folder of the graph, found by the hash that dvc.lock has of it.
+"""What is still kept of a file or folder of the graph, by the hash that dvc.lock has of it.
 
-Looked for in DVC's cache, in its default remote, in every commit of git that touched the path, and on the
-disk, in this order; hashed afresh wherever it is found, so that a hash which is said to hold does.
+It is looked up in DVC's cache, its default remote, every commit of git that touched the path, and on the
+disk, in this order; and hashed afresh there.
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ from dvc.config import NoRemoteError
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from components.core import stage
+from components.core.dvc import FOLDER, folder_md5, md5
 from components.core.errors import PricewrightError
 
 State = Literal["holds", "altered", "gone"]
-FOLDER = ".dir"
-"""What DVC appends to the hash of a folder: the MD5 of its listing."""
 
 
 @dataclass(frozen=True)
-class Found:
+class Kept:
     """Whether a thing can still be fetched, and is what it was."""
 
     state: State
@@ -59,15 +57,15 @@ class Objects:
         self.git = Git(root)
         self._root = root
 
-    def find(self, path: str, md5: str) -> Found:
-        """Where the file or folder `path` of that hash is kept; `md5` ends with `.dir` for a folder."""
+    def find(self, path: str, digest: str) -> Kept:
+        """Where the file or folder `path` of that hash is kept; `digest` ends with `.dir` for a folder."""
         notes = []
         places: dict[str, Callable[[], State]] = {
-            name: lambda store=store: store.state(md5)  # type: ignore[misc]
+            name: lambda store=store: store.state(digest)  # type: ignore[misc]
             for name, store in self._stores.items()
         }
-        places["git"] = lambda: "holds" if self.git.holds(path, md5) else "gone"
-        places["disk"] = lambda: "holds" if _on_disk(self._root / path) == md5 else "gone"
+        places["git"] = lambda: "holds" if self.git.holds(path, digest) else "gone"
+        places["disk"] = lambda: "holds" if _on_disk(self._root / path) == digest else "gone"
         for name, look in places.items():
             try:
                 state = look()
@@ -75,25 +73,25 @@ class Objects:
                 notes.append(f"the {name} does not answer: {error}")
                 continue
             if state == "holds":
-                return Found("altered" if _spoilt(notes) else "holds", name, "; ".join(notes))
+                return Kept("altered" if _spoilt(notes) else "holds", name, "; ".join(notes))
             if state == "altered":
                 notes.append(f"the {name} holds other bytes under this hash")
         notes += [self._silent] if self._silent else []
-        return Found("altered" if _spoilt(notes) else "gone", "", "; ".join(notes))
+        return Kept("altered" if _spoilt(notes) else "gone", "", "; ".join(notes))
 
-    def read(self, path: str, md5: str, member: str = "") -> bytes:
+    def read(self, path: str, digest: str, member: str = "") -> bytes:
         """The bytes of a file, or of the file `member` of a folder. Raises PricewrightError where gone."""
         for store in self._stores.values():
             with suppress(Exception):  # a remote that does not answer has it not; `find` says so
-                wanted = md5 if not member else store.listing(md5).get(member, "")
+                wanted = digest if not member else store.listing(digest).get(member, "")
                 if wanted and store.state(wanted) == "holds":
                     with store.open(wanted) as file:
                         return file.read()
         whole = self._root / path / member
-        if _on_disk(self._root / path) == md5 and whole.is_file():
+        if _on_disk(self._root / path) == digest and whole.is_file():
             return whole.read_bytes()
         raise PricewrightError(
-            f"{Path(path, member)} of MD5 {md5[:12]} is kept nowhere: `dvc fetch` it from a remote"
+            f"{Path(path, member)} of MD5 {digest[:12]} is kept nowhere: `dvc fetch` it from a remote"
         )
 
 
@@ -101,18 +99,12 @@ def _spoilt(notes: list[str]) -> bool:
     return any("other bytes" in note for note in notes)
 
 
-def folder_md5(files: dict[str, str]) -> str:
-    """DVC's hash of a folder, from its files' relative paths and MD5s."""
-    listing = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
-    return _md5(BytesIO(json.dumps(listing, sort_keys=True).encode())) + FOLDER
-
-
 def _md5(file: BinaryIO) -> str:
     return hashlib.file_digest(file, "md5").hexdigest()  # type: ignore[arg-type]
 
 
 def _on_disk(path: Path) -> str:
-    return stage.md5(path) if path.exists() else ""
+    return md5(path) if path.exists() else ""
 
 
 class _Store:
@@ -121,30 +113,30 @@ class _Store:
     def __init__(self, odb: Any) -> None:
         self._odb = odb
 
-    def open(self, md5: str) -> BinaryIO:
-        file: BinaryIO = self._odb.fs.open(self._odb.oid_to_path(md5), "rb")
+    def open(self, digest: str) -> BinaryIO:
+        file: BinaryIO = self._odb.fs.open(self._odb.oid_to_path(digest), "rb")
         return file
 
-    def listing(self, md5: str) -> dict[str, str]:
+    def listing(self, digest: str) -> dict[str, str]:
         """Relative path to MD5 of a folder's files; empty where its listing is not kept as it was."""
-        if self._own(md5) != "holds":
+        if self._own(digest) != "holds":
             return {}
-        with self.open(md5) as file:
+        with self.open(digest) as file:
             return {entry["relpath"]: entry["md5"] for entry in json.load(file)}
 
-    def state(self, md5: str) -> State:
+    def state(self, digest: str) -> State:
         """Of a file, or of a folder with all that is in it."""
-        own = self._own(md5)
-        if own != "holds" or not md5.endswith(FOLDER):
+        own = self._own(digest)
+        if own != "holds" or not digest.endswith(FOLDER):
             return own
-        states = {self._own(inner) for inner in self.listing(md5).values()}
+        states = {self._own(inner) for inner in self.listing(digest).values()}
         return "altered" if "altered" in states else "gone" if "gone" in states else "holds"
 
-    def _own(self, md5: str) -> State:
-        if not self._odb.fs.exists(self._odb.oid_to_path(md5)):
+    def _own(self, digest: str) -> State:
+        if not self._odb.fs.exists(self._odb.oid_to_path(digest)):
             return "gone"
-        with self.open(md5) as file:
-            return "holds" if _md5(file) == md5.removesuffix(FOLDER) else "altered"
+        with self.open(digest) as file:
+            return "holds" if _md5(file) == digest.removesuffix(FOLDER) else "altered"
 
 
 class Git:
@@ -160,13 +152,13 @@ class Git:
 
     def show(self, commit: str, path: str) -> str | None:
         """A text file as it was at a commit; None where it was not."""
-        found = self._run("show", f"{commit}:{path}")
-        return None if found is None else found.decode("utf-8", errors="replace")
+        content = self._run("show", f"{commit}:{path}")
+        return None if content is None else content.decode("utf-8", errors="replace")
 
-    def holds(self, path: str, md5: str) -> bool:
+    def holds(self, path: str, digest: str) -> bool:
         """Whether some commit has `path` with that hash; what was never committed is lost."""
         commits = (self._run("rev-list", "--all", "HEAD", "--", path) or b"").decode().split()
-        return any(self._hash(commit, path) == md5 for commit in commits)
+        return any(self._hash(commit, path) == digest for commit in commits)
 
     def _hash(self, commit: str, path: str) -> str:
         """MD5 of what a commit has under `path`, as DVC counts it; empty where it has nothing."""

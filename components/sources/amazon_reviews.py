@@ -75,8 +75,8 @@ def _items(root: str, category: str) -> Iterator[dict[str, Any]]:
     try:
         stream = load_dataset("parquet", data_files=files, split="train", streaming=True)
         for item in stream:
-            if lacking := [name for name in COLUMNS if name not in item]:
-                raise PricewrightError(f"{files}: no column {', '.join(lacking)}: not the raw items of 2023")
+            if missing := [name for name in COLUMNS if name not in item]:
+                raise PricewrightError(f"{files}: no column {', '.join(missing)}: not the raw items of 2023")
             yield item
     except (OSError, ValueError, RuntimeError, ArrowException, DatasetsError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -22,8 +22,9 @@ import pandas as pd
 
 from components.core.errors import PricewrightError
 from components.core.params.scrape import DemoShop
-from components.sources.crawling.crawl import Order, crawl
-from components.sources.crawling.middlewares import host_of
+from components.sources.crawling.addresses import host_of
+from components.sources.crawling.crawl import crawl
+from components.sources.crawling.order import Order
 from components.sources.crawling.page_store import Store
 from components.sources.extraction.pages import read
 from components.sources.result import Collected
@@ -59,12 +60,12 @@ def collect(section: DemoShop) -> Collected:
         serve(products, section.port) as shop,
         tempfile.TemporaryDirectory(prefix="pricewright-crawl-") as folder,
     ):
-        found = visit(shop.address, section.concurrency, section.pages_max, Path(folder) / "pages.sqlite")
+        crawled = visit(shop.address, section.concurrency, section.pages_max, Path(folder) / "pages.sqlite")
     truth = [(shop_pages.address(product), product.median, section.noise) for product in products]
     law = pd.DataFrame(truth, columns=["address", "median", "sigma"]).sort_values(
         "address", ignore_index=True
     )
-    return replace(found, law=law, notes=[])
+    return replace(crawled, law=law, notes=[])
 
 
 def visit(base: str, concurrency: int, pages_max: int, path: Path) -> Collected:

@@ -2,7 +2,7 @@
 
 A row is addressed by its file as params.yaml names it and its number: the line in JSONL, the row in CSV (the
 first below the header is 1) and Parquet. A row that cannot be read is rejected with its reason, and so is the
-rest of a file from where it cannot be read as what its suffix says; what else there is is taken. A JSON line
+rest of a file from where it cannot be read as what its suffix says; the other rows are kept. A JSON line
 that is no object is kept as an empty listing, for curate to reject with a reason.
 """
 
@@ -57,7 +57,7 @@ SAMPLE_BYTES, SAMPLE_LINES = 2**20, 20
 LINE_CHARACTERS = 2**24
 UNREADABLE = (pa.ArrowException, OSError, EOFError, zlib.error, lzma.LZMAError)
 BATCH = 10_000  # rows of Parquet at a time
-LEVEL = 3  # the entry of a category path that is taken, counted from 1
+LEVEL = 3  # the entry of a category path that becomes the category, counted from 1
 MISSING = object()
 
 
@@ -72,8 +72,10 @@ def collect(section: Files) -> Collected:
     faults: list[Fault] = []
     for path in tqdm(paths, desc="files", unit=" files"):
         rows.extend(_listings(path, section.columns, faults))
-    rejects = pd.DataFrame([{"title": "", "price": "", **one._asdict()} for one in faults], columns=REJECTED)
-    notes = [f"{one.address}: {one.reason}" for one in faults]
+    rejects = pd.DataFrame(
+        [{"title": "", "price": "", **fault._asdict()} for fault in faults], columns=REJECTED
+    )
+    notes = [f"{fault.address}: {fault.reason}" for fault in faults]
     kept = notes if len(notes) <= NOTES else [*notes[:NOTES], f"and {len(notes) - NOTES} more rows"]
     counts: dict[str, Any] = {"files": len(paths)}
     if faults:
@@ -87,16 +89,16 @@ def find(patterns: list[str]) -> list[Path]:
         raise PricewrightError(
             "scrape.files.paths is empty: name files or patterns of JSONL, CSV or Parquet files"
         )
-    found: dict[Path, Path] = {}
+    files: dict[Path, Path] = {}
     for pattern in patterns:
         matches = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
-        files = [Path(match) for match in matches if not Path(match).is_dir()]
-        if not files:
+        matching = [Path(match) for match in matches if not Path(match).is_dir()]
+        if not matching:
             what = "is a folder: write a pattern of its files" if Path(pattern).is_dir() else "no such file"
             raise PricewrightError(f"{pattern}: {what} (scrape.files.paths, looked up from {Path.cwd()})")
-        for file in files:
-            found.setdefault(file.resolve(), file)
-    return list(found.values())
+        for file in matching:
+            files.setdefault(file.resolve(), file)
+    return list(files.values())
 
 
 def _listings(path: Path, columns: Columns, faults: list[Fault]) -> list[dict[str, str]]:
@@ -145,8 +147,8 @@ def _listing(path: Path, row: Row, columns: Columns) -> dict[str, str]:
     number, written, value = row
 
     def field(column: str | None) -> Any:
-        found = reach(value, column) if column else None
-        return None if found is MISSING else found
+        cell = reach(value, column) if column else None
+        return None if cell is MISSING else cell
 
     price = text(field(columns.price))
     listing = {
@@ -273,7 +275,7 @@ def _csv(path: Path) -> Iterator[Row | Fault]:
 def _delimiter(path: Path) -> str:
     """The sign that parts the most rows of the beginning into as many cells as the header, at least two."""
     start: list[str] = []
-    with contextlib.suppress(*UNREADABLE):  # it is said of the file when its rows are read
+    with contextlib.suppress(*UNREADABLE):  # the reader of its rows reports the fault
         start.extend(itertools.islice(_lines(path), SAMPLE_LINES))
 
     def fits(sign: str) -> tuple[int, int]:

@@ -10,13 +10,13 @@ import pandas as pd
 from components.core.schemas import Law, Record, Reject
 
 
-def empty(kind: type[Record]) -> pd.DataFrame:
-    """A table of this kind without rows, its columns typed."""
+def empty(record: type[Record]) -> pd.DataFrame:
+    """A table of these records without rows, its columns typed."""
     # Not the usual Arrow text: mlflow 3 fails on a table without rows that has a column of it.
     text = pd.StringDtype("python", na_value=float("nan"))
-    fields = kind.model_fields.items()
+    fields = record.model_fields.items()
     return pd.DataFrame(
-        {name: pd.Series(dtype=text if one.annotation is str else "float64") for name, one in fields}
+        {name: pd.Series(dtype=text if field.annotation is str else "float64") for name, field in fields}
     )
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Shop
 from components.core.schemas import Listing, Reject
-from components.sources.crawling.crawl import Crawled, Order, crawl
-from components.sources.crawling.middlewares import host_of
+from components.sources.crawling.addresses import host_of
+from components.sources.crawling.crawl import Crawled, crawl
+from components.sources.crawling.order import Order
 from components.sources.crawling.page_store import Store
 from components.sources.extraction.pages import Row, read
 from components.sources.result import Collected
@@ -63,11 +64,11 @@ def collected(
 ) -> Collected:
     """Listings, and what was refused or could not be fetched, with a line for each up to NOTES."""
     lost = [
-        {"title": "", "price": "", "rule": one.rule, "reason": one.reason, "address": address(one.url)}
-        for one in crawled.failures
+        {"title": "", "price": "", "rule": rule, "reason": reason, "address": address(url)}
+        for url, rule, reason in crawled.failures
     ]
     rejects = pd.DataFrame([*refused, *lost], columns=_without_origin(Reject.columns()))
-    lines = [f"{one.address}: {one.reason}" for one in rejects.head(NOTES).itertuples()]
+    lines = [f"{row.address}: {row.reason}" for row in rejects.head(NOTES).itertuples()]
     if len(rejects) > NOTES:
         lines.append(f"and {len(rejects) - NOTES} more, in artifacts/scrape/rejects.parquet")
     if crawled.stopped:

@@ -19,7 +19,7 @@ import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from components.core import stage
+from components.core import dvc, stage
 from components.core.errors import PricewrightError
 from components.core.params.curate import Curate
 from components.core.schemas import Reject
@@ -125,7 +125,7 @@ def test_dvc_repro_without_a_flow_groups_its_stages_under_one_parent_and_their_d
     assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
     locked = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
     for name, entry in (("curate", "curate"), ("sft", "sft"), ("align/dpo", "align@dpo")):
-        digest = stage.dvc_digest(locked[entry])
+        digest = dvc.digest(locked[entry])
         assert Path("artifacts", name, "digest.txt").read_text() == digest
         assert digest in {child.data.tags["dvc.digest"] for child in children}
     assert len({child.data.tags["dvc.digest"] for child in children}) == 3

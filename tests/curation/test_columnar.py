@@ -79,10 +79,10 @@ LISTINGS = st.fixed_dictionaries(
 def assert_equal(rows: list[dict[str, Any]]) -> None:
     table = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
     found = cleaned(table, SECTION)
-    verdicts = zip(found["rule"].to_pylist(), found["reason"].to_pylist(), strict=True)
+    rejections = zip(found["rule"].to_pylist(), found["reason"].to_pylist(), strict=True)
     expected = one_by_one(rows, SECTION)
     assert candidates_of(found) == [one for one, _ in expected]
-    assert list(verdicts) == [tuple(verdict) if verdict else ("", "") for _, verdict in expected]
+    assert list(rejections) == [tuple(rejection) if rejection else ("", "") for _, rejection in expected]
 
 
 @settings(max_examples=150, deadline=None)

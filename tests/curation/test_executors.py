@@ -5,19 +5,19 @@ import os
 import pytest
 
 from components.core.errors import PricewrightError
-from components.curation.executors import CLUSTER, workers
+from components.curation.executors import CLUSTER, parallel_map
 from tests.support.curated import SECTION, assert_same, catalogue, curate
 
 
 def test_many_processes_come_to_what_one_does() -> None:
     listings = catalogue(2, size=40)
-    with workers(2) as run:
+    with parallel_map(2) as run:
         assert (run is map) == (len(os.sched_getaffinity(0)) < 2)
         assert_same(curate(listings, SECTION, 20, run), curate(listings, SECTION))
 
 
 def test_one_task_needs_no_process() -> None:
-    with workers(1) as run:
+    with parallel_map(1) as run:
         assert run is map
 
 
@@ -31,7 +31,7 @@ def test_a_dask_cluster_comes_to_what_one_process_does(monkeypatch: pytest.Monke
     }  # threads are up at once; tasks are pickled all the same
     with distributed.LocalCluster(**options) as cluster:
         monkeypatch.setenv(CLUSTER, cluster.scheduler_address)
-        with workers(2) as run:
+        with parallel_map(2) as run:
             assert_same(curate(listings, SECTION, 20, run), curate(listings, SECTION))
 
 
@@ -39,7 +39,10 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch
     pytest.importorskip("distributed", reason='needs pip install -e ".[cluster]"')
     monkeypatch.setenv(CLUSTER, "tcp://127.0.0.1:9")
     monkeypatch.setattr("distributed.Client.__init__", _refused)
-    with pytest.raises(PricewrightError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"), workers(2):
+    with (
+        pytest.raises(PricewrightError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"),
+        parallel_map(2),
+    ):
         pass
 
 

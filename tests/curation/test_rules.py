@@ -7,7 +7,7 @@ from components.core.params.curate import Balance
 from components.core.params.file import load_params
 from components.curation.minhash import Neighbours
 from components.curation.products import draws_of
-from components.curation.rules import NAMES, Candidate, judge, near_duplicates, overfull_price_bands
+from components.curation.rules import NAMES, Candidate, near_duplicates, overfull_price_bands
 from tests.support.project import ROOT
 
 SECTION = load_params(ROOT / "params.yaml").curate
@@ -30,8 +30,8 @@ TWINS = Neighbours(first=np.array([0, 0]), pairs=np.empty((0, 2), np.int64))
 
 
 def test_a_sound_candidate_is_taken() -> None:
-    assert judge(LAMP, SECTION) is None
-    assert judge(LAMP._replace(currencies=set()), SECTION) is None
+    assert first_rejection(LAMP, SECTION) is None
+    assert first_rejection(LAMP._replace(currencies=set()), SECTION) is None
 
 
 @pytest.mark.parametrize(
@@ -50,24 +50,24 @@ def test_a_sound_candidate_is_taken() -> None:
     ],
 )
 def test_each_rule_refuses_its_fault_and_says_why(rule: str, change: dict, said: str) -> None:
-    verdict = judge(LAMP._replace(**change), SECTION)
-    assert verdict is not None
-    assert verdict.rule == rule
-    assert said in verdict.reason
+    rejection = first_rejection(LAMP._replace(**change), SECTION)
+    assert rejection is not None
+    assert rejection.rule == rule
+    assert said in rejection.reason
     assert rule in NAMES
 
 
 def test_of_several_faults_the_first_rule_is_the_reason() -> None:
-    verdict = judge(LAMP._replace(written="", price=None, title="", description=""), SECTION)
-    assert verdict is not None
-    assert verdict.rule == "no_price"
+    rejection = first_rejection(LAMP._replace(written="", price=None, title="", description=""), SECTION)
+    assert rejection is not None
+    assert rejection.rule == "no_price"
 
 
 def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listing() -> None:
     again = LAMP._replace(id="b", title="Oak lamp bestseller", details={})
-    verdicts = near_duplicates([LAMP, again], PAIR)
-    assert verdicts == near_duplicates([LAMP, again], TWINS)
-    assert [verdict and verdict.rule for verdict in verdicts] == [None, "near_duplicate"]
+    rejections = near_duplicates([LAMP, again], PAIR)
+    assert rejections == near_duplicates([LAMP, again], TWINS)
+    assert [rejection and rejection.rule for rejection in rejections] == [None, "near_duplicate"]
 
 
 @pytest.mark.parametrize(
@@ -87,16 +87,16 @@ def test_a_neighbour_with_another_price_number_or_specification_is_another_listi
 def test_a_listing_is_not_refused_for_repeating_one_that_was_refused_itself() -> None:
     middle = LAMP._replace(id="b", title="Oak lamp")
     last = LAMP._replace(id="c", title="Oak lamp 60W")  # repeats the middle one, not the first
-    verdicts = near_duplicates([LAMP, middle, last], Neighbours(np.zeros(3, int), TWINS.pairs))
-    assert [verdict is None for verdict in verdicts] == [True, False, True]
+    rejections = near_duplicates([LAMP, middle, last], Neighbours(np.zeros(3, int), TWINS.pairs))
+    assert [rejection is None for rejection in rejections] == [True, False, True]
 
 
 def test_a_currency_with_a_rate_is_taken_where_it_is_the_only_one() -> None:
     section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
-    assert judge(LAMP._replace(currencies={"EUR"}), section) is None
-    verdict = judge(LAMP._replace(currencies={"EUR", "USD"}), section)
-    assert verdict is not None
-    assert verdict.rule == "other_currency"
+    assert first_rejection(LAMP._replace(currencies={"EUR"}), section) is None
+    rejection = first_rejection(LAMP._replace(currencies={"EUR", "USD"}), section)
+    assert rejection is not None
+    assert rejection.rule == "other_currency"
 
 
 # --- balance -----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from components import register
-from components.core import registry, stage, tracking
+from components.core import dvc, registry, tracking
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
 from components.core.params.promote import Promote
@@ -289,7 +289,7 @@ def baselines(**prices: Any) -> None:
     ]
     decision.PREDICTIONS.parent.mkdir(exist_ok=True)
     pd.concat(tables).to_parquet(decision.PREDICTIONS)
-    out = {"path": "artifacts/baseline", "md5": stage.md5(decision.PREDICTIONS.parent)}
+    out = {"path": "artifacts/baseline", "md5": dvc.md5(decision.PREDICTIONS.parent)}
     Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"baseline": {"outs": [out]}}}))
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from components.core import registry, stage, tracking
+from components.core import dvc, registry, tracking
 from components.core.errors import PricewrightError
 from components.core.schemas import Item, Law, Listing
 from components.provenance.lineage import Lineage, Step
@@ -85,7 +85,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
         commit("the data")
         tracking.connect()
         for name, entry in yaml.safe_load(Path("dvc.lock").read_text())["stages"].items():
-            with tracking.stage_run(name, {}, stage.dvc_digest(entry)):
+            with tracking.stage_run(name, {}, dvc.digest(entry)):
                 pass
         _register()
         yield folder
@@ -178,7 +178,7 @@ def object_of(path: str, member: str = "") -> Path:
         if out["path"] == path
     ]
     if member:
-        md5 = stage.md5(Path(path, member))
+        md5 = dvc.md5(Path(path, member))
     found = Path(".dvc/cache/files/md5", md5[:2], md5[2:])
     found.chmod(0o644)
     return found
@@ -255,7 +255,7 @@ def _history_forgotten() -> None:
 
 
 def _run_deleted(_: Path) -> None:
-    digest = stage.dvc_digest(yaml.safe_load(Path("dvc.lock").read_text())["stages"]["scrape"])
+    digest = dvc.digest(yaml.safe_load(Path("dvc.lock").read_text())["stages"]["scrape"])
     found = tracking.run_with_digest(digest)
     assert found is not None
     MlflowClient().delete_run(found[0])
@@ -301,7 +301,7 @@ def test_an_object_that_only_the_remote_still_has_is_fetched_and_hashed_there(
     assert state() == {}
     steps = {step.name: step for step in Lineage(NAME, "1").steps()}
     assert steps["artifacts/curate"].where == "DVC remote"
-    [kept] = (tmp_path / "backup").rglob(f"*{stage.md5(Path('reports/curate.json'))[2:]}")
+    [kept] = (tmp_path / "backup").rglob(f"*{dvc.md5(Path('reports/curate.json'))[2:]}")
     kept.chmod(0o644)
     kept.write_bytes(b"other")
     Path("reports/curate.json").unlink()

@@ -15,7 +15,7 @@ from components.core.params.curate import Curate, Shares
 from components.core.params.file import load_params
 from components.core.schemas import SPLITS, Listing, Split
 from components.curate import curate as curate_files
-from components.curation.minhash import Run
+from components.curation.minhash import Map
 from tests.support.project import ROOT
 
 SECTION = load_params(ROOT / "params.yaml").curate.model_copy(
@@ -56,7 +56,7 @@ class Curated:
     report: dict[str, Any]
 
 
-def curate(listings: pd.DataFrame, section: Curate, rows: int = 1000, run: Run = map) -> Curated:
+def curate(listings: pd.DataFrame, section: Curate, rows: int = 1000, run: Map = map) -> Curated:
     """As the stage does it, by way of files."""
     with tempfile.TemporaryDirectory() as folder:
         source, scratch, out = (Path(folder) / name for name in ("listings.parquet", "scratch", "out"))

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import signal
-import socket
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -27,6 +25,7 @@ from scrapy.resolver import CachingThreadedResolver
 from scrapy.responsetypes import responsetypes
 from twisted.internet.error import DNSLookupError
 
+from components.sources.crawling.addresses import host_of, is_private
 from components.sources.crawling.page_store import KEPT_HEADERS, Page, Store
 
 PATIENCE = 30.0  # seconds: the longest wait that a server may ask for by Retry-After
@@ -158,9 +157,9 @@ class Keep:
         page = self.store.get(request.url)
         if page and page.round == self.store.round:
             return answer(page, request)
-        for given, asked in (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since")):
-            if page and given in page.headers:
-                request.headers[asked] = page.headers[given]
+        for validator, condition in (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since")):
+            if page and validator in page.headers:
+                request.headers[condition] = page.headers[validator]
         return None
 
     def process_response(self, request: Request, response: Response) -> Response:
@@ -185,8 +184,8 @@ class Keep:
 def answer(page: Page, request: Request) -> Response:
     """A kept page as Scrapy's response."""
     headers = Headers(page.headers, encoding="latin-1")
-    kind = responsetypes.from_args(headers=headers, url=page.url, body=page.body)
-    return kind(page.url, page.status, headers, page.body, flags=["kept"], request=request)
+    response_class = responsetypes.from_args(headers=headers, url=page.url, body=page.body)
+    return response_class(page.url, page.status, headers, page.body, flags=["kept"], request=request)
 
 
 def _headers(response: Response) -> dict[str, str]:
@@ -201,26 +200,3 @@ def seconds(written: str) -> float:
     with contextlib.suppress(ValueError, TypeError):
         return max(parsedate_to_datetime(written).timestamp() - time.time(), 0.0)
     return 0.0
-
-
-def host_of(url: str) -> str:
-    """Host and port of an address, without user and default port."""
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        return ""
-    return host if port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f"{host}:{port}"
-
-
-def is_private(address: str) -> bool:
-    """Whether an IP address is of no public host: loopback, link-local, private, reserved."""
-    return not ipaddress.ip_address(address).is_global
-
-
-def resolves_privately(host: str) -> bool:
-    """Whether a host name, or an IP address in its place, is a private one now."""
-    try:
-        return is_private(socket.gethostbyname(host))
-    except (OSError, UnicodeError):
-        return False

@@ -31,14 +31,14 @@ class Statement:
 
 def statement(tree: HtmlElement | None, headers: Mapping[str, str], url: str, tdmrep: Any) -> Statement:
     """The first reservation of a page; `tdmrep` is its host's tdmrep.json, None where there is none."""
-    said = set(directives(tree, headers))
+    stated = set(directives(tree, headers))
     for rule in ("noindex", "noai"):
-        if rule in said or (rule == "noindex" and "none" in said):
-            return Statement(rule, f"robots: {', '.join(sorted(said))}")
-    for where, stated, policy in _tdm(tree, headers, url, tdmrep):
-        if stated in ("0", "1"):
-            text = f"tdm-reservation: {stated} ({where})" + (f", tdm-policy: {policy}" if policy else "")
-            return Statement("tdm_reservation" if stated == "1" else "", text)
+        if rule in stated or (rule == "noindex" and "none" in stated):
+            return Statement(rule, f"robots: {', '.join(sorted(stated))}")
+    for where, reservation, policy in _tdm(tree, headers, url, tdmrep):
+        if reservation in ("0", "1"):
+            text = f"tdm-reservation: {reservation} ({where})" + (f", tdm-policy: {policy}" if policy else "")
+            return Statement("tdm_reservation" if reservation == "1" else "", text)
     return Statement("", "")
 
 

@@ -100,14 +100,14 @@ def _blocks(written: str) -> Iterator[Any]:
         written,
         re.sub(r",(\s*[}\]])", r"\1", re.sub(r"^\s*//.*$|/\*.*?\*/", "", written, flags=re.MULTILINE)),
     ):
-        found, rest = [], attempt.strip(" \t\r\n;")
+        values, rest = [], attempt.strip(" \t\r\n;")
         with contextlib.suppress(ValueError, RecursionError):
             while rest:
                 value, end = decoder.raw_decode(rest)
-                found.append(value)
+                values.append(value)
                 rest = rest[end:].lstrip(" \t\r\n;,")
-        if found:
-            yield from found
+        if values:
+            yield from values
             return
 
 
@@ -162,8 +162,8 @@ def _loose(tree: HtmlElement) -> Reading:
     outside = _item(tree, "itemscope", "itemtype", "itemprop")
     for node in (offers[0] if len(offers) == 1 else {}, outside):
         if node.get("price") and (len(node["price"]) == 1):
-            found = _offer({"offers": node}, "")
-            return {key: Value(one.text, f"itemprop {one.place}") for key, one in found.items()}
+            offer = _offer({"offers": node}, "")
+            return {key: Value(value.text, f"itemprop {value.place}") for key, value in offer.items()}
     return {}
 
 
@@ -185,18 +185,18 @@ def _chosen(products: list[Node], url: str, heading: str) -> Node | None:
 
 def _same_page(written: str, url: str, query: bool = False) -> bool:
     try:
-        one, other = urlsplit(urljoin(url, written)), urlsplit(url)
+        link, page = urlsplit(urljoin(url, written)), urlsplit(url)
     except ValueError:
         return False
-    return bool(written) and one.path == other.path and (not query or one.query == other.query)
+    return bool(written) and link.path == page.path and (not query or link.query == page.query)
 
 
-def _product(node: Node, known: list[Node], name: str, url: str) -> Reading:
-    by_id = {one["@id"]: one for one in known if isinstance(one.get("@id"), str)}
+def _product(node: Node, nodes: list[Node], name: str, url: str) -> Reading:
+    by_id = {entry["@id"]: entry for entry in nodes if isinstance(entry.get("@id"), str)}
     entries = nodes_of(node.get("additionalProperty"))
     specs = {
-        text(one.get("name")): f"{text(one.get('value'))} {text(one.get('unitText'))}".strip()
-        for one in entries
+        text(entry.get("name")): f"{text(entry.get('value'))} {text(entry.get('unitText'))}".strip()
+        for entry in entries
     }
     specs |= {key.capitalize(): text(node.get(key)) for key in OWN_DETAILS if text(node.get(key))}
     written = {
@@ -211,39 +211,42 @@ def _product(node: Node, known: list[Node], name: str, url: str) -> Reading:
         "rights": (text(node.get("license")), "license"),
     }
     if not written["category"][0]:
-        written["category"] = (_breadcrumb(known, text(node.get("name"))), "BreadcrumbList")
-    found = {key: Value(value, place) for key, (value, place) in written.items() if value}
-    found |= _offer(_variant(node, url), url, by_id)
-    return {key: Value(one.text, f"{name} {one.place}") for key, one in found.items()}
+        written["category"] = (_breadcrumb(nodes, text(node.get("name"))), "BreadcrumbList")
+    reading = {key: Value(value, place) for key, (value, place) in written.items() if value}
+    reading |= _offer(_variant(node, url), url, by_id)
+    return {key: Value(entry.text, f"{name} {entry.place}") for key, entry in reading.items()}
 
 
 def _variant(node: Node, url: str) -> Node:
-    """The group itself, or with the offer of the variant of this address, or of its cheapest one."""
-    variants = [one for one in nodes_of(node.get("hasVariant")) if _offer(one, url)]
+    """The group itself, or with the offer of the variant of this address, or of its cheapest variant."""
+    variants = [variant for variant in nodes_of(node.get("hasVariant")) if _offer(variant, url)]
     if node.get("offers") or not variants:
         return node
-    for one in variants:
-        addresses = [text(one.get("url")), *(text(offer.get("url")) for offer in nodes_of(one.get("offers")))]
+    for variant in variants:
+        addresses = [
+            text(variant.get("url")),
+            *(text(offer.get("url")) for offer in nodes_of(variant.get("offers"))),
+        ]
         if any(_same_page(address, url, query=True) for address in addresses):
-            return one
-    return min(variants, key=lambda one: _number(_offer(one, url)["price"].text))
+            return variant
+    return min(variants, key=lambda variant: _number(_offer(variant, url)["price"].text))
 
 
 def _offer(node: Node, url: str, by_id: dict[str, Node] | None = None) -> Reading:
     """Price as written and currency code of the first offer whose price is paid, not crossed out."""
-    offers = [(by_id or {}).get(str(one.get("@id")), one) for one in nodes_of(node.get("offers"))]
-    offers.sort(key=lambda one: not _same_page(text(one.get("url")), url, query=True))
+    offers = [(by_id or {}).get(str(entry.get("@id")), entry) for entry in nodes_of(node.get("offers"))]
+    offers.sort(key=lambda entry: not _same_page(text(entry.get("url")), url, query=True))
     for offer in offers:
         inner = [*nodes_of(offer.get("priceSpecification")), *nodes_of(offer.get("offers"))]
-        for path, part in (("offers", offer), *(("offers.priceSpecification", one) for one in inner)):
+        for path, part in (("offers", offer), *(("offers.priceSpecification", entry) for entry in inner)):
             if NOT_PAID.search(text(part.get("priceType"))):
                 continue
             for key in ("price", "lowPrice"):
                 written = text(part.get(key))
                 if _number(written) > 0:
                     code = text(part.get("priceCurrency")) or text(offer.get("priceCurrency"))
-                    found = {"price": Value(written, f"{path}.{key}")}
-                    return found | (
+                    reading = {"price": Value(written, f"{path}.{key}")}
+                    return reading | (
                         {"currency": Value(code.upper(), f"{path}.priceCurrency")} if code else {}
                     )
     return {}
@@ -268,12 +271,13 @@ def _breadcrumb(known: list[Node], title: str) -> str:
 
 def _types(node: Node) -> set[str]:
     written = node.get("@type")
-    return {re.split("[/:#]", str(one))[-1] for one in (written if isinstance(written, list) else [written])}
+    names = written if isinstance(written, list) else [written]
+    return {re.split("[/:#]", str(name))[-1] for name in names}
 
 
 def nodes_of(value: object) -> list[Node]:
-    """The objects of a property that may hold one, several or none."""
-    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+    """The objects of a property that may hold entry, several or none."""
+    return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, dict)]
 
 
 def text(value: object) -> str:

@@ -1,6 +1,6 @@
 """Prices in running text and their currency: signs, digit groups and price words of many countries.
 
-What number a price is says the library price-parser; this finds where one stands, and its currency.
+The library price-parser reads the number; this module finds where a price stands, and its currency.
 """
 
 from __future__ import annotations

@@ -51,23 +51,23 @@ def read(
 def _product_pages(store: Store, products: str, address: Callable[[str], str]) -> Iterator[Page]:
     pattern = re.compile(products)
     for page in store.pages():
-        kind = page.headers.get("Content-Type", "text/html")
-        if page.status == 200 and "html" in kind.lower() and pattern.search(address(page.url)):
+        media_type = page.headers.get("Content-Type", "text/html")
+        if page.status == 200 and "html" in media_type.lower() and pattern.search(address(page.url)):
             yield page
 
 
 def _loops(store: Store, products: str, address: Callable[[str], str]) -> Iterator[str]:
     """Product addresses whose redirects come back to one of them; the crawler asks for none twice."""
-    led = {
+    redirects = {
         page.url: urljoin(page.url, page.headers["Location"])
         for page in store.pages()
         if page.status in REDIRECTS and "Location" in page.headers
     }
-    for url in led:
-        seen, at = {url}, led[url]
-        while at in led and at not in seen:
+    for url in redirects:
+        seen, at = {url}, redirects[url]
+        while at in redirects and at not in seen:
             seen.add(at)
-            at = led[at]
+            at = redirects[at]
         if at in seen and re.search(products, address(url)):
             yield url
 
@@ -76,14 +76,14 @@ def _read(page: Page, address: str, tdmrep: Any, languages: list[str]) -> tuple[
     """The row of a page, and the rule and reason where it may not or cannot be taken."""
     html = decode(page.body, page.headers.get("Content-Type"))
     tree = parse(html)
-    said = statement(tree, page.headers, page.url, tdmrep)
-    found = asdict(extract(html, address))
-    found["rights"] = "; ".join(filter(None, (found["rights"], said.text)))
-    found |= {name: json.dumps(found[name], ensure_ascii=False) for name in ("details", "places")}
-    row = {"address": address, "page_hash": hashlib.sha256(page.body).hexdigest(), **found}
+    terms = statement(tree, page.headers, page.url, tdmrep)
+    fields = asdict(extract(html, address))
+    fields["rights"] = "; ".join(filter(None, (fields["rights"], terms.text)))
+    fields |= {name: json.dumps(fields[name], ensure_ascii=False) for name in ("details", "places")}
+    row = {"address": address, "page_hash": hashlib.sha256(page.body).hexdigest(), **fields}
     row = {name: writable(value) for name, value in row.items()}
-    if said.rule:
-        return {**row, "title": "", "price": ""}, said.rule, said.text
+    if terms.rule:
+        return {**row, "title": "", "price": ""}, terms.rule, terms.text
     language = (tree.get("lang") or "").lower() if tree is not None else ""
     if languages and language and language.split("-")[0] not in languages:
         return (
@@ -91,6 +91,6 @@ def _read(page: Page, address: str, tdmrep: Any, languages: list[str]) -> tuple[
             "other_language",
             f"the page says that it is in {language}, not in {' or '.join(languages)}",
         )
-    if not found["title"] and not found["price"]:
+    if not fields["title"] and not fields["price"]:
         return row, "no_product", "no title and no price on the page"
     return row, "", ""

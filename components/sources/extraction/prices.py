@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from lxml.html import HtmlElement
 
+from components.sources.extraction.dom import HEADINGS, is_aside, is_shown, names, path
 from components.sources.extraction.money import BARE, PRICE, amount, plain
 from components.sources.extraction.price_words import (
-    ASIDE_NAMES,
     BEST_NAMES,
     BUY,
     INSTALMENTS,
@@ -25,13 +25,9 @@ from components.sources.extraction.price_words import (
     RELATED,
 )
 
-SILENT_TAGS = {"script", "style", "template", "noscript", "select", "head", "svg", "textarea"}
-ASIDE_TAGS = {"nav", "footer", "header", "aside", "del", "s", "strike"}
-HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 INLINE = {"a", "abbr", "b", "bdi", "button", "data", "del", "em", "font", "i", "ins", "label", "meta"}
 INLINE |= {"s", "small", "span", "strike", "strong", "sub", "sup", "time", "u"}
 CENTS = re.compile(r"(?<![a-z])(?:cents?|decimals?|fraction)(?![a-z])")
-NAMED_BY = ("class", "id", "data-test", "data-testid", "data-hook", "data-qa", "data-cy", "itemprop")
 LABEL_WORDS = 4
 PROSE_WORDS = 12
 RELATED_CHARACTERS = 60
@@ -57,43 +53,44 @@ class Price:
 
 def prices(main: HtmlElement) -> list[Price]:
     """The prices in `main` that may be the product's, the likeliest first."""
-    script = _Script()
-    _write(main, script, 0.0, 0)
-    text, found = "".join(script.pieces), []
-    title = next((start for start, _, element, _ in script.spans if element.tag == "h1"), 0)
+    page = _PageText()
+    _write(main, page, 0.0, 0)
+    text, candidates = "".join(page.pieces), []
+    title = next((start for start, _, element, _ in page.spans if element.tag == "h1"), 0)
     for match, _ in zip(PRICE.finditer(text), range(CANDIDATES), strict=False):
-        element, handicap = script.element_of(*match.span())
+        element, handicap = page.element_of(*match.span())
         if element.tag != "h1":
-            score = handicap + _score(text, match, element, script) - 0.5 * (match.start() < title)
-            found.append(
-                Price(plain(match.group()), score, _path(element), text.count("\n", 0, match.start()))
+            score = handicap + _score(text, match, element, page) - 0.5 * (match.start() < title)
+            candidates.append(
+                Price(plain(match.group()), score, path(element), text.count("\n", 0, match.start()))
             )
-    for start, end, element, handicap in script.spans:
+    for start, end, element, handicap in page.spans:
         bare = text[start:end].strip()
         if len(bare) < LABEL_WORDS * 4 and BARE.fullmatch(bare) and PRICE_NAMES.search(names(element)):
-            found.append(Price(bare, handicap + 1.0, _path(element), text.count("\n", 0, start)))
-    return _with_the_reduced_first(
-        sorted((one for one in found if one.score > 0), key=lambda one: -one.score)
-    )
+            candidates.append(Price(bare, handicap + 1.0, path(element), text.count("\n", 0, start)))
+    probable = [candidate for candidate in candidates if candidate.score > 0]
+    return _with_the_reduced_first(sorted(probable, key=lambda candidate: -candidate.score))
 
 
-def _with_the_reduced_first(found: list[Price]) -> list[Price]:
+def _with_the_reduced_first(ranked: list[Price]) -> list[Price]:
     """Of two prices that stand together and nothing tells apart, a style sheet crosses out the higher."""
     best = [
-        one for one in found if one.score > found[0].score - CLOSE and abs(one.line - found[0].line) <= NEAR
+        price
+        for price in ranked
+        if price.score > ranked[0].score - CLOSE and abs(price.line - ranked[0].line) <= NEAR
     ]
-    amounts = {id(one): amount(one.text) or 0 for one in best}
-    reduced = min(best, key=lambda one: amounts[id(one)], default=None)
+    amounts = {id(price): amount(price.text) or 0 for price in best}
+    reduced = min(best, key=lambda price: amounts[id(price)], default=None)
     if reduced is None or 3 * amounts[id(reduced)] < max(amounts.values()):
-        return found
-    return [reduced, *(one for one in found if one is not reduced)]
+        return ranked
+    return [reduced, *(price for price in ranked if price is not reduced)]
 
 
 # --- the page as a text ------------------------------------------------------------------------------
 
 
 @dataclass
-class _Script:
+class _PageText:
     """Blocks on lines of their own; for each element, in document order, its span and its handicap."""
 
     pieces: list[str] = field(default_factory=list)
@@ -132,50 +129,38 @@ class _Script:
         return self.spans[0][2], self.spans[0][3]
 
 
-def _write(element: HtmlElement, script: _Script, handicap: float, depth: int) -> None:
+def _write(element: HtmlElement, page: _PageText, handicap: float, depth: int) -> None:
     """Write an element out; `handicap` is what its surroundings say against the prices in it."""
     block = element.tag not in INLINE
     if block:
-        script.line()
-    slot, start = len(script.spans), script.length
+        page.line()
+    slot, start = len(page.spans), page.length
     handicap += _against(element)
-    script.spans.append((start, start, element, handicap))
-    script.part(element.text or "")
+    page.spans.append((start, start, element, handicap))
+    page.part(element.text or "")
     inside = handicap
     for child in element:
-        if (
-            is_shown(child)
-            and depth < DEEP
-            and len(script.spans) < ELEMENTS
-            and not _write_cents(child, script)
-        ):
-            _write(child, script, inside, depth + 1)
+        if is_shown(child) and depth < DEEP and len(page.spans) < ELEMENTS and not _write_cents(child, page):
+            _write(child, page, inside, depth + 1)
             inside -= 6 * _announces_others(child)
-        script.part(child.tail or "")
-    script.spans[slot] = (start, script.length, element, handicap)
+        page.part(child.tail or "")
+    page.spans[slot] = (start, page.length, element, handicap)
     if block:
-        script.line()
+        page.line()
 
 
-def _write_cents(element: HtmlElement, script: _Script) -> bool:
+def _write_cents(element: HtmlElement, page: _PageText) -> bool:
     """Write `<sup>95</sup>` behind a digit as `.95`; whether it was that."""
     if element.tag != "sup" and not CENTS.search(names(element)):
         return False
     text = "".join(element.itertext()).strip()
-    if not (re.fullmatch(r"\d\d", text) and re.search(r"\d ?$", "".join(script.pieces[-2:]))):
+    if not (re.fullmatch(r"\d\d", text) and re.search(r"\d ?$", "".join(page.pieces[-2:]))):
         return False
-    if script.end == " ":
-        script.pieces[-1] = script.pieces[-1][:-1]
-        script.length -= 1
-    script.write("." + text)
+    if page.end == " ":
+        page.pieces[-1] = page.pieces[-1][:-1]
+        page.length -= 1
+    page.write("." + text)
     return True
-
-
-def is_shown(element: HtmlElement) -> bool:
-    """Whether an element is one, and is not hidden."""
-    if not isinstance(element.tag, str) or element.tag in SILENT_TAGS or element.get("hidden") is not None:
-        return False
-    return "display:none" not in (element.get("style") or "").replace(" ", "")
 
 
 # --- what speaks for and against ---------------------------------------------------------------------
@@ -191,26 +176,19 @@ def _against(element: HtmlElement) -> float:
     return against
 
 
-def is_aside(element: HtmlElement) -> bool:
-    """Whether an element's tag, style or names say that it is crossed out or about something else."""
-    if element.tag in ASIDE_TAGS or "line-through" in (element.get("style") or ""):
-        return True
-    return bool(ASIDE_NAMES.search(names(element)))
-
-
 def _announces_others(child: HtmlElement) -> bool:
     """Whether a child is a short text such as "You may also like": what follows it is aside."""
-    said = "".join(child.itertext())
+    text = "".join(child.itertext())
     return (
-        len(said) < RELATED_CHARACTERS
+        len(text) < RELATED_CHARACTERS
         and child.tag != "h1"
-        and bool(RELATED.search(said))
-        and not any(map(str.isdigit, said))
+        and bool(RELATED.search(text))
+        and not any(map(str.isdigit, text))
     )
 
 
-def _score(text: str, match: re.Match[str], element: HtmlElement, script: _Script) -> float:
-    label, sentence = _label(text, match, script)
+def _score(text: str, match: re.Match[str], element: HtmlElement, page: _PageText) -> float:
+    label, sentence = _label(text, match, page)
     start = text.rfind("\n", 0, match.start()) + 1
     line = text[start:].partition("\n")[0]
     before, after = text[start : match.start()], text[match.end() : start + len(line)]
@@ -225,24 +203,14 @@ def _score(text: str, match: re.Match[str], element: HtmlElement, script: _Scrip
     return score - text.count("\n", 0, start) / (text.count("\n") + 1)  # the main price stands high up
 
 
-def _label(text: str, match: re.Match[str], script: _Script) -> tuple[str, str]:
+def _label(text: str, match: re.Match[str], page: _PageText) -> tuple[str, str]:
     """The few words right before a price, and the whole of their sentence."""
     start = text.rfind("\n", 0, match.start()) + 1
     before = text[start : match.start()]
     if not before.strip() and start:  # a short line above may be its label; a heading says the product
         above = text[text.rfind("\n", 0, start - 1) + 1 : start - 1]
-        element, _ = script.element_of(start - 1 - len(above), start - 1)
+        element, _ = page.element_of(start - 1 - len(above), start - 1)
         if len(above.split()) <= LABEL_WORDS and not PRICE.search(above) and element.tag not in HEADINGS:
             before = above
     sentence = re.split(r"[.!?;]\s", PRICE.split(before)[-1] + " ")[-1]
     return " ".join(sentence.split()[-LABEL_WORDS:]), sentence
-
-
-def names(element: HtmlElement) -> str:
-    """Class names, id and the like, in lower case with hyphens."""
-    written = " ".join(filter(None, map(element.get, NAMED_BY)))
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", written).lower().replace("_", "-")
-
-
-def _path(element: HtmlElement) -> str:
-    return str(element.getroottree().getpath(element))

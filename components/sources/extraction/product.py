@@ -1,8 +1,8 @@
-"""What a shop's page says of the product that it sells: one pure function, from HTML and address to `Found`.
+"""What a product page says of its product: one pure function, from HTML and address to `Extracted`.
 
 A page is read from the most to the least explicit: JSON-LD, microdata, RDFa, loose properties, what a visitor
-sees, meta tags. A field that one reading lacks is taken from the next. The price is settled between them:
-markup that nobody sees is the first to be out of date, so what it says should also stand on the page.
+sees, meta tags. A field that is missing in one reading comes from the next. For the price markup alone is not
+enough: what no visitor sees is the first to be out of date, so it should stand on the visible page too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from components.sources.extraction import visible
+from components.sources.extraction.dom import main_part
 from components.sources.extraction.markup import Reading, Value, readings, text
 from components.sources.extraction.money import PRICE, amount, countries, currency, plain
 from components.sources.extraction.prices import PROBABLE, Price, prices
@@ -23,7 +24,7 @@ TEXTS = ("title", "description", "brand", "category", "details", "rights")
 
 
 @dataclass(frozen=True)
-class Found:
+class Extracted:
     """One product as its page describes it; empty where the page says nothing."""
 
     title: str
@@ -44,27 +45,27 @@ class Found:
     """The licence that the page names."""
 
 
-NOTHING = Found("", "", "", "", {}, "", "", "", {}, "")
+NOTHING = Extracted("", "", "", "", {}, "", "", "", {}, "")
 
 
-def extract(html: str, url: str) -> Found:
+def extract(html: str, url: str) -> Extracted:
     """Read a product page; `url` tells the product apart where the markup holds several. Never raises."""
     tree = parse(html)
     if tree is None:
         return NOTHING
     heading = visible.title(tree)
-    read = list(readings(tree, url, heading))
-    seen = [] if _is_article(tree) else prices(visible.main_part(tree))
-    fields = _first([*read[:-1], _seen(tree, heading), read[-1], _head(tree)])
-    price, code = _settle([one for one in read if "price" in one], seen)
+    marked = list(readings(tree, url, heading))
+    seen = [] if _is_article(tree) else prices(main_part(tree))
+    fields = _first([*marked[:-1], _visible(tree, heading), marked[-1], _head(tree)])
+    price, code = _settle([reading for reading in marked if "price" in reading], seen)
     if price and re.search(r"[^\W\d]", price.text) and (bare := PRICE.search(price.text)):
         price = price._replace(text=plain(bare.group()))  # "Now $5" in an attribute
     if price and not code:
-        named = next((one["currency"].text for one in read if "currency" in one), "")
+        named = next((reading["currency"].text for reading in marked if "currency" in reading), "")
         local = currency(price.text, countries(tree.get("lang") or "", url))
         code = Value(local or named, price.place)
     places = fields | ({"price": price} if price else {}) | ({"currency": code} if code and code.text else {})
-    return Found(
+    return Extracted(
         **{name: fields[name].text if name in fields else "" for name in TEXTS if name != "details"},
         details=json.loads(fields["details"].text) if "details" in fields else {},
         price=price.text if price else "",
@@ -88,12 +89,12 @@ def _is_article(tree: HtmlElement) -> bool:
     return bool(tree.xpath("//meta[@property='og:type'][@content='article']"))
 
 
-def _first(read: list[Reading]) -> Reading:
+def _first(ranked: list[Reading]) -> Reading:
     """Each field but the price from the first reading that has it."""
     return {
-        name: next(one[name] for one in read if name in one)
+        name: next(reading[name] for reading in ranked if name in reading)
         for name in TEXTS
-        if any(name in one for one in read)
+        if any(name in reading for reading in ranked)
     }
 
 
@@ -109,9 +110,9 @@ def _settle(marked: list[Reading], seen: list[Price]) -> tuple[Value | None, Val
     return (marked[0]["price"], marked[0].get("currency")) if marked else (None, None)
 
 
-def _seen(tree: HtmlElement, heading: str) -> Reading:
+def _visible(tree: HtmlElement, heading: str) -> Reading:
     """What a visitor sees, the price apart."""
-    main = visible.main_part(tree)
+    main = main_part(tree)
     details = visible.details(main)
     written = {
         "title": heading,

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from lxml.html import HtmlElement
 
+from components.sources.extraction.dom import HEADINGS, is_aside, names, words
 from components.sources.extraction.money import PRICE
 from components.sources.extraction.price_words import RELATED
-from components.sources.extraction.prices import HEADINGS, is_aside, is_shown, names
-
-
-def main_part(tree: HtmlElement) -> HtmlElement:
-    """The `main` element, or all of a page that has none."""
-    main = tree.find(".//main")
-    return tree if main is None else main
 
 
 def title(tree: HtmlElement) -> str:
     """The first heading of the first level; empty where there is none."""
     heading = tree.find(".//h1")
     return "" if heading is None else words(heading)
-
-
-def words(element: HtmlElement) -> str:
-    """The text of an element with single blanks, markup that is not shown left out."""
-    return " ".join("".join(_pieces(element)).split())
-
-
-def _pieces(element: HtmlElement) -> Iterator[str]:
-    yield element.text or ""
-    for child in element:
-        if is_shown(child):
-            yield from _pieces(child)
-        yield child.tail or ""
 
 
 def description(main: HtmlElement) -> str:
@@ -58,8 +37,8 @@ def details(main: HtmlElement) -> dict[str, str]:
         cells = row.findall("th") + row.findall("td")
         if len(cells) == 2:
             rows.append((cells[0], cells[1]))
-    read = {words(name).rstrip(":"): words(value) for name, value in rows if not _in_aside(name, main)}
-    return {name: value for name, value in read.items() if name and value and not PRICE.fullmatch(value)}
+    specs = {words(name).rstrip(":"): words(value) for name, value in rows if not _in_aside(name, main)}
+    return {name: value for name, value in specs.items() if name and value and not PRICE.fullmatch(value)}
 
 
 def _in_aside(element: HtmlElement | None, main: HtmlElement | None) -> bool:

@@ -26,7 +26,8 @@ import pytest
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.scrape import scrape
-from components.sources.crawling.crawl import Crawled, Order, crawl
+from components.sources.crawling.crawl import Crawled, crawl
+from components.sources.crawling.order import Order
 from components.sources.crawling.page_store import Store
 from components.sources.extraction.pages import Row, read
 from tests.support.site import Site, page, product, send, serve
@@ -77,7 +78,7 @@ def watched() -> Iterator[list[int]]:
         while not done.wait(0.05):
             for child in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
-                    if "components.sources.crawling.crawl" in child.cmdline():
+                    if "components.sources.crawling.spider" in child.cmdline():
                         sizes.append(child.memory_info().rss)
 
     watcher = threading.Thread(target=watch)
@@ -345,7 +346,8 @@ def test_a_crawl_that_is_killed_carries_on_and_loses_no_page(tmp_path: Path) -> 
         made = order([f"{site.base}/"], concurrency=1, delay=0.05)
         code = (
             "import json, sys; from pathlib import Path; "
-            "from components.sources.crawling.crawl import Order, crawl; "
+            "from components.sources.crawling.crawl import crawl; "
+            "from components.sources.crawling.order import Order; "
             "crawl(Order(**json.loads(sys.argv[1])), Path(sys.argv[2]))"
         )
         store = tmp_path / "pages.sqlite"
