@@ -16,15 +16,15 @@ import psutil
 
 from benchmarks.listings import write
 from components.core.params.file import load_params
-from components.curate import PART, curate
+from components.curate import PARTITION_ROWS, curate
 from components.curation.executors import parallel_map
 
 
 def child(source: Path, scratch: Path) -> None:
-    """What is measured: the stage's work without its tracking."""
-    (scratch / "parts").mkdir()
+    """The measured process: the stage's work without its tracking."""
+    (scratch / "partitions").mkdir()
     with parallel_map(2) as run:
-        curate(source, scratch / "out", load_params().curate, scratch / "parts", PART, run)
+        curate(source, scratch / "out", load_params().curate, scratch / "partitions", PARTITION_ROWS, run)
 
 
 def peak(number: int) -> tuple[float, float]:
@@ -37,7 +37,7 @@ def peak(number: int) -> tuple[float, float]:
         while process.poll() is None:
             with suppress(psutil.Error):
                 family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-                highest = max(highest, sum(one.memory_full_info().pss for one in family))
+                highest = max(highest, sum(member.memory_full_info().pss for member in family))
             time.sleep(0.1)
         if process.returncode:
             raise SystemExit(f"curate ended with {process.returncode}")

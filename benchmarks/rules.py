@@ -21,19 +21,19 @@ from components.core.params.file import load_params
 from components.curation.columnar import cleaned
 from components.curation.executors import parallel_map
 
-PART = 20_000
+PARTITION_ROWS = 20_000
 
 
-def bulk(part: Path, section: Curate) -> int:
-    """A part through the rules; rows that stay."""
-    return cleaned(pq.read_table(part), section)["rule"].to_pylist().count("")
+def kept_rows(partition: Path, section: Curate) -> int:
+    """Rows of a partition that pass every rule, by columns."""
+    return cleaned(pq.read_table(partition), section)["rule"].to_pylist().count("")
 
 
 def seconds(work: Callable[[], int]) -> tuple[float, int]:
-    """How long it took, and how many rows stayed."""
+    """Duration of the work, and how many rows it kept."""
     start = time.perf_counter()
-    stayed = work()
-    return time.perf_counter() - start, stayed
+    kept = work()
+    return time.perf_counter() - start, kept
 
 
 def main() -> None:
@@ -44,17 +44,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "all.parquet", number)
         table = pq.read_table(Path(folder) / "all.parquet")
-        parts = []
-        for start in range(0, number, PART):
-            parts.append(Path(folder) / f"{start}.parquet")
-            pq.write_table(table.slice(start, PART), parts[-1])
+        partitions = []
+        for start in range(0, number, PARTITION_ROWS):
+            partitions.append(Path(folder) / f"{start}.parquet")
+            pq.write_table(table.slice(start, PARTITION_ROWS), partitions[-1])
         rows = table.slice(0, min(number, 20_000)).to_pylist()
         del table
-        with parallel_map(len(parts)) as run:
-            list(run(partial(bulk, section=section), parts[:2]))  # processes are up
+        with parallel_map(len(partitions)) as run:
+            list(run(partial(kept_rows, section=section), partitions[:2]))  # starts the processes
             for _ in range(rounds):
-                loop, _ = seconds(lambda: sum(reason is None for _, reason in one_by_one(rows, section)))
-                columns, _ = seconds(lambda: sum(run(partial(bulk, section=section), parts)))
+                loop, _ = seconds(
+                    lambda: sum(rejection is None for _, rejection in one_by_one(rows, section))
+                )
+                columns, _ = seconds(lambda: sum(run(partial(kept_rows, section=section), partitions)))
                 rates = len(rows) / loop, number / columns
                 ratio = rates[1] / rates[0]
                 print(f"plain loop {rates[0]:,.0f} listings/s, columns {rates[1]:,.0f}: {ratio:.1f} times")

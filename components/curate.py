@@ -2,15 +2,15 @@
 
 Reads `artifacts/scrape/listings.parquet`; writes `artifacts/curate/<split>.parquet`, `rejects.parquet` with
 the rule and the reason of every rejected listing, and three pictures. Nothing is lost: each listing ends in
-one split or among the rejects. The listings pass through in parts, on every core; in memory stay some 50
-bytes of each, the rest waits on the disk.
+one split or among the rejects. Partitions of the listings are worked on in parallel, on every core; about 50
+bytes of each listing are kept in memory, the rest is on the disk.
 
-What is one product: listings whose descriptions share `near_duplicate_similarity` of their word 3-shingles
-(Jaccard; a description of under 8 words is compared by its whole text), directly or through others.
-Titles, prices and categories do not decide: shops list one phone in several colours, sizes and departments
-over one description, and such neighbours must not stand on both sides of a split. But neighbours are other
-listings, and stay, unless one repeats another: as similar as that, same price, the same numbers in both
-descriptions, and no other number in the title and no other value of a specification that both have.
+A product is a near-duplicate cluster: listings whose descriptions have a Jaccard similarity of word
+3-shingles of at least `near_duplicate_similarity`, directly or through others (a description of under 8 words
+is compared by its whole text). Titles, prices and categories do not decide: shops list one phone in several
+colours, sizes and departments over one description, and such neighbours must not stand on both sides of a
+split. All listings of a cluster are kept, unless one repeats another: same price, the same numbers in both
+descriptions, no other number in the title and no other value of a specification that both have.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from components.core.params.section import load_section
 from components.core.schemas import SCORED, SPLITS, Item, Listing, Reject
 from components.curation.columnar import candidates_of, cleaned
 from components.curation.executors import parallel_map
-from components.curation.minhash import Map, band_keys, first_of_equals, search, shape
+from components.curation.minhash import Map, band_keys, bands_and_permutations, first_of_equals, search
 from components.curation.partitions import (
     Candidates,
     beside,
@@ -51,40 +51,42 @@ from components.curation.shingles import SHINGLE, mixed, sequence_hashes, set_ha
 from components.reporting.figures import histograms, waterfall
 
 SHORT_DESCRIPTION = 8  # words; a shorter one says too little to tell products apart
-PART = 20_000  # listings that a process works on at a time
-SHOWN = 10_000  # rows of each table that MLflow gets to see
+PARTITION_ROWS = 20_000  # listings that a process works on at a time
+LOGGED_ROWS = 10_000  # of each table, as a data set in MLflow
 TYPES = {"price": pa.float64()}
 ITEMS = pa.schema([(name, TYPES.get(name, pa.string())) for name in Item.columns()])
 REJECTS = pa.schema([(name, pa.string()) for name in Reject.columns()])
-FITTED = [place for place, split in enumerate(SPLITS) if split not in SCORED]
+FITTED = [position for position, split in enumerate(SPLITS) if split not in SCORED]
+"""Positions in SPLITS of those that a model is fitted on."""
 
 
 def curate(
-    listings: Path, folder: Path, section: Curate, scratch: Path, part_rows: int, run: Map
+    listings: Path, folder: Path, section: Curate, scratch: Path, partition_rows: int, run: Map
 ) -> dict[str, Any]:
-    """Clean, reject, find the products and split, whatever the order of `listings` (a file of `Listing`).
+    """Clean and reject listings, find the products and split by product; the order of rows does not matter.
 
-    Writes the tables into `folder` and returns the report; `scratch` is for parts of about `part_rows`
-    listings, and `run` does the work (`map`, or that of an executor).
-    Raises PricewrightError where a split would be empty.
+    `listings` is a Parquet file with the columns of `Listing`. Writes the tables into `folder` and returns
+    the report. `scratch` gets partitions of about `partition_rows` listings, which `run` works on (`map`, or
+    the `map` of an executor). Raises PricewrightError where a split would be empty.
     """
-    parts = split_sorted(listings, scratch, part_rows)
-    prints = Fingerprints.of(list(run(partial(clean_part, section=section), parts)))
-    first = first_of_equals(prints.key)
+    partitions = split_sorted(listings, scratch, partition_rows)
+    fingerprints = Fingerprints.concatenate(list(run(partial(clean_partition, section=section), partitions)))
+    first = first_of_equals(fingerprints.key)
     distinct = np.flatnonzero(first == np.arange(len(first)))
-    candidates = Candidates(parts, prints.bounds, scratch / "distinct.npy")
+    candidates = Candidates(partitions, fingerprints.bounds, scratch / "distinct.npy")
     np.save(candidates.selected, distinct)
-    neighbours = search(candidates, prints.shingles[distinct], section.near_duplicate_similarity, run)
+    neighbours = search(candidates, fingerprints.shingles[distinct], section.near_duplicate_similarity, run)
     product = products_of(neighbours)
-    split = allocate(product, prints.draw[distinct], section.shares)
+    split = allocate(product, fingerprints.draw[distinct], section.shares)
     rejections = exact_duplicates(candidates, first)
-    for repeated in run(partial(repeats, candidates), grouped_products(neighbours, product, part_rows)):
+    groups = grouped_products(neighbours, product, partition_rows)
+    for repeated in run(partial(near_duplicates_of, candidates), groups):
         rejections |= repeated
     fitted = np.setdiff1d(distinct[np.isin(split, FITTED)], [*rejections])
-    overfull = overfull_price_bands(prints.price[fitted], prints.draw[fitted], section.balance)
-    rejections |= {int(fitted[place]): rejection for place, rejection in overfull.items()}
+    overfull = overfull_price_bands(fingerprints.price[fitted], fingerprints.draw[fitted], section.balance)
+    rejections |= {int(fitted[position]): rejection for position, rejection in overfull.items()}
     kept = ~np.isin(distinct, [*rejections])
-    report = report_of(prints.rejected, list(rejections.values()), product[kept], split[kept])
+    report = report_of(fingerprints.rejected, list(rejections.values()), product[kept], split[kept])
     heads, splits = np.arange(len(first)), np.zeros(len(first), np.int8)
     heads[distinct], splits[distinct] = distinct[product], split
     write(folder, candidates, heads, splits, rejections)
@@ -92,48 +94,54 @@ def curate(
 
 
 class Fingerprints(NamedTuple):
-    """What is kept in memory of every candidate that passed the rules on a single listing, in order."""
+    """What is kept in memory of each candidate: a listing that no rule on a single listing rejects.
+
+    In the order of ids. Arrays have the shape (candidates,) unless they say otherwise.
+    """
 
     key: np.ndarray
-    """uint64: equal where words and price are."""
+    """uint64 hash of the words and the price."""
     shingles: np.ndarray
-    """uint64: equal where the shingles are."""
+    """uint64 hash of the set of shingles."""
     price: np.ndarray
     draw: np.ndarray
-    """uint64: see `draws_of`."""
+    """uint64 random number (`draws_of`)."""
     bounds: np.ndarray
-    """Places of each part among all: int64 of shape (parts + 1,)."""
+    """int64 (partitions + 1,): partition i holds the candidates `bounds[i]` to `bounds[i + 1]`."""
     rejected: dict[str, int]
-    """How many listings each of those rules rejected."""
+    """How many listings each rule on a single listing rejected."""
 
     @classmethod
-    def of(cls, parts: list[Fingerprints]) -> Fingerprints:
-        """Those of all parts, one part after another."""
-        key, shingles, price, draw = (np.concatenate([part[place] for part in parts]) for place in range(4))
-        bounds = np.cumsum([0, *(len(part.key) for part in parts)])
-        rejected = {rule: sum(part.rejected[rule] for part in parts) for rule in NAMES}
+    def concatenate(cls, partitions: list[Fingerprints]) -> Fingerprints:
+        """The fingerprints of all partitions, one partition after another."""
+        key, shingles, price, draw = (
+            np.concatenate([partition[position] for partition in partitions]) for position in range(4)
+        )
+        bounds = np.cumsum([0, *(len(partition.key) for partition in partitions)])
+        rejected = {rule: sum(partition.rejected[rule] for partition in partitions) for rule in NAMES}
         return cls(key, shingles, price, draw, bounds, rejected)
 
 
-def clean_part(part: Path, section: Curate) -> Fingerprints:
-    """Clean the listings of a part, apply the rules on a single listing, and write beside the part what later
-    steps need of its candidates.
+def clean_partition(partition: Path, section: Curate) -> Fingerprints:
+    """Clean the listings of a partition and apply the rules on a single listing.
+
+    Writes the cleaned listings and the candidates' shingles and MinHash keys beside the partition.
     """
-    listings = read_arrow(part).sort_by([(name, "ascending") for name in Listing.columns()])
-    part.unlink()
+    listings = read_arrow(partition).sort_by([(name, "ascending") for name in Listing.columns()])
+    partition.unlink()
     table = cleaned(listings, section)
-    write_arrow(table, beside(part, "cleaned.arrow"))
+    write_arrow(table, beside(partition, "cleaned.arrow"))
     counts = table["rule"].value_counts().to_pylist()
     rejected = dict.fromkeys(NAMES, 0) | {row["values"]: row["counts"] for row in counts if row["values"]}
     table = table.filter(pc.equal(table["rule"], ""))
     texts, described = (table[name].combine_chunks() for name in ("text", "description"))
     short = pc.less(pa.array(np.diff(word_hashes(described).bounds)), SHORT_DESCRIPTION)
     compared = shingles(word_hashes(pc.if_else(short, texts, described)), SHINGLE)
-    np.save(beside(part, "shingles.npy"), compared.values)
-    np.save(beside(part, "bounds.npy"), compared.bounds)
+    np.save(beside(partition, "shingles.npy"), compared.values)
+    np.save(beside(partition, "bounds.npy"), compared.bounds)
     similarity = section.near_duplicate_similarity
-    bands = [band_keys(compared, similarity, band) for band in range(shape(similarity)[0])]
-    np.save(beside(part, "bands.npy"), bands)
+    bands = [band_keys(compared, similarity, band) for band in range(bands_and_permutations(similarity)[0])]
+    np.save(beside(partition, "bands.npy"), bands)
     price = table["price"].to_numpy()
     key = mixed(sequence_hashes(word_hashes(texts)) ^ mixed(price.view(np.uint64)))
     draw = draws_of(table["id"].to_pylist(), section.seed)
@@ -141,18 +149,23 @@ def clean_part(part: Path, section: Curate) -> Fingerprints:
 
 
 def exact_duplicates(candidates: Candidates, first: np.ndarray) -> dict[int, Rejection]:
-    """Rejections of candidates whose words and price an earlier candidate has, by their place among all."""
+    """Rejections of candidates with the words and the price of an earlier candidate, by their position.
+
+    `first` holds for each candidate the position of the first one with the same words and price.
+    """
     later = np.flatnonzero(first != np.arange(len(first)))
-    names = candidates.names(first[later])
-    return {place: exact_duplicate(*names[int(first[place])]) for place in later.tolist()}
+    earlier = candidates.ids_and_addresses(first[later])
+    return {position: exact_duplicate(*earlier[int(first[position])]) for position in later.tolist()}
 
 
-def repeats(candidates: Candidates, group: Group) -> dict[int, Rejection]:
-    """Rejections of candidates of a group that repeat an earlier listing, by their place among all."""
-    places = np.load(candidates.selected, mmap_mode="r")[group.places]
-    rejections = near_duplicates(candidates_of(candidates.table(places)), group.neighbours)
+def near_duplicates_of(candidates: Candidates, group: Group) -> dict[int, Rejection]:
+    """Rejections of candidates of a group that repeat an earlier candidate, by their position among all."""
+    positions = np.load(candidates.selected, mmap_mode="r")[group.positions]
+    rejections = near_duplicates(candidates_of(candidates.table(positions)), group.neighbours)
     return {
-        place: rejection for place, rejection in zip(places.tolist(), rejections, strict=True) if rejection
+        position: rejection
+        for position, rejection in zip(positions.tolist(), rejections, strict=True)
+        if rejection
     }
 
 
@@ -168,20 +181,21 @@ def write(
 ) -> None:
     """Write each split and the rejects, in the order of their ids.
 
-    For each place among the candidates `heads` has the first place of its product, `splits` one in SPLITS.
+    For each candidate `heads` holds the position of the first candidate of its product, whose id is that of
+    the product, and `splits` a position in SPLITS; `rejections` are by position.
     """
-    names = candidates.names(heads[heads != np.arange(len(heads))])
+    heads_named = candidates.ids_and_addresses(heads[heads != np.arange(len(heads))])
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         files = {
             name: stack.enter_context(pq.ParquetWriter(folder / f"{name}.parquet", schema))
             for name, schema in {**dict.fromkeys(SPLITS, ITEMS), "rejects": REJECTS}.items()
         }
-        for part, start, end in zip(
-            candidates.parts, candidates.bounds[:-1], candidates.bounds[1:], strict=True
+        for partition, start, end in zip(
+            candidates.partitions, candidates.bounds[:-1], candidates.bounds[1:], strict=True
         ):
             table = _allocated(
-                beside(part, "cleaned.arrow"), range(start, end), heads, splits, names, rejections
+                beside(partition, "cleaned.arrow"), range(start, end), heads, splits, heads_named, rejections
             )
             for name, file in files.items():
                 rows = table.filter(pc.equal(table["split"], name))
@@ -192,24 +206,27 @@ def write(
 
 def _allocated(
     path: Path,
-    places: range,
+    positions: range,
     heads: np.ndarray,
     splits: np.ndarray,
-    names: dict[int, tuple[str, str]],
+    heads_named: dict[int, tuple[str, str]],
     rejections: dict[int, Rejection],
 ) -> pa.Table:
-    """The cleaned listings of a part with rule, reason, product and split; `places` of its candidates."""
+    """The cleaned listings of a partition with rule, reason, product and split.
+
+    `positions` are those of its candidates among all.
+    """
     table = read_arrow(path)
     ids, rule, reason = (table[name].to_pylist() for name in ("id", "rule", "reason"))
     product, split = list(ids), ["rejects"] * len(ids)
     rows = [row for row, rejected_by in enumerate(rule) if not rejected_by]
-    for row, place in zip(rows, places, strict=True):
-        if rejection := rejections.get(place):
+    for row, position in zip(rows, positions, strict=True):
+        if rejection := rejections.get(position):
             rule[row], reason[row] = rejection
             continue
-        split[row] = SPLITS[splits[place]]
-        if heads[place] != place:
-            product[row], _ = names[int(heads[place])]
+        split[row] = SPLITS[splits[position]]
+        if heads[position] != position:
+            product[row], _ = heads_named[int(heads[position])]
     columns = {"rule": rule, "reason": reason, "product": product, "split": split}
     for name, values in columns.items():
         table = table.drop_columns(name) if name in table.column_names else table
@@ -218,20 +235,23 @@ def _allocated(
 
 
 def report_of(
-    rejected_alone: dict[str, int], rejections: list[Rejection], product: np.ndarray, split: np.ndarray
+    rejected_singly: dict[str, int], rejections: list[Rejection], product: np.ndarray, split: np.ndarray
 ) -> dict[str, Any]:
-    """The report: rows in, rows that each rule rejected, in order, and rows and products of each split.
+    """The report: listings read, listings that each rule rejected, rows and products of each split.
 
-    Raises PricewrightError where a split has none.
+    `rejected_singly` counts by the rules on a single listing; `product` and `split` are those of the rows
+    that were kept. Raises PricewrightError where a split has no rows.
     """
     counts = Counter(rejection.rule for rejection in rejections)
-    rejected = {rule: rejected_alone[rule] + counts[rule] for rule in NAMES}
-    rows = {name: int((split == place).sum()) for place, name in enumerate(SPLITS)}
+    rejected = {rule: rejected_singly[rule] + counts[rule] for rule in NAMES}
+    rows = {name: int((split == position).sum()) for position, name in enumerate(SPLITS)}
     report = {
         "listings": sum(rejected.values()) + len(split),
         "rejected": rejected,
         "rows": rows,
-        "products": {name: len(np.unique(product[split == place])) for place, name in enumerate(SPLITS)},
+        "products": {
+            name: len(np.unique(product[split == position])) for position, name in enumerate(SPLITS)
+        },
         "largest_product": int(np.bincount(product).max(initial=0)),
     }
     if empty := [name for name, count in rows.items() if not count]:
@@ -267,23 +287,23 @@ def draw(report: dict[str, Any], folder: Path) -> dict[str, Figure]:
 
 def price_and_length(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Price and length of the text of each row, read a few rows at a time."""
-    batches = pq.ParquetFile(path).iter_batches(PART, columns=["price", "text"])
+    batches = pq.ParquetFile(path).iter_batches(PARTITION_ROWS, columns=["price", "text"])
     columns = [(batch["price"].to_numpy(), pc.utf8_length(batch["text"]).to_numpy()) for batch in batches]
     price, length = zip(*columns, strict=True)
     return np.concatenate(price), np.concatenate(length)
 
 
 def main() -> None:
-    """Curate the raw listings part by part; log a head of each table and the pictures."""
+    """Curate the raw listings; log the first rows of each table and the pictures."""
     listings = Path("artifacts/scrape/listings.parquet")
     with stage.run(Curate) as frame:
         require_answerable(frame.section.price_max, load_section(Prompt).price_max)
-        with parallel_map(-(-rows_in(listings) // PART)) as run:
-            report = curate(listings, frame.folder, frame.section, frame.empty_scratch(), PART, run)
+        with parallel_map(-(-rows_in(listings) // PARTITION_ROWS)) as run:
+            report = curate(listings, frame.folder, frame.section, frame.empty_scratch(), PARTITION_ROWS, run)
         frame.discard_scratch()
         for name in (*SPLITS, "rejects"):
             path = frame.folder / f"{name}.parquet"
-            frame.tracked.dataset(first_rows(path, SHOWN), name=name, source=path)
+            frame.tracked.dataset(first_rows(path, LOGGED_ROWS), name=name, source=path)
         for name, figure in draw(report, frame.folder).items():
             frame.picture(figure, name)
         frame.report(report)

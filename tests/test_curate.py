@@ -24,7 +24,7 @@ def test_nothing_is_lost_and_no_product_is_in_two_splits(seed: int) -> None:
     assert items["price"].between(1, 999).all()
 
 
-def test_neighbours_share_their_description_and_so_their_split() -> None:
+def test_listings_of_one_description_are_in_one_split() -> None:
     listings = catalogue(4, size=40)
     curated = curate(listings, SECTION)
     items = pd.concat(curated.splits.values()).merge(listings[["id", "description"]], on="id")
@@ -35,12 +35,12 @@ def test_neighbours_share_their_description_and_so_their_split() -> None:
 
 def test_the_result_does_not_depend_on_the_order_of_the_rows() -> None:
     listings = catalogue(2, size=40)
-    one, other = curate(listings, SECTION), curate(listings.sample(frac=1, random_state=1), SECTION)
-    assert_same(one, other)
+    shuffled = listings.sample(frac=1, random_state=1)
+    assert_same(curate(listings, SECTION), curate(shuffled, SECTION))
 
 
 @pytest.mark.parametrize("rows", [1, 7, 40])
-def test_the_result_does_not_depend_on_the_size_of_the_parts(rows: int) -> None:
+def test_the_result_does_not_depend_on_the_size_of_the_partitions(rows: int) -> None:
     listings = pd.concat([catalogue(2, size=40), catalogue(5, size=30)])  # some ids twice
     assert_same(curate(listings, SECTION, rows), curate(listings, SECTION))
 
@@ -70,7 +70,7 @@ def test_a_listing_without_a_price_is_rejected_with_a_reason() -> None:
     ]
 
 
-def test_a_relisting_under_another_title_is_refused_and_its_dearer_neighbour_stays_in_its_split() -> None:
+def test_a_relisting_is_rejected_and_a_dearer_near_duplicate_is_kept_in_its_split() -> None:
     rows = [listing(number) for number in range(20)]
     same = {key: rows[3][key] for key in ("description", "price", "details")}
     rows.append(listing(98, **same, title="Bestseller"))
@@ -82,8 +82,8 @@ def test_a_relisting_under_another_title_is_refused_and_its_dearer_neighbour_sta
     assert items.loc[f"{99:016x}", "product"] == rows[3]["id"]
 
 
-def test_many_listings_of_one_title_are_told_apart_by_what_else_they_say() -> None:
-    """Ten million in small: neither twins by the thousand nor one title make a square of comparisons."""
+def test_many_listings_of_one_title_make_neither_one_product_nor_a_square_of_comparisons() -> None:
+    """Thousands of twins stand for the millions of a real catalogue."""
     rows = [listing(number, title="Lamp") for number in range(50)]
     same = {"title": "Lamp", "description": listing(1)["description"], "details": "{}"}
     rows += [listing(number, **same) for number in range(50, 6000)]
@@ -125,7 +125,7 @@ def test_a_price_in_a_currency_with_a_rate_is_converted_to_the_cent() -> None:
     assert items.loc[f"{99:016x}", "price"] == 44.55
 
 
-def test_boilerplate_part_numbers_and_idle_specifications_leave_the_text() -> None:
+def test_boilerplate_part_numbers_and_dropped_specifications_are_not_in_the_text() -> None:
     changes = {
         "description": "About this item: an oak lamp, part number WPW1032-1304, for desks. Read more",
         "details": json.dumps({"asin": "B00X", "Weight": "9 kg"}),
@@ -137,23 +137,23 @@ def test_boilerplate_part_numbers_and_idle_specifications_leave_the_text() -> No
     assert text.endswith("Brand: Lumo. Weight: 9 kg.\nan oak lamp,, for desks.")
 
 
-def test_balance_thins_what_a_model_is_fitted_on_and_no_other_split() -> None:
+def test_balance_thins_the_fitted_splits_and_no_scored_one() -> None:
     rows = [listing(number, price=f"${10 + (number % 40) ** 2 / 2}") for number in range(400)]
     section = SECTION.model_copy(update={"balance": Balance(band=100.0, strength=1.0)})
     whole, thinned = curate(table(rows), SECTION), curate(table(rows), section)
     for split in SPLITS:
         assert (len(thinned.splits[split]) == len(whole.splits[split])) == (split in SCORED), split
-    out = thinned.rejects[thinned.rejects["rule"] == "overfull_price_band"]
-    assert len(out) == len(thinned.rejects) - len(whole.rejects)
+    left_out = thinned.rejects[thinned.rejects["rule"] == "overfull_price_band"]
+    assert len(left_out) == len(thinned.rejects) - len(whole.rejects)
     bands = pd.concat([thinned.splits[split]["price"] // 100 for split in SPLITS if split not in SCORED])
     before = pd.concat([whole.splits[split]["price"] // 100 for split in SPLITS if split not in SCORED])
     assert bands.value_counts().max() < before.value_counts().max()
 
 
-def test_an_empty_split_is_an_error_that_says_what_each_rule_took() -> None:
+def test_an_empty_split_is_an_error_with_the_count_of_each_rule() -> None:
     rows = [listing(1), listing(2), listing(3, price=""), listing(4, price="call"), listing(5, price="call")]
     with pytest.raises(
-        PricewrightError, match=r"5 came in, 2 were taken; refused: no_price 1, unreadable_price 2"
+        PricewrightError, match=r"5 came in, 2 were kept; rejected: no_price 1, unreadable_price 2"
     ):
         curate(table(rows), SECTION)
     with pytest.raises(PricewrightError, match="0 came in"):
@@ -174,7 +174,7 @@ def test_the_pictures_show_every_rule_and_every_split() -> None:
     assert [label.get_text() for label in bars.get_yticklabels()] == [
         "listings",
         *(rule.replace("_", " ") for rule in report["rejected"]),
-        "taken",
+        "kept",
     ]
     prices = {split: rows["price"].to_numpy() for split, rows in curated.splits.items()}
     legend = histograms(prices, "dollars", "Prices").axes[0].get_legend()

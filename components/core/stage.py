@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from components.core import dvc, tracking
-from components.core.errors import PricewrightError
+from components.core.errors import PricewrightError, reading_parquet
 from components.core.params.section import S, load_section, section_name
 from components.core.schemas import Record
 
@@ -150,12 +150,8 @@ def run(kind: type[S], method: str = "") -> Iterator[Frame[S]]:
 
 def read(path: Path | str) -> pd.DataFrame:
     """A table of an earlier stage. Raises PricewrightError where it is missing or cut short."""
-    try:
+    with reading_parquet(path):
         return pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise PricewrightError(f"{path} is missing: run the stages above with `dvc repro`") from error
-    except (OSError, ValueError) as error:
-        raise PricewrightError(f"{path} is not readable as Parquet ({error}): run `dvc checkout`") from error
 
 
 def flatten(report: dict[str, Any], prefix: str = "") -> dict[str, float]:

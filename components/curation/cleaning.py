@@ -1,4 +1,4 @@
-"""What shops write, made plain: texts without markup, boilerplate, codes and prices; prices as numbers."""
+"""Cleaning of a single listing: texts without markup, boilerplate, codes and prices; prices as numbers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def tidy(text: str) -> str:
 
 
 def plain(text: str, section: Curate) -> str:
-    """A text of a shop as a model may read it."""
+    """A text of a listing as a model may read it: tidy, without boilerplate, part numbers and prices."""
     bare = without_part_numbers(
         without_boilerplate(tidy(text), section.boilerplate), section.part_number_characters
     )
@@ -81,7 +81,7 @@ def _phrases(boilerplate: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def without_boilerplate(text: str, boilerplate: Iterable[str]) -> str:
-    """The text less the phrases that a shop puts over everything, whatever their case."""
+    """The text without the phrases that a shop puts over everything, whatever their case."""
     phrases = tuple(boilerplate)
     return _without(_phrases(phrases), text) if phrases else text
 
@@ -95,16 +95,16 @@ def _part_number(characters: int) -> re.Pattern[str]:
 
 
 def without_part_numbers(text: str, characters: int | None) -> str:
-    """The text less codes of at least so many capitals and digits, four of them digits; None: all stay."""
+    """The text without codes of at least so many capitals and digits, four of them digits; None keeps all."""
     if characters is None:
         return text
     return _without(_part_number(characters), text)
 
 
 def clean_details(details: str, section: Curate) -> dict[str, str]:
-    """Specifications of a JSON object by name, made plain, nested values on one line.
+    """Cleaned specifications by name, from a JSON object; nested values are put on one line.
 
-    Those of prices, and those that the section drops, are left out.
+    Prices, and the names in `section.details_dropped`, are left out.
     """
     flat = {plain(name, section): plain(_flat(value), section) for name, value in json.loads(details).items()}
     dropped = {name.casefold() for name in section.details_dropped}

@@ -1,8 +1,8 @@
 """Cleaning of many listings at a time: the functions of `cleaning`, called only for values they can change.
 
 For each function a regular expression says which values it leaves alone; Arrow looks for it in a whole
-column at once, and only the others go through Python. An expression may find too much, never too little:
-tests/curation/test_columnar.py compares the result with that of the functions on one listing after the other.
+column at once, and only the others go through Python. An expression may match too much, never too little:
+tests/curation/test_columnar.py compares the result with that of the functions on one listing after another.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ PLAIN_PRICE = r"^\$? ?(?:\d+(?:\.\d\d?)?|\d{1,3}(?:,\d{3})+\.\d\d)$"
 
 
 def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
-    """Columns of `Candidate` of listings (columns of `Listing`), in the same order, with `rule` and `reason`
-    of those that a rule refuses, empty for the others.
+    """Listings (columns of `Listing`) as columns of `Candidate`, in the same order, with `rule` and `reason`.
 
-    `details` is JSON text, `currencies` the codes in order with a blank between.
+    These name the rule that rejects a listing and are empty where none does. `details` is JSON text,
+    `currencies` the sorted codes with a blank between.
     """
     title, description = (plain_column(listings[name], section) for name in ("title", "description"))
     brand = _of_distinct(listings["brand"], lambda texts: plain_column(texts, section))
@@ -104,7 +104,7 @@ def _string(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _where(texts: pa.Array, screen: Screen, function: Callable[[str], str]) -> pa.Array:
-    """The texts, with those that match the screen put through the function."""
+    """The texts, changed by the function where they match the screen: a regular expression, or a mask."""
     texts = _string(texts)
     mask = screen(texts) if callable(screen) else pc.match_substring_regex(texts, screen)
     changed = [function(text) for text in texts.filter(mask).to_pylist()]
@@ -113,21 +113,22 @@ def _where(texts: pa.Array, screen: Screen, function: Callable[[str], str]) -> p
 
 def _untidy(texts: pa.Array) -> pa.Array:
     beyond = pc.invert(pc.string_is_ascii(texts))
-    loose = [not is_normalized("NFC", text) for text in texts.filter(beyond).to_pylist()]
-    unlike = pc.replace_with_mask(beyond, beyond, pa.array(loose, pa.bool_()))
-    return pc.or_(unlike, pc.match_substring_regex(texts, UNTIDY))
+    decomposed = [not is_normalized("NFC", text) for text in texts.filter(beyond).to_pylist()]
+    mask = pc.replace_with_mask(beyond, beyond, pa.array(decomposed, pa.bool_()))
+    return pc.or_(mask, pc.match_substring_regex(texts, UNTIDY))
 
 
 def _of_distinct(texts: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:
-    """The function of each text, called for each distinct one once."""
+    """The function of each text, called once with the distinct texts."""
     coded = _string(texts).dictionary_encode()
     return function(coded.dictionary).take(coded.indices)
 
 
 def _details(raw: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """`clean_details` as JSON text, its line in the text, and in which rows that line does not count.
+    """`clean_details` as JSON text, its line in the listing's text, and a mask of the rows where that line is
+    not right and has to be made from the JSON.
 
-    JSON of texts alone, as sources write it, in which no screen finds anything is what it will be.
+    A flat JSON object of texts, as sources write it, that matches no screen is already clean.
     """
     raw = _string(raw)
     names = "|".join(map(re.escape, ["brand", *section.details_dropped]))
@@ -168,11 +169,16 @@ def _texts(
     rows = pa.table([title, brand, details, description], names=list("tbds")).filter(odd).to_pylist()
     whole = [listing_text(row["t"], row["b"], json.loads(row["d"]), row["s"]) for row in rows]
     texts = pc.replace_with_mask(texts, odd, pa.array(whole, pa.string()))
-    return _where(texts, lambda all: pc.greater(pc.utf8_length(all), limit), lambda text: cut(text, limit))
+    return _where(
+        texts, lambda column: pc.greater(pc.utf8_length(column), limit), lambda text: cut(text, limit)
+    )
 
 
 def _prices(written: pa.Array, named: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array]:
-    """`converted` prices, null where they cannot be read, and the currencies that a listing names."""
+    """`converted` prices, null where they cannot be read, and all currencies that a listing names.
+
+    `written` are the prices as written, which may name a currency too, `named` the listings' currencies.
+    """
     odd = pc.invert(pc.match_substring_regex(written, PLAIN_PRICE))
     rare = written.filter(odd).to_pylist()
     digits = pc.replace_substring_regex(pc.if_else(odd, "0", written), r"[$ ,]", "")
@@ -183,21 +189,21 @@ def _prices(written: pa.Array, named: pa.Array, section: Curate) -> tuple[pa.Arr
         named, lambda codes: pa.array([code.strip().upper() for code in codes.to_pylist()], pa.string())
     )
     signs = pa.array([price_currency(text) for text in rare], pa.string())
-    shown = pc.replace_with_mask(pa.array([""] * len(written), pa.string()), odd, signs)
-    apart = pc.and_(pc.not_equal(shown, ""), pc.not_equal(shown, codes))
-    pairs = zip(codes.filter(apart).to_pylist(), shown.filter(apart).to_pylist(), strict=True)
+    in_price = pc.replace_with_mask(pa.array([""] * len(written), pa.string()), odd, signs)
+    differ = pc.and_(pc.not_equal(in_price, ""), pc.not_equal(in_price, codes))
+    pairs = zip(codes.filter(differ).to_pylist(), in_price.filter(differ).to_pylist(), strict=True)
     both = [" ".join(sorted({*pair} - {""})) for pair in pairs]
-    currencies = pc.replace_with_mask(codes, apart, pa.array(both, pa.string()))
+    currencies = pc.replace_with_mask(codes, differ, pa.array(both, pa.string()))
     if section.rates:
-        other = pc.and_(pc.is_valid(price), pc.is_in(currencies, pa.array(list(section.rates))))
-        foreign = zip(price.filter(other).to_pylist(), currencies.filter(other).to_pylist(), strict=True)
-        new = [converted(amount, {code}, section.rates) for amount, code in foreign]
-        price = pc.replace_with_mask(price, other, pa.array(new, pa.float64()))
+        foreign = pc.and_(pc.is_valid(price), pc.is_in(currencies, pa.array(list(section.rates))))
+        amounts = zip(price.filter(foreign).to_pylist(), currencies.filter(foreign).to_pylist(), strict=True)
+        dollars = [converted(amount, {code}, section.rates) for amount, code in amounts]
+        price = pc.replace_with_mask(price, foreign, pa.array(dollars, pa.float64()))
     return price, currencies
 
 
 def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
-    """With the first rule that refuses each row, and its reason; rows that no rule can refuse are skipped."""
+    """The table with `rule` and `reason`; rows that cannot fail a rule are told by their columns alone."""
     lengths = pc.add(pc.utf8_length(table["title"]), pc.utf8_length(table["description"]))
     price = table["price"]
     sound = pc.and_(pc.greater_equal(price, section.price_min), pc.less_equal(price, section.price_max))
@@ -206,8 +212,8 @@ def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
     doubtful = pc.invert(sound).combine_chunks()
     candidates = candidates_of(table.filter(doubtful))
     rejections = [first_rejection(candidate, section) or ("", "") for candidate in candidates]
-    for place, name in enumerate(("rule", "reason")):
-        values = pa.array([rejection[place] for rejection in rejections], pa.string())
+    for position, name in enumerate(("rule", "reason")):
+        values = pa.array([rejection[position] for rejection in rejections], pa.string())
         column = pc.replace_with_mask(pa.array([""] * len(table), pa.string()), doubtful, values)
         table = table.append_column(name, column)
     return table

@@ -1,4 +1,4 @@
-"""Where `curate` does its work: here, on every core of this machine, or on a Dask cluster.
+"""Where `curate` does its work: in this process, on every core of this machine, or on a Dask cluster.
 
 Dask and not Ray: its client hands out an executor of `concurrent.futures`, so the same functions run on it
 unchanged, it starts in a second, and its scheduler needs no daemon of its own.
@@ -27,8 +27,8 @@ def parallel_map(tasks: int) -> Iterator[Map]:
     Raises PricewrightError where a cluster is named and Dask is missing or does not answer.
     """
     if address := os.environ.get(CLUSTER):
-        with _cluster(address) as mapped:
-            yield mapped
+        with _cluster(address) as cluster_map:
+            yield cluster_map
         return
     cores = min(len(os.sched_getaffinity(0)), tasks)
     if cores < 2:

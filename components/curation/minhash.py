@@ -1,11 +1,12 @@
 """Near duplicates among many texts: MinHash with banding finds candidates, their Jaccard similarity decides.
 
-Texts with the same shingles are twins and count once. Of the others each has BANDS keys, each the hash of
-the smallest hashes of its shingles under some random orders (Broder 1997); texts that share a key are
+Texts with the same shingles are twins and count once. Each other text has a key in each band, the hash of
+the smallest hashes of its shingles under some random permutations (Broder 1997). Texts that share a key are
 candidates (Indyk and Motwani 1998), and near duplicates where their shingles have the wanted Jaccard
-similarity. The numbers of keys and orders are such that a pair at just that similarity is missed with a chance below MISSED.
+similarity. Bands and permutations are so many that a pair at just that similarity is missed with a
+probability of at most MISS_PROBABILITY.
 
-A key that many texts share would make the square of their number in pairs: of more than BUCKET texts each
+A key that many texts share would make the square of their number in pairs: of more than BUCKET_MAX texts each
 is compared with the first and the next only, which is enough to tie near duplicates together.
 """
 
@@ -22,41 +23,41 @@ from scipy import sparse
 
 from components.curation.shingles import Ragged, mixed, set_hashes
 
-MISSED = 1e-4
-ORDERS = 96  # random orders at most: more of them per key mean fewer candidates, and more work for each text
-BUCKET = 32  # texts with the same key that are all compared with each other
+MISS_PROBABILITY = 1e-4
+PERMUTATIONS_MAX = 96  # of all bands; more for each key mean fewer candidates, and more work for each text
+BUCKET_MAX = 32  # texts with the same key that are all compared with each other
 CHUNK = 50_000  # pairs verified at a time
 
 
 class Neighbours(NamedTuple):
-    """Which of n texts are near duplicates; places count from 0."""
+    """Which of n texts are near duplicates; positions count from 0."""
 
     first: np.ndarray
-    """int64 of shape (n,): the first text with the same shingles, itself where none is earlier."""
+    """int64 (n,): the first text with the same shingles, the text itself where none is earlier."""
     pairs: np.ndarray
-    """int64 of shape (pairs, 2), first < second, sorted by the second: near duplicates that are no
-    twins. Of twins only the first stands here."""
+    """int64 (pairs, 2), left < right, sorted by the right: near duplicates that are no twins. Of twins only
+    the first stands here."""
 
 
-class Store(Protocol):
-    """Texts whose shingles may be larger than memory."""
+class ShingleStore(Protocol):
+    """The shingles of n texts, which may be larger than memory."""
 
     def keys(self, band: int) -> np.ndarray:
-        """A uint64 of each text, as from `band_keys`."""
+        """The key of each text in a band (`band_keys`), uint64 (n,)."""
 
     def take(self, rows: np.ndarray) -> Ragged:
-        """Shingles of some texts, ascending."""
+        """Shingles of some texts; `rows` ascend."""
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """The shingles of all texts."""
+    """A `ShingleStore` of shingles that fit into memory."""
 
     rows: Ragged
     similarity: float
 
     def keys(self, band: int) -> np.ndarray:
-        """One band of `band_keys`."""
+        """The key of each text in a band, uint64 (n,)."""
         return band_keys(self.rows, self.similarity, band)
 
     def take(self, rows: np.ndarray) -> Ragged:
@@ -69,57 +70,64 @@ Map = Callable[..., Iterable[Any]]
 
 
 def neighbours(rows: Ragged, similarity: float) -> Neighbours:
-    """Twins and pairs of at least that Jaccard similarity among `rows` of shingles."""
+    """Twins and pairs of at least that Jaccard similarity among rows of shingles, one for each text."""
     return search(InMemory(rows, similarity), set_hashes(rows), similarity, map)
 
 
-def search(store: Store, sets: np.ndarray, similarity: float, run: Map) -> Neighbours:
-    """Twins and pairs of at least that Jaccard similarity; `sets` as from `set_hashes`, for all texts."""
+def search(store: ShingleStore, sets: np.ndarray, similarity: float, run: Map) -> Neighbours:
+    """Twins and pairs of at least that Jaccard similarity among the texts of the store.
+
+    `sets` are the `set_hashes` of their shingles; `run` is a `map` that may work in parallel.
+    """
     first = first_of_equals(sets)
     distinct = np.flatnonzero(first == np.arange(len(first)))
-    bands, _ = shape(similarity)
+    bands, _ = bands_and_permutations(similarity)
     candidates = _unique_pairs(run(partial(_band_pairs, store, distinct), range(bands)))
     chunks = [candidates[start : start + CHUNK] for start in range(0, len(candidates), CHUNK)]
-    kept = run(partial(verified, store, similarity), chunks)
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *kept])
+    verified = run(partial(verify, store, similarity), chunks)
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *verified])
     return Neighbours(first, pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))])
 
 
-def _band_pairs(store: Store, distinct: np.ndarray, band: int) -> np.ndarray:
+def _band_pairs(store: ShingleStore, distinct: np.ndarray, band: int) -> np.ndarray:
     return distinct[bucket_pairs(store.keys(band)[distinct])]
 
 
 def _unique_pairs(bands: Iterable[np.ndarray]) -> np.ndarray:
-    """All pairs once, in order; band after band, for many bands repeat the pairs of those before."""
+    """Each pair once, sorted; merged band by band, since many bands repeat the pairs of earlier ones."""
     pairs = np.empty((0, 2), np.int64)
-    for more in bands:
-        pairs = np.unique(np.concatenate([pairs, more]), axis=0)
+    for band_pairs in bands:
+        pairs = np.unique(np.concatenate([pairs, band_pairs]), axis=0)
     return pairs
 
 
 def first_of_equals(hashes: np.ndarray) -> np.ndarray:
-    """int64 (n,): for each place the first place with the same hash."""
+    """For each hash the position of the first equal one, int64 (n,)."""
     _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     return first[which]
 
 
-def shape(similarity: float) -> tuple[int, int]:
-    """(keys, orders in each key): as many orders in a key as ORDERS in all and MISSED allow."""
-    fitting = [
-        (bands, orders)
-        for orders in range(1, ORDERS)
-        if (bands := math.ceil(math.log(MISSED) / math.log1p(-(similarity**orders)))) * orders <= ORDERS
-    ]
-    return fitting[-1] if fitting else (ORDERS, 1)
+def bands_and_permutations(similarity: float) -> tuple[int, int]:
+    """Number of bands, and of permutations in each.
+
+    As many permutations in a band as PERMUTATIONS_MAX in all and MISS_PROBABILITY allow: a pair of similarity
+    s is missed with the probability (1 - s ** permutations) ** bands.
+    """
+    fitting = (PERMUTATIONS_MAX, 1)
+    for permutations in range(1, PERMUTATIONS_MAX):
+        bands = math.ceil(math.log(MISS_PROBABILITY) / math.log1p(-(similarity**permutations)))
+        if bands * permutations <= PERMUTATIONS_MAX:
+            fitting = (bands, permutations)
+    return fitting
 
 
 def band_keys(rows: Ragged, similarity: float, band: int) -> np.ndarray:
-    """A uint64 of each row of shingles in one band."""
-    bands, orders = shape(similarity)
+    """The key of each row of shingles in one band, uint64 (rows,)."""
+    bands, permutations = bands_and_permutations(similarity)
     short = (rows.values >> np.uint64(32)).astype(np.uint32)
-    draws = mixed(np.arange(2 * bands * orders, dtype=np.uint64)).astype(np.uint32).reshape(bands, orders, 2)
+    draws = mixed(np.arange(2 * bands * permutations, dtype=np.uint64)).astype(np.uint32)
     keys = np.zeros(len(rows.bounds) - 1, np.uint64)
-    for flip, factor in draws[band]:
+    for flip, factor in draws.reshape(bands, permutations, 2)[band]:
         shuffled = (short ^ flip) * (factor | np.uint32(1))  # modulo 2^32: one of 2^63 bijections
         smallest = np.minimum.reduceat(shuffled, rows.bounds[:-1]) if len(keys) else keys
         keys = mixed(keys ^ smallest)
@@ -127,33 +135,33 @@ def band_keys(rows: Ragged, similarity: float, band: int) -> np.ndarray:
 
 
 def bucket_pairs(keys: np.ndarray) -> np.ndarray:
-    """Candidates by one band: int64 of shape (pairs, 2), first < second."""
+    """Pairs of texts with the same key in a band: int64 (pairs, 2), left < right."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(keys)])
     sizes = np.diff(np.append(starts, len(keys)))
     size, start = np.repeat(sizes, sizes), np.repeat(starts, sizes)
-    places = np.arange(len(keys))
+    positions = np.arange(len(keys))
     pairs = [np.empty((0, 2), np.int64)]
-    for step in range(1, min(BUCKET, int(sizes.max(initial=1)))):
-        left = places[(places + step < start + size) & ((size <= BUCKET) | (step == 1))]
+    for step in range(1, min(BUCKET_MAX, int(sizes.max(initial=1)))):
+        left = positions[(positions + step < start + size) & ((size <= BUCKET_MAX) | (step == 1))]
         pairs.append(np.column_stack([order[left], order[left + step]]))
-    crowded = places[(size > BUCKET) & (places > start + 1)]
+    crowded = positions[(size > BUCKET_MAX) & (positions > start + 1)]
     pairs.append(np.column_stack([order[start[crowded]], order[crowded]]))
     return np.concatenate(pairs)
 
 
-def verified(store: Store, similarity: float, pairs: np.ndarray) -> np.ndarray:
-    """Those of the pairs of texts that have at least that Jaccard similarity, exactly."""
-    involved, places = np.unique(pairs, return_inverse=True)
-    return pairs[jaccard_at_least(places.reshape(-1, 2), store.take(involved), similarity)]
+def verify(store: ShingleStore, similarity: float, pairs: np.ndarray) -> np.ndarray:
+    """Those of the pairs of texts whose exact Jaccard similarity is at least that."""
+    involved, positions = np.unique(pairs, return_inverse=True)
+    return pairs[jaccard_at_least(positions.reshape(-1, 2), store.take(involved), similarity)]
 
 
-def jaccard_at_least(pairs: np.ndarray, some: Ragged, similarity: float) -> np.ndarray:
-    """Whether the rows of each pair have at least that Jaccard similarity, exactly."""
-    shingles, columns = np.unique(some.values, return_inverse=True)
-    shape = (len(some.bounds) - 1, len(shingles))
-    sets = sparse.csr_matrix((np.ones(len(columns), np.int32), columns, some.bounds), shape=shape)
+def jaccard_at_least(pairs: np.ndarray, rows: Ragged, similarity: float) -> np.ndarray:
+    """Whether the exact Jaccard similarity of the rows of each pair is at least that, bool (pairs,)."""
+    shingles, columns = np.unique(rows.values, return_inverse=True)
+    shape = (len(rows.bounds) - 1, len(shingles))
+    sets = sparse.csr_matrix((np.ones(len(columns), np.int32), columns, rows.bounds), shape=shape)
     sets.sum_duplicates()
     sets.data[:] = 1
     sizes = sets.getnnz(axis=1)

@@ -1,7 +1,7 @@
-"""A table that may be larger than memory, as files of some rows each; for `curate`.
+"""A table that may be larger than memory, in partitions: a file for each range of ids.
 
-The parts hold ranges of ids, so that the parts one after another are the whole table in order. What later
-steps need of their rows lies beside them: candidates as Arrow files, hashes as NumPy files, read in place.
+One partition after another, they are the whole table in the order of ids. What later steps of `curate` need
+of a partition lies beside it: cleaned listings as an Arrow file, hashes as memory-mapped NumPy files.
 """
 
 from __future__ import annotations
@@ -17,22 +17,18 @@ import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
-from components.core.errors import PricewrightError
+from components.core.errors import reading_parquet
 from components.curation.shingles import Ragged, bounds_of
 
-PARTS_MAX = 400  # files that are open at a time
-READ = 50_000  # rows of the source at a time
-SAMPLE = 50  # ids looked at for each border between two parts
+PARTITIONS_MAX = 400  # files that are open at a time
+READ_ROWS = 50_000  # of the source at a time
+SAMPLED_IDS = 50  # for each border between two partitions
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
     """A table of an earlier stage. Raises PricewrightError where it is missing or cut short."""
-    try:
+    with reading_parquet(path):
         return pq.ParquetFile(path, pre_buffer=False)
-    except FileNotFoundError as error:
-        raise PricewrightError(f"{path} is missing: run the stages above with `dvc repro`") from error
-    except (OSError, pa.ArrowException) as error:
-        raise PricewrightError(f"{path} is not readable as Parquet ({error}): run `dvc checkout`") from error
 
 
 def rows_in(path: Path) -> int:
@@ -41,44 +37,46 @@ def rows_in(path: Path) -> int:
 
 
 def first_rows(path: Path, rows: int) -> pd.DataFrame:
-    """At most so many rows of a Parquet file."""
+    """The first rows of a Parquet file, at most so many."""
     file = open_parquet(path)
     head = next(file.iter_batches(rows), None)
     return (file.schema_arrow.empty_table() if head is None else head).to_pandas()
 
 
 def split_sorted(source: Path, folder: Path, rows: int) -> list[Path]:
-    """Parts of about so many rows of a Parquet file with a column `id`; rows of the same id stay together.
+    """Write a Parquet file with a column `id` as partitions of about so many rows, in `folder`.
 
-    The ids of a part are above those of the parts before it; within a part the order is that of the file.
+    The ids of a partition are above those of the partitions before it, and rows of one id stay together;
+    within a partition the order is that of the file.
     """
     file = open_parquet(source)
-    number = min(max(-(-file.metadata.num_rows // rows), 1), PARTS_MAX)
-    step = max(file.metadata.num_rows // (number * SAMPLE), 1)
+    number = min(max(-(-file.metadata.num_rows // rows), 1), PARTITIONS_MAX)
+    step = max(file.metadata.num_rows // (number * SAMPLED_IDS), 1)
     ids = [
-        np.array(batch["id"].to_pylist()[::step], str) for batch in file.iter_batches(READ, columns=["id"])
+        np.array(batch["id"].to_pylist()[::step], str)
+        for batch in file.iter_batches(READ_ROWS, columns=["id"])
     ]
     sample = np.sort(np.concatenate([np.empty(0, str), *ids]))
     borders = sample[(np.arange(1, number) * len(sample)) // number]
-    paths = [folder / f"{part:04}.listings.arrow" for part in range(number)]
+    paths = [folder / f"{partition:04}.listings.arrow" for partition in range(number)]
     options = ipc.IpcWriteOptions(compression="lz4")
     writers = [ipc.new_stream(str(path), file.schema_arrow, options=options) for path in paths]
-    for batch in file.iter_batches(READ):
-        part = np.searchsorted(borders, np.array(batch["id"].to_pylist(), str), side="right")
-        order = np.argsort(part, kind="stable")
-        ends = np.searchsorted(part[order], np.arange(number), side="right")
+    for batch in file.iter_batches(READ_ROWS):
+        partition = np.searchsorted(borders, np.array(batch["id"].to_pylist(), str), side="right")
+        order = np.argsort(partition, kind="stable")
+        ends = np.searchsorted(partition[order], np.arange(number), side="right")
         ordered = batch.take(pa.array(order))
-        for place, (start, end) in enumerate(zip(np.append(0, ends[:-1]), ends, strict=True)):
+        for writer, start, end in zip(writers, np.append(0, ends[:-1]), ends, strict=True):
             if end > start:
-                writers[place].write_batch(ordered.slice(start, end - start))
+                writer.write_batch(ordered.slice(start, end - start))
     for writer in writers:
         writer.close()
     return paths
 
 
-def beside(part: Path, name: str) -> Path:
-    """The file of that name beside the part."""
-    return part.with_name(f"{part.name.split('.')[0]}.{name}")
+def beside(partition: Path, name: str) -> Path:
+    """The file of that name beside the partition."""
+    return partition.with_name(f"{partition.name.split('.')[0]}.{name}")
 
 
 def read_arrow(path: Path) -> pa.Table:
@@ -95,51 +93,52 @@ def write_arrow(table: pa.Table, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The candidates of all parts in order, some of them selected: the store that `minhash.search` reads."""
+    """The candidates of all partitions in order, some of them selected: a `minhash.ShingleStore` of these.
 
-    parts: list[Path]
+    Positions count from 0 over the candidates of all partitions.
+    """
+
+    partitions: list[Path]
     bounds: np.ndarray
-    """int64 of shape (parts + 1,): places of the candidates of each part among all."""
+    """int64 (partitions + 1,): partition i holds the positions `bounds[i]` to `bounds[i + 1]`."""
     selected: Path
-    """int64 array of the places that are selected, ascending."""
+    """File with an int64 array of the positions that are selected, ascending."""
 
     def keys(self, band: int) -> np.ndarray:
         """MinHash keys of the selected candidates in that band."""
-        keys = [np.load(beside(part, "bands.npy"), mmap_mode="r")[band] for part in self.parts]
+        keys = [np.load(beside(partition, "bands.npy"), mmap_mode="r")[band] for partition in self.partitions]
         return np.concatenate(keys)[np.load(self.selected, mmap_mode="r")]
 
     def take(self, rows: np.ndarray) -> Ragged:
-        """Shingles of some of the selected candidates, ascending."""
-        rows_of_parts = [
-            Ragged(
-                np.load(beside(part, "shingles.npy"), mmap_mode="r"), np.load(beside(part, "bounds.npy"))
-            ).take(at)
-            for part, at in self.by_part(np.load(self.selected, mmap_mode="r")[rows])
-        ]
-        values = np.concatenate([np.empty(0, np.uint64), *(rows.values for rows in rows_of_parts)])
-        lengths = [np.diff(rows.bounds) for rows in rows_of_parts]
+        """Shingles of some of the selected candidates; `rows` count from 0 over those, ascending."""
+        pieces = []
+        for partition, local in self.by_partition(np.load(self.selected, mmap_mode="r")[rows]):
+            values = np.load(beside(partition, "shingles.npy"), mmap_mode="r")
+            pieces.append(Ragged(values, np.load(beside(partition, "bounds.npy"))).take(local))
+        values = np.concatenate([np.empty(0, np.uint64), *(piece.values for piece in pieces)])
+        lengths = [np.diff(piece.bounds) for piece in pieces]
         return Ragged(values, bounds_of(np.concatenate([np.empty(0, np.int64), *lengths])))
 
-    def by_part(self, places: np.ndarray) -> Iterator[tuple[Path, np.ndarray]]:
-        """Each part that has some of the places, ascending among all candidates, and where it has them."""
-        cuts = np.searchsorted(places, self.bounds)
-        for part, lowest, start, end in zip(self.parts, self.bounds[:-1], cuts[:-1], cuts[1:], strict=True):
-            if end > start:
-                yield part, np.asarray(places[start:end]) - lowest
+    def by_partition(self, positions: np.ndarray) -> Iterator[tuple[Path, np.ndarray]]:
+        """Each partition that holds some of the ascending positions, and these counted from its first."""
+        cuts = np.searchsorted(positions, self.bounds)
+        for index, partition in enumerate(self.partitions):
+            if len(local := np.asarray(positions[cuts[index] : cuts[index + 1]])):
+                yield partition, local - self.bounds[index]
 
-    def table(self, places: np.ndarray) -> pa.Table:
-        """The candidates at those places, ascending among all."""
+    def table(self, positions: np.ndarray) -> pa.Table:
+        """The candidates at those ascending positions."""
         tables = []
-        for part, at in self.by_part(places):
-            table = read_arrow(beside(part, "cleaned.arrow"))
-            tables.append(table.filter(pc.equal(table["rule"], "")).take(pa.array(at)))
+        for partition, local in self.by_partition(positions):
+            table = read_arrow(beside(partition, "cleaned.arrow"))
+            tables.append(table.filter(pc.equal(table["rule"], "")).take(pa.array(local)))
         return pa.concat_tables(tables)
 
-    def names(self, places: np.ndarray) -> dict[int, tuple[str, str]]:
-        """Id and address of the candidates at those places among all."""
-        if not len(places):
+    def ids_and_addresses(self, positions: np.ndarray) -> dict[int, tuple[str, str]]:
+        """Id and address of the candidates at those positions, by position."""
+        if not len(positions):
             return {}
-        wanted = np.unique(places)
+        wanted = np.unique(positions)
         table = self.table(wanted)
         pairs = zip(table["id"].to_pylist(), table["address"].to_pylist(), strict=True)
         return dict(zip(wanted.tolist(), pairs, strict=True))

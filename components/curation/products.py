@@ -1,4 +1,4 @@
-"""Which listings are one product, and the split by product. For `curate`."""
+"""Which listings are one product (a near-duplicate cluster), and the split by product. For `curate`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def numbers(text: str) -> set[str]:
 
 
 def products_of(neighbours: Neighbours) -> np.ndarray:
-    """int64 (n,): for each place the first place tied to it, directly or through others: its product."""
+    """The product of each of n listings, int64 (n,): the position of the product's first listing.
+
+    Listings are one product where they are near duplicates, directly or through others.
+    """
     product = np.arange(len(neighbours.first))
     twins = np.flatnonzero(neighbours.first != product)
     ties = np.concatenate([neighbours.pairs, np.column_stack([neighbours.first[twins], twins])])
@@ -36,35 +39,36 @@ def products_of(neighbours: Neighbours) -> np.ndarray:
 
 
 def draws_of(ids: list[str], seed: int) -> np.ndarray:
-    """uint64 for each id: the first bytes of a seeded SHA-256, so a draw depends on nothing but its id."""
+    """A random number for each id, uint64 (n,): the first bytes of a seeded SHA-256 of the id alone."""
     digests = (hashlib.sha256(f"{seed} {id_}".encode()).digest()[:8] for id_ in ids)
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
 def allocate(product: np.ndarray, draws: np.ndarray, shares: Shares) -> np.ndarray:
-    """For each place the split of its product, as a place in SPLITS: products in the order of their draws,
-    cut by the shares. `product` as by `products_of`, `draws` as by `draws_of`.
+    """The split of each listing, int8 (n,), a position in SPLITS; a product stays together.
+
+    Products in the order of their draws (`draws_of`) are cut by the shares. `product` is by `products_of`.
     """
     heads = np.flatnonzero(product == np.arange(len(product)))
     shuffled = heads[np.argsort(draws[heads], kind="stable")]
     upto = np.cumsum([getattr(shares, split) for split in SPLITS])
     split = np.zeros(len(product), np.int8)
-    for place, border in enumerate(upto[:-1], start=1):
-        split[shuffled[round(border * len(shuffled)) :]] = place
+    for position, border in enumerate(upto[:-1], start=1):
+        split[shuffled[round(border * len(shuffled)) :]] = position
     return split[product]
 
 
 class Group(NamedTuple):
-    """Some whole products of several places each."""
+    """Some whole products of several listings each."""
 
-    places: np.ndarray
-    """Ascending."""
+    positions: np.ndarray
+    """Of the listings, ascending."""
     neighbours: Neighbours
-    """Among these places, counted from 0."""
+    """Among these listings, counted from 0."""
 
 
 def grouped_products(neighbours: Neighbours, product: np.ndarray, size: int) -> Iterator[Group]:
-    """All products of more than one place, in groups of at least `size` places but for the last."""
+    """All products of several listings, in groups of at least `size` listings but for the last."""
     several = np.flatnonzero(np.bincount(product, minlength=len(product))[product] > 1)
     grouped = several[np.argsort(product[several], kind="stable")]
     of_group, of_pair = product[grouped], product[neighbours.pairs[:, 0]]
@@ -74,8 +78,8 @@ def grouped_products(neighbours: Neighbours, product: np.ndarray, size: int) -> 
         last = of_group[min(start + size, len(grouped)) - 1]
         end = int(np.searchsorted(of_group, last, side="right"))
         lowest, highest = np.searchsorted(of_pair, [of_group[start], last + 1])
-        places = np.sort(grouped[start:end])
-        first = np.searchsorted(places, neighbours.first[places])
-        within = np.searchsorted(places, pairs[lowest:highest])
-        yield Group(places, Neighbours(first, within[np.lexsort((within[:, 0], within[:, 1]))]))
+        positions = np.sort(grouped[start:end])
+        first = np.searchsorted(positions, neighbours.first[positions])
+        within = np.searchsorted(positions, pairs[lowest:highest])
+        yield Group(positions, Neighbours(first, within[np.lexsort((within[:, 0], within[:, 1]))]))
         start = end

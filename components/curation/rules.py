@@ -1,6 +1,7 @@
-"""The rules by which `curate` refuses a listing: small functions that name their reason.
+"""The rules by which `curate` rejects a listing: small functions that name their reason.
 
-A rule looks at one candidate, or for the duplicates at all of them. The first rule that refuses decides.
+A rule looks at a single candidate, or, for duplicates and price bands, at many. The first rule that rejects
+a candidate is the one that is reported.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from components.curation.minhash import Neighbours
 from components.curation.products import numbers
 from components.curation.shingles import mixed
 
-COMPARED = 100  # listings at most that a listing with the same words and price is compared with
+COMPARED_MAX = 100  # twins with the same price and numbers that a listing is compared with
 
 
 class Candidate(NamedTuple):
@@ -46,7 +47,7 @@ class Rejection(NamedTuple):
     reason: str
 
 
-# --- a single candidate: the reason for which it is refused, or nothing ------------------------------
+# --- a single candidate: the reason why it is rejected, empty where it passes ------------------------
 
 
 def no_price(candidate: Candidate, _: Curate) -> str:
@@ -99,7 +100,7 @@ NAMES = (*(rule.__name__ for rule in RULES), "exact_duplicate", "near_duplicate"
 
 
 def first_rejection(candidate: Candidate, section: Curate) -> Rejection | None:
-    """By the first rule that refuses the candidate; None where all let it pass."""
+    """The rejection by the first rule that the candidate fails, None where it passes all."""
     for rule in RULES:
         if reason := rule(candidate, section):
             return Rejection(rule.__name__, reason)
@@ -110,45 +111,46 @@ def first_rejection(candidate: Candidate, section: Curate) -> Rejection | None:
 
 
 def exact_duplicate(earlier: str, address: str) -> Rejection:
-    """Of a candidate that has the words and the price of an earlier candidate."""
+    """The rejection of a candidate with the words and price of an `earlier` one (its id) at that address."""
     return Rejection("exact_duplicate", f"same words and price as {earlier} ({address})")
 
 
 def near_duplicates(candidates: list[Candidate], neighbours: Neighbours) -> list[Rejection | None]:
-    """For each candidate a rejection where it repeats an earlier candidate that stays, else None.
+    """For each candidate a rejection where it repeats an earlier candidate that is kept, else None.
 
-    Of the earlier ones with the same words, price and numbers the first COMPARED are compared with it.
+    Of each group of twins among its near duplicates it is compared with the first COMPARED_MAX that are kept
+    and have its price and numbers.
     """
     adjacent: dict[int, list[int]] = defaultdict(list)
     for left, right in neighbours.pairs.tolist():
         adjacent[left].append(right)
         adjacent[right].append(left)
     sizes = np.bincount(neighbours.first, minlength=len(candidates))
-    stay: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    kept: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     rejections: list[Rejection | None] = []
-    for place, (candidate, group) in enumerate(zip(candidates, neighbours.first.tolist(), strict=True)):
+    for position, (candidate, group) in enumerate(zip(candidates, neighbours.first.tolist(), strict=True)):
         if sizes[group] == 1 and group not in adjacent:
             rejections.append(None)
             continue
-        rest = (candidate.price, frozenset(numbers(candidate.description)))
+        price_and_numbers = (candidate.price, frozenset(numbers(candidate.description)))
         earlier = [
-            other
+            repeated
             for near in (group, *adjacent[group])
-            for other in stay.get((near, *rest), [])[:COMPARED]
-            if _repeats(candidates[other], candidate)
+            for repeated in kept.get((near, *price_and_numbers), [])[:COMPARED_MAX]
+            if _repeats(candidates[repeated], candidate)
         ]
         if earlier:
-            repeated = candidates[min(earlier)]
-            reason = f"like description and same price as {repeated.id} ({repeated.address})"
+            first = candidates[min(earlier)]
+            reason = f"like description and same price as {first.id} ({first.address})"
             rejections.append(Rejection("near_duplicate", reason))
         else:
-            stay[(group, *rest)].append(place)
+            kept[(group, *price_and_numbers)].append(position)
             rejections.append(None)
     return rejections
 
 
 def _repeats(earlier: Candidate, later: Candidate) -> bool:
-    """Whether nothing tells two neighbours apart that have one price and the same numbers in their texts."""
+    """Whether two near duplicates of the same price and numbers also agree in title and specifications."""
     before, after = numbers(earlier.title), numbers(later.title)
     return (before <= after or after <= before) and all(  # a title may say less, but nothing else
         earlier.details[name] == later.details[name] for name in earlier.details.keys() & later.details.keys()
@@ -159,19 +161,19 @@ def _repeats(earlier: Candidate, later: Candidate) -> bool:
 
 
 def overfull_price_bands(prices: np.ndarray, draws: np.ndarray, balance: Balance) -> dict[int, Rejection]:
-    """A rejection for each place that the draw leaves out of a price band that holds more than the mean.
+    """Rejections, by position, of listings that the draw leaves out of price bands larger than the mean.
 
-    A place stays with the probability (mean size of the bands / size of its band) ** strength, at most 1.
-    `draws` as by `draws_of`, mixed once more so that they are not those of the split.
+    A listing is kept with the probability (mean size of the bands / size of its band) ** strength, at most 1.
+    `draws` are those of `draws_of`, mixed once more so that they are not those of the split.
     """
     if not balance.strength or not len(prices):
         return {}
     bands, which, sizes = np.unique(np.floor(prices / balance.band), return_inverse=True, return_counts=True)
-    stays = np.minimum(1.0, len(prices) / len(bands) / sizes) ** balance.strength
+    keep = np.minimum(1.0, len(prices) / len(bands) / sizes) ** balance.strength
     rejections = {}
-    for place in np.flatnonzero(mixed(draws) / 2.0**64 >= stays[which]).tolist():
-        band = which[place]
+    for position in np.flatnonzero(mixed(draws) / 2.0**64 >= keep[which]).tolist():
+        band = which[position]
         low, high = bands[band] * balance.band, (bands[band] + 1) * balance.band
-        reason = f"{sizes[band]} listings cost {low:g} to {high:g}: {stays[band]:.0%} of them are drawn"
-        rejections[place] = Rejection("overfull_price_band", reason)
+        reason = f"{sizes[band]} listings cost {low:g} to {high:g}: {keep[band]:.0%} of them are drawn"
+        rejections[position] = Rejection("overfull_price_band", reason)
     return rejections

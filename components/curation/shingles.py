@@ -1,7 +1,7 @@
 """Texts as sets of word 3-shingles, hashed a column at a time: what `minhash` and `leakage` compare.
 
-A column of texts becomes one flat array of 64-bit hashes with the bounds of each text in it. That two
-different shingles of a catalogue share a hash has a chance of about 1 in 10^7 for 10^6 distinct ones.
+A column of texts becomes one flat array of 64-bit hashes with the bounds of each text in it. Among 10^6
+distinct shingles two share a hash with a probability below 1 in 10^7.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ ASCII = bytes(
 
 
 class Ragged(NamedTuple):
-    """Rows of different lengths in one array."""
+    """Rows of different lengths in one flat array."""
 
     values: np.ndarray
-    """All rows, one behind the other."""
+    """All rows, one after another."""
     bounds: np.ndarray
     """int64 of shape (rows + 1,): row i is `values[bounds[i]:bounds[i + 1]]`."""
 
     def take(self, rows: np.ndarray) -> Ragged:
-        """Some rows, in that order."""
+        """The rows of those numbers, in that order."""
         lengths = np.diff(self.bounds)[rows]
         return Ragged(self.values[spread(self.bounds[:-1][rows], lengths)], bounds_of(lengths))
 
@@ -44,12 +44,12 @@ def words(text: str) -> list[str]:
 
 
 def bounds_of(lengths: np.ndarray) -> np.ndarray:
-    """0 and the running sum."""
+    """The bounds of rows of those lengths: 0 and the running sum, int64 (rows + 1,)."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
 def spread(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The places start, start + 1, ... of every row, one row behind the other."""
+    """The numbers start, start + 1, ... of every row, one row behind the other."""
     bounds = bounds_of(lengths)
     return np.arange(bounds[-1]) + np.repeat(starts - bounds[:-1], lengths)
 
@@ -79,7 +79,7 @@ def word_hashes(texts: pa.StringArray) -> Ragged:
 
 
 def shingles(words: Ragged, size: int) -> Ragged:
-    """A uint64 for each run of `size` words of each row, repeated runs included.
+    """A uint64 for each run of `size` word hashes of each row, repeated runs included.
 
     A row of fewer words is one shingle as a whole, also one without words.
     """
@@ -87,8 +87,8 @@ def shingles(words: Ragged, size: int) -> Ragged:
     starts, ends = spread(words.bounds[:-1], counts), np.repeat(words.bounds[1:], counts)
     values = np.append(words.values, np.uint64(0))
     hashes = np.zeros(len(starts), np.uint64)
-    for place in range(size):
-        at = starts + place
+    for offset in range(size):
+        at = starts + offset
         longer = hashes * ODD + values[np.minimum(at, len(values) - 1)]
         hashes = np.where(at < ends, longer, hashes)
     return Ragged(mixed(hashes), bounds_of(counts))

@@ -1,4 +1,4 @@
-"""What the data of a source usually looks like, and how far new data has drifted from it. For `validate`.
+"""The profile of a source's usual data, and how far new data has drifted from it. For `validate`.
 
 A profile is committed as `reference/<source>.json`: quantiles of price and text length and the share of each
 category. `python -m components.quality.drift` makes or renews that of the curated splits on the disk. A
@@ -27,7 +27,7 @@ CHANCE = 0.01  # how often data of the same kind would drift further by chance a
 
 
 def path_of(items: pd.DataFrame) -> Path:
-    """Where the profile of the items' source stands; of several sources, of all of them together."""
+    """The file with the profile of the items' source, or of all their sources together."""
     sources = sorted(items["source"].dropna().astype(str).unique())
     return FOLDER / (re.sub(r"[^\w-]+", "_", "+".join(sources)) + ".json")
 
@@ -61,16 +61,17 @@ def drift(items: pd.DataFrame, reference: dict[str, Any]) -> dict[str, float]:
 
 
 def _distance(values: pd.Series, quantiles: list[float]) -> float:
-    """Largest difference of the shares of values up to each quantile."""
-    known = np.searchsorted(quantiles, quantiles, side="right") / len(quantiles)
-    found = np.searchsorted(np.sort(values.to_numpy(float)), quantiles, side="right") / max(len(values), 1)
-    return float(np.abs(found - known).max())
+    """Kolmogorov-Smirnov distance of values from a distribution that is known by its quantiles."""
+    expected = np.searchsorted(quantiles, quantiles, side="right") / len(quantiles)
+    observed = np.searchsorted(np.sort(values.to_numpy(float)), quantiles, side="right") / max(len(values), 1)
+    return float(np.abs(observed - expected).max())
 
 
 def _instability(categories: pd.Series, reference: dict[str, float]) -> float:
-    found = categories.value_counts(normalize=True)
-    names = found.index.union(list(reference))
-    p = found.reindex(names).fillna(0).clip(lower=RARE).to_numpy(float)
+    """Population stability index of categories against their reference shares."""
+    observed = categories.value_counts(normalize=True)
+    names = observed.index.union(list(reference))
+    p = observed.reindex(names).fillna(0).clip(lower=RARE).to_numpy(float)
     q = pd.Series(reference).reindex(names).fillna(0).clip(lower=RARE).to_numpy(float)
     return float(((p - q) * np.log(p / q)).sum())
 
@@ -80,9 +81,9 @@ def load(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if {"rows", "price", "length", "categories"} <= found.keys():
-            return dict(found)
+        profile = json.loads(path.read_text(encoding="utf-8"))
+        if {"rows", "price", "length", "categories"} <= profile.keys():
+            return dict(profile)
     except (ValueError, AttributeError):
         pass
     raise PricewrightError(f"{path} is no profile: make it again with `python -m components.quality.drift`")

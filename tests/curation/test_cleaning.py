@@ -73,7 +73,7 @@ def test_markup_entities_and_control_characters_are_cleaned_away(raw: str, plain
 
 
 @pytest.mark.parametrize(
-    ("said", "left"),
+    ("text", "cleaned"),
     [
         ("A lamp, now $12.99!", "A lamp,!"),
         ("A lamp for only 40 dollars.", "A lamp."),
@@ -88,12 +88,12 @@ def test_markup_entities_and_control_characters_are_cleaned_away(raw: str, plain
         ("A BONUS $5 card", "A BONUS card"),
     ],
 )
-def test_a_price_inside_the_text_is_removed(said: str, left: str) -> None:
-    assert without_prices(said) == left
+def test_a_price_inside_the_text_is_removed(text: str, cleaned: str) -> None:
+    assert without_prices(text) == cleaned
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "5.99 inches, 4K, 20 pounds",
         "Price of Persia for 2 players",
@@ -101,12 +101,12 @@ def test_a_price_inside_the_text_is_removed(said: str, left: str) -> None:
         "A 40-pack",
     ],
 )
-def test_numbers_that_are_no_price_stay_in_the_text(said: str) -> None:
-    assert without_prices(said) == said
+def test_numbers_that_are_no_price_stay_in_the_text(text: str) -> None:
+    assert without_prices(text) == text
 
 
 @pytest.mark.parametrize(
-    ("said", "left"),
+    ("text", "cleaned"),
     [
         ("About This Item: an oak lamp", "an oak lamp"),
         ("an oak lamp. read more", "an oak lamp."),
@@ -114,13 +114,13 @@ def test_numbers_that_are_no_price_stay_in_the_text(said: str) -> None:
         ("read moreover", "read moreover"),
     ],
 )
-def test_boilerplate_is_taken_out_at_the_borders_of_words(said: str, left: str) -> None:
-    assert without_boilerplate(said, ["read more", "about this item"]) == left
-    assert without_boilerplate(said, []) == said
+def test_boilerplate_is_taken_out_at_the_borders_of_words(text: str, cleaned: str) -> None:
+    assert without_boilerplate(text, ["read more", "about this item"]) == cleaned
+    assert without_boilerplate(text, []) == text
 
 
 @pytest.mark.parametrize(
-    ("said", "left"),
+    ("text", "cleaned"),
     [
         ("Fits WPW10321304 and DA29-00020B.", "Fits and."),
         ("Lamp, part number: AB-1234-5678-C, oak", "Lamp,, oak"),
@@ -130,9 +130,9 @@ def test_boilerplate_is_taken_out_at_the_borders_of_words(said: str, left: str) 
         ("REFURBISHED LAMP-STAND2", "REFURBISHED LAMP-STAND2"),
     ],
 )
-def test_part_numbers_are_taken_out_and_names_of_models_stay(said: str, left: str) -> None:
-    assert without_part_numbers(said, 10) == left
-    assert without_part_numbers(said, None) == said
+def test_part_numbers_are_taken_out_and_names_of_models_stay(text: str, cleaned: str) -> None:
+    assert without_part_numbers(text, 10) == cleaned
+    assert without_part_numbers(text, None) == text
 
 
 def test_a_price_is_converted_by_the_rate_of_its_one_currency() -> None:

@@ -77,41 +77,43 @@ LISTINGS = st.fixed_dictionaries(
 
 
 def assert_equal(rows: list[dict[str, Any]]) -> None:
-    table = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
-    found = cleaned(table, SECTION)
-    rejections = zip(found["rule"].to_pylist(), found["reason"].to_pylist(), strict=True)
+    listings = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
+    table = cleaned(listings, SECTION)
+    rejections = zip(table["rule"].to_pylist(), table["reason"].to_pylist(), strict=True)
     expected = one_by_one(rows, SECTION)
-    assert candidates_of(found) == [one for one, _ in expected]
+    assert candidates_of(table) == [candidate for candidate, _ in expected]
     assert list(rejections) == [tuple(rejection) if rejection else ("", "") for _, rejection in expected]
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(LISTINGS, min_size=1, max_size=12))
 @example([{**dict.fromkeys(Listing.columns(), ""), "details": '{"{a": "b}", "c": "d"}', "title": "x" * 30}])
-def test_many_listings_at_a_time_become_what_each_one_becomes_alone(rows: list[dict[str, Any]]) -> None:
+def test_a_table_is_cleaned_as_each_of_its_listings_alone(rows: list[dict[str, Any]]) -> None:
     assert_equal(rows)
 
 
-def test_the_demo_shop_becomes_what_each_listing_becomes_alone() -> None:
+def test_the_demo_shop_is_cleaned_as_each_of_its_listings_alone() -> None:
     rows = [
         dict.fromkeys(Listing.columns(), "")
         | {
-            "id": f"{place:016x}",
-            "title": one.title,
-            "description": one.description,
-            "brand": one.brand,
-            "category": one.category,
-            "details": json.dumps(one.details),
-            "price": ("", f"${one.price}.00", f"{one.price}", f"$ {one.price},5")[place % 4],
+            "id": f"{position:016x}",
+            "title": product.title,
+            "description": product.description,
+            "brand": product.brand,
+            "category": product.category,
+            "details": json.dumps(product.details),
+            "price": ("", f"${product.price}.00", f"{product.price}", f"$ {product.price},5")[position % 4],
             "currency": "USD",
         }
-        for place, one in enumerate(catalogue(5, 800, 0.25))
+        for position, product in enumerate(catalogue(5, 800, 0.25))
     ]
     assert_equal(rows)
 
 
 @pytest.mark.parametrize("phrases", [[], ["a+b", "lamp"]])
-def test_without_lists_and_codes_the_rest_is_cleaned_all_the_same(phrases: list[str]) -> None:
+def test_a_table_is_cleaned_as_its_listing_without_phrases_and_codes_to_drop(
+    phrases: list[str],
+) -> None:
     changes = {"boilerplate": phrases, "details_dropped": [], "part_number_characters": None, "rates": {}}
     section = SECTION.model_copy(update=changes)
     row = dict.fromkeys(Listing.columns(), "") | {
@@ -119,5 +121,5 @@ def test_without_lists_and_codes_the_rest_is_cleaned_all_the_same(phrases: list[
         "details": '{"ASIN": "B00"}',
         "price": "3",
     }
-    found = cleaned(pa.Table.from_pylist([row]), section)
-    assert candidates_of(found) == [one for one, _ in one_by_one([row], section)]
+    table = cleaned(pa.Table.from_pylist([row]), section)
+    assert candidates_of(table) == [candidate for candidate, _ in one_by_one([row], section)]

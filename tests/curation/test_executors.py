@@ -9,7 +9,7 @@ from components.curation.executors import CLUSTER, parallel_map
 from tests.support.curated import SECTION, assert_same, catalogue, curate
 
 
-def test_many_processes_come_to_what_one_does() -> None:
+def test_many_processes_curate_as_one_does() -> None:
     listings = catalogue(2, size=40)
     with parallel_map(2) as run:
         assert (run is map) == (len(os.sched_getaffinity(0)) < 2)
@@ -21,14 +21,12 @@ def test_one_task_needs_no_process() -> None:
         assert run is map
 
 
-def test_a_dask_cluster_comes_to_what_one_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dask_cluster_curates_as_one_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed", reason='needs pip install -e ".[cluster]"')
     listings = catalogue(2, size=40)
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
-    options |= {
-        "processes": False,
-        "protocol": "tcp",
-    }  # threads are up at once; tasks are pickled all the same
+    # threads are up at once; tasks are pickled all the same
+    options |= {"processes": False, "protocol": "tcp"}
     with distributed.LocalCluster(**options) as cluster:
         monkeypatch.setenv(CLUSTER, cluster.scheduler_address)
         with parallel_map(2) as run:

@@ -6,38 +6,46 @@ from random import Random
 import numpy as np
 import pytest
 
-from components.curation.minhash import BUCKET, MISSED, Neighbours, band_keys, bucket_pairs, neighbours, shape
+from components.curation.minhash import (
+    BUCKET_MAX,
+    MISS_PROBABILITY,
+    Neighbours,
+    band_keys,
+    bands_and_permutations,
+    bucket_pairs,
+    neighbours,
+)
 from components.curation.shingles import Ragged, text_shingles, words
 from components.synthetic.catalogue import catalogue
 
 
 def shingles(text: str) -> set[tuple[str, ...]]:
-    said = words(text)
-    return {tuple(said[at : at + 3]) for at in range(max(1, len(said) - 2))}
+    text_words = words(text)
+    return {tuple(text_words[at : at + 3]) for at in range(max(1, len(text_words) - 2))}
 
 
 def all_bands(rows: Ragged) -> list[np.ndarray]:
-    return [band_keys(rows, 0.8, band) for band in range(shape(0.8)[0])]
+    return [band_keys(rows, 0.8, band) for band in range(bands_and_permutations(0.8)[0])]
 
 
 def by_definition(texts: list[str], similarity: float) -> set[tuple[int, int]]:
     """All pairs, compared one by one where they share a word at all."""
     sets = [shingles(text) for text in texts]
     return {
-        (first, second)
-        for first, second in combinations(range(len(texts)), 2)
-        if sets[first] & sets[second]
-        and len(sets[first] & sets[second]) >= similarity * len(sets[first] | sets[second])
+        (left, right)
+        for left, right in combinations(range(len(texts)), 2)
+        if sets[left] & sets[right]
+        and len(sets[left] & sets[right]) >= similarity * len(sets[left] | sets[right])
     }
 
 
-def all_pairs(alike: Neighbours) -> set[tuple[int, int]]:
+def all_pairs(near: Neighbours) -> set[tuple[int, int]]:
     """Pairs of all texts, from those of the first ones of twins."""
     twins: dict[int, list[int]] = {}
-    for place, first in enumerate(alike.first.tolist()):
-        twins.setdefault(first, []).append(place)
-    within = [pair for places in twins.values() for pair in combinations(places, 2)]
-    across = [pair for one, other in alike.pairs.tolist() for pair in product(twins[one], twins[other])]
+    for position, first in enumerate(near.first.tolist()):
+        twins.setdefault(first, []).append(position)
+    within = [pair for positions in twins.values() for pair in combinations(positions, 2)]
+    across = [pair for left, right in near.pairs.tolist() for pair in product(twins[left], twins[right])]
     return {(min(pair), max(pair)) for pair in within + across}
 
 
@@ -57,36 +65,38 @@ def test_on_the_demo_shop_the_pairs_are_those_of_the_exact_search() -> None:
     assert len(expected) >= 60  # the 6% that are listed again, and those without a price
 
 
-def test_pairs_are_sorted_by_the_second() -> None:
+def test_pairs_are_sorted_by_their_right_text() -> None:
     texts = [" ".join(["a lamp of oak", "with red shade", word]) for word in ("one", "two", "six", "ten")]
     pairs = neighbours(text_shingles(texts), 0.4).pairs.tolist()
     assert pairs == [[0, 1], [0, 2], [1, 2], [0, 3], [1, 3], [2, 3]]
 
 
 def test_no_texts_have_no_neighbours() -> None:
-    alike = neighbours(text_shingles([]), 0.8)
-    assert alike.first.shape == (0,)
-    assert alike.pairs.shape == (0, 2)
+    near = neighbours(text_shingles([]), 0.8)
+    assert near.first.shape == (0,)
+    assert near.pairs.shape == (0, 2)
 
 
 @pytest.mark.parametrize("similarity", [0.3, 0.5, 0.7, 0.8, 0.9, 0.99])
-def test_a_pair_at_the_threshold_is_missed_with_less_than_the_chance_allowed(similarity: float) -> None:
-    bands, orders = shape(similarity)
-    assert (1 - similarity**orders) ** bands <= MISSED
+def test_a_pair_at_the_threshold_is_missed_with_at_most_the_probability_allowed(similarity: float) -> None:
+    bands, permutations = bands_and_permutations(similarity)
+    assert (1 - similarity**permutations) ** bands <= MISS_PROBABILITY
 
 
 def test_texts_with_the_same_words_are_twins_and_make_no_pairs() -> None:
-    alike = neighbours(text_shingles(["one lamp of red oak"] * 20_000 + ["another desk"]), 0.8)
-    assert alike.first.tolist() == [0] * 20_000 + [20_000]
-    assert len(alike.pairs) == 0
+    near = neighbours(text_shingles(["one lamp of red oak"] * 20_000 + ["another desk"]), 0.8)
+    assert near.first.tolist() == [0] * 20_000 + [20_000]
+    assert len(near.pairs) == 0
 
 
-def test_a_crowd_of_texts_that_are_nearly_the_same_makes_few_candidates_and_hangs_together() -> None:
-    crowd = [f"{' '.join(f'word{place}' for place in range(60))} number {number}" for number in range(3000)]
+def test_thousands_of_near_duplicates_make_few_candidates_and_stay_one_cluster() -> None:
+    crowd = [
+        f"{' '.join(f'word{position}' for position in range(60))} number {number}" for number in range(3000)
+    ]
     rows = text_shingles(crowd)
-    assert all(len(bucket_pairs(keys)) < BUCKET * len(crowd) for keys in all_bands(rows))
-    alike = neighbours(rows, 0.8)
-    assert set(alike.pairs[:, 1].tolist()) == set(range(1, 3000))
+    assert all(len(bucket_pairs(keys)) < BUCKET_MAX * len(crowd) for keys in all_bands(rows))
+    near = neighbours(rows, 0.8)
+    assert set(near.pairs[:, 1].tolist()) == set(range(1, 3000))
 
 
 def test_boilerplate_that_all_texts_share_makes_no_candidates() -> None:
@@ -104,5 +114,5 @@ def test_boilerplate_that_all_texts_share_makes_no_candidates() -> None:
 def test_bucket_pairs_hold_all_pairs_of_a_small_bucket_once() -> None:
     keys = np.array([7, 5, 7, 7, 5, 1], np.uint64)
     assert sorted(map(tuple, bucket_pairs(keys).tolist())) == [(0, 2), (0, 3), (1, 4), (2, 3)]
-    crowd = bucket_pairs(np.zeros(BUCKET + 3, np.uint64)).tolist()
-    assert len(crowd) == len({tuple(pair) for pair in crowd}) == 2 * (BUCKET + 2) - 1
+    crowd = bucket_pairs(np.zeros(BUCKET_MAX + 3, np.uint64)).tolist()
+    assert len(crowd) == len({tuple(pair) for pair in crowd}) == 2 * (BUCKET_MAX + 2) - 1

@@ -7,29 +7,28 @@ import pytest
 
 from components.core.params.curate import Shares
 from components.curation.minhash import Neighbours
-from components.curation.products import allocate, crowds, draws_of, numbers, products_of
+from components.curation.products import allocate, draws_of, grouped_products, numbers, products_of
 
 SHARES = Shares(train=0.64, preference=0.1, validation=0.13, test=0.13)
 
 
-def test_listings_tied_through_others_are_one_product_named_by_its_first() -> None:
-    alike = Neighbours(first=np.array([0, 1, 2, 3, 2]), pairs=np.array([[0, 1], [1, 3]]))
-    assert products_of(alike).tolist() == [0, 0, 2, 0, 2]
+def test_near_duplicates_through_others_are_one_product_named_by_its_first_listing() -> None:
+    neighbours = Neighbours(first=np.array([0, 1, 2, 3, 2]), pairs=np.array([[0, 1], [1, 3]]))
+    assert products_of(neighbours).tolist() == [0, 0, 2, 0, 2]
     nothing = Neighbours(np.empty(0, np.int64), np.empty((0, 2), np.int64))
     assert products_of(nothing).tolist() == []
 
 
-def test_crowds_are_whole_products_of_several_places_with_their_own_neighbours() -> None:
-    alike = Neighbours(first=np.array([0, 1, 0, 3, 4, 5, 5]), pairs=np.array([[1, 3], [0, 5]]))
-    product = products_of(alike)
-    [whole] = crowds(alike, product, 100)
-    assert whole.places.tolist() == [0, 1, 2, 3, 5, 6]
-    assert whole.alike.first.tolist() == [0, 1, 0, 3, 4, 4]
-    assert whole.alike.pairs.tolist() == [[1, 3], [0, 4]]
-    one, other = crowds(alike, product, 1)
-    assert (one.places.tolist(), other.places.tolist()) == ([0, 2, 5, 6], [1, 3])
-    assert one.alike.pairs.tolist() == [[0, 2]]
-    assert other.alike.pairs.tolist() == [[0, 1]]
+def test_groups_hold_whole_products_of_several_listings_with_their_own_neighbours() -> None:
+    neighbours = Neighbours(first=np.array([0, 1, 0, 3, 4, 5, 5]), pairs=np.array([[1, 3], [0, 5]]))
+    product = products_of(neighbours)
+    [whole] = grouped_products(neighbours, product, 100)
+    assert whole.positions.tolist() == [0, 1, 2, 3, 5, 6]
+    assert whole.neighbours.first.tolist() == [0, 1, 0, 3, 4, 4]
+    assert whole.neighbours.pairs.tolist() == [[1, 3], [0, 4]]
+    groups = list(grouped_products(neighbours, product, 1))
+    assert [group.positions.tolist() for group in groups] == [[0, 2, 5, 6], [1, 3]]
+    assert [group.neighbours.pairs.tolist() for group in groups] == [[[0, 2]], [[0, 1]]]
 
 
 def split_of(ids: list[str], seed: int) -> dict[str, int]:
@@ -40,20 +39,22 @@ def split_of(ids: list[str], seed: int) -> dict[str, int]:
 def test_the_split_hits_the_shares_and_depends_on_the_seed_and_the_id_alone() -> None:
     ids = [f"p{number}" for number in range(1000)]
     splits = split_of(ids, seed=3)
-    counted = [list(splits.values()).count(place) for place in range(4)]
+    counted = [list(splits.values()).count(position) for position in range(4)]
     assert counted == [640, 100, 130, 130]
     assert split_of(ids[::-1], seed=3) == splits
     assert split_of(ids, seed=4) != splits
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 50])
-def test_every_place_gets_the_split_of_its_product(size: int) -> None:
+def test_every_listing_gets_the_split_of_its_product(size: int) -> None:
     product = np.arange(size) // 2 * 2
-    splits = allocate(product, draws_of([str(place) for place in range(size)], 3), SHARES)
+    splits = allocate(product, draws_of([str(position) for position in range(size)], 3), SHARES)
     assert len(splits) == size
     assert (splits == splits[product]).all()
 
 
 def test_numbers_are_the_words_with_a_digit() -> None:
     assert numbers("iPhone 6s 64GB, 4.7-inch, Gold") == {"6s", "64gb", "4", "7"}
-    assert not any(a & b for a, b in combinations([numbers("A1"), numbers("B2"), numbers("C3")], 2))
+    assert not any(
+        left & right for left, right in combinations([numbers("A1"), numbers("B2"), numbers("C3")], 2)
+    )

@@ -7,7 +7,13 @@ from components.core.params.curate import Balance
 from components.core.params.file import load_params
 from components.curation.minhash import Neighbours
 from components.curation.products import draws_of
-from components.curation.rules import NAMES, Candidate, near_duplicates, overfull_price_bands
+from components.curation.rules import (
+    NAMES,
+    Candidate,
+    first_rejection,
+    near_duplicates,
+    overfull_price_bands,
+)
 from tests.support.project import ROOT
 
 SECTION = load_params(ROOT / "params.yaml").curate
@@ -29,13 +35,13 @@ PAIR = Neighbours(first=np.array([0, 1]), pairs=np.array([[0, 1]]))
 TWINS = Neighbours(first=np.array([0, 0]), pairs=np.empty((0, 2), np.int64))
 
 
-def test_a_sound_candidate_is_taken() -> None:
+def test_a_sound_candidate_passes_every_rule() -> None:
     assert first_rejection(LAMP, SECTION) is None
     assert first_rejection(LAMP._replace(currencies=set()), SECTION) is None
 
 
 @pytest.mark.parametrize(
-    ("rule", "change", "said"),
+    ("rule", "change", "reason"),
     [
         ("no_price", {"written": "", "price": None}, "no price"),
         ("unreadable_price", {"written": "call", "price": None}, "'call'"),
@@ -49,11 +55,11 @@ def test_a_sound_candidate_is_taken() -> None:
         ("no_text", {"title": "Lamp", "description": "Red"}, "7 characters, fewer than 20"),
     ],
 )
-def test_each_rule_refuses_its_fault_and_says_why(rule: str, change: dict, said: str) -> None:
+def test_each_rule_rejects_its_fault_with_a_reason(rule: str, change: dict, reason: str) -> None:
     rejection = first_rejection(LAMP._replace(**change), SECTION)
     assert rejection is not None
     assert rejection.rule == rule
-    assert said in rejection.reason
+    assert reason in rejection.reason
     assert rule in NAMES
 
 
@@ -63,7 +69,7 @@ def test_of_several_faults_the_first_rule_is_the_reason() -> None:
     assert rejection.rule == "no_price"
 
 
-def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listing() -> None:
+def test_a_near_duplicate_at_the_same_price_under_another_title_is_rejected() -> None:
     again = LAMP._replace(id="b", title="Oak lamp bestseller", details={})
     rejections = near_duplicates([LAMP, again], PAIR)
     assert rejections == near_duplicates([LAMP, again], TWINS)
@@ -79,19 +85,19 @@ def test_another_title_over_a_like_description_at_the_same_price_repeats_a_listi
         {"details": {"Power": "60 W"}},
     ],
 )
-def test_a_neighbour_with_another_price_number_or_specification_is_another_listing(change: dict) -> None:
-    for alike in (PAIR, TWINS):
-        assert near_duplicates([LAMP, LAMP._replace(id="b", **change)], alike) == [None, None]
+def test_a_near_duplicate_with_another_price_number_or_specification_is_kept(change: dict) -> None:
+    for neighbours in (PAIR, TWINS):
+        assert near_duplicates([LAMP, LAMP._replace(id="b", **change)], neighbours) == [None, None]
 
 
-def test_a_listing_is_not_refused_for_repeating_one_that_was_refused_itself() -> None:
+def test_a_listing_is_not_rejected_for_repeating_one_that_was_rejected_itself() -> None:
     middle = LAMP._replace(id="b", title="Oak lamp")
     last = LAMP._replace(id="c", title="Oak lamp 60W")  # repeats the middle one, not the first
     rejections = near_duplicates([LAMP, middle, last], Neighbours(np.zeros(3, int), TWINS.pairs))
     assert [rejection is None for rejection in rejections] == [True, False, True]
 
 
-def test_a_currency_with_a_rate_is_taken_where_it_is_the_only_one() -> None:
+def test_a_currency_with_a_rate_passes_where_it_is_the_only_one() -> None:
     section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
     assert first_rejection(LAMP._replace(currencies={"EUR"}), section) is None
     rejection = first_rejection(LAMP._replace(currencies={"EUR", "USD"}), section)
@@ -113,19 +119,19 @@ def test_without_strength_no_listing_is_left_out_of_its_price_band() -> None:
     assert left_out(0.0) == set()
 
 
-def test_an_overfull_price_band_is_thinned_to_the_mean_of_all_and_no_other_is() -> None:
-    out = left_out(1.0)
-    assert 340 < len(out) < 460  # 900 of two bands with 1000: 500 are to stay
-    assert max(out) < 900
-    assert out == left_out(1.0)
-    assert out != left_out(1.0, seed=2)
-    assert len(out) > len(left_out(0.5)) > 0
+def test_only_an_overfull_price_band_is_thinned_to_the_mean_of_all() -> None:
+    thinned = left_out(1.0)
+    assert 340 < len(thinned) < 460  # 900 of two bands with 1000: 500 are to stay
+    assert max(thinned) < 900
+    assert thinned == left_out(1.0)
+    assert thinned != left_out(1.0, seed=2)
+    assert len(thinned) > len(left_out(0.5)) > 0
 
 
-def test_the_draw_of_one_listing_depends_on_no_order() -> None:
-    found = overfull_price_bands(PRICES[::-1], draws_of(IDS[::-1], 1), Balance(band=100.0, strength=1.0))
-    assert {999 - place for place in found} == left_out(1.0)
-    reason = next(iter(found.values())).reason
+def test_the_draw_of_a_listing_does_not_depend_on_the_order() -> None:
+    rejections = overfull_price_bands(PRICES[::-1], draws_of(IDS[::-1], 1), Balance(band=100.0, strength=1.0))
+    assert {999 - position for position in rejections} == left_out(1.0)
+    reason = next(iter(rejections.values())).reason
     assert reason == "900 listings cost 0 to 100: 56% of them are drawn"
 
 

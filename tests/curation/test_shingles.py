@@ -26,26 +26,28 @@ def rows(ragged: Ragged) -> list[list[int]]:
 
 @given(TEXTS)
 def test_words_have_the_same_hash_where_they_are_the_same_word(texts: list[str]) -> None:
-    said = [words(text) for text in texts]
+    split = [words(text) for text in texts]
     hashed = rows(word_hashes(pa.array(texts, pa.string())))
-    assert [len(row) for row in hashed] == [len(row) for row in said]
-    pairs = {pair for row, hashes in zip(said, hashed, strict=True) for pair in zip(row, hashes, strict=True)}
+    assert [len(row) for row in hashed] == [len(row) for row in split]
+    pairs = {
+        pair for row, hashes in zip(split, hashed, strict=True) for pair in zip(row, hashes, strict=True)
+    }
     assert len(pairs) == len({word for word, _ in pairs}) == len({number for _, number in pairs})
 
 
 @given(TEXTS)
 def test_the_hashes_of_a_text_depend_on_no_other_text(texts: list[str]) -> None:
     column = pa.array(texts, pa.string())
-    for place in range(len(texts)):
-        alone, among = column.slice(place, 1), column.slice(place)
+    for position in range(len(texts)):
+        alone, among = column.slice(position, 1), column.slice(position)
         assert rows(text_shingles(alone))[0] == rows(text_shingles(among))[0]
-        assert sequence_hashes(word_hashes(alone))[0] == sequence_hashes(word_hashes(column))[place]
+        assert sequence_hashes(word_hashes(alone))[0] == sequence_hashes(word_hashes(column))[position]
 
 
 @given(TEXTS)
 def test_shingles_are_the_runs_of_three_words_or_the_whole_of_a_shorter_text(texts: list[str]) -> None:
-    said = [words(text) for text in texts]
-    runs = [[tuple(row[at : at + 3]) for at in range(max(1, len(row) - 2))] for row in said]
+    split = [words(text) for text in texts]
+    runs = [[tuple(row[at : at + 3]) for at in range(max(1, len(row) - 2))] for row in split]
     hashed = rows(text_shingles(texts))
     assert [len(row) for row in hashed] == [len(row) for row in runs]
     pairs = {pair for row, hashes in zip(runs, hashed, strict=True) for pair in zip(row, hashes, strict=True)}
@@ -54,15 +56,15 @@ def test_shingles_are_the_runs_of_three_words_or_the_whole_of_a_shorter_text(tex
 
 @given(TEXTS)
 def test_sets_and_sequences_are_equal_where_their_words_are(texts: list[str]) -> None:
-    said = [words(text) for text in texts]
+    split = [words(text) for text in texts]
     hashed = word_hashes(pa.array(texts, pa.string()))
     in_order, in_any = sequence_hashes(hashed).tolist(), set_hashes(shingles(hashed, 1)).tolist()
-    for place, row in enumerate(said):
-        for other in range(place):
-            assert (in_order[place] == in_order[other]) == (row == said[other])
-            assert (in_any[place] == in_any[other]) == (sorted(row) == sorted(said[other]))
+    for position, row in enumerate(split):
+        for earlier in range(position):
+            assert (in_order[position] == in_order[earlier]) == (row == split[earlier])
+            assert (in_any[position] == in_any[earlier]) == (sorted(row) == sorted(split[earlier]))
 
 
-def test_some_rows_are_taken_in_the_order_asked_for() -> None:
+def test_rows_are_taken_in_the_order_of_their_numbers() -> None:
     ragged = Ragged(np.arange(6), np.array([0, 2, 2, 6]))
     assert rows(ragged.take(np.array([2, 0, 1, 2]))) == [[2, 3, 4, 5], [0, 1], [], [2, 3, 4, 5]]

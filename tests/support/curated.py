@@ -1,4 +1,4 @@
-"""A generated catalogue, curated by way of files as the stage does it."""
+"""A generated catalogue, and its curation through files as the stage does it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ NOUNS = ["lamp", "desk", "kettle", "tent", "drill", "radio", "scarf", "ladder", 
 
 def listing(number: int, **changes: str) -> dict[str, str]:
     rng = Random(number)
-    said = " ".join(rng.choices(NOUNS, k=12))
+    materials = " ".join(rng.choices(NOUNS, k=12))
     return {
         "id": f"{number:016x}",
         "title": f"The {rng.choice(NOUNS)} number {number}",
-        "description": f"Made of {said} in our workshop",
+        "description": f"Made of {materials} in our workshop",
         "brand": "Lumo",
         "category": "Things",
         "details": json.dumps({"Weight": f"{number} kg"}),
@@ -49,29 +49,29 @@ def table(rows: list[dict[str, str]]) -> pd.DataFrame:
 
 @dataclass
 class Curated:
-    """What became of some listings."""
+    """The tables and the report of a curation."""
 
     splits: dict[Split, pd.DataFrame]
     rejects: pd.DataFrame
     report: dict[str, Any]
 
 
-def curate(listings: pd.DataFrame, section: Curate, rows: int = 1000, run: Map = map) -> Curated:
-    """As the stage does it, by way of files."""
+def curate(listings: pd.DataFrame, section: Curate, partition_rows: int = 1000, run: Map = map) -> Curated:
+    """Curate listings as the stage does, with files in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         source, scratch, out = (Path(folder) / name for name in ("listings.parquet", "scratch", "out"))
         scratch.mkdir()
         listings.astype("str").to_parquet(source, index=False)
-        report = curate_files(source, out, section, scratch, rows, run)
+        report = curate_files(source, out, section, scratch, partition_rows, run)
         read = {path.stem: pd.read_parquet(path) for path in out.glob("*.parquet")}
         return Curated({split: read[split] for split in SPLITS}, read["rejects"], report)
 
 
-def assert_same(one: Curated, other: Curated) -> None:
+def assert_same(left: Curated, right: Curated) -> None:
     for split in SPLITS:
-        pd.testing.assert_frame_equal(one.splits[split], other.splits[split])
-    pd.testing.assert_frame_equal(one.rejects, other.rejects)
-    assert one.report == other.report
+        pd.testing.assert_frame_equal(left.splits[split], right.splits[split])
+    pd.testing.assert_frame_equal(left.rejects, right.rejects)
+    assert left.report == right.report
 
 
 def catalogue(seed: int, size: int) -> pd.DataFrame:

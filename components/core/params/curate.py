@@ -31,7 +31,7 @@ class Balance(Section):
     band: Annotated[float, Field(gt=0)]
     """Width of a price band in dollars."""
     strength: Annotated[float, Field(ge=0, le=1)]
-    """0 takes every listing, 1 thins every band that holds more than the mean of all bands down to it."""
+    """0 keeps every listing, 1 thins every band that holds more than the mean of all bands down to it."""
 
 
 class Curate(Section):
@@ -39,7 +39,7 @@ class Curate(Section):
 
     seed: Seed
     currency: Currency
-    """Code that prices are in; a listing that names none is taken to be in it."""
+    """ISO 4217 code of the prices; a listing that names no currency counts as one in it."""
     rates: dict[Currency, Annotated[float, Field(gt=0)]]
     """What one unit of another currency is in `currency`; a listing in one that is not here is rejected."""
     price_min: Annotated[float, Field(gt=0)]
