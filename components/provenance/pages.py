@@ -15,7 +15,7 @@ from typing import Any
 
 from components.core.errors import PricewrightError
 from components.sources import demo_shop, files
-from components.sources.crawling.page_store import Store
+from components.sources.crawling.page_store import PageStore
 from components.synthetic.catalogue import catalogue
 
 Fetch = Callable[[str], bytes | None]
@@ -65,7 +65,7 @@ def _rows(path: Path) -> dict[str, bytes]:
 
 
 def _shop(section: dict[str, Any]) -> Fetch:
-    store = Store(Path(section["store"])) if Path(section["store"]).is_file() else None
+    store = PageStore(Path(section["store"])) if Path(section["store"]).is_file() else None
 
     def fetch(address: str) -> bytes | None:
         page = store.get(address) if store else None

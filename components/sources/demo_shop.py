@@ -24,8 +24,8 @@ from components.core.errors import PricewrightError
 from components.core.params.scrape import DemoShop
 from components.sources.crawling.addresses import host_of
 from components.sources.crawling.crawl import crawl
-from components.sources.crawling.order import Order
-from components.sources.crawling.page_store import Store
+from components.sources.crawling.job import CrawlJob
+from components.sources.crawling.page_store import PageStore
 from components.sources.extraction.pages import read
 from components.sources.result import Collected
 from components.sources.shop import collected
@@ -73,7 +73,7 @@ def visit(base: str, concurrency: int, pages_max: int, path: Path) -> Collected:
 
     Raises PricewrightError where it has more pages than `pages_max`: a part of it would be another catalogue.
     """
-    order = Order(
+    job = CrawlJob(
         start=[f"{base}/"],
         sitemaps=[],
         pages=[],
@@ -88,10 +88,10 @@ def visit(base: str, concurrency: int, pages_max: int, path: Path) -> Collected:
         page_bytes_max=2**24,
         page_seconds_max=30.0,
     )
-    crawled = crawl(order, path)
+    crawled = crawl(job, path)
     if crawled.stopped:
         raise PricewrightError(f"{base} has more than {pages_max} pages: raise scrape.demo_shop.pages_max")
-    store = Store(path)
+    store = PageStore(path)
     rows, refused = read(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base))
     store.close()
     return collected(rows, refused, crawled, lambda url: url.removeprefix(base))

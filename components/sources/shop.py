@@ -12,8 +12,8 @@ from components.core.params.scrape import Shop
 from components.core.schemas import Listing, Reject
 from components.sources.crawling.addresses import host_of
 from components.sources.crawling.crawl import Crawled, crawl
-from components.sources.crawling.order import Order
-from components.sources.crawling.page_store import Store
+from components.sources.crawling.job import CrawlJob
+from components.sources.crawling.page_store import PageStore
 from components.sources.extraction.pages import Row, read
 from components.sources.result import Collected
 
@@ -26,14 +26,14 @@ def collect(section: Shop) -> Collected:
     Raises PricewrightError where no address or no contact is given, or the crawl breaks down.
     """
     path = Path(section.store)
-    crawled = crawl(order(section), path)
-    store = Store(path)
+    crawled = crawl(crawl_job(section), path)
+    store = PageStore(path)
     rows, refused = read(store, section.products, section.languages, str)
     store.close()
     return collected(rows, refused, crawled, str)
 
 
-def order(section: Shop) -> Order:
+def crawl_job(section: Shop) -> CrawlJob:
     """The order to the crawler. Raises PricewrightError where it lacks something."""
     named = [*section.start, *section.sitemaps, *section.pages]
     if not named:
@@ -42,7 +42,7 @@ def order(section: Shop) -> Order:
         raise PricewrightError(f"{wrong[0]!r} (scrape.shop) is no address: write https://…")
     if not section.contact:
         raise PricewrightError("scrape.shop.contact is empty: who is crawled must be able to write to you")
-    return Order(
+    return CrawlJob(
         start=section.start,
         sitemaps=section.sitemaps,
         pages=section.pages,

@@ -11,7 +11,7 @@ import pytest
 from components.core.params.scrape import Columns, Files
 from components.provenance import pages
 from components.sources import files
-from components.sources.crawling.page_store import Store
+from components.sources.crawling.page_store import PageStore
 
 FILES = {"source": "files", "files": {}}
 COLUMNS = Columns(
@@ -66,7 +66,7 @@ def test_a_row_that_was_edited_a_broken_file_and_one_that_is_gone_are_told_apart
 
 
 def test_a_page_of_a_shop_is_found_where_the_crawl_kept_it() -> None:
-    store = Store(Path("pages.sqlite"))
+    store = PageStore(Path("pages.sqlite"))
     store.put("http://shop.example/p/1", 200, {}, b"<h1>A lamp</h1>")
     store.close()
     fetch = pages.pages({"source": "shop", "shop": {"store": "pages.sqlite"}})

@@ -31,8 +31,8 @@ def get(address: str, path: str) -> tuple[int, str | None, bytes]:
 
 
 def test_no_page_of_a_product_names_the_host(products: list[Product]) -> None:
-    one, other = demo_shop.site(products, "http://a:1"), demo_shop.site(products, "http://b:2")
-    differing = {path for path in one if one[path] != other[path]}
+    left, second = demo_shop.site(products, "http://a:1"), demo_shop.site(products, "http://b:2")
+    differing = {path for path in left if left[path] != second[path]}
     assert all(path == "/robots.txt" or path.endswith(".xml") for path in differing)
 
 
@@ -86,8 +86,8 @@ def test_a_discontinued_product_answers_404_for_ever(products: list[Product]) ->
 
 
 def test_a_port_in_use_is_named_with_the_key_that_changes_it(products: list[Product]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        port = kept.getsockname()[1]
         with (
             pytest.raises(PricewrightError, match=rf"port {port} .* scrape\.demo_shop\.port"),
             demo_shop.serve(products, port),
@@ -107,9 +107,9 @@ def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(
     products: list[Product], tmp_path: Path
 ) -> None:
     with demo_shop.serve(products, 0) as shop:
-        found = demo_shop.visit(shop.address, 8, 5000, tmp_path / "pages.sqlite")
+        result = demo_shop.visit(shop.address, 8, 5000, tmp_path / "pages.sqlite")
         links = demo_shop.site(products, shop.address)["/"].decode()
-    rows, counts = found.rows.sort_values("address", ignore_index=True), found.counts
+    rows, counts = result.rows.sort_values("address", ignore_index=True), result.counts
     assert list(rows["address"]) == sorted(shop_pages.address(product) for product in products)
     assert "/staff/" in links
     assert [path for path in shop.hits if path.startswith("/staff")] == []
@@ -126,7 +126,7 @@ def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(
         "outside": 0,
         "rejected": {"not_found": gone},
     }
-    assert set(found.rejects["reason"]) == {"the server answers 404"}
+    assert set(result.rejects["reason"]) == {"the server answers 404"}
     once = {path: hits for path, hits in shop.hits.items() if path.startswith("/p/") and hits != 1}
     assert len(once) == busy  # every other page was asked for exactly once
     prices = {row.address: row.price for row in rows.itertuples()}
@@ -137,8 +137,8 @@ def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(
 
 def test_a_source_gives_the_law_beside_the_listings() -> None:
     section = DemoShop(seed=3, listings=40, noise=0.3, concurrency=4, pages_max=500, port=0)
-    found = demo_shop.collect(section)
-    rows, law = found.rows.sort_values("address"), found.law
+    result = demo_shop.collect(section)
+    rows, law = result.rows.sort_values("address"), result.law
     truth = {shop_pages.address(product): product.median for product in catalogue(3, 40, 0.3)}
     assert list(law["address"]) == list(rows["address"])
     assert dict(zip(law["address"], law["median"], strict=True)) == truth

@@ -101,7 +101,7 @@ def test_a_dotted_column_reaches_into_an_object_unless_a_column_has_just_that_na
 
 
 @pytest.mark.parametrize(
-    ("value", "taken"),
+    ("value", "kept"),
     [
         (["Phones", "Accessories", "Cases", "Leather"], "Cases"),
         (["Phones", "Prepaid"], "Prepaid"),
@@ -111,8 +111,8 @@ def test_a_dotted_column_reaches_into_an_object_unless_a_column_has_just_that_na
         (None, ""),
     ],
 )
-def test_of_a_category_path_the_third_entry_or_the_last_is_taken(value: object, taken: str) -> None:
-    assert files.most_telling(value) == taken
+def test_of_a_category_path_the_third_entry_or_the_last_is_taken(value: object, kept: str) -> None:
+    assert files.most_telling(value) == kept
 
 
 @pytest.mark.parametrize(
@@ -196,14 +196,14 @@ def test_what_cannot_be_read_is_refused_with_its_place_and_the_rest_goes_on(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     write(tmp_path, "good.jsonl", '{"title": "Kettle", "price": 5}')
-    found = files.collect(Files(paths=[str(tmp_path / "*")], columns=columns()))
-    assert found.rows["title"].iloc[-1] == "Kettle"
-    [reject] = found.rejects.to_dict("records")
+    result = files.collect(Files(paths=[str(tmp_path / "*")], columns=columns()))
+    assert result.rows["title"].iloc[-1] == "Kettle"
+    [reject] = result.rejects.to_dict("records")
     assert reject["rule"] == rule
     assert name in reject["address"]
     assert re.search(reason, reject["reason"]), reject
-    assert found.notes == [f"{reject['address']}: {reject['reason']}"]
-    assert found.counts["rejected"] == {rule: 1}
+    assert result.notes == [f"{reject['address']}: {reject['reason']}"]
+    assert result.counts["rejected"] == {rule: 1}
 
 
 def test_a_parquet_file_cut_short_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -211,16 +211,16 @@ def test_a_parquet_file_cut_short_does_not_stop_the_others(tmp_path: Path) -> No
         pd.DataFrame({"title": ["pot"] * 100, "price": ["1"] * 100}).to_parquet(tmp_path / f"{name}.parquet")
     path = tmp_path / "a.parquet"
     path.write_bytes(path.read_bytes()[:-300])
-    found = files.collect(Files(paths=[str(tmp_path / "*.parquet")], columns=columns()))
-    assert len(found.rows) == 100
-    assert list(found.rejects["rule"]) == ["broken_file"]
+    result = files.collect(Files(paths=[str(tmp_path / "*.parquet")], columns=columns()))
+    assert len(result.rows) == 100
+    assert list(result.rejects["rule"]) == ["broken_file"]
 
 
 def test_many_broken_rows_are_many_rejects_and_a_few_notes(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}\n' + "{\n" * 100)
-    found = files.collect(Files(paths=[str(path)], columns=columns()))
-    assert (len(found.rows), len(found.rejects), len(found.notes)) == (1, 100, files.NOTES + 1)
-    assert found.notes[-1] == f"and {100 - files.NOTES} more rows"
+    result = files.collect(Files(paths=[str(path)], columns=columns()))
+    assert (len(result.rows), len(result.rejects), len(result.notes)) == (1, 100, files.NOTES + 1)
+    assert result.notes[-1] == f"and {100 - files.NOTES} more rows"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
@@ -234,8 +234,8 @@ def test_the_encoding_and_the_delimiter_of_a_csv_file_are_found(
     ]
     with (tmp_path / "a.csv").open("w", encoding=encoding, newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows(rows)
-    [found] = read(tmp_path / "a.csv", description="description")
-    assert [found["title"], found["price"], found["description"]] == rows[1]
+    [result] = read(tmp_path / "a.csv", description="description")
+    assert [result["title"], result["price"], result["description"]] == rows[1]
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
 
 def test_the_law_of_files_is_empty_but_typed(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}')
-    found = files.collect(Files(paths=[str(path)], columns=columns()))
-    law = found.law
-    assert (len(law), list(law.columns), found.counts) == (0, ["address", "median", "sigma"], {"files": 1})
+    result = files.collect(Files(paths=[str(path)], columns=columns()))
+    law = result.law
+    assert (len(law), list(law.columns), result.counts) == (0, ["address", "median", "sigma"], {"files": 1})
     assert law["median"].dtype == law["sigma"].dtype == "float64"
     assert law["address"].dtype == "str"
 

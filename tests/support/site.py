@@ -13,12 +13,12 @@ Answer = tuple[int, dict[str, str], bytes] | Callable[[BaseHTTPRequestHandler], 
 
 @dataclass
 class Site:
-    """Answers by path, which may change while it runs, and what was asked."""
+    """Answers by path, which may change while it runs, and the requests so far."""
 
     port: int = 0
     answers: dict[str, Answer] = field(default_factory=dict)
     fallback: Callable[[str], Answer] = lambda path: (404, {}, b"<h1>404</h1>")
-    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and headers of each request, in order."""
 
     @property
@@ -26,8 +26,8 @@ class Site:
         return f"http://localhost:{self.port}"
 
     def times(self, path: str) -> int:
-        """How often a path was asked for."""
-        return sum(one == path for one, _ in self.asked)
+        """How often a path was requested."""
+        return sum(requested == path for requested, _ in self.requests)
 
 
 def page(body: str, status: int = 200, lang: str = "en-US", **headers: str) -> Answer:
@@ -50,14 +50,14 @@ def serve(site: Site) -> Iterator[Site]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            site.asked.append((self.path, dict(self.headers)))
+            site.requests.append((self.path, dict(self.headers)))
             answer = site.answers.get(self.path) or site.fallback(self.path)
             try:
                 if callable(answer):
                     answer(self)
                 else:
                     send(self, *answer)
-            except OSError:  # the crawler had enough
+            except OSError:  # the crawler has hung up
                 self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None: ...
@@ -74,9 +74,9 @@ def serve(site: Site) -> Iterator[Site]:
 
 
 def send(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes) -> None:
-    """An answer with its length, or 304 where the validator still fits."""
-    for given, asked in (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since")):
-        if given in headers and handler.headers.get(asked) == headers[given]:
+    """Send an answer with its length, or 304 where the request's validator matches."""
+    for validator, condition in (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since")):
+        if validator in headers and handler.headers.get(condition) == headers[validator]:
             status, body = 304, b""
     handler.send_response(status)
     for name, value in {**headers, "Content-Length": str(len(body))}.items():

@@ -1,4 +1,4 @@
-"""Hosts of addresses, and which of them are private."""
+"""The host of a URL, and whether it is on a private network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 def host_of(url: str) -> str:
-    """Host and port of an address, without user and default port."""
+    """Host and port of a URL, without user and default port; empty where it has none."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").lower(), parts.port
@@ -18,12 +18,12 @@ def host_of(url: str) -> str:
 
 
 def is_private(address: str) -> bool:
-    """Whether an IP address is of no public host: loopback, link-local, private, reserved."""
+    """Whether an IP address is not a public one: loopback, link-local, private or reserved."""
     return not ipaddress.ip_address(address).is_global
 
 
 def resolves_privately(host: str) -> bool:
-    """Whether a host name, or an IP address in its place, is a private one now."""
+    """Whether a host name (or IP address) resolves to a private address now; else False."""
     try:
         return is_private(socket.gethostbyname(host))
     except (OSError, UnicodeError):

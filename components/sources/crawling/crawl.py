@@ -1,7 +1,7 @@
-"""A polite crawl: sitemaps, links and single pages of some hosts, as robots.txt allows, into a store.
+"""Runs a crawl: starts the spider (spider.py) in a process of its own and reads how it went.
 
-`crawl()` starts the spider (spider.py) in a process of its own: a Twisted reactor starts once per process.
-Nothing is read off a product page here: `extraction` does that, and a better extractor needs no new crawl.
+A process of its own, because a Twisted reactor starts only once per process. Nothing is extracted from a page
+here: `extraction` does that from the store, so that a better extractor needs no new crawl.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.core.errors import PricewrightError
-from components.sources.crawling.order import CAPS, Failure, Order
+from components.sources.crawling.job import CAPS, CrawlJob, Failure
 
 COUNTS = {
     "fetched": "pricewright/pages",
@@ -26,7 +26,7 @@ COUNTS = {
     "given_up": "retry/max_reached",
     "not_found": "pricewright/not_found",
     "refused_by_robots": "robotstxt/forbidden",
-    "outside": "fence/outside",
+    "outside": "allowed_hosts/outside",
 }
 
 
@@ -34,42 +34,44 @@ class Crawled(NamedTuple):
     """How a crawl went; its pages are in the store."""
 
     failures: list[Failure]
-    """Of product pages and of the addresses that a person named, by address."""
+    """Product pages and seeds that could not be fetched, sorted by URL."""
     counts: dict[str, int]
-    """Those of COUNTS."""
+    """Requests and pages, by the names of COUNTS."""
     stopped: str
-    """Name of the cap at which it stopped; empty where it saw all there was."""
+    """The limit at which it stopped, `pages_max` or `bytes_max`; empty where it fetched everything."""
 
 
-def crawl(order: Order, store: Path) -> Crawled:
-    """Fill the store with the pages of one round, or with the rest of a round that was not finished.
+def crawl(job: CrawlJob, store: Path) -> Crawled:
+    """Fetch the pages of one round into the store at `store`, or the rest of a round that was interrupted.
 
-    Raises PricewrightError where another crawl is at work on this store, or this one breaks down.
+    Raises PricewrightError where another crawl is writing to this store, or this one fails or is stopped.
     """
-    with _alone(store):
-        done = subprocess.run(
+    with _locked(store):
+        process = subprocess.run(
             [sys.executable, "-m", "components.sources.crawling.spider", str(store)],
-            input=json.dumps(asdict(order)).encode(),
+            input=json.dumps(asdict(job)).encode(),
             check=False,
         )
-        result = store.with_suffix(".json")
-        if done.returncode != 0 or not result.exists():
+        summary_file = store.with_suffix(".json")
+        if process.returncode != 0 or not summary_file.exists():
             raise PricewrightError(
-                f"the crawl of {', '.join(order.hosts)} ended with exit code {done.returncode}: see above; "
+                f"the crawl of {', '.join(job.hosts)} ended with exit code {process.returncode}: see above; "
                 f"run again and it carries on with what is in {store}"
             )
-        stats = json.loads(result.read_text(encoding="utf-8"))
-    reason = stats["stats"].get("finish_reason")
+        summary = json.loads(summary_file.read_text(encoding="utf-8"))
+    stats = summary["stats"]
+    reason = stats.get("finish_reason")
     if reason not in ("finished", *CAPS):
         raise PricewrightError(f"the crawl was stopped ({reason}): run again and it carries on")
-    if bugs := stats["stats"].get("spider_exceptions/count"):
+    if bugs := stats.get("spider_exceptions/count"):
         raise PricewrightError(f"{bugs} pages could not be read: see above")
-    counts = {name: int(stats["stats"].get(key, 0)) for name, key in COUNTS.items()}
-    return Crawled(sorted(Failure(*failure) for failure in stats["failures"]), counts, CAPS.get(reason, ""))
+    counts = {name: int(stats.get(key, 0)) for name, key in COUNTS.items()}
+    return Crawled(sorted(Failure(*failure) for failure in summary["failures"]), counts, CAPS.get(reason, ""))
 
 
 @contextmanager
-def _alone(store: Path) -> Iterator[None]:
+def _locked(store: Path) -> Iterator[None]:
+    """Hold the lock of a store, so that one crawl at a time writes to it."""
     store.parent.mkdir(parents=True, exist_ok=True)
     with store.with_suffix(".lock").open("w") as lock:
         try:

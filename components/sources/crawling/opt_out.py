@@ -1,7 +1,7 @@
-"""What a shop says of the use of its pages: not to be indexed, not for AI, text and data mining reserved.
+"""Whether a page opts out of being used: noindex, noai, or text and data mining reserved.
 
-Robots directives, `noai` among them, in `X-Robots-Tag` and the meta tag `robots`; and the TDM Reservation
-Protocol (W3C community group report, 2024): meta tag, header, /.well-known/tdmrep.json, in this order.
+Read are the robots directives in the header `X-Robots-Tag` and the meta tag `robots`, and the TDM Reservation
+Protocol (W3C community group report, 2024): meta tag, then header, then /.well-known/tdmrep.json.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from urllib.parse import urlsplit
 from lxml.html import HtmlElement
 
 TDMREP = "/.well-known/tdmrep.json"
-US = "pricewright"
+AGENT_NAME = "pricewright"
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What a page says of its use."""
+    """What a page states about its use."""
 
     rule: str
-    """`noindex`, `noai` or `tdm_reservation` where the page may not be taken; else empty."""
+    """`noindex`, `noai` or `tdm_reservation` where the page may not be used; else empty."""
     text: str
-    """As stated, for a person; empty where nothing is."""
+    """The statement in words, for the listing's `rights`; empty where the page states nothing."""
 
 
 def statement(tree: HtmlElement | None, headers: Mapping[str, str], url: str, tdmrep: Any) -> Statement:
@@ -43,7 +43,7 @@ def statement(tree: HtmlElement | None, headers: Mapping[str, str], url: str, td
 
 
 def directives(tree: HtmlElement | None, headers: Mapping[str, str]) -> Iterator[str]:
-    """The robots directives that are meant for everyone or for us, in lower case."""
+    """The robots directives for every crawler or for this one, in lower case."""
     agent = ""
     for part in headers.get("X-Robots-Tag", "").lower().split(","):
         named = re.match(r"\s*([a-z*-]+):\s*(?!\d)", part)
@@ -54,9 +54,9 @@ def directives(tree: HtmlElement | None, headers: Mapping[str, str]) -> Iterator
             "max-video-preview",
         ):
             agent, part = named[1], part[named.end() :]
-        if agent in ("", "*", US):
+        if agent in ("", "*", AGENT_NAME):
             yield part.strip()
-    for name in ("robots", US):
+    for name in ("robots", AGENT_NAME):
         yield from (part.strip() for part in _meta(tree, name).lower().split(","))
 
 
@@ -71,7 +71,7 @@ def _tdm(
 
 
 def _covers(location: str, url: str) -> bool:
-    """Whether a path pattern with `*` and `$`, as in robots.txt, is of this address."""
+    """Whether a path pattern with `*` and `$`, as in robots.txt, matches a URL."""
     pattern = re.sub(r"(?:\\\*)+", ".*", re.escape(location.removesuffix("$")))
     path = urlsplit(url)._replace(scheme="", netloc="").geturl() or "/"
     return re.match(pattern + ("$" if location.endswith("$") else ""), path) is not None
@@ -85,7 +85,7 @@ def _meta(tree: HtmlElement | None, name: str) -> str:
 
 
 def parse_tdmrep(body: bytes) -> Any:
-    """The contents of a tdmrep.json; None where it is none."""
+    """The contents of a tdmrep.json; None where it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

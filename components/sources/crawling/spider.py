@@ -1,6 +1,9 @@
-"""The crawling process: Scrapy with the middlewares of this project, from an order on its input to a store.
+"""The process that crawls: Scrapy with the middlewares of this project. `crawl()` starts it.
 
-python -m components.sources.crawling.spider pages.sqlite < order.json
+Reads a CrawlJob as JSON from its input; writes pages to a store and, beside it, a JSON file with Scrapy's
+statistics and the failures.
+
+    python -m components.sources.crawling.spider pages.sqlite < job.json
 """
 
 from __future__ import annotations
@@ -26,63 +29,63 @@ from scrapy.spiders import SitemapSpider
 from tqdm import tqdm
 
 from components.sources.crawling.addresses import host_of, resolves_privately
-from components.sources.crawling.middlewares import Fence, Keep, Resolver, RetryAfter, Robots
+from components.sources.crawling.job import CAPS, CrawlJob, Failure
+from components.sources.crawling.middlewares import AllowedHosts, PageCache, Resolver, RetryAfter, RobotsTxt
 from components.sources.crawling.opt_out import TDMREP, directives
-from components.sources.crawling.order import CAPS, Failure, Order
-from components.sources.crawling.page_store import Store
+from components.sources.crawling.page_store import PageStore
 
 CHATTY = ("scrapy.core.downloader.handlers.http11", "scrapy.downloadermiddlewares.robotstxt")
-"""They log at length what becomes a line of the report."""
-LINK_CHARACTERS = 1000  # a longer address is one of a loop that writes itself longer
-KNOWN_PER_PAGE = 50  # times pages_max: addresses that are remembered
+"""Loggers of errors that the report names in a line each."""
+LINK_CHARACTERS = 1000  # a longer URL comes from a loop of relative links
+KNOWN_PER_PAGE = 50  # times pages_max: URLs that are remembered, so that memory is bounded
 REFUSALS = {
     "Forbidden by robots.txt": "robots",
     "no robots.txt": "no_answer",
     "outside": "outside",
     "max redirections": "loop",
 }
-"""How a middleware begins to say why it does not ask, and what that is called."""
+"""How the message of an ignored request begins, and the rule of the reject."""
 
 
 class ShopSpider(SitemapSpider):
-    """Follows sitemaps and links; product pages go first, so that no endless list of pages starves them."""
+    """Follows sitemaps and links, product pages first, so that endless pagination cannot crowd them out."""
 
     name = "shop"
 
-    def __init__(self, order: Order, **arguments: Any) -> None:
-        self.order = order
-        self.products = re.compile(order.products)
-        roots = dict.fromkeys(urljoin(url, "/") for url in order.start)
-        self.sitemap_urls = [*(f"{root}robots.txt" for root in roots), *order.sitemaps]
-        self.known = set(order.first)
+    def __init__(self, job: CrawlJob, **arguments: Any) -> None:
+        self.job = job
+        self.products = re.compile(job.products)
+        roots = dict.fromkeys(urljoin(url, "/") for url in job.start)
+        self.sitemap_urls = [*(f"{root}robots.txt" for root in roots), *job.sitemaps]
+        self.known = set(job.seeds)
         self.failures: list[Failure] = []
         self.bar = tqdm(desc="crawl", unit=" pages", mininterval=0.5)
         super().__init__(**arguments)
 
     async def start(self) -> AsyncIterator[Any]:
-        """The reservations of each host, the addresses that were named, then the sitemaps."""
-        for url in dict.fromkeys(urljoin(url, TDMREP) for url in self.order.first):
+        """The tdmrep.json of each host, the seeds, then the sitemaps."""
+        for url in dict.fromkeys(urljoin(url, TDMREP) for url in self.job.seeds):
             yield Request(url, self.ignore, errback=self.ignore, priority=3)
-        for url in self.order.start:
+        for url in self.job.start:
             yield self._request(url)
-        for url in self.order.pages:
+        for url in self.job.pages:
             yield self._request(url, self.parse_alone)
         async for request in super().start():
             yield request.replace(errback=self.failed, priority=2)
 
     def ignore(self, *_: object) -> None:
-        """What comes is in the store, or does not matter."""
+        """Nothing to do: the answer is in the store, and its absence is no failure."""
 
     def _parse_sitemap(self, response: Response) -> Iterator[Request]:
         for request in super()._parse_sitemap(response):
             if request.callback == self._parse_sitemap:
                 yield request.replace(errback=self.failed, priority=2)
-            elif len(self.known) < self.order.pages_max * KNOWN_PER_PAGE:
+            elif len(self.known) < self.job.pages_max * KNOWN_PER_PAGE:
                 self.known.add(request.url)
-                yield self._request(request.url, self.parse if self.order.start else self.parse_alone)
+                yield self._request(request.url, self.parse if self.job.start else self.parse_alone)
 
     def parse_alone(self, response: Response) -> None:
-        """A page whose links are not followed."""
+        """Count a page whose links are not followed."""
         if isinstance(response, HtmlResponse):
             self.crawler.stats.inc_value("pricewright/pages")
         else:
@@ -92,14 +95,14 @@ class ShopSpider(SitemapSpider):
         self.bar.update()
 
     def parse(self, response: Response) -> Iterator[Request]:  # type: ignore[override]
-        """A page whose links are followed."""
+        """Count a page and follow its links."""
         self.parse_alone(response)
-        if not isinstance(response, HtmlResponse) or "nofollow" in directives(None, _plain(response)):
+        if not isinstance(response, HtmlResponse) or "nofollow" in directives(None, _robots_header(response)):
             return
         links = {urldefrag(urljoin(response.url, href))[0] for href in _hrefs(response)}
-        own_links = {link for link in links if host_of(link) in self.order.hosts}
+        own_links = {link for link in links if host_of(link) in self.job.hosts}
         for link in sorted(own_links - self.known):
-            if len(link) < LINK_CHARACTERS and len(self.known) < self.order.pages_max * KNOWN_PER_PAGE:
+            if len(link) < LINK_CHARACTERS and len(self.known) < self.job.pages_max * KNOWN_PER_PAGE:
                 self.known.add(link)
                 yield self._request(link)
 
@@ -110,7 +113,7 @@ class ShopSpider(SitemapSpider):
         return bool(self.products.search(url))
 
     def failed(self, failure: Any) -> None:
-        """An address that gave no page."""
+        """Record the reason why a URL gave no page."""
         rule, reason = self._explain(failure.value)
         self.crawler.stats.inc_value("pricewright/not_found", int(rule == "not_found"))
         request = failure.request
@@ -121,19 +124,19 @@ class ShopSpider(SitemapSpider):
         if isinstance(error, HttpError):
             status = error.response.status
             return "not_found" if status in (404, 410) else "status", f"the server answers {status}"
-        for starts, rule in REFUSALS.items():
-            if isinstance(error, IgnoreRequest) and message.startswith(starts):
+        for beginning, rule in REFUSALS.items():
+            if isinstance(error, IgnoreRequest) and message.startswith(beginning):
                 return rule, message
         if isinstance(error, IgnoreRequest | DownloadCancelledError):
-            return "too_large", f"more than page_bytes_max, {self.order.page_bytes_max} bytes: {message}"
+            return "too_large", f"more than page_bytes_max, {self.job.page_bytes_max} bytes: {message}"
         return "no_answer", message
 
     def _fail(self, url: str, rule: str, reason: str) -> None:
-        if url in self.order.first or self._is_product(url):
+        if url in self.job.seeds or self._is_product(url):
             self.failures.append(Failure(url, rule, reason[:300]))
 
     def closed(self, reason: str) -> None:  # noqa: ARG002
-        """Leave the last state of the bar on the screen."""
+        """Leave the progress bar on the screen."""
         self.bar.close()
 
 
@@ -146,43 +149,43 @@ def _hrefs(response: HtmlResponse) -> Iterator[str]:
         yield href
 
 
-def _plain(response: HtmlResponse) -> dict[str, str]:
-    """The robots directives of a page as of one header."""
+def _robots_header(response: HtmlResponse) -> dict[str, str]:
+    """The robots directives of a page, its meta tags included, as one X-Robots-Tag header."""
     tags = ", ".join(response.xpath("//meta[@name='robots']/@content").getall())
     header = (response.headers.get("X-Robots-Tag") or b"").decode("latin-1")
     return {"X-Robots-Tag": ", ".join(filter(None, (header, tags)))}
 
 
-def settings(order: Order, store: Path) -> dict[str, Any]:
+def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
     """Scrapy's settings, where they differ from its defaults."""
-    hosts = len(order.hosts)
+    hosts = len(job.hosts)
     return {
-        "USER_AGENT": order.agent,
+        "USER_AGENT": job.agent,
         "ROBOTSTXT_OBEY": True,
-        "CONCURRENT_REQUESTS": order.concurrency * hosts,
-        "CONCURRENT_REQUESTS_PER_DOMAIN": order.concurrency,
-        "DOWNLOAD_DELAY": order.delay,
+        "CONCURRENT_REQUESTS": job.concurrency * hosts,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": job.concurrency,
+        "DOWNLOAD_DELAY": job.delay,
         "RANDOMIZE_DOWNLOAD_DELAY": False,
-        "AUTOTHROTTLE_ENABLED": order.delay > 0,
-        "AUTOTHROTTLE_START_DELAY": order.delay,
-        "AUTOTHROTTLE_TARGET_CONCURRENCY": order.concurrency,
-        "CLOSESPIDER_PAGECOUNT": order.pages_max,
-        "BYTES_MAX": order.bytes_max,
-        "DOWNLOAD_MAXSIZE": order.page_bytes_max,
-        "DOWNLOAD_TIMEOUT": order.page_seconds_max,
-        "RETRY_TIMES": order.retries,
+        "AUTOTHROTTLE_ENABLED": job.delay > 0,
+        "AUTOTHROTTLE_START_DELAY": job.delay,
+        "AUTOTHROTTLE_TARGET_CONCURRENCY": job.concurrency,
+        "CLOSESPIDER_PAGECOUNT": job.pages_max,
+        "BYTES_MAX": job.bytes_max,
+        "DOWNLOAD_MAXSIZE": job.page_bytes_max,
+        "DOWNLOAD_TIMEOUT": job.page_seconds_max,
+        "RETRY_TIMES": job.retries,
         "RETRY_GIVE_UP_LOG_LEVEL": "WARNING",
         "DOWNLOADER_MIDDLEWARES": {
             OffsiteMiddleware: None,  # takes subdomains, and any port
             RobotsTxtMiddleware: None,
-            Fence: 50,
-            Robots: 100,
+            AllowedHosts: 50,
+            RobotsTxt: 100,
             RetryAfter: 560,  # nearer to the network than the retries, at 550
             HttpCompressionMiddleware: 800,
-            Keep: 780,  # sees redirects, at 600, and plain bodies
+            PageCache: 780,  # sees redirects, at 600, and plain bodies
         },
-        "HOSTS": order.hosts,
-        "PRIVATE_HOSTS": _private_hosts(order),
+        "HOSTS": job.hosts,
+        "PRIVATE_HOSTS": _private_hosts(job),
         "STORE": str(store),
         "TWISTED_DNS_RESOLVER": Resolver,
         "COOKIES_ENABLED": False,
@@ -192,23 +195,23 @@ def settings(order: Order, store: Path) -> dict[str, Any]:
     }
 
 
-def _private_hosts(order: Order) -> list[str]:
-    """Hosts of the start addresses that are private already now: who names them wants them."""
-    names = {urlsplit(url).hostname or "" for url in order.first}
+def _private_hosts(job: CrawlJob) -> list[str]:
+    """Hosts of the seeds that are private when the crawl starts: whoever names one wants it crawled."""
+    names = {urlsplit(url).hostname or "" for url in job.seeds}
     return sorted(name for name in names if resolves_privately(name))
 
 
 def main() -> None:
-    """The crawling process: the order on its input; the store, and beside it a file of what happened."""
+    """Crawl the job on the standard input into the store that the first argument names."""
     store = Path(sys.argv[1])
-    order = Order(**json.loads(sys.stdin.read()))
-    pages = Store(store)
-    pages.carry_on()
-    process = CrawlerProcess(settings(order, store))
+    job = CrawlJob(**json.loads(sys.stdin.read()))
+    pages = PageStore(store)
+    pages.begin_round()
+    process = CrawlerProcess(settings(job, store))
     for name in CHATTY:  # after Scrapy has set all of its loggers anew
         logging.getLogger(name).setLevel(logging.CRITICAL)
     crawler = process.create_crawler(ShopSpider)
-    process.crawl(crawler, order=order)
+    process.crawl(crawler, job=job)
     process.start()
     stats = crawler.stats.get_stats() if crawler.stats else {}
     if stats.get("finish_reason") in ("finished", *CAPS):

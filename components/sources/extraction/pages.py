@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from components.sources import writable
 from components.sources.crawling.opt_out import TDMREP, parse_tdmrep, statement
-from components.sources.crawling.page_store import Page, Store
+from components.sources.crawling.page_store import Page, PageStore
 from components.sources.extraction.encoding import decode
 from components.sources.extraction.product import extract, parse
 
@@ -21,7 +21,7 @@ Row = dict[str, str]
 
 
 def read(
-    store: Store, products: str, languages: list[str], address: Callable[[str], str]
+    store: PageStore, products: str, languages: list[str], address: Callable[[str], str]
 ) -> tuple[list[Row], list[Row]]:
     """Listings and refusals of the product pages of the store's last round, in the order of their addresses.
 
@@ -48,7 +48,7 @@ def read(
     return rows, refused
 
 
-def _product_pages(store: Store, products: str, address: Callable[[str], str]) -> Iterator[Page]:
+def _product_pages(store: PageStore, products: str, address: Callable[[str], str]) -> Iterator[Page]:
     pattern = re.compile(products)
     for page in store.pages():
         media_type = page.headers.get("Content-Type", "text/html")
@@ -56,7 +56,7 @@ def _product_pages(store: Store, products: str, address: Callable[[str], str]) -
             yield page
 
 
-def _loops(store: Store, products: str, address: Callable[[str], str]) -> Iterator[str]:
+def _loops(store: PageStore, products: str, address: Callable[[str], str]) -> Iterator[str]:
     """Product addresses whose redirects come back to one of them; the crawler asks for none twice."""
     redirects = {
         page.url: urljoin(page.url, page.headers["Location"])
@@ -64,11 +64,11 @@ def _loops(store: Store, products: str, address: Callable[[str], str]) -> Iterat
         if page.status in REDIRECTS and "Location" in page.headers
     }
     for url in redirects:
-        seen, at = {url}, redirects[url]
-        while at in redirects and at not in seen:
-            seen.add(at)
+        visited, at = {url}, redirects[url]
+        while at in redirects and at not in visited:
+            visited.add(at)
             at = redirects[at]
-        if at in seen and re.search(products, address(url)):
+        if at in visited and re.search(products, address(url)):
             yield url
 
 

@@ -55,9 +55,9 @@ def extract(html: str, url: str) -> Extracted:
         return NOTHING
     heading = visible.title(tree)
     marked = list(readings(tree, url, heading))
-    seen = [] if _is_article(tree) else prices(main_part(tree))
+    visible_prices = [] if _is_article(tree) else prices(main_part(tree))
     fields = _first([*marked[:-1], _visible(tree, heading), marked[-1], _head(tree)])
-    price, code = _settle([reading for reading in marked if "price" in reading], seen)
+    price, code = _settle([reading for reading in marked if "price" in reading], visible_prices)
     if price and re.search(r"[^\W\d]", price.text) and (bare := PRICE.search(price.text)):
         price = price._replace(text=plain(bare.group()))  # "Now $5" in an attribute
     if price and not code:
@@ -98,15 +98,15 @@ def _first(ranked: list[Reading]) -> Reading:
     }
 
 
-def _settle(marked: list[Reading], seen: list[Price]) -> tuple[Value | None, Value | None]:
+def _settle(marked: list[Reading], visible_prices: list[Price]) -> tuple[Value | None, Value | None]:
     """Price and currency: of markup that the page shows too, else a probable one of the page, else markup."""
-    shown = {amount(price.text): price for price in reversed(seen)}
+    shown = {amount(price.text): price for price in reversed(visible_prices)}
     for reading in marked:
         if same := shown.get(amount(reading["price"].text)):
             code = currency(same.text)
             return reading["price"], Value(code, f"page {same.place}") if code else reading.get("currency")
-    if seen and (seen[0].score >= PROBABLE or not marked):
-        return Value(seen[0].text, f"page {seen[0].place}"), None
+    if visible_prices and (visible_prices[0].score >= PROBABLE or not marked):
+        return Value(visible_prices[0].text, f"page {visible_prices[0].place}"), None
     return (marked[0]["price"], marked[0].get("currency")) if marked else (None, None)
 
 

@@ -1,4 +1,4 @@
-"""How the crawler waits, stays inside, and looks up names."""
+"""Middlewares of the crawler: Retry-After, allowed hosts, private addresses."""
 
 import asyncio
 import time
@@ -11,27 +11,34 @@ from scrapy import Request
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 
-from components.sources.crawling.middlewares import Fence, Resolver, RetryAfter, host_of, is_private, seconds
+from components.sources.crawling.middlewares import AllowedHosts, Resolver, RetryAfter, retry_after_seconds
 
 
 @pytest.mark.parametrize(
     ("status", "header", "wait"), [(429, "1", 1.0), (503, "1", 1.0), (429, "soon", 0.0), (200, "1", 0.0)]
 )
-def test_a_host_is_asked_nothing_for_as_long_as_it_asks(status: int, header: str, wait: float) -> None:
-    patient, page = RetryAfter(), Request("http://a/p/1")
+def test_a_host_gets_no_request_until_its_retry_after_has_passed(
+    status: int, header: str, wait: float
+) -> None:
+    middleware, page = RetryAfter(), Request("http://a/p/1")
     answer = Response("http://a/p/1", status=status, headers={"Retry-After": header})
-    assert patient.process_response(page, answer) is answer
+    assert middleware.process_response(page, answer) is answer
     start = time.monotonic()
-    asyncio.run(patient.process_request(Request("http://b/p/1")))
+    asyncio.run(middleware.process_request(Request("http://b/p/1")))
     assert time.monotonic() - start < 0.5
-    asyncio.run(patient.process_request(Request("http://a/p/2")))
+    asyncio.run(middleware.process_request(Request("http://a/p/2")))
     assert time.monotonic() - start == pytest.approx(wait, abs=0.5)
 
 
 def test_retry_after_is_a_number_or_a_date() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=60))
-    assert seconds(later) == pytest.approx(60, abs=5)
-    assert (seconds("2.5"), seconds("-3"), seconds("nan-ish"), seconds("")) == (2.5, 0.0, 0.0, 0.0)
+    assert retry_after_seconds(later) == pytest.approx(60, abs=5)
+    assert (
+        retry_after_seconds("2.5"),
+        retry_after_seconds("-3"),
+        retry_after_seconds("nan-ish"),
+        retry_after_seconds(""),
+    ) == (2.5, 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -48,29 +55,23 @@ def test_retry_after_is_a_number_or_a_date() -> None:
         ("http://2130706433/", False),
     ],
 )
-def test_no_address_is_asked_but_those_of_the_allowed_hosts(url: str, inside: bool) -> None:
+def test_only_urls_of_the_allowed_hosts_are_requested(url: str, inside: bool) -> None:
     stats = SimpleNamespace(inc_value=lambda _: None)
     settings = SimpleNamespace(getlist=lambda _: ["shop.example"])
-    fence = Fence(SimpleNamespace(settings=settings, stats=stats))  # type: ignore[arg-type]
+    allowed_hosts = AllowedHosts(SimpleNamespace(settings=settings, stats=stats))  # type: ignore[arg-type]
     if inside:
-        fence.process_request(Request(url))
+        allowed_hosts.process_request(Request(url))
     else:
         with pytest.raises(IgnoreRequest, match="outside"):
-            fence.process_request(Request(url))
+            allowed_hosts.process_request(Request(url))
 
 
-def test_a_name_that_comes_to_resolve_to_a_private_address_is_refused() -> None:
+def test_a_name_that_resolves_to_a_private_address_is_refused() -> None:
     resolver = Resolver.__new__(Resolver)
     resolver.private = {"intranet.example"}
     assert resolver._checked("93.184.216.34", "shop.example") == "93.184.216.34"
     assert resolver._checked("10.0.0.7", "intranet.example") == "10.0.0.7"
     for address in ("10.0.0.7", "127.0.0.1", "169.254.169.254", "192.168.1.1", "0.0.0.0"):
-        assert is_private(address)
         with pytest.raises(OSError, match="private address"):
             resolver._checked(address, "shop.example")
         assert f"shop.example is {address}" in resolver.refused["shop.example"]
-
-
-def test_a_host_is_named_without_its_default_port() -> None:
-    assert host_of("https://shop.example:443/") == host_of("https://shop.example/") == "shop.example"
-    assert host_of("http://[::1") == host_of("http://a:port/") == host_of("words") == ""

@@ -1,4 +1,4 @@
-"""What pages say of their use: every place, every spelling, and what is meant for others."""
+"""Opt-outs of a page: every place and spelling, and those that address other crawlers."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from components.sources.extraction.product import parse
 URL = "https://a.example/art/print-1?size=2"
 
 
-def said(head: str = "", tdmrep: Any = None, **headers: str) -> tuple[str, str]:
+def opt_out(head: str = "", tdmrep: Any = None, **headers: str) -> tuple[str, str]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    found = statement(parse(f"<html><head>{head}</head><body>x</body></html>"), named, URL, tdmrep)
-    return found.rule, found.text
+    stated = statement(parse(f"<html><head>{head}</head><body>x</body></html>"), named, URL, tdmrep)
+    return stated.rule, stated.text
 
 
 @pytest.mark.parametrize(
@@ -35,30 +35,30 @@ def said(head: str = "", tdmrep: Any = None, **headers: str) -> tuple[str, str]:
         ("", {}, ""),
     ],
 )
-def test_a_page_that_is_reserved_is_told_from_one_that_is_not(
+def test_an_opt_out_is_recognized_in_every_place_and_spelling(
     head: str, headers: dict[str, str], rule: str
 ) -> None:
-    assert said(head, **headers)[0] == rule
+    assert opt_out(head, **headers)[0] == rule
 
 
 @pytest.mark.parametrize(
     ("location", "covers"),
     [("/", True), ("/art/", True), ("/art/*size=2", True), ("/art/print-1$", False), ("/music/", False)],
 )
-def test_a_host_reserves_what_its_patterns_cover(location: str, covers: bool) -> None:
+def test_a_reservation_applies_to_the_urls_that_its_pattern_matches(location: str, covers: bool) -> None:
     entries = [{"location": location, "tdm-reservation": 1, "tdm-policy": "https://a.example/policy"}]
-    rule, text = said(tdmrep=entries)
+    rule, text = opt_out(tdmrep=entries)
     assert (rule == "tdm_reservation") == covers
     assert ("https://a.example/policy" in text) == covers
 
 
-def test_the_first_entry_that_covers_a_page_decides() -> None:
+def test_the_first_entry_that_matches_a_url_decides() -> None:
     free = {"location": "/art/", "tdm-reservation": 0}
-    assert said(tdmrep=[free, {"location": "/", "tdm-reservation": 1}])[0] == ""
+    assert opt_out(tdmrep=[free, {"location": "/", "tdm-reservation": 1}])[0] == ""
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<h1>404</h1>", b"\xff", b"[" * 100_000, b'{"location": "/"}', b"[3]"]
 )
-def test_what_is_no_list_of_reservations_reserves_nothing(body: bytes) -> None:
-    assert said(tdmrep=parse_tdmrep(body)) == ("", "")
+def test_a_broken_tdmrep_json_reserves_nothing(body: bytes) -> None:
+    assert opt_out(tdmrep=parse_tdmrep(body)) == ("", "")

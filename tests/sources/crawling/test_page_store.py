@@ -6,26 +6,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-from components.sources.crawling.page_store import Store
+from components.sources.crawling.page_store import PageStore
 
 
 def test_a_round_that_was_not_finished_is_carried_on_and_a_finished_one_is_followed(tmp_path: Path) -> None:
     for expected, finish in ((1, False), (1, True), (2, False), (2, True), (3, False)):
-        store = Store(tmp_path / "pages.sqlite")
-        assert store.carry_on() == expected
+        store = PageStore(tmp_path / "pages.sqlite")
+        assert store.begin_round() == expected
         if finish:
             store.finish()
         store.close()
 
 
-def test_only_what_this_round_has_seen_is_of_it(tmp_path: Path) -> None:
-    store = Store(tmp_path / "pages.sqlite")
-    store.carry_on()
+def test_a_round_holds_the_pages_that_it_stored_or_confirmed(tmp_path: Path) -> None:
+    store = PageStore(tmp_path / "pages.sqlite")
+    store.begin_round()
     for url in ("b", "a", "c"):
         store.put(url, 200, {"ETag": url}, b"body of " + url.encode())
     assert [page.url for page in store.pages()] == ["a", "b", "c"]
     store.finish()
-    store.carry_on()
+    store.begin_round()
     assert list(store.pages()) == []
     store.confirm("b")
     store.put("c", 404, {}, b"")
@@ -37,17 +37,17 @@ def test_only_what_this_round_has_seen_is_of_it(tmp_path: Path) -> None:
     assert store.get("d") is None
 
 
-def test_every_page_that_was_put_outlives_the_process(tmp_path: Path) -> None:
+def test_every_stored_page_outlives_a_killed_process(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from components.sources.crawling.page_store import Store\n"
-        "store = Store(Path(sys.argv[1])); store.carry_on()\n"
+        "import sys; from pathlib import Path; from components.sources.crawling.page_store import PageStore\n"
+        "store = PageStore(Path(sys.argv[1])); store.begin_round()\n"
         "for number in range(10**6):\n"
         "    store.put(f'{number:07}', 200, {}, b'x' * 3000); print(number, flush=True)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "pages.sqlite")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout
-        told = [int(running.stdout.readline()) for _ in range(300)]
+        written = [int(running.stdout.readline()) for _ in range(300)]
         os.kill(running.pid, signal.SIGKILL)
-    kept = [page.url for page in Store(tmp_path / "pages.sqlite").pages()]
-    assert kept[:300] == [f"{number:07}" for number in told]
+    stored = [page.url for page in PageStore(tmp_path / "pages.sqlite").pages()]
+    assert stored[:300] == [f"{number:07}" for number in written]

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from components.sources.crawling.page_store import Store
+from components.sources.crawling.page_store import PageStore
 from components.sources.extraction.pages import read
 
 
 def test_only_pages_of_products_are_read(tmp_path: Path) -> None:
-    store = Store(tmp_path / "pages.sqlite")
-    store.carry_on()
+    store = PageStore(tmp_path / "pages.sqlite")
+    store.begin_round()
     body = b"<h1>Kettle</h1><p class=price>$5</p>"
     for url, status, kind in (
         ("http://a/p/1", 200, "text/html"),
@@ -23,8 +23,8 @@ def test_only_pages_of_products_are_read(tmp_path: Path) -> None:
 
 
 def test_redirects_in_a_circle_are_refused_and_those_that_end_are_not(tmp_path: Path) -> None:
-    store = Store(tmp_path / "pages.sqlite")
-    store.carry_on()
+    store = PageStore(tmp_path / "pages.sqlite")
+    store.begin_round()
     for url, target in (("1", "2"), ("2", "1"), ("3", "4"), ("5", "5")):
         store.put(f"http://a/p/{url}", 302, {"Location": f"/p/{target}"}, b"")
     store.put("http://a/p/4", 200, {}, b"<h1>Kettle</h1>")

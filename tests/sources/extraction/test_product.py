@@ -37,10 +37,10 @@ def page(body: str) -> str:
 
 
 def test_json_ld_gives_every_field_and_the_price_as_written() -> None:
-    found = extract(ld(PRODUCT), "/p/1")
-    assert (found.title, found.description, found.brand) == ("Kettle & Cup", "Boils water.", "Vela")
-    assert (found.category, found.details) == ("Kitchen", {"Volume": "1.5 l"})
-    assert (found.price, found.currency, found.found_in) == ("1,299.90", "USD", "json-ld")
+    result = extract(ld(PRODUCT), "/p/1")
+    assert (result.title, result.description, result.brand) == ("Kettle & Cup", "Boils water.", "Vela")
+    assert (result.category, result.details) == ("Kitchen", {"Volume": "1.5 l"})
+    assert (result.price, result.currency, result.found_in) == ("1,299.90", "USD", "json-ld")
 
 
 def test_a_number_in_json_ld_keeps_its_digits() -> None:
@@ -78,14 +78,14 @@ def test_of_several_products_the_one_of_this_page_is_taken() -> None:
 
 def test_the_price_of_a_related_product_is_not_that_of_a_product_without_one() -> None:
     without = {key: value for key, value in PRODUCT.items() if key != "offers"}
-    found = extract(ld({**without, "isRelatedTo": PRODUCT}), "/p/1")
-    assert (found.price, found.currency, found.found_in) == ("", "", "")
+    result = extract(ld({**without, "isRelatedTo": PRODUCT}), "/p/1")
+    assert (result.price, result.currency, result.found_in) == ("", "", "")
 
 
 def test_broken_json_ld_falls_back_to_what_is_seen() -> None:
     text = ld(PRODUCT).replace("}}", "}").replace("</body>", "<p class='price'>$5</p></body>")
-    found = extract(text, "/p/1")
-    assert (found.title, found.price, found.found_in) == ("Seen", "$5", "page")
+    result = extract(text, "/p/1")
+    assert (result.title, result.price, result.found_in) == ("Seen", "$5", "page")
 
 
 @pytest.mark.parametrize(
@@ -139,28 +139,28 @@ RDFA = """<div vocab="http://schema.org/" typeof="Product"><span property="name"
 
 
 def test_rdfa_is_read_like_microdata() -> None:
-    found = extract(f"<html><body>{RDFA}</body></html>", "/p/1")
-    assert (found.title, found.price, found.currency, found.found_in) == ("Pot", "24.50", "EUR", "rdfa")
+    result = extract(f"<html><body>{RDFA}</body></html>", "/p/1")
+    assert (result.title, result.price, result.currency, result.found_in) == ("Pot", "24.50", "EUR", "rdfa")
 
 
 def test_meta_tags_give_what_nothing_else_gives() -> None:
     tags = {"og:title": "Pot", "product:price:amount": "24.5", "product:price:currency": "EUR"}
     head = "".join(f'<meta property="{name}" content="{value}">' for name, value in tags.items())
-    found = extract(f"<html><head>{head}</head><body></body></html>", "/p/1")
-    assert (found.title, found.price, found.currency, found.found_in) == ("Pot", "24.5", "EUR", "meta")
+    result = extract(f"<html><head>{head}</head><body></body></html>", "/p/1")
+    assert (result.title, result.price, result.currency, result.found_in) == ("Pot", "24.5", "EUR", "meta")
 
 
 def test_markup_that_the_page_contradicts_is_out_of_date() -> None:
     text = ld(PRODUCT).replace("</body>", "<p class='price'>€24.50</p></body>")
-    found = extract(text, "/p/1")
-    assert (found.price, found.currency, found.found_in) == ("€24.50", "EUR", "page")
+    result = extract(text, "/p/1")
+    assert (result.price, result.currency, result.found_in) == ("€24.50", "EUR", "page")
 
 
 def test_every_field_says_where_on_the_page_it_was() -> None:
     body = "<h1>Pot</h1><p class='price'>$24.50</p><link rel='license' href='https://a.example/by'>"
-    found = extract(f"<html><body>{body}</body></html>", "/p/1")
-    assert found.places == {"title": "page", "rights": "head", "price": "page /html/body/p"}
-    assert found.rights == "https://a.example/by"
+    result = extract(f"<html><body>{body}</body></html>", "/p/1")
+    assert result.places == {"title": "page", "rights": "head", "price": "page /html/body/p"}
+    assert result.rights == "https://a.example/by"
     assert extract(ld(PRODUCT), "/p/1").places["price"] == "json-ld offers.price"
 
 
@@ -174,9 +174,9 @@ MICRODATA = """<div itemscope itemtype="http://schema.org/Product">
 
 
 def test_microdata_keeps_nested_items_apart() -> None:
-    found = extract(page(MICRODATA), "/p/1")
-    assert (found.title, found.brand, found.price) == ("Kettle", "Vela", "24.50")
-    assert (found.currency, found.found_in) == ("EUR", "microdata")
+    result = extract(page(MICRODATA), "/p/1")
+    assert (result.title, result.brand, result.price) == ("Kettle", "Vela", "24.50")
+    assert (result.currency, result.found_in) == ("EUR", "microdata")
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_a_heading_with_a_word_like_over_does_not_hide_the_price() -> None:
 
 @pytest.mark.parametrize("body", ["<p>Price on request</p><p>Shipping: <b>$5</b></p>", "<p>Model 30</p>", ""])
 def test_a_page_without_the_price_gives_none(body: str) -> None:
-    found = extract(page(body), "/p/1")
-    assert (found.price, found.found_in) == ("", "")
+    result = extract(page(body), "/p/1")
+    assert (result.price, result.found_in) == ("", "")
 
 
 def test_the_country_of_the_page_says_whose_dollar_it_is() -> None:
@@ -228,16 +228,16 @@ def test_a_currency_is_named_only_where_the_sign_is_of_one_country(price: str, c
 
 def test_specifications_are_read_from_lists_and_tables() -> None:
     rows = "<dl><dt>Brand:</dt><dd>Vela</dd><dt>Volume</dt><dd>1.5 l</dd></dl>"
-    found = extract(page(rows + "<table><tr><th>Body</th><td>steel</td></tr></table>"), "/p/1")
-    assert (found.brand, found.details) == ("Vela", {"Volume": "1.5 l", "Body": "steel"})
+    result = extract(page(rows + "<table><tr><th>Body</th><td>steel</td></tr></table>"), "/p/1")
+    assert (result.brand, result.details) == ("Vela", {"Volume": "1.5 l", "Body": "steel"})
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "<!-- -->", "\x00", "{}", "<script type='application/ld+json'>", "\ud800"]
 )
 def test_what_is_no_page_gives_nothing(text: str) -> None:
-    found = extract(text, "/p/1")
-    assert (found.title, found.price) == (NOTHING.title, NOTHING.price)
+    result = extract(text, "/p/1")
+    assert (result.title, result.price) == (NOTHING.title, NOTHING.price)
 
 
 def test_no_mangled_page_raises() -> None:
@@ -268,10 +268,10 @@ PAGES = st.lists(FRAGMENTS | st.text(max_size=8), max_size=40).map("".join)
 def test_whatever_the_page_only_a_listing_comes_out_and_its_price_is_read_or_refused(
     html: str, url: str
 ) -> None:
-    found = extract(html, url)
-    assert all(isinstance(value, str | dict) for value in asdict(found).values())
-    assert bool(found.price) == bool(found.found_in)
-    number = parse_price(found.price)
+    result = extract(html, url)
+    assert all(isinstance(value, str | dict) for value in asdict(result).values())
+    assert bool(result.price) == bool(result.found_in)
+    number = parse_price(result.price)
     assert number is None or math.isfinite(number)
 
 
@@ -288,9 +288,13 @@ def test_every_field_of_every_product_is_read_back_from_each_kind_of_page(markup
     products = catalogue(seed=2, listings=300, noise=0.2)
     for index, product in enumerate(products):
         others = [products[index - 1], products[index - 2]]
-        found = extract(shop_pages.product(product, others, markup), shop_pages.address(product))
-        assert (found.title, found.brand, found.category) == (product.title, product.brand, product.category)
-        assert (found.description, found.details) == (product.description, product.details)
-        price = float(found.price.strip("$USD ")) if found.price else None
+        result = extract(shop_pages.product(product, others, markup), shop_pages.address(product))
+        assert (result.title, result.brand, result.category) == (
+            product.title,
+            product.brand,
+            product.category,
+        )
+        assert (result.description, result.details) == (product.description, product.details)
+        price = float(result.price.strip("$USD ")) if result.price else None
         assert price == product.price, product
-        assert found.found_in == (place if product.price else "")
+        assert result.found_in == (place if product.price else "")

@@ -46,10 +46,10 @@ class Written(Page):
 
 
 def test_a_title_is_found_on_almost_every_page() -> None:
-    found = [everything(page).title.casefold() for page in EVERY]
+    result = [everything(page).title.casefold() for page in EVERY]
     near = [
         page.title.casefold() in title or title in page.title.casefold()
-        for page, title in zip(EVERY, found, strict=True)
+        for page, title in zip(EVERY, result, strict=True)
     ]
     assert sum(near) >= ALMOST_ALL * len(EVERY), [
         page.page for page, is_near in zip(EVERY, near, strict=True) if not is_near

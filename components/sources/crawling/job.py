@@ -1,0 +1,57 @@
+"""What a crawl is to do: the order that the parent process hands to the spider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+CAPS = {  # Scrapy's reason to finish, and the limit that it stands for
+    "closespider_pagecount": "pages_max",
+    "bytes_max": "bytes_max",
+}
+
+
+@dataclass(frozen=True)
+class CrawlJob:
+    """What to crawl, and how politely."""
+
+    start: list[str]
+    """URLs from which links are followed, page after page, within `hosts`."""
+    sitemaps: list[str]
+    """URLs of sitemaps, in addition to those that the robots.txt of a start URL names."""
+    pages: list[str]
+    """URLs that are fetched, and whose links are not followed."""
+    hosts: list[str]
+    """Host, or host:port, of every URL that may be requested."""
+    products: str
+    """Regular expression that is searched for in the URL of a page: product pages match."""
+    agent: str
+    """The User-Agent header."""
+    concurrency: int
+    """Requests at a time to one host."""
+    delay: float
+    """Seconds between two requests to a host, at least; 0 leaves the throttle off."""
+    retries: int
+    """Further tries of a page that answers 429 or 5xx, or not at all."""
+    pages_max: int
+    """Responses after which the crawl stops."""
+    bytes_max: int
+    """Bytes after which the crawl stops."""
+    page_bytes_max: int
+    """Bytes, unpacked, above which a page is given up."""
+    page_seconds_max: float
+    """Seconds after which a page is given up."""
+
+    @property
+    def seeds(self) -> list[str]:
+        """All URLs that params.yaml names."""
+        return [*self.start, *self.sitemaps, *self.pages]
+
+
+class Failure(NamedTuple):
+    """A URL that gave no page."""
+
+    url: str
+    rule: str
+    """`robots`, `outside`, `loop`, `not_found`, `status`, `too_large`, `no_answer`."""
+    reason: str
