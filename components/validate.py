@@ -1,9 +1,9 @@
-"""The gate before all training: Great Expectations suites over raw listings, splits, and all together.
+"""Great Expectations suites over raw listings, splits, and all splits together, before anything is trained.
 
 Reads `artifacts/scrape/listings.parquet` and `artifacts/curate/`; writes `artifacts/validate/passed.json`,
 the names of the critical checks: every later reader of the data depends on it, and it is written only where
 none of them failed. `reports/validate/` gets the page about the data and Great Expectations' Data Docs, also
-after a failure. Nothing may depend on them: the Docs hold the time of the run. A failed warning is reported
+after a failure. Nothing may depend on these: the Docs hold the time of the run. A failed warning is reported
 and stops nothing.
 """
 
@@ -40,7 +40,7 @@ from components.core.schemas import SPLITS, Item, Split
 from components.curation.rules import NAMES
 from components.quality import drift
 from components.quality.expectations import Suites, suites
-from components.quality.leakage import Report, leaks
+from components.quality.leakage import Leakage, measure_leakage
 from components.reporting import data_page
 from components.reporting.data_docs import read_offline
 from components.synthetic.catalogue import corpus
@@ -48,30 +48,30 @@ from components.synthetic.catalogue import corpus
 DOCS = Path("reports/validate/data_docs")
 PAGE = Path("reports/validate/data.html")
 NOTE = "Under Artifacts: `data.html`, the page about the data, and `data_docs/index.html`, every expectation."
-SHOWN = 5  # failing rows in a message
-SHOWN_CHARACTERS = 100  # of each value in it
+EXAMPLES = 5  # failing rows in a message
+EXAMPLE_CHARACTERS = 100  # of each value in it
 Tables = dict[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Check:
-    """What became of one expectation."""
+    """The outcome of one expectation."""
 
     table: str
-    """The split, or the table that was made of all four."""
+    """Name of the table in `tables_of`."""
     name: str
     critical: bool
     passed: bool
     unexpected: int
     """Rows that broke it; 0 for an expectation of a whole table."""
-    found: list[str]
-    """Up to five of those rows, or what was found instead."""
+    examples: list[str]
+    """Up to five of those rows, or the value that was observed instead."""
 
 
 def validate(tables: Tables, expected: Suites, docs: Path) -> list[Check]:
-    """Hold the tables to their suites and write the Data Docs into the folder `docs`.
+    """Check each table against its suite, and write the Data Docs into the folder `docs`.
 
-    A suite whose table is not there is left out. Never raises for a failed check.
+    A suite without a table is skipped. Does not raise for a failed check.
     """
     shutil.rmtree(docs, ignore_errors=True)
     context = _context(docs)
@@ -87,7 +87,7 @@ def validate(tables: Tables, expected: Suites, docs: Path) -> list[Check]:
             batch_parameters={"dataframe": tables[table]},
             result_format={
                 "result_format": "SUMMARY",
-                "unexpected_index_column_names": _naming(tables[table]),
+                "unexpected_index_column_names": _identifying_columns(tables[table]),
             },
         )
         checks += sorted((_check(table, result) for result in outcome.results), key=lambda check: check.name)
@@ -100,11 +100,11 @@ def tables_of(
     listings: pd.DataFrame,
     splits: dict[Split, pd.DataFrame],
     rejects: pd.DataFrame,
-    found: Report,
+    leakage: Leakage,
     profile: dict[str, Any] | None,
 ) -> Tables:
-    """The tables themselves, and some over all splits, so that what concerns more than one row becomes an
-    expectation of a row. Without a `profile` there is no table `drift`.
+    """The tables to be checked, by name: those given, and aggregates over all splits, so that what concerns
+    many rows becomes an expectation of a row. Without a `profile` there is no table `drift`.
     """
     items = items_of(splits)
     categories = items.groupby("split")["category"].value_counts(normalize=True).rename("share").reset_index()
@@ -116,30 +116,30 @@ def tables_of(
         "curated": items,
         "products": items[["product", "split"]].drop_duplicates().reset_index(drop=True),
         "ledger": pd.DataFrame({"listings": [len(listings)], "accounted": [len(items) + len(rejects)]}),
-        "leaks": pd.DataFrame([{"split": split, **bodies["training"]} for split, bodies in found.items()]),
+        "leaks": pd.DataFrame([{"split": split, **bodies["training"]} for split, bodies in leakage.items()]),
         "categories": categories,
         "medians": medians.rename("median").reset_index().assign(ratio=(medians / medians.min()).to_numpy()),
     }
     if profile:
         drifts = {split: drift.drift(items_of({split: rows}), profile) for split, rows in splits.items()}
-        tables["drift"] = pd.DataFrame([{"split": split, **drift} for split, drift in drifts.items()])
+        tables["drift"] = pd.DataFrame([{"split": split, **drifted} for split, drifted in drifts.items()])
     return tables
 
 
 def items_of(splits: dict[Split, pd.DataFrame]) -> pd.DataFrame:
-    """All splits in one table that has the columns of `Item`, whatever the splits have."""
+    """All splits in one table with the columns of `Item`; those that a split lacks are filled with nulls."""
     return pd.concat(splits.values()).reindex(columns=Item.columns()).reset_index(drop=True)
 
 
-def reading_of(base: Base) -> list[str] | None:
-    """The texts that the base model was made of, None where nobody here knows them."""
+def corpus_of(base: Base) -> list[str] | None:
+    """The texts that the base model was pretrained on, None where they are not known."""
     if base.model != "embedded":
         return None
     return [text for text, _ in corpus(base.pretraining.seed, base.pretraining.texts)]
 
 
 def _context(docs: Path) -> EphemeralDataContext:
-    """A context in memory, silent and without analytics, that leaves nothing behind but the page."""
+    """A silent context in memory that leaves nothing behind but the Data Docs."""
     site = {
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,
@@ -152,7 +152,6 @@ def _context(docs: Path) -> EphemeralDataContext:
     config = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
         data_docs_sites={"page": site},
-        analytics_enabled=False,
         progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
     )
     return gx.get_context(mode="ephemeral", project_config=config)
@@ -161,7 +160,7 @@ def _context(docs: Path) -> EphemeralDataContext:
 # --- results -----------------------------------------------------------------------------------------
 
 
-def _naming(table: pd.DataFrame) -> list[str]:
+def _identifying_columns(table: pd.DataFrame) -> list[str]:
     """Columns by which a person finds a failing row."""
     return [column for column in ("id", "title", "split", "category") if column in table.columns]
 
@@ -170,27 +169,27 @@ def _check(table: str, result: ExpectationValidationResult) -> Check:
     config, details = result.expectation_config, result.result
     assert config is not None
     rows = details.get("partial_unexpected_index_list")
-    if rows and isinstance(rows[0], dict):  # bare places where the table has no column that names a row
-        found = [_shown(row) for row in rows[:SHOWN]]
+    if rows and isinstance(rows[0], dict):  # bare numbers where the table has no identifying column
+        examples = [_example(row) for row in rows[:EXAMPLES]]
     elif "observed_value" in details:
-        found = [f"found {details['observed_value']}"]
+        examples = [f"found {details['observed_value']}"]
     elif values := details.get("partial_unexpected_list"):
-        found = [" against ".join(map(str, value)) for value in values[:SHOWN]]  # of two columns
+        examples = [" against ".join(map(str, value)) for value in values[:EXAMPLES]]  # of two columns
     else:
-        found = [_reason(result.exception_info)]
+        examples = [_reason(result.exception_info)]
     return Check(
         table=table,
         name=config.meta["check"],
         critical=config.severity == "critical",
         passed=bool(result.success),
         unexpected=int(details.get("unexpected_count", 0)),
-        found=[] if result.success else found,
+        examples=[] if result.success else examples,
     )
 
 
-def _shown(row: dict[str, Any]) -> str:
+def _example(row: dict[str, Any]) -> str:
     values = {name: str(value) for name, value in row.items()}
-    return ", ".join(f"{name} {value[:SHOWN_CHARACTERS]!r}" for name, value in sorted(values.items()))
+    return ", ".join(f"{name} {value[:EXAMPLE_CHARACTERS]!r}" for name, value in sorted(values.items()))
 
 
 def _reason(exceptions: dict[str, Any] | None) -> str:
@@ -200,8 +199,8 @@ def _reason(exceptions: dict[str, Any] | None) -> str:
     return f"could not be computed: {messages[0].splitlines()[0]}" if messages else "could not be computed"
 
 
-def report_of(checks: list[Check], found: Report, reference: Path) -> dict[str, Any]:
-    """How many checks failed, the leaks, and of each table and check what was found."""
+def report_of(checks: list[Check], leakage: Leakage, reference: Path) -> dict[str, Any]:
+    """The report: how many checks failed, the leakage, and the outcome of each check by table."""
     failed = [check for check in checks if not check.passed]
     tables: dict[str, dict[str, Any]] = {}
     for check in checks:
@@ -209,70 +208,79 @@ def report_of(checks: list[Check], found: Report, reference: Path) -> dict[str, 
             "passed": check.passed,
             "severity": "critical" if check.critical else "warning",
             "unexpected": check.unexpected,
-            "found": check.found,
+            "examples": check.examples,
         }
     return {
         "checks": len(checks),
         "failed_critical": sum(check.critical for check in failed),
         "failed_warning": sum(not check.critical for check in failed),
         "reference": str(reference) if "drift" in tables else None,
-        "leaks": found,
+        "leaks": leakage,
         "tables": tables,
     }
 
 
 def describe(check: Check) -> str:
-    """One failed check for a person: its name, where, and the rows."""
+    """A failed check for a person: its name, its table, and examples of failing rows."""
     rows = f", {check.unexpected} rows" if check.unexpected else ""
-    return "\n    ".join([f"  {check.name} fails for {check.table}{rows}", *check.found])
+    return "\n    ".join([f"  {check.name} fails for {check.table}{rows}", *check.examples])
 
 
-def require(checks: list[Check], docs: Path) -> None:
-    """Raises PricewrightError that names every failed critical check with up to five of its rows."""
+def require_critical(checks: list[Check], docs: Path) -> None:
+    """Raises PricewrightError, which names each failed critical check with examples, where there is any."""
     failed = [describe(check) for check in checks if check.critical and not check.passed]
     if failed:
         raise PricewrightError(
             f"{len(failed)} of {len(checks)} checks failed:\n"
             + "\n".join(failed)
-            + "\nMend the source or the "
-            f"section `curate` of params.yaml; all results: {docs}/index.html"
+            + f"\nMend the source or the section `curate` of params.yaml; all results: {docs}/index.html"
         )
 
 
+def warn(checks: list[Check], profile: Path) -> None:
+    """Print the failed warnings, and that drift was not checked where the file `profile` is missing."""
+    for check in checks:
+        if not check.passed and not check.critical:
+            print("warning:" + describe(check), file=sys.stderr)
+    if not any(check.table == "drift" for check in checks):
+        print(
+            f"drift is not checked: there is no {profile}. Once you trust these data, make it with "
+            "`python -m components.quality.drift`",
+            file=sys.stderr,
+        )
+
+
+def write_page(report: dict[str, Any], splits: dict[Split, pd.DataFrame], rejects: pd.DataFrame) -> None:
+    """Write the page about the data to PAGE."""
+    curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
+    question = load_section(Prompt).question
+    page = data_page.page(curated, report, splits, rejects, Path("artifacts/curate"), question)
+    PAGE.write_text(page, encoding="utf-8")
+
+
 def main() -> None:
+    """Check raw listings and splits; write page and Data Docs; stop where a critical check fails."""
     with stage.run(Validate) as frame:
-        curate, prompt = load_section(Curate), load_section(Prompt)
+        (frame.folder / "passed.json").unlink(missing_ok=True)
+        curate = load_section(Curate)
         listings = stage.read("artifacts/scrape/listings.parquet")
         splits = {split: stage.read(f"artifacts/curate/{split}.parquet") for split in SPLITS}
         rejects = stage.read("artifacts/curate/rejects.parquet")
-        passed = frame.folder / "passed.json"
-        passed.unlink(missing_ok=True)
-        found = leaks(splits, reading_of(load_section(Base)), curate.near_duplicate_similarity)
-        source = drift.path_of(items_of(splits))
-        tables = tables_of(listings, splits, rejects, found, drift.load(source))
-        expected = suites(splits, list(NAMES), frame.section, curate)
-        checks = validate(tables, expected, DOCS)
-        report = report_of(checks, found, source)
+        leakage = measure_leakage(splits, corpus_of(load_section(Base)), curate.near_duplicate_similarity)
+        profile = drift.path_of(items_of(splits))
+        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile))
+        prices = {"price_min": curate.price_min, "price_max": curate.price_max}
+        checks = validate(tables, suites(splits, list(NAMES), frame.section, **prices), DOCS)
+        report = report_of(checks, leakage, profile)
         frame.report(report)
-        frame.tracked.artifact(DOCS)
-        curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
-        page = data_page.page(curated, report, splits, rejects, Path("artifacts/curate"), prompt.question)
-        PAGE.write_text(page, encoding="utf-8")
-        frame.tracked.artifact(PAGE)
+        write_page(report, splits, rejects)
+        for path in (DOCS, PAGE):
+            frame.tracked.artifact(path)
         frame.tracked.tag("mlflow.note.content", NOTE)
-        for check in checks:
-            if not check.passed and not check.critical:
-                print("warning:" + describe(check), file=sys.stderr)
-        if "drift" not in tables:
-            print(
-                f"drift is not checked: there is no {source}. Once you trust these data, make it with "
-                "`python -m components.quality.drift`",
-                file=sys.stderr,
-            )
-        require(checks, DOCS)
-        passed.parent.mkdir(parents=True, exist_ok=True)
-        names = [f"{check.table}/{check.name}" for check in checks if check.critical]
-        passed.write_text(json.dumps({"critical": names}, indent=2) + "\n", encoding="utf-8")
+        warn(checks, profile)
+        require_critical(checks, DOCS)
+        critical = [f"{check.table}/{check.name}" for check in checks if check.critical]
+        frame.write("passed.json", json.dumps({"critical": critical}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

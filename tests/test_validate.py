@@ -16,9 +16,9 @@ from components import validate as validate_stage
 from components.core.errors import PricewrightError
 from components.core.schemas import SPLITS, Listing
 from components.quality import drift
-from components.validate import Check, report_of, require
+from components.validate import Check, report_of, require_critical
 from tests.support.project import ROOT
-from tests.support.validated import Plant, World, listing, put
+from tests.support.validated import Fault, Inputs, listing, put
 
 
 def failed(checks: list[Check]) -> set[tuple[str, str]]:
@@ -28,77 +28,77 @@ def failed(checks: list[Check]) -> set[tuple[str, str]]:
 # --- planted faults ----------------------------------------------------------------------------------
 
 
-def put_raw(column: str, value: object, rows: int = 1) -> Plant:
+def put_raw(column: str, value: object, rows: int = 1) -> Fault:
     """A value in some raw listings."""
 
-    def plant(world: World) -> None:
-        world.listings = world.listings.astype({column: object})
-        world.listings.loc[: rows - 1, column] = value
+    def plant(inputs: Inputs) -> None:
+        inputs.listings = inputs.listings.astype({column: object})
+        inputs.listings.loc[: rows - 1, column] = value
 
     return plant
 
 
-def put_reject(column: str, value: str) -> Plant:
-    def plant(world: World) -> None:
-        world.rejects.loc[0, column] = value
+def put_reject(column: str, value: str) -> Fault:
+    def plant(inputs: Inputs) -> None:
+        inputs.rejects.loc[0, column] = value
 
     return plant
 
 
-def each(column: str, change: Callable[[pd.Series], object]) -> Plant:
+def each(column: str, change: Callable[[pd.Series], object]) -> Fault:
     """A change of a whole column of the test split."""
 
-    def plant(world: World) -> None:
-        world.splits["test"][column] = change(world.splits["test"][column])
+    def plant(inputs: Inputs) -> None:
+        inputs.splits["test"][column] = change(inputs.splits["test"][column])
 
     return plant
 
 
-def in_all_splits(column: str, change: Callable[[pd.Series], object]) -> Plant:
-    def plant(world: World) -> None:
-        for rows in world.splits.values():
+def in_all_splits(column: str, change: Callable[[pd.Series], object]) -> Fault:
+    def plant(inputs: Inputs) -> None:
+        for rows in inputs.splits.values():
             rows[column] = change(rows[column])
 
     return plant
 
 
-def lose_a_column(world: World) -> None:
-    world.splits["test"] = world.splits["test"].drop(columns="brand")
+def lose_a_column(inputs: Inputs) -> None:
+    inputs.splits["test"] = inputs.splits["test"].drop(columns="brand")
 
 
-def lose_a_raw_column(world: World) -> None:
-    world.listings = world.listings.drop(columns="page_hash")
+def lose_a_raw_column(inputs: Inputs) -> None:
+    inputs.listings = inputs.listings.drop(columns="page_hash")
 
 
-def lose_a_column_of_the_rejects(world: World) -> None:
-    world.rejects = world.rejects.drop(columns="address")
+def lose_a_column_of_the_rejects(inputs: Inputs) -> None:
+    inputs.rejects = inputs.rejects.drop(columns="address")
 
 
-def lose_rows(world: World) -> None:
-    world.splits["test"] = world.splits["test"].head(2)
+def lose_rows(inputs: Inputs) -> None:
+    inputs.splits["test"] = inputs.splits["test"].head(2)
 
 
-def lose_a_listing(world: World) -> None:
-    world.listings = pd.concat([world.listings, world.listings.tail(1)])
+def lose_a_listing(inputs: Inputs) -> None:
+    inputs.listings = pd.concat([inputs.listings, inputs.listings.tail(1)])
 
 
-def lose_all_listings(world: World) -> None:
-    world.listings = world.listings.head(0)
+def lose_all_listings(inputs: Inputs) -> None:
+    inputs.listings = inputs.listings.head(0)
 
 
-def swap_splits(world: World) -> None:
-    world.splits["test"]["split"] = "validation"
+def swap_splits(inputs: Inputs) -> None:
+    inputs.splits["test"]["split"] = "validation"
 
 
-def train_on_test(world: World) -> None:
-    world.splits["train"].loc[0, "text"] = world.splits["test"]["text"][0]
+def train_on_test(inputs: Inputs) -> None:
+    inputs.splits["train"].loc[0, "text"] = inputs.splits["test"]["text"][0]
 
 
-def nearly_train_on_test(world: World) -> None:
-    world.splits["train"].loc[0, "text"] = world.splits["test"]["text"][0] + " again"
+def nearly_train_on_test(inputs: Inputs) -> None:
+    inputs.splits["train"].loc[0, "text"] = inputs.splits["test"]["text"][0] + " again"
 
 
-CRITICAL: dict[str, tuple[str, str, Plant]] = {
+CRITICAL: dict[str, tuple[str, str, Fault]] = {
     "a missing column": ("test", "columns", lose_a_column),
     "too few rows": ("test", "rows_enough", lose_rows),
     "a row of another split": ("test", "split_named", put("split", "train")),
@@ -139,7 +139,7 @@ CRITICAL: dict[str, tuple[str, str, Plant]] = {
     "a raw listing from nowhere": ("raw", "source_named", put_raw("source", "")),
     "a raw listing without an address": ("raw", "address_named", put_raw("address", "")),
 }
-WARNING: dict[str, tuple[str, str, Plant]] = {
+WARNING: dict[str, tuple[str, str, Fault]] = {
     "a category that training lacks": ("test", "category_known", put("category", "Tents")),
     "markup in the text": ("test", "text_without_markup", put("text", "A <b>lamp</b> that is made of oak")),
     "an entity in the text": ("test", "text_without_markup", put("text", "A lamp &amp; a desk made of oak")),
@@ -150,12 +150,20 @@ WARNING: dict[str, tuple[str, str, Plant]] = {
     ),
     "a dearer split": ("medians", "median_prices_alike", each("price", lambda prices: prices * 3)),
     "nearly a test text in training": ("leaks", "no_near_duplicate_in_training", nearly_train_on_test),
-    "prices that drifted": ("drift", "price_like_reference", in_all_splits("price", lambda one: one + 50)),
-    "texts that drifted": ("drift", "length_like_reference", in_all_splits("text", lambda one: one + one)),
+    "prices that drifted": (
+        "drift",
+        "price_like_reference",
+        in_all_splits("price", lambda prices: prices + 50),
+    ),
+    "texts that drifted": (
+        "drift",
+        "length_like_reference",
+        in_all_splits("text", lambda texts: texts + texts),
+    ),
     "categories that drifted": (
         "drift",
         "categories_like_reference",
-        in_all_splits("category", lambda one: one + " and more"),
+        in_all_splits("category", lambda categories: categories + " and more"),
     ),
     "a raw id twice": ("raw", "id_unique", put_raw("id", "0" * 16, rows=2)),
     "a raw currency of another form": ("raw", "currency_form", put_raw("currency", "$")),
@@ -166,51 +174,49 @@ WARNING: dict[str, tuple[str, str, Plant]] = {
 
 
 def test_clean_data_pass_every_check(tmp_path: Path) -> None:
-    checks = World().checks(tmp_path)
+    checks = Inputs().checks(tmp_path)
     assert failed(checks) == set()
     planted = {(table, name) for table, name, _ in [*CRITICAL.values(), *WARNING.values()]}
     of_tables = {("test" if check.table in SPLITS else check.table, check.name) for check in checks}
     assert planted <= of_tables
-    require(checks, tmp_path)
+    require_critical(checks, tmp_path)
 
 
 @pytest.mark.parametrize("fault", CRITICAL)
-def test_a_planted_fault_is_caught_by_the_check_that_should_and_stops_the_chain(
-    fault: str, tmp_path: Path
-) -> None:
+def test_a_planted_fault_fails_its_check_and_stops_the_stage(fault: str, tmp_path: Path) -> None:
     table, name, plant = CRITICAL[fault]
-    world = World()
-    plant(world)
-    checks = world.checks(tmp_path, table)
+    inputs = Inputs()
+    plant(inputs)
+    checks = inputs.checks(tmp_path, table)
     assert (table, name) in failed(checks)
     with pytest.raises(PricewrightError, match=f"{name} fails for {table}"):
-        require(checks, tmp_path)
+        require_critical(checks, tmp_path)
 
 
 @pytest.mark.parametrize("fault", WARNING)
 def test_a_failed_warning_is_reported_and_does_not_stop(fault: str, tmp_path: Path) -> None:
     table, name, plant = WARNING[fault]
-    world = World()
-    plant(world)
-    checks = world.checks(tmp_path, table)
+    inputs = Inputs()
+    plant(inputs)
+    checks = inputs.checks(tmp_path, table)
     assert failed(checks) == {(table, name)}
-    require(checks, tmp_path)
+    require_critical(checks, tmp_path)
     report = report_of(checks, {}, Path("reference/files.json"))
     assert (report["failed_warning"], report["failed_critical"]) == (1, 0)
 
 
-def test_the_two_counts_of_a_lost_listing_are_shown(tmp_path: Path) -> None:
-    world = World()
-    lose_a_listing(world)
-    [lost] = world.checks(tmp_path, "ledger")
-    assert (lost.name, lost.found) == ("no_listing_lost", ["31 against 30"])
+def test_a_lost_listing_is_reported_with_both_counts(tmp_path: Path) -> None:
+    inputs = Inputs()
+    lose_a_listing(inputs)
+    [lost] = inputs.checks(tmp_path, "ledger")
+    assert (lost.name, lost.examples) == ("no_listing_lost", ["31 against 30"])
 
 
 def test_the_message_names_the_check_the_split_and_up_to_five_rows(tmp_path: Path) -> None:
-    world = World()
-    world.splits["test"]["price"] = 0.5
+    inputs = Inputs()
+    inputs.splits["test"]["price"] = 0.5
     with pytest.raises(PricewrightError) as caught:
-        require(world.checks(tmp_path, "test"), tmp_path)
+        require_critical(inputs.checks(tmp_path, "test"), tmp_path)
     message = str(caught.value)
     assert "price_in_range fails for test, 6 rows" in message
     assert re.findall(r"id '(\w+)'", message) == ["test0", "test1", "test2", "test3", "test4"]
@@ -218,20 +224,20 @@ def test_the_message_names_the_check_the_split_and_up_to_five_rows(tmp_path: Pat
 
 
 def test_without_a_reference_drift_is_not_checked_and_the_report_says_so(tmp_path: Path) -> None:
-    world = World(profile=None)
-    checks = world.checks(tmp_path, *world.tables())
+    inputs = Inputs(profile=None)
+    checks = inputs.checks(tmp_path, *inputs.tables())
     assert "drift" not in {check.table for check in checks}
     assert report_of(checks, {}, Path("reference/files.json"))["reference"] is None
 
 
-def test_the_page_is_written_also_after_a_failure_and_nothing_else_is(
+def test_a_failed_validation_writes_the_data_docs_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    world = World()
-    put("price", 0.5)(world)
-    world.checks(tmp_path, "test")
+    inputs = Inputs()
+    put("price", 0.5)(inputs)
+    inputs.checks(tmp_path, "test")
     assert os.listdir(tmp_path) == ["docs"]
     page = next((tmp_path / "docs/validations/test").rglob("*.html")).read_text()
     assert "0.5" in page
@@ -239,13 +245,13 @@ def test_the_page_is_written_also_after_a_failure_and_nothing_else_is(
     assert "validations/test" in (tmp_path / "docs/index.html").read_text()
 
 
-def test_the_report_is_the_same_in_every_run(tmp_path: Path) -> None:
-    world = World()
-    put("price", 0.5)(world)
-    one, other = (
-        json.dumps(report_of(world.checks(tmp_path, "test", "drift"), {}, tmp_path)) for _ in range(2)
-    )
-    assert one == other
+def test_two_validations_of_one_input_report_the_same(tmp_path: Path) -> None:
+    inputs = Inputs()
+    put("price", 0.5)(inputs)
+    reports = [
+        json.dumps(report_of(inputs.checks(tmp_path, "test", "drift"), {}, tmp_path)) for _ in range(2)
+    ]
+    assert reports[0] == reports[1]
 
 
 # --- the two stages, from listings to passed.json -----------------------------------------------------
@@ -269,7 +275,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_two_stages_write_their_files_and_a_fault_takes_passed_away(
+def test_the_two_stages_write_their_files_and_a_failed_check_removes_passed(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     curate_stage.main()

@@ -15,7 +15,6 @@ import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.expectations.expectation import Expectation
 
-from components.core.params.curate import Curate
 from components.core.params.validate import Validate
 from components.core.schemas import SPLITS, Item, Listing, Reject, Split
 
@@ -29,19 +28,32 @@ BROKEN = r"\ufffd|Ã[\u0080-\u00bf]|â€"  # bytes of UTF-8 read as something e
 CONTROL = r"[\x00-\x09\x0b-\x1f\x7f]"
 
 
-def suites(splits: dict[Split, pd.DataFrame], rules: list[str], section: Validate, curate: Curate) -> Suites:
-    """Table -> what must hold of it; tables as by `tables`. `rules` are those that a listing can fail."""
+def suites(
+    splits: dict[Split, pd.DataFrame],
+    rules: list[str],
+    section: Validate,
+    *,
+    price_min: float,
+    price_max: float,
+) -> Suites:
+    """Table name -> what must hold of it, for the tables of `validate.tables_of`.
+
+    `rules` are those by which curate rejects; prices lie between `price_min` and `price_max` dollars.
+    """
     known = sorted(splits["train"]["category"].dropna().unique()) if "category" in splits["train"] else []
-    each = {str(split): split_suite(split, known, section, curate) for split in splits}
+    each = {
+        str(split): split_suite(split, known, section, price_min=price_min, price_max=price_max)
+        for split in splits
+    }
     return {"raw": raw_suite(section), **each, **overall_suites(rules, section)}
 
 
 def raw_suite(section: Validate) -> list[Expectation]:
-    """Raw listings may be without price or text, but not without form or provenance."""
+    """What must hold of raw listings: price and text may be missing, columns and provenance may not."""
     return [
         gxe.ExpectTableColumnsToMatchOrderedList(column_list=Listing.columns(), **_critical("columns")),
         gxe.ExpectTableRowCountToBeBetween(min_value=1, **_critical("rows_enough")),
-        *map(_given, Listing.columns()),
+        *map(_not_null, Listing.columns()),
         gxe.ExpectColumnValuesToMatchRegex(column="id", regex=r"^[0-9a-f]{16}$", **_critical("id_form")),
         gxe.ExpectColumnValuesToBeUnique(column="id", **_warning("id_unique")),
         gxe.ExpectColumnValueLengthsToBeBetween(column="source", min_value=1, **_critical("source_named")),
@@ -62,14 +74,16 @@ def raw_suite(section: Validate) -> list[Expectation]:
     ]
 
 
-def split_suite(split: str, known: list[str], section: Validate, curate: Curate) -> list[Expectation]:
+def split_suite(
+    split: str, known: list[str], section: Validate, *, price_min: float, price_max: float
+) -> list[Expectation]:
     """What must hold of each split by itself; `known` are the categories of the training split."""
     least, most = section.text_characters_min, section.text_characters_max
-    given = ("id", "product", "category", "title", "source", "address", "text", "price")
+    required = ("id", "product", "category", "title", "source", "address", "text", "price")
     return [
         gxe.ExpectTableColumnsToMatchOrderedList(column_list=Item.columns(), **_critical("columns")),
         gxe.ExpectTableRowCountToBeBetween(min_value=section.rows_min, **_critical("rows_enough")),
-        *map(_given, given),
+        *map(_not_null, required),
         gxe.ExpectColumnValuesToBeInSet(column="split", value_set=[split], **_critical("split_named")),
         gxe.ExpectColumnValuesToBeInSet(column="category", value_set=known, **_warning("category_known")),
         gxe.ExpectColumnValuesToBeJsonParseable(column="details", **_critical("details_json")),
@@ -87,15 +101,15 @@ def split_suite(split: str, known: list[str], section: Validate, curate: Curate)
         gxe.ExpectColumnValuesToBeOfType(column="price", type_="float64", **_critical("price_number")),
         gxe.ExpectColumnValuesToBeBetween(
             column="price",
-            min_value=curate.price_min,
-            max_value=curate.price_max,
+            min_value=price_min,
+            max_value=price_max,
             **_critical("price_in_range"),
         ),
     ]
 
 
 def overall_suites(rules: list[str], section: Validate) -> Suites:
-    """What must hold of the splits together, by the table of `tables` that shows it."""
+    """What must hold of the splits together, by the table of `validate.tables_of` that shows it."""
     return {
         "rejects": [
             gxe.ExpectTableColumnsToMatchOrderedList(column_list=Reject.columns(), **_critical("columns")),
@@ -130,7 +144,7 @@ def overall_suites(rules: list[str], section: Validate) -> Suites:
     }
 
 
-def _given(column: str) -> Expectation:
+def _not_null(column: str) -> Expectation:
     return gxe.ExpectColumnValuesToNotBeNull(column=column, **_critical(f"{column}_given"))
 
 

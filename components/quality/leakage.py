@@ -1,4 +1,4 @@
-"""Has a model read before what it is asked? Overlap of the scored splits with all that it may have read.
+"""Test-set contamination: the overlap of the scored splits with everything that a model may have read.
 
 Three measures of the texts as a model reads them, from the strictest to the loosest: the same words; a
 Jaccard similarity of word 3-shingles as of near duplicates; and shared 13-grams, by which it is usually told
@@ -19,40 +19,44 @@ from components.curation.shingles import SHINGLE, Ragged, sequence_hashes, shing
 
 GRAM = 13  # words
 
+Leakage = dict[str, dict[str, dict[str, Any]]]
+"""Scored split -> body of texts (`training` or `base`) -> the counts of `summary`."""
 
-Report = dict[str, dict[str, dict[str, Any]]]
 
+def measure_leakage(
+    splits: dict[Split, pd.DataFrame], corpus: list[str] | None, similarity: float
+) -> Leakage:
+    """Overlap of the texts of each scored split with `training`, the texts of all other splits, and with
+    `base`, the `corpus` that the base model has read; without `base` where that is not known (None).
 
-def leaks(splits: dict[Split, pd.DataFrame], reading: list[str] | None, similarity: float) -> Report:
-    """Scored split -> body of texts -> what `summary` says of the split's rows in it.
-
-    The bodies are `training`, the texts of all other splits, and `base`, the `reading` of the base model;
-    where that is not known (None) it is left out. A split without a column `text` counts as without rows.
+    `similarity` is the Jaccard similarity of near duplicates. A split without a column `text` has no rows.
     """
     texts = {
         split: rows["text"].fillna("").tolist() if "text" in rows else [] for split, rows in splits.items()
     }
-    fitted = [text for split, said in texts.items() if split not in SCORED for text in said]
-    bodies = {"training": fitted} | ({} if reading is None else {"base": reading})
-    asked = _words([text for split in SCORED for text in texts[split]])
-    of = np.repeat(SCORED, [len(texts[split]) for split in SCORED])
-    found = {body: overlaps(asked, _words(read), similarity) for body, read in bodies.items()}
-    return {split: {body: summary(rows[of == split]) for body, rows in found.items()} for split in SCORED}
+    training = [text for split, rows in texts.items() if split not in SCORED for text in rows]
+    bodies = {"training": training} | ({} if corpus is None else {"base": corpus})
+    scored = _words([text for split in SCORED for text in texts[split]])
+    split_of = np.repeat(SCORED, [len(texts[split]) for split in SCORED])
+    overlap = {body: overlaps(scored, _words(read), similarity) for body, read in bodies.items()}
+    return {
+        split: {body: summary(rows[split_of == split]) for body, rows in overlap.items()} for split in SCORED
+    }
 
 
-def overlaps(asked: Ragged, read: Ragged, similarity: float) -> pd.DataFrame:
-    """For each asked row of word hashes: `exact` and `near`, whether it was read, and `grams`, the share of
-    its 13-grams that were (a text of fewer words is one as a whole).
+def overlaps(scored: Ragged, read: Ragged, similarity: float) -> pd.DataFrame:
+    """For each row of word hashes of `scored`: `exact` and `near`, whether it is in `read`, and `grams`, the
+    share of its 13-grams that are (a text of fewer words is one 13-gram as a whole).
     """
-    exact = pd.Index(sequence_hashes(asked)).isin(sequence_hashes(read))
-    grams = shingles(asked, GRAM)
+    exact = pd.Index(sequence_hashes(scored)).isin(sequence_hashes(read))
+    grams = shingles(scored, GRAM)
     known = pd.Index(grams.values).isin(shingles(read, GRAM).values)
     shared = np.add.reduceat(known, grams.bounds[:-1], dtype=np.int64) / np.diff(grams.bounds)
-    return pd.DataFrame({"exact": exact, "near": exact | _near(asked, read, similarity), "grams": shared})
+    return pd.DataFrame({"exact": exact, "near": exact | _near(scored, read, similarity), "grams": shared})
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
-    """How many rows of `overlaps` have the same words, a near duplicate, or a 13-gram in what was read, and
+    """Of rows of `overlaps`: how many have the same words, a near duplicate, or a 13-gram in the body, and
     the mean share of a row's 13-grams in it.
     """
     return {
@@ -64,18 +68,18 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _near(asked: Ragged, read: Ragged, similarity: float) -> np.ndarray:
-    """Whether each asked row is as similar as that to one that was read."""
+def _near(scored: Ragged, read: Ragged, similarity: float) -> np.ndarray:
+    """Whether each scored row has a near duplicate of that similarity among the rows read, bool (rows,)."""
     border = len(read.bounds) - 1
     both = Ragged(
-        np.concatenate([read.values, asked.values]),
-        np.concatenate([read.bounds, asked.bounds[1:] + read.bounds[-1]]),
+        np.concatenate([read.values, scored.values]),
+        np.concatenate([read.bounds, scored.bounds[1:] + read.bounds[-1]]),
     )
-    alike = neighbours(shingles(both, SHINGLE), similarity)
-    across = alike.pairs[(alike.pairs[:, 0] < border) & (alike.pairs[:, 1] >= border)]
-    near = np.zeros(len(alike.first), bool)
+    first, pairs = neighbours(shingles(both, SHINGLE), similarity)
+    across = pairs[(pairs[:, 0] < border) & (pairs[:, 1] >= border)]
+    near = np.zeros(len(first), bool)
     near[across[:, 1]] = True
-    return (near[alike.first] | (alike.first < border))[border:]  # what holds of a row holds of its twins
+    return (near[first] | (first < border))[border:]  # what holds of a row holds of its twins
 
 
 def _words(texts: list[str]) -> Ragged:

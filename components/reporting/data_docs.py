@@ -1,7 +1,7 @@
 """Great Expectations' Data Docs made readable without the web: they ask it for style sheets and scripts.
 
-What a page asks of the web is taken out, its own markup gets a style sheet, no script of it runs, and the
-index, which their scripts would fill, is written anew.
+Links to the web are removed, the pages get a style sheet of our own, no script of theirs runs, and the index,
+which their scripts would fill, is written anew.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from components.reporting.html import document
+from components.reporting.html import Markup, document, table
 
 FROM_THE_WEB = re.compile(r"""<(?:script|link|img)\b[^>]*\b(?:src|href)="https?:[^>]*>""")
 # A failing value is shown as it is, and it is a stranger's: no script runs, and nothing is loaded.
@@ -31,25 +31,24 @@ ul, ol {{ padding-left: 1.2rem; }} .breadcrumb, .nav {{ list-style: none; paddin
 .d-none, .collapse, a[data-toggle], label, input, footer {{ display: none; }}
 </style>
 """
+STYLE = ".failed td { color: #c0392b; font-weight: 600; } th, td { text-align: left; }"
 
 
 def read_offline(docs: Path, failed: Iterable[str]) -> None:
-    """Mend every page below `docs` and write its index; `failed` are the tables with a failed check."""
+    """Make the pages below `docs` readable and write the index; `failed` are tables with a failed check."""
     for path in docs.rglob("*.html"):
         bare = FROM_THE_WEB.sub("", path.read_text(encoding="utf-8"))
         path.write_text(bare.replace("</head>", f"{HEAD}</head>", 1), encoding="utf-8")
-    broken = set(failed)
-    lines = []
+    failing = set(failed)
+    rows, outcomes = [], []
     for path in sorted((docs / "validations").rglob("*.html")):
-        table = path.relative_to(docs / "validations").parts[0]
-        said = "failed" if table in broken else "passed"
-        link = escape(path.relative_to(docs).as_posix())
-        suite = f"expectations/{escape(table)}.html"
-        lines.append(
-            f'<tr><td><a href="{link}">{escape(table)}</a></td><td class="{said}">{said}</td>'
-            f'<td><a href="{suite}">what is expected</a></td></tr>'
-        )
-    body = "<h1>Data Docs</h1>\n<table>" + "\n".join(lines) + "</table>"
-    (docs / "index.html").write_text(
-        document("Data Docs", body, ".failed { color: #c0392b; font-weight: 600; }"), encoding="utf-8"
-    )
+        name = path.relative_to(docs / "validations").parts[0]
+        outcomes.append("failed" if name in failing else "passed")
+        result = _link(path.relative_to(docs).as_posix(), name)
+        rows.append((result, outcomes[-1], _link(f"expectations/{name}.html", "what is expected")))
+    body = "<h1>Data Docs</h1>\n" + table(("table", "outcome", "suite"), rows, outcomes)
+    (docs / "index.html").write_text(document("Data Docs", body, STYLE), encoding="utf-8")
+
+
+def _link(target: str, text: str) -> Markup:
+    return Markup(f'<a href="{escape(target)}">{escape(text)}</a>')

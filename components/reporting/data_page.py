@@ -1,4 +1,4 @@
-"""The page that validate writes about the data: what came in, what was refused, what a model will read.
+"""The page that validate writes about the data: counts, rejects, checks, leakage, sample prompts.
 
 Whatever comes from a listing is escaped, for its text is a stranger's.
 """
@@ -13,7 +13,7 @@ import pandas as pd
 
 from components.core.schemas import Item, Reject, Split
 from components.model.prompt import price_completion, price_prompt
-from components.reporting.html import document, picture, table
+from components.reporting.html import Markup, document, picture, table
 
 SAMPLES = 10
 CATEGORIES = 30
@@ -21,8 +21,9 @@ STYLE = """
 nav { position: sticky; top: 0; background: #fff; padding: .5rem 0; border-bottom: 1px solid #e3e3e3;
   display: flex; flex-wrap: wrap; gap: .1rem .9rem; }
 a { color: #1b6ca8; } [id] { scroll-margin-top: 4.5rem; }
-.told td:last-child, .told th:last-child { text-align: left; white-space: normal; min-width: 16rem; }
-.bar { background: #7fb2d6; height: .8rem; min-width: 1px; } td.bars { width: 40%; text-align: left; }
+.rules td:last-child, .rules th:last-child { text-align: left; white-space: normal; min-width: 16rem; }
+.bar { background: #7fb2d6; height: .8rem; min-width: 1px; }
+.categories td:last-child { width: 40%; text-align: left; }
 summary { cursor: pointer; font-weight: 600; padding: .6rem 0; }
 .prompt { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.5 ui-monospace, monospace;
   background: #f7f7f7; border-radius: 6px; padding: .7rem 1rem; margin: .4rem 0 1.2rem; }
@@ -30,7 +31,7 @@ summary { cursor: pointer; font-weight: 600; padding: .6rem 0; }
 """
 WATERFALL = (
     "Where they went",
-    "Each rule sees what the rules above it left; the first that refuses decides.",
+    "Each rule sees the listings that passed the rules above it.",
 )
 PRICES = ("Prices", "The four lines should lie over each other: the splits are one shop.")
 LENGTHS = ("Lengths of the texts", "In characters. A longer text is cut at curate.text_max_characters.")
@@ -44,23 +45,24 @@ def page(
     pictures: Path,
     question: str,
 ) -> str:
-    """The page as text, from the reports of both stages, rows of `Item` and `Reject`, and curate's folder,
-    and the question that a prompt begins with.
+    """The page as text.
 
-    Also for tables that failed their checks: what they lack is shown as missing.
+    `curated` and `validated` are the reports of the two stages, `splits` and `rejects` have the columns of
+    `Item` and `Reject`, `pictures` is the folder of curate's pictures, `question` the beginning of a prompt.
+    What tables that failed their checks lack is shown as missing.
     """
     splits = {split: _presentable(rows) for split, rows in splits.items()}
     rejects = rejects.reindex(columns=Reject.columns()).fillna("")
     parts = [
         "<h1>The data</h1>",
         _headline(curated, validated),
-        "<nav><a href='#counts'>Counts</a><a href='#refused'>Refused</a><a href='#categories'>Categories</a>"
-        "<a href='#checks'>Checks</a><a href='#leaks'>Leaks</a><a href='#samples'>Samples</a></nav>",
+        "<nav><a href='#counts'>Counts</a><a href='#rejected'>Rejected</a>"
+        "<a href='#categories'>Categories</a><a href='#checks'>Checks</a><a href='#leaks'>Leaks</a><a href='#samples'>Samples</a></nav>",
         "<h2 id=counts>What there is</h2>",
         _counts(curated, splits),
         picture(*PRICES, pictures / "prices.png"),
         picture(*LENGTHS, pictures / "lengths.png"),
-        "<div id=refused></div>",
+        "<div id=rejected></div>",
         picture(*WATERFALL, pictures / "waterfall.png"),
         _waterfall(curated, rejects),
         "<h2 id=categories>Categories</h2>",
@@ -85,14 +87,14 @@ def _presentable(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _headline(curated: dict[str, Any], validated: dict[str, Any]) -> str:
-    refused, taken = sum(curated["rejected"].values()), sum(curated["rows"].values())
+    rejected, kept = sum(curated["rejected"].values()), sum(curated["rows"].values())
     critical, warned = validated["failed_critical"], validated["failed_warning"]
-    said = f"all {validated['checks']} checks passed"
+    outcome = f"all {validated['checks']} checks passed"
     if critical or warned:
-        said = f"of {validated['checks']} checks {critical} failed and {warned} more warn"
+        outcome = f"of {validated['checks']} checks {critical} failed and {warned} more warn"
     bad = " bad" if critical else ""
-    listings = f"Of {curated['listings']:,} listings {refused:,} were refused and {taken:,} taken"
-    return f'<p class="headline{bad}">{listings}; {said}.</p>'
+    listings = f"Of {curated['listings']:,} listings {rejected:,} were rejected and {kept:,} kept"
+    return f'<p class="headline{bad}">{listings}; {outcome}.</p>'
 
 
 def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame]) -> str:
@@ -107,50 +109,55 @@ def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame]) -> str:
 
 
 def _waterfall(curated: dict[str, Any], rejects: pd.DataFrame) -> str:
-    """What each rule took, what it left, and one of those that it refused."""
+    """How many listings each rule rejected, how many were left, and an example of each."""
     left, rows = curated["listings"], []
-    for rule, took in curated["rejected"].items():
-        left -= took
-        example = rejects[rejects["rule"] == rule].head(1)
-        said = f"{example['title'].iloc[0][:40]}: {example['reason'].iloc[0][:80]}" if len(example) else ""
-        rows.append((rule, f"{took:,}", f"{took / max(curated['listings'], 1):.1%}", f"{left:,}", said))
-    return f'<div class="told">{table(("rule", "refused", "of all", "left", "for example"), rows)}</div>'
+    for rule, rejected in curated["rejected"].items():
+        left -= rejected
+        first = rejects[rejects["rule"] == rule].head(1)
+        example = f"{first['title'].iloc[0][:40]}: {first['reason'].iloc[0][:80]}" if len(first) else ""
+        share = f"{rejected / max(curated['listings'], 1):.1%}"
+        rows.append((rule, f"{rejected:,}", share, f"{left:,}", example))
+    return f'<div class="rules">{table(("rule", "rejected", "of all", "left", "for example"), rows)}</div>'
 
 
 def _categories(items: pd.DataFrame) -> str:
     """A bar for each of the commonest categories."""
     grouped = items.groupby("category")["price"].agg(["size", "median"]).sort_values("size", ascending=False)
-    lines = ["<tr><th>category</th><th>rows</th><th>median price</th><th></th></tr>"]
-    for name, rows, median in grouped.head(CATEGORIES).itertuples():
-        bar = f'<div class="bar" style="width:{100 * rows / grouped["size"].max():.1f}%"></div>'
-        lines.append(
-            f"<tr><td>{escape(str(name)[:60])}</td><td>{rows:,}</td><td>${median:,.2f}</td>"
-            f'<td class="bars">{bar}</td></tr>'
+    largest = grouped["size"].max()
+    lines = [
+        (
+            str(name)[:60],
+            f"{rows:,}",
+            f"${median:,.2f}",
+            Markup(f'<div class="bar" style="width:{100 * rows / largest:.1f}%"></div>'),
         )
+        for name, rows, median in grouped.head(CATEGORIES).itertuples()
+    ]
     more = len(grouped) - CATEGORIES
     rest = f"<p class=note>and {more:,} more</p>" if more > 0 else ""
-    return '<div class="wide"><table>' + "\n".join(lines) + f"</table></div>{rest}"
+    bars = table(("category", "rows", "median price", ""), lines)
+    return f'<div class="categories">{bars}</div>{rest}'
 
 
 def _checks(validated: dict[str, Any]) -> str:
     rows, faults = [], []
     for name, checks in validated["tables"].items():
-        failed = {check: one for check, one in checks.items() if not one["passed"]}
+        failed = {check: outcome for check, outcome in checks.items() if not outcome["passed"]}
         rows.append((name, len(checks), len(checks) - len(failed), ", ".join(failed)))
-        for check, one in failed.items():
-            found = "\n".join(one["found"])
+        for check, outcome in failed.items():
+            examples = "\n".join(outcome["examples"])
             faults.append(
-                f'<div class="listing"><b>{escape(check)}</b> ({one["severity"]}) fails for {escape(name)}, '
-                f"{one['unexpected']} rows<p>{escape(found)}</p></div>"
+                f'<div class="listing"><b>{escape(check)}</b> ({outcome["severity"]}) fails for '
+                f"{escape(name)}, {outcome['unexpected']} rows<p>{escape(examples)}</p></div>"
             )
     compared = (
         f"Drift was measured against {validated['reference']}."
         if validated["reference"]
-        else "Drift was not checked: this source has no reference yet (python -m components.quality.drift)."
+        else "Drift was not checked: this source has no reference (python -m components.quality.drift)."
     )
     docs = '<a href="data_docs/index.html">Data Docs</a>'
     return (
-        f"<p class=note>{escape(compared)} Every expectation with what was found: {docs}.</p>"
+        f"<p class=note>{escape(compared)} Every expectation and its outcome: {docs}.</p>"
         + table(("table", "checks", "passed", "failed"), rows)
         + "\n".join(faults)
     )
@@ -161,9 +168,9 @@ def _leaks(leaks: dict[str, Any]) -> str:
     head = ("rows of", "against", "same words", "near duplicates", "share a 13-gram", "of their 13-grams")
     rows = []
     for split, by_body in leaks.items():
-        for body, one in by_body.items():
-            counts = (f"{one[key]:,} of {one['rows']:,}" for key in ("exact", "near", "gram"))
-            rows.append((split, bodies[body], *counts, f"{one['gram_share']:.1%}"))
+        for body, counted in by_body.items():
+            counts = (f"{counted[key]:,} of {counted['rows']:,}" for key in ("exact", "near", "gram"))
+            rows.append((split, bodies[body], *counts, f"{counted['gram_share']:.1%}"))
     known = all("base" in by_body for by_body in leaks.values())
     unknown = "" if known else " What the base model itself has read is not known here."
     return (

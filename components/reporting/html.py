@@ -1,4 +1,4 @@
-"""The frame of the pages that stages write: one HTML file that needs nothing else, with embedded pictures."""
+"""Building blocks of the pages that stages write: a page is one HTML file, with style and pictures inside."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ small, .note { color: #666; }
 
 
 def document(title: str, body: str, style: str = "") -> str:
-    """A whole page; `style` is added to that of all pages."""
+    """A whole page; `style` is CSS in addition to that of all pages."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -38,7 +38,7 @@ def document(title: str, body: str, style: str = "") -> str:
 
 
 def picture(title: str, caption: str, path: Path) -> str:
-    """A heading, a line of words, and a PNG file, embedded."""
+    """A heading, a caption, and a PNG file, embedded."""
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     return (
         f"<h2>{escape(title)}</h2>\n<p class=note>{escape(caption)}</p>\n"
@@ -46,8 +46,23 @@ def picture(title: str, caption: str, path: Path) -> str:
     )
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A table that scrolls by itself where the screen is narrow; cells are text and are escaped."""
-    lines = ["<tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>"]
-    lines += ["<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows]
+class Markup(str):
+    """Text that is HTML already and is not escaped in a table."""
+
+
+def table(
+    head: Iterable[object], rows: Iterable[Iterable[object]], classes: Iterable[str] | None = None
+) -> str:
+    """A table that scrolls sideways where the screen is narrow.
+
+    Cells are escaped unless they are `Markup`. `classes` has the CSS class of each row, empty for none.
+    """
+    lines = ["<tr>" + "".join(f"<th>{_cell(name)}</th>" for name in head) + "</tr>"]
+    cells = ["".join(f"<td>{_cell(cell)}</td>" for cell in row) for row in rows]
+    opening = [f'<tr class="{name}">' if name else "<tr>" for name in classes or [""] * len(cells)]
+    lines += [f"{tag}{row}</tr>" for tag, row in zip(opening, cells, strict=True)]
     return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, Markup) else escape(str(value))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -13,37 +14,40 @@ from components.synthetic.catalogue import catalogue
 @pytest.fixture(scope="module")
 def items() -> pd.DataFrame:
     rows = [
-        {"price": float(one.price), "text": one.description, "category": one.category, "source": "demo_shop"}
-        for one in catalogue(3, 1500, 0.25)
-        if one.price is not None
+        {
+            "price": float(product.price),
+            "text": product.description,
+            "category": product.category,
+            "source": "demo_shop",
+        }
+        for product in catalogue(3, 1500, 0.25)
+        if product.price is not None
     ]
     return pd.DataFrame(rows)
 
 
 def test_other_rows_of_the_same_shop_have_not_drifted(items: pd.DataFrame) -> None:
-    known = profile(items.iloc[:700])
-    assert drift(items.iloc[700:], known) == {"price": 0.0, "length": 0.0, "categories": 0.0}
+    reference = profile(items.iloc[:700])
+    assert drift(items.iloc[700:], reference) == {"price": 0.0, "length": 0.0, "categories": 0.0}
 
 
-def test_drift_is_told_where_it_is_and_grows_with_it(items: pd.DataFrame) -> None:
-    known, rows = profile(items), items.copy()
-    some, more = (drift(rows.assign(price=rows["price"] * factor), known) for factor in (1.5, 3.0))
-    assert 0 < some["price"] < more["price"] <= 1
-    assert (some["length"], some["categories"]) == (0.0, 0.0)
-    longer = drift(rows.assign(text=rows["text"] * 2), known)
+def test_drift_is_measured_in_the_column_that_changed_and_grows_with_the_change(items: pd.DataFrame) -> None:
+    reference, rows = profile(items), items.copy()
+    dearer, dearest = (drift(rows.assign(price=rows["price"] * factor), reference) for factor in (1.5, 3.0))
+    assert 0 < dearer["price"] < dearest["price"] <= 1
+    assert (dearer["length"], dearer["categories"]) == (0.0, 0.0)
+    longer = drift(rows.assign(text=rows["text"] * 2), reference)
     assert (longer["price"], longer["categories"]) == (0.0, 0.0)
     assert longer["length"] > 0
-    fewer = drift(rows[rows["category"] != rows["category"].iloc[0]], known)
+    fewer = drift(rows[rows["category"] != rows["category"].iloc[0]], reference)
     assert fewer["categories"] > 0
 
 
-def test_few_rows_are_given_what_chance_explains(items: pd.DataFrame) -> None:
+def test_of_few_rows_chance_explains_a_larger_distance(items: pd.DataFrame) -> None:
     assert max(drift(items.sample(15, random_state=1), profile(items)).values()) < 0.1
 
 
 def test_a_profile_is_the_same_after_it_was_written(items: pd.DataFrame, tmp_path: Path) -> None:
-    import json
-
     path = tmp_path / "shop.json"
     path.write_text(json.dumps(profile(items)))
     assert load(path) == profile(items)
@@ -51,7 +55,7 @@ def test_a_profile_is_the_same_after_it_was_written(items: pd.DataFrame, tmp_pat
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"price": []}'])
-def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_no_profile_is_an_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "shop.json"
     path.write_text(content)
     with pytest.raises(PricewrightError, match="python -m components.quality.drift"):

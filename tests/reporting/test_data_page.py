@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from components.core.schemas import SPLITS, Item, Reject
 from components.model.prompt import price_prompt
-from components.quality.leakage import leaks
+from components.quality.leakage import measure_leakage
 from components.reporting.data_page import page
 from components.validate import report_of
 from tests.support.project import QUESTION
-from tests.support.validated import World, put
+from tests.support.validated import Inputs, put
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -34,43 +34,47 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def written(world: World, pictures: Path, folder: Path, *tables: str) -> Path:
+def write_page(inputs: Inputs, pictures: Path, folder: Path, *tables: str) -> Path:
     report: dict[str, Any] = report_of(
-        world.checks(folder, *tables), leaks(world.splits, ["a lamp"], 0.8), Path("reference/files.json")
+        inputs.checks(folder, *tables),
+        measure_leakage(inputs.splits, ["a lamp"], 0.8),
+        Path("reference/files.json"),
     )
     path = folder / "data.html"
-    path.write_text(page(CURATED, report, world.splits, world.rejects, pictures, QUESTION), encoding="utf-8")
+    path.write_text(
+        page(CURATED, report, inputs.splits, inputs.rejects, pictures, QUESTION), encoding="utf-8"
+    )
     return path
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_fits_a_phone_and_a_desk_and_opens_the_prompts_of_each_split(
+def test_the_page_fits_a_phone_and_a_desktop_and_shows_the_prompts_of_each_split(
     tab: Page, pictures: Path, tmp_path: Path, width: int
 ) -> None:
-    world = World()
+    inputs = Inputs()
     tab.set_viewport_size({"width": width, "height": 800})
-    tab.goto(f"file://{written(world, pictures, tmp_path, 'drift')}")
+    tab.goto(f"file://{write_page(inputs, pictures, tmp_path, 'drift')}")
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert (
-        "30 listings 6 were refused and 24 taken; all 3 checks passed"
+        "30 listings 6 were rejected and 24 kept; all 3 checks passed"
         in tab.locator(".headline").inner_text()
     )
     assert tab.locator("img").count() == 3
     tab.locator("summary", has_text="test").click()
-    row = world.splits["test"].iloc[0]
-    shown = tab.locator("details", has_text="test").last.locator(".prompt").first
-    assert shown.is_visible()
-    assert shown.text_content() == price_prompt(row["text"], QUESTION) + f"{row['price']:.0f}"
+    row = inputs.splits["test"].iloc[0]
+    prompt = tab.locator("details", has_text="test").last.locator(".prompt").first
+    assert prompt.is_visible()
+    assert prompt.text_content() == price_prompt(row["text"], QUESTION) + f"{row['price']:.0f}"
     tab.locator("nav").get_by_text("Leaks").click()
     assert tab.locator("#leaks").is_visible()
     assert tab.locator("tr", has_text="what the base has read").count() == 2
 
 
-def test_a_failure_stands_on_the_page_with_its_rows(tab: Page, pictures: Path, tmp_path: Path) -> None:
-    world = World()
-    put("price", 0.25)(world)
-    put("text", "A lamp of oak <script>document.title = 'taken'</script>")(world)
-    tab.goto(f"file://{written(world, pictures, tmp_path, 'test')}")
+def test_a_failed_check_is_on_the_page_with_its_rows(tab: Page, pictures: Path, tmp_path: Path) -> None:
+    inputs = Inputs()
+    put("price", 0.25)(inputs)
+    put("text", "A lamp of oak <script>document.title = 'changed'</script>")(inputs)
+    tab.goto(f"file://{write_page(inputs, pictures, tmp_path, 'test')}")
     assert "bad" in (tab.locator(".headline").get_attribute("class") or "")
     assert "price '0.25'" in tab.locator(".listing", has_text="price_in_range").inner_text()
     assert tab.locator(".listing", has_text="text_without_markup").count() == 1
@@ -78,7 +82,7 @@ def test_a_failure_stands_on_the_page_with_its_rows(tab: Page, pictures: Path, t
     assert "Drift was not checked" in tab.locator("body").inner_text()
 
 
-def test_the_page_is_made_of_tables_with_holes_too(pictures: Path) -> None:
+def test_tables_with_missing_values_and_columns_make_a_page_too(pictures: Path) -> None:
     report = {
         "checks": 1,
         "failed_critical": 1,
@@ -89,5 +93,5 @@ def test_the_page_is_made_of_tables_with_holes_too(pictures: Path) -> None:
     }
     for rows in (pd.DataFrame({"id": [None], "price": ["much"]}), pd.DataFrame(columns=Item.columns())):
         empty = dict.fromkeys(SPLITS, rows)
-        made = page(CURATED, report, empty, pd.DataFrame(columns=Reject.columns()), pictures, QUESTION)
-        assert made.count("<mark>missing</mark>") == len(rows) * len(SPLITS)
+        html = page(CURATED, report, empty, pd.DataFrame(columns=Reject.columns()), pictures, QUESTION)
+        assert html.count("<mark>missing</mark>") == len(rows) * len(SPLITS)

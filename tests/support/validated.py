@@ -1,4 +1,4 @@
-"""What the stage `validate` reads, small and clean, and ways to spoil it."""
+"""Small clean inputs of the stage `validate`, and ways to plant a fault in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from components.core.params.file import load_params
 from components.core.schemas import SPLITS, Item, Listing, Reject, Split
 from components.quality import drift
 from components.quality.expectations import suites
-from components.quality.leakage import leaks
+from components.quality.leakage import measure_leakage
 from components.validate import Check, Tables, items_of, tables_of, validate
 from tests.support.project import ROOT
 
@@ -24,8 +24,8 @@ RULES = ["no_price", "near_duplicate"]
 
 
 @dataclass
-class World:
-    """What the stage reads: 30 listings, six of which were refused, 24 in four splits and two categories."""
+class Inputs:
+    """What the stage reads: 30 listings, six of them rejected, 24 in four splits and two categories."""
 
     listings: pd.DataFrame = field(default_factory=lambda: clean_listings())
     splits: dict[Split, pd.DataFrame] = field(default_factory=lambda: clean_splits())
@@ -33,12 +33,13 @@ class World:
     profile: dict | None = field(default_factory=lambda: drift.profile(items_of(clean_splits())))
 
     def tables(self) -> Tables:
-        return tables_of(self.listings, self.splits, self.rejects, leaks(self.splits, [], 0.8), self.profile)
+        leakage = measure_leakage(self.splits, [], 0.8)
+        return tables_of(self.listings, self.splits, self.rejects, leakage, self.profile)
 
     def checks(self, folder: Path, *only: str) -> list[Check]:
-        """Those of all tables, or of some."""
+        """The checks of all tables, or only of some."""
         tables = self.tables()
-        expected = suites(self.splits, RULES, SECTION, CURATE)
+        expected = suites(self.splits, RULES, SECTION, price_min=CURATE.price_min, price_max=CURATE.price_max)
         return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
 
 
@@ -93,16 +94,16 @@ def clean_rejects() -> pd.DataFrame:
     return pd.DataFrame([row | {"source": "files", "address": "shop:9"}] * 6, columns=Reject.columns())
 
 
-Plant = Callable[[World], None]
+Fault = Callable[[Inputs], None]
 
 
-def put(column: str, value: object) -> Plant:
+def put(column: str, value: object) -> Fault:
     """A value in one row of the test split."""
 
-    def plant(world: World) -> None:
-        rows = world.splits["test"]
+    def plant(inputs: Inputs) -> None:
+        rows = inputs.splits["test"]
         rows = rows if isinstance(value, float) else rows.astype({column: object})
         rows.loc[0, column] = value
-        world.splits["test"] = rows
+        inputs.splits["test"] = rows
 
     return plant
