@@ -295,8 +295,8 @@ def price_and_length(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def main() -> None:
     """Curate the raw listings; log the first rows of each table and the pictures."""
-    listings = Path("artifacts/scrape/listings.parquet")
     with stage.run(Curate) as frame:
+        listings = Path("artifacts/scrape/listings.parquet")
         require_answerable(frame.section.price_max, load_section(Prompt).price_max)
         with parallel_map(-(-rows_in(listings) // PARTITION_ROWS)) as run:
             report = curate(listings, frame.folder, frame.section, frame.empty_scratch(), PARTITION_ROWS, run)

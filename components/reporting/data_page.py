@@ -56,8 +56,7 @@ def page(
     parts = [
         "<h1>The data</h1>",
         _headline(curated, validated),
-        "<nav><a href='#counts'>Counts</a><a href='#rejected'>Rejected</a>"
-        "<a href='#categories'>Categories</a><a href='#checks'>Checks</a><a href='#leaks'>Leaks</a><a href='#samples'>Samples</a></nav>",
+        _navigation("counts", "rejected", "categories", "checks", "leaks", "samples"),
         "<h2 id=counts>What there is</h2>",
         _counts(curated, splits),
         picture(*PRICES, pictures / "prices.png"),
@@ -78,6 +77,11 @@ def page(
         *(_samples(split, rows, question) for split, rows in splits.items()),
     ]
     return document("Pricewright: the data", "\n".join(parts), STYLE)
+
+
+def _navigation(*sections: str) -> str:
+    links = (f'<a href="#{section}">{section.capitalize()}</a>' for section in sections)
+    return f"<nav>{''.join(links)}</nav>"
 
 
 def _presentable(rows: pd.DataFrame) -> pd.DataFrame:
