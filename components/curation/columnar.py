@@ -126,7 +126,7 @@ def _of_distinct(texts: pa.Array, function: Callable[[pa.Array], pa.Array]) -> p
 
 def _details(raw: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array, pa.Array]:
     """`clean_details` as JSON text, its line in the listing's text, and a mask of the rows where that line is
-    not right and has to be made from the JSON.
+    wrong and has to be built from the JSON.
 
     A flat JSON object of texts, as sources write it, that matches no screen is already clean.
     """
@@ -203,7 +203,7 @@ def _prices(written: pa.Array, named: pa.Array, section: Curate) -> tuple[pa.Arr
 
 
 def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
-    """The table with `rule` and `reason`; rows that cannot fail a rule are told by their columns alone."""
+    """The table with `rule` and `reason`; only rows that may fail a rule go through Python."""
     lengths = pc.add(pc.utf8_length(table["title"]), pc.utf8_length(table["description"]))
     price = table["price"]
     sound = pc.and_(pc.greater_equal(price, section.price_min), pc.less_equal(price, section.price_max))

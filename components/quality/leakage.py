@@ -1,8 +1,8 @@
 """Test-set contamination: the overlap of the scored splits with everything that a model may have read.
 
 Three measures of the texts as a model reads them, from the strictest to the loosest: the same words; a
-Jaccard similarity of word 3-shingles as of near duplicates; and shared 13-grams, by which it is usually told
-whether a language model has read its test set (Brown et al. 2020, GPT-3, appendix C).
+Jaccard similarity of word 3-shingles as of near duplicates; and shared 13-grams, the usual
+sign that a language model has read its test set (Brown et al. 2020, GPT-3, appendix C).
 """
 
 from __future__ import annotations

@@ -187,13 +187,13 @@ def _leaks(leaks: dict[str, Any]) -> str:
 def _samples(split: str, items: pd.DataFrame, question: str) -> str:
     by_price = items.sort_values(["price", "id"])
     steps = [round(step * (len(items) - 1) / (SAMPLES - 1)) for step in range(SAMPLES)]
-    shown = by_price.iloc[sorted(set(steps))] if len(items) else by_price
+    samples = by_price.iloc[sorted(set(steps))] if len(items) else by_price
     listings = [
         f"<small>{escape(row['category'])} · ${row['price']:,.2f} · {escape(row['source'])} "
         f"{escape(row['address'])}</small>"
         f'<div class="prompt">{escape(price_prompt(row["text"], question))}'
         f"<mark>{_answer(row['price'])}</mark></div>"
-        for row in shown.to_dict("records")
+        for row in samples.to_dict("records")
     ]
     opened = " open" if split == "train" else ""
     return f"<details{opened}><summary>{escape(split)}</summary>\n" + "\n".join(listings) + "\n</details>"
