@@ -1,9 +1,10 @@
-"""Raw listings from a source, each with its provenance; nothing is rejected for its content yet.
+"""Collects raw listings from a source, each with its provenance; nothing is rejected for its content yet.
 
 Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, or a hub data set. Writes
-`listings.parquet` (records.Listing), `rejects.parquet` (records.Reject: what may not or cannot be taken) and
-`law.parquet` (records.Law: what a generated source knows of the truth, empty for real ones), sorted by
-address, so that the same source gives the same bytes; reports/scrape.json counts, and says what went wrong.
+`listings.parquet` (schemas.Listing), `rejects.parquet` (schemas.Reject: what may not be used or cannot be
+read) and `law.parquet` (schemas.Law: the true medians of a generated source, empty for real ones), sorted by
+address, so that the same source gives the same bytes; reports/scrape.json counts them, and says what went
+wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from components.sources import amazon_reviews, demo_shop, files, shop
 from components.sources.result import Collected, empty
 
 Source = Callable[[Any], Collected]
-"""From the source's section of params.yaml to its rows and what there is to say of them."""
+"""From the source's section of params.yaml to its listings and rejects."""
 SOURCES: dict[str, Source] = {
     "demo_shop": demo_shop.collect,
     "files": files.collect,
@@ -68,17 +69,17 @@ def scrape(section: Scrape) -> Scraped:
 def _table(rows: pd.DataFrame, source: str, record: type[Record]) -> pd.DataFrame:
     if rows.empty:
         return empty(record)
-    rows = rows.assign(id=[identify(source, address) for address in rows["address"]], source=source)
+    rows = rows.assign(id=[listing_id(source, address) for address in rows["address"]], source=source)
     return rows[record.columns()].sort_values("address", ignore_index=True)
 
 
-def identify(source: str, address: str) -> str:
-    """The listing's id: 16 hex digits that are the same in every run."""
+def listing_id(source: str, address: str) -> str:
+    """The id of a listing: 16 hex digits, the same in every run."""
     return hashlib.sha256(f"{source} {address}".encode()).hexdigest()[:16]
 
 
 def main() -> None:
-    """Collect the listings and save them, with what was not taken and why."""
+    """Collect the listings and save them with the rejects and the report."""
     with stage.run(Scrape) as frame:
         scraped = scrape(frame.section)
         frame.save("listings.parquet", scraped.listings, Listing)

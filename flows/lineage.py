@@ -1,4 +1,4 @@
-"""The lineage of a registered version as a table, or the page from which one of its rows came.
+"""Shows the lineage of a registered version as a table, or the page that one of its rows came from.
 
     python -m flows.lineage [VERSION] [--row ITEM]
 
@@ -23,20 +23,20 @@ from components.provenance.lineage import Lineage, State, Step
 COLOURS: dict[State, str] = {"holds": "green", "altered": "red", "gone": "red", "not kept": "yellow"}
 WIDTH = 110
 PAGE_SHOWN = 4000
-"""Characters of a page that are shown."""
-MEND = (
+"""Characters of a page that are printed."""
+ADVICE = (
     "gone: `dvc fetch` it from a remote that has it, or run its commit anew. "
-    "altered: delete the object that is named and fetch it again."
+    "altered: delete the named object and fetch it again."
 )
 
 
 def show(steps: list[Step], console: Console) -> None:
-    """The steps as a table; of the code only what does not hold is named file by file."""
+    """Print the steps as a table; unchanged code is summed up in one line."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "what", "state", "where", ""):
         table.add_column(column, overflow="fold")
     kind = ""
-    for step in _shortened(steps):
+    for step in _with_code_summed_up(steps):
         colour = COLOURS[step.state]
         cells = (step.kind if step.kind != kind else "", escape(step.name), f"[{colour}]{step.state}[/]")
         table.add_row(*cells, step.where, escape(step.note))
@@ -46,22 +46,22 @@ def show(steps: list[Step], console: Console) -> None:
     console.print()
     console.print(f"{len(faults)} of {len(steps)} steps do not hold." if faults else "Everything holds.")
     if faults:
-        console.print(MEND)
+        console.print(ADVICE)
 
 
-def _shortened(steps: list[Step]) -> list[Step]:
+def _with_code_summed_up(steps: list[Step]) -> list[Step]:
     code = [step for step in steps if step.kind == "code" and step.state == "holds"]
     if not code:
         return steps
     where = ", ".join(sorted({step.where for step in code}))
     first = steps.index(code[0])
-    whole = Step("code", f"{len(code)} files and folders", "holds", where, "by the hashes of dvc.lock")
-    return [*steps[:first], whole, *(step for step in steps[first:] if step not in code)]
+    summary = Step("code", f"{len(code)} files and folders", "holds", where, "by the hashes of dvc.lock")
+    return [*steps[:first], summary, *(step for step in steps[first:] if step not in code)]
 
 
-def show_row(version: Lineage, item: str, console: Console) -> bool:
-    """One row with its listing and page; whether the page can be fetched and is what was scraped."""
-    row, listing, page = version.row(item)
+def show_row(lineage: Lineage, item: str, console: Console) -> bool:
+    """Print a row with its listing and page. True where the page can be fetched and is unchanged."""
+    row, listing, page = lineage.row(item)
     table = Table(box=None, pad_edge=False, show_header=False)
     for name in ("split", "title", "price", "text"):
         table.add_row(f"row {name}", escape(str(row[name])))
@@ -73,13 +73,13 @@ def show_row(version: Lineage, item: str, console: Console) -> bool:
     if page is None:
         console.print("The page is gone; its hash is what is kept.")
         return False
-    same = pages.holds(page, listing["page_hash"])
-    console.print("The page, as it was scraped:" if same else "The page is NOT what was scraped:")
+    unchanged = pages.is_unchanged(page, listing["page_hash"])
+    console.print("The page, as it was scraped:" if unchanged else "The page is NOT what was scraped:")
     text = page.decode("utf-8", errors="replace")
     console.print(escape(text[:PAGE_SHOWN]))
     if len(text) > PAGE_SHOWN:
         console.print(f"… and {len(text) - PAGE_SHOWN} characters more")
-    return same
+    return unchanged
 
 
 def main() -> None:
@@ -96,7 +96,7 @@ def main() -> None:
             version = arguments.version or aliases.get(CHAMPION) or aliases.get(CHALLENGER)
             if version is None:
                 raise PricewrightError(f"{name} has no version yet: `make run` registers one")
-            lineage = Lineage(name, version)
+            lineage = Lineage(registry.open_version(name, version))
             if arguments.row:
                 intact = show_row(lineage, arguments.row, console)
             else:

@@ -19,7 +19,7 @@ from components import scrape as stage_module
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Scrape
 from components.core.schemas import Law, Listing, Reject
-from components.scrape import identify, scrape
+from components.scrape import listing_id, scrape
 from components.sources.result import Collected
 from tests.support.project import ROOT
 
@@ -51,7 +51,7 @@ def test_a_listing_says_where_it_comes_from_under_an_id_that_stays(rows: Path) -
     assert list(listings.columns) == Listing.columns()
     assert list(listings["address"]) == ["rows.jsonl:1", "rows.jsonl:2", "rows.jsonl:3"]
     assert set(listings["source"]) == {"files"}
-    assert listings["id"][0] == identify("files", "rows.jsonl:1") == "c9e8b2d085daa904"
+    assert listings["id"][0] == listing_id("files", "rows.jsonl:1") == "c9e8b2d085daa904"
     assert law.empty
     assert report == {
         "listings": 3,
@@ -86,7 +86,7 @@ def test_two_crawls_of_the_demo_shop_give_the_same_bytes(tmp_path: Path) -> None
         hashes.append([hashlib.sha256(part).hexdigest() for part in (*contents, json.dumps(report).encode())])
     assert hashes[0] == hashes[1]
     assert len(listings) == 120
-    assert set(listings["id"]) == {identify("demo_shop", address) for address in law["address"]}
+    assert set(listings["id"]) == {listing_id("demo_shop", address) for address in law["address"]}
     assert "127.0.0.1" not in listings.to_csv()
 
 

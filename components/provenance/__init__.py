@@ -1,1 +1,1 @@
-"""Where a version and each of its rows came from."""
+"""Provenance: from a registered version back to the code, data and pages that it was made from."""

@@ -1,8 +1,9 @@
-"""Where a registered version came from, and of each step whether it can still be fetched and is what it was.
+"""The lineage of a registered version, and whether each step of it can still be fetched unchanged.
 
-Walks from the version over its runs, its commit, the code and data that dvc.lock names by hash and the params
-to curated rows, raw listings, their pages and licences. It starts at the copy of dvc.lock that lies with the
-version, so neither the working tree nor the branch that is checked out matters. flows/lineage.py shows it.
+It leads from the version over its runs, its commit, the code, data and params that dvc.lock names by hash to
+the curated rows, raw listings, their pages and licences. It starts from the copy of dvc.lock among the
+version's files, so neither the working tree nor the branch that is checked out matters. flows/lineage.py
+shows it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from components.core import dvc, registry, tracking
 from components.core.errors import PricewrightError
 from components.core.schemas import SPLITS, Split
 from components.provenance import pages
-from components.provenance.object_store import Objects
+from components.provenance.object_store import ObjectStore
 from components.reporting import model_card
 
 State = Literal["holds", "altered", "gone", "not kept"]
@@ -29,26 +30,28 @@ LISTINGS = "artifacts/scrape/listings.parquet"
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that the version depends on."""
+    """A run, file, folder or page that the version depends on."""
 
     kind: str
+    """`version`, `runs`, `commit`, `code`, `params`, `data`, `rows`, `listings`, `pages` or `licences`."""
     name: str
     state: State
-    """`not kept` is what nobody promised to keep; it is no fault."""
+    """`not kept` is no fault: nobody promised to keep it."""
     where: str = ""
+    """The place it was found in: MLflow, git, DVC's cache or remote, the disk."""
     note: str = ""
 
 
 class Lineage:
-    """The lineage of one version, read from the files that lie with it.
+    """The lineage of a version, from the evidence that was registered with it.
 
-    Raises PricewrightError where there is no such version, or nothing with it from which to walk.
+    Raises PricewrightError where that evidence is missing.
     """
 
-    def __init__(self, model_name: str, version: str) -> None:
-        self.name = f"{model_name} version {version}"
-        self.tags = registry.version_tags(model_name, version)
-        with registry.downloaded(model_name, version) as (folder, self.whole):
+    def __init__(self, version: registry.Version) -> None:
+        self.name = str(version)
+        self.tags = version.tags
+        with registry.downloaded(version) as (folder, self.intact):
             files = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("evidence/*.*")}
         if missing := {"dvc.lock", "dvc.yaml", "params.yaml"} - set(files):
             raise PricewrightError(
@@ -56,19 +59,19 @@ class Lineage:
                 "along: bring its files back from a backup of the artifact store, or `dvc repro -f register`"
             )
         self.lock = yaml.safe_load(files["dvc.lock"])["stages"]
-        self.lock.pop("register", None)  # written after the version was: it is that of an earlier one
+        self.lock.pop("register", None)  # DVC writes it after the version: this one is of an earlier run
         self.graph = yaml.safe_load(files["dvc.yaml"])["stages"]
         self.params = yaml.safe_load(files["params.yaml"])
-        self.objects = Objects(Path.cwd())
+        self.objects = ObjectStore(Path.cwd())
 
     def steps(self) -> list[Step]:
         """Every step, from the version down to the licences."""
         digest = self.tags.get(registry.MODEL_DIGEST, "")[:12]
-        version = Step("version", self.name, "holds" if self.whole else "altered", "MLflow", digest)
+        version = Step("version", self.name, "holds" if self.intact else "altered", "MLflow", digest)
         return [version, *self._runs(), *self._commit(), *self._inputs(), *self._data(), *self._rows()]
 
     def table(self, path: str) -> pd.DataFrame:
-        """A table of the graph as it was. Raises PricewrightError where it is kept nowhere."""
+        """A table of the graph as the version used it. Raises PricewrightError where it is kept nowhere."""
         for entry in self.lock.values():
             for out in entry.get("outs", []):
                 if path == out["path"] or path.startswith(out["path"] + "/"):
@@ -78,7 +81,7 @@ class Lineage:
         raise PricewrightError(f"{path} is no output of the graph that made {self.name}")
 
     def rows(self, *splits: Split) -> pd.DataFrame:
-        """The curated rows of some splits. Raises PricewrightError where one is kept nowhere."""
+        """The curated rows of some splits, as `table` returns them."""
         return pd.concat([self.table(f"artifacts/curate/{split}.parquet") for split in splits])
 
     def _runs(self) -> list[Step]:
@@ -104,19 +107,23 @@ class Lineage:
         return [Step("commit", commit[:12], "holds" if kept else "gone", "git" if kept else "", note)]
 
     def _inputs(self) -> list[Step]:
-        """What the graph read but did not make: code and sources, by hash; then the params."""
-        made = {out["path"] for entry in self.lock.values() for out in entry.get("outs", [])}
-        read = {
+        """The inputs from outside the graph: code and sources by hash, then the params."""
+        outputs = {out["path"] for entry in self.lock.values() for out in entry.get("outs", [])}
+        inputs = {
             (dep["path"], dep["md5"])
             for entry in self.lock.values()
             for dep in entry.get("deps", [])
-            if not any(dep["path"] == path or dep["path"].startswith(path + "/") for path in made)
+            if not any(dep["path"] == path or dep["path"].startswith(path + "/") for path in outputs)
         }
-        steps = [self._kept("code", path, md5) for path, md5 in sorted(read)]
+        steps = [self._kept("code", path, md5) for path, md5 in sorted(inputs)]
         values = [entry.get("params", {}).get("params.yaml", {}) for entry in self.lock.values()]
-        other = sorted({key for own in values for key in own if own[key] != _value(self.params, key)})
-        note = f"{', '.join(other)} is not what dvc.lock says" if other else f"{len(self.params)} sections"
-        return [*steps, Step("params", "params.yaml", "altered" if other else "holds", "MLflow", note)]
+        changed = sorted(
+            {key for locked in values for key in locked if locked[key] != _value(self.params, key)}
+        )
+        note = (
+            f"{', '.join(changed)} is not what dvc.lock says" if changed else f"{len(self.params)} sections"
+        )
+        return [*steps, Step("params", "params.yaml", "altered" if changed else "holds", "MLflow", note)]
 
     def _data(self) -> list[Step]:
         unkept = {
@@ -141,7 +148,7 @@ class Lineage:
         return Step(kind, path, kept.state, kept.where, "; ".join(filter(None, [md5[:12], kept.note])))
 
     def _rows(self) -> list[Step]:
-        """Rows, listings, pages, licences."""
+        """Curated rows, raw listings, pages and licences."""
         steps = []
         for split in SPLITS:
             try:
@@ -158,20 +165,20 @@ class Lineage:
 
     def _pages(self, listings: pd.DataFrame) -> Step:
         source = self.params["scrape"]["source"]
-        fetch = pages.pages(self.params["scrape"])
+        fetch = pages.page_fetcher(self.params["scrape"])
         if fetch is None:
             return Step("pages", source, "not kept", "", "their hashes alone are kept")
         states = Counter(
-            _page(fetch(address), page_hash)
+            _page_state(fetch(address), page_hash)
             for address, page_hash in zip(listings["address"], listings["page_hash"], strict=True)
         )
-        holding, altered, gone = states["holds"], states["altered"], states["gone"]
-        note = f"{holding} of {len(listings)} hold, {altered} altered, {gone} gone"
+        unchanged, altered, gone = states["holds"], states["altered"], states["gone"]
+        note = f"{unchanged} of {len(listings)} hold, {altered} altered, {gone} gone"
         state: State = "altered" if altered else "gone" if gone else "holds"
         return Step("pages", source, state, "fetched again", note)
 
     def row(self, item: str) -> tuple[dict[str, Any], dict[str, Any], bytes | None]:
-        """A curated row, its raw listing and the bytes of its page, None where the page is gone.
+        """A curated row, its raw listing, and the bytes of its page (None where the page is gone).
 
         Raises PricewrightError where no split has the row.
         """
@@ -180,7 +187,7 @@ class Lineage:
             if (rows["id"] == item).any():
                 listings = self.table(LISTINGS)
                 listing = listings[listings["id"] == item].iloc[0].to_dict()
-                fetch = pages.pages(self.params["scrape"])
+                fetch = pages.page_fetcher(self.params["scrape"])
                 page = fetch(listing["address"]) if fetch else None
                 return rows[rows["id"] == item].iloc[0].to_dict(), listing, page
         raise PricewrightError(
@@ -196,12 +203,12 @@ def _value(params: dict[str, Any], key: str) -> Any:
     return value
 
 
-def _page(page: bytes | None, page_hash: str) -> State:
-    return "gone" if page is None else "holds" if pages.holds(page, page_hash) else "altered"
+def _page_state(page: bytes | None, page_hash: str) -> State:
+    return "gone" if page is None else "holds" if pages.is_unchanged(page, page_hash) else "altered"
 
 
 def _licences(listings: pd.DataFrame) -> Step:
-    """What the sources state of their terms."""
+    """The terms of use that the sources state."""
     counts = model_card.terms(listings)
     note = ", ".join(f"{terms}: {count}" for terms, count in counts.items())
     return Step(

@@ -1,7 +1,7 @@
-"""What is still kept of a file or folder of the graph, by the hash that dvc.lock has of it.
+"""Looks up files and folders of the graph by the hash in dvc.lock, and verifies what it finds.
 
-It is looked up in DVC's cache, its default remote, every commit of git that touched the path, and on the
-disk, in this order; and hashed afresh there.
+The places are DVC's cache, its default remote, every git commit that touched the path, and the disk, in this
+order; an object is hashed again in each.
 """
 
 from __future__ import annotations
@@ -23,69 +23,69 @@ from dvc.repo import Repo
 from components.core.dvc import FOLDER, folder_md5, md5
 from components.core.errors import PricewrightError
 
-State = Literal["holds", "altered", "gone"]
+ObjectState = Literal["holds", "altered", "gone"]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Whether a thing can still be fetched, and is what it was."""
+    """Whether an object can still be fetched unchanged, and from where."""
 
-    state: State
-    """`altered` where a place holds other bytes under its hash, even if another one holds the right ones."""
+    state: ObjectState
+    """`altered` where any place has other bytes under the hash, even if a later one has the right bytes."""
     where: str
-    """The first place that holds it, empty where none does."""
+    """The first place with the right bytes; empty where there is none."""
     note: str = ""
 
 
-class Objects:
-    """What the DVC and git repository at `root` keeps. Raises PricewrightError where there is none."""
+class ObjectStore:
+    """The objects of the DVC and git repository at `root`. Raises PricewrightError where there is none."""
 
     def __init__(self, root: Path) -> None:
         try:
             repo = Repo(str(root))
         except DvcException as error:
             raise PricewrightError(f"{root} is no DVC repository ({error}): run from the clone") from error
-        stores = {"DVC cache": repo.cache.local}
-        self._silent = ""
+        databases = {"DVC cache": repo.cache.local}
+        self._remote_error = ""
         try:
-            stores["DVC remote"] = repo.cloud.get_remote_odb()
+            databases["DVC remote"] = repo.cloud.get_remote_odb()
         except NoRemoteError:
             pass
         except Exception as error:  # the library of a remote that is not installed, wrong settings
-            self._silent = f"the DVC remote does not answer: {error}"
-        self._stores = {name: _Store(odb) for name, odb in stores.items()}
+            self._remote_error = f"the DVC remote does not answer: {error}"
+        self._databases = {name: _HashedObjects(odb) for name, odb in databases.items()}
         self.git = Git(root)
         self._root = root
 
     def find(self, path: str, digest: str) -> Kept:
-        """Where the file or folder `path` of that hash is kept; `digest` ends with `.dir` for a folder."""
+        """Look a file or folder up by path and MD5; `digest` ends with `.dir` for a folder."""
         notes = []
-        places: dict[str, Callable[[], State]] = {
-            name: lambda store=store: store.state(digest)  # type: ignore[misc]
-            for name, store in self._stores.items()
+        places: dict[str, Callable[[], ObjectState]] = {
+            name: lambda database=database: database.state(digest)  # type: ignore[misc]
+            for name, database in self._databases.items()
         }
         places["git"] = lambda: "holds" if self.git.holds(path, digest) else "gone"
         places["disk"] = lambda: "holds" if _on_disk(self._root / path) == digest else "gone"
-        for name, look in places.items():
+        for name, look_up in places.items():
             try:
-                state = look()
+                state = look_up()
             except Exception as error:  # a remote's own errors have no common class
                 notes.append(f"the {name} does not answer: {error}")
                 continue
             if state == "holds":
-                return Kept("altered" if _spoilt(notes) else "holds", name, "; ".join(notes))
+                return Kept("altered" if _any_altered(notes) else "holds", name, "; ".join(notes))
             if state == "altered":
                 notes.append(f"the {name} holds other bytes under this hash")
-        notes += [self._silent] if self._silent else []
-        return Kept("altered" if _spoilt(notes) else "gone", "", "; ".join(notes))
+        notes += [self._remote_error] if self._remote_error else []
+        return Kept("altered" if _any_altered(notes) else "gone", "", "; ".join(notes))
 
     def read(self, path: str, digest: str, member: str = "") -> bytes:
         """The bytes of a file, or of the file `member` of a folder. Raises PricewrightError where gone."""
-        for store in self._stores.values():
-            with suppress(Exception):  # a remote that does not answer has it not; `find` says so
-                wanted = digest if not member else store.listing(digest).get(member, "")
-                if wanted and store.state(wanted) == "holds":
-                    with store.open(wanted) as file:
+        for database in self._databases.values():
+            with suppress(Exception):  # `find` reports a remote that does not answer
+                wanted = digest if not member else database.listing(digest).get(member, "")
+                if wanted and database.state(wanted) == "holds":
+                    with database.open(wanted) as file:
                         return file.read()
         whole = self._root / path / member
         if _on_disk(self._root / path) == digest and whole.is_file():
@@ -95,7 +95,7 @@ class Objects:
         )
 
 
-def _spoilt(notes: list[str]) -> bool:
+def _any_altered(notes: list[str]) -> bool:
     return any("other bytes" in note for note in notes)
 
 
@@ -107,8 +107,8 @@ def _on_disk(path: Path) -> str:
     return md5(path) if path.exists() else ""
 
 
-class _Store:
-    """DVC's cache or remote: objects named by their hash."""
+class _HashedObjects:
+    """An object database of DVC, cache or remote: files named by their MD5."""
 
     def __init__(self, odb: Any) -> None:
         self._odb = odb
@@ -118,21 +118,21 @@ class _Store:
         return file
 
     def listing(self, digest: str) -> dict[str, str]:
-        """Relative path to MD5 of a folder's files; empty where its listing is not kept as it was."""
-        if self._own(digest) != "holds":
+        """Relative path to MD5 of the files of a folder; empty where its listing is gone or altered."""
+        if self._file_state(digest) != "holds":
             return {}
         with self.open(digest) as file:
             return {entry["relpath"]: entry["md5"] for entry in json.load(file)}
 
-    def state(self, digest: str) -> State:
-        """Of a file, or of a folder with all that is in it."""
-        own = self._own(digest)
-        if own != "holds" or not digest.endswith(FOLDER):
-            return own
-        states = {self._own(inner) for inner in self.listing(digest).values()}
+    def state(self, digest: str) -> ObjectState:
+        """The state of a file, or of a folder with all of its files."""
+        state = self._file_state(digest)
+        if state != "holds" or not digest.endswith(FOLDER):
+            return state
+        states = {self._file_state(inner) for inner in self.listing(digest).values()}
         return "altered" if "altered" in states else "gone" if "gone" in states else "holds"
 
-    def _own(self, digest: str) -> State:
+    def _file_state(self, digest: str) -> ObjectState:
         if not self._odb.fs.exists(self._odb.oid_to_path(digest)):
             return "gone"
         with self.open(digest) as file:
@@ -140,33 +140,33 @@ class _Store:
 
 
 class Git:
-    """The history of a repository; without one it holds nothing."""
+    """The history of a git repository; outside of one nothing is ever there."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._blobs: dict[str, str] = {}
 
     def has(self, commit: str) -> bool:
-        """Whether the commit is still there."""
+        """Whether the commit exists."""
         return self._run("cat-file", "-e", f"{commit}^{{commit}}") is not None
 
     def show(self, commit: str, path: str) -> str | None:
-        """A text file as it was at a commit; None where it was not."""
+        """A text file as of a commit; None where it was not in it."""
         content = self._run("show", f"{commit}:{path}")
         return None if content is None else content.decode("utf-8", errors="replace")
 
     def holds(self, path: str, digest: str) -> bool:
-        """Whether some commit has `path` with that hash; what was never committed is lost."""
+        """Whether any commit has the file or folder `path` with that hash."""
         commits = (self._run("rev-list", "--all", "HEAD", "--", path) or b"").decode().split()
         return any(self._hash(commit, path) == digest for commit in commits)
 
     def _hash(self, commit: str, path: str) -> str:
-        """MD5 of what a commit has under `path`, as DVC counts it; empty where it has nothing."""
+        """DVC's MD5 of `path` as of a commit; empty where the commit does not have it."""
         listed = self._run("ls-tree", "-r", "-z", commit, "--", path) or b""
         blobs = {}
         for entry in filter(None, listed.decode().split("\0")):
-            about, name = entry.split("\t", 1)
-            blobs[name] = about.split()[2]
+            attributes, name = entry.split("\t", 1)
+            blobs[name] = attributes.split()[2]
         if set(blobs) == {path}:
             return self._blob(blobs[path])
         if not blobs:
@@ -179,5 +179,5 @@ class Git:
         return self._blobs[blob]
 
     def _run(self, *arguments: str) -> bytes | None:
-        done = subprocess.run(["git", "-C", str(self._root), *arguments], capture_output=True, check=False)
-        return done.stdout if done.returncode == 0 else None
+        process = subprocess.run(["git", "-C", str(self._root), *arguments], capture_output=True, check=False)
+        return process.stdout if process.returncode == 0 else None

@@ -1,7 +1,7 @@
-"""The pages that raw listings came from: fetched again, and compared with the hash that scrape noted.
+"""Fetches the page of a raw listing again, to compare it with the hash that `scrape` recorded.
 
-A page of the demo shop is made again from its seed, that of another shop lies where the crawl kept it; the
-row of a file is read again. What another source keeps is the hash alone.
+A page of the demo shop is generated again from its seed, one of another shop is read from the store of its
+crawl, and a row of a file from the file. Of other sources only the hash is kept.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from components.sources.crawling.page_store import PageStore
 from components.synthetic.catalogue import catalogue
 
 Fetch = Callable[[str], bytes | None]
-"""From a listing's address to the bytes of its page or row; None where it is gone."""
+"""From the address of a listing to the bytes of its page or row; None where it is gone."""
 
 
-def pages(scrape: dict[str, Any]) -> Fetch | None:
-    """How pages of the source are fetched again; None for a source that keeps none.
+def page_fetcher(scrape: dict[str, Any]) -> Fetch | None:
+    """The function that fetches pages of the source again; None for a source that keeps only hashes.
 
-    `scrape` is that section of the params the listings were made with, as a plain dictionary: an older
-    version may have been made with keys that are unknown today.
+    `scrape` is that section of the params that the listings were scraped with, as a plain dictionary, because
+    an older version may have keys that are unknown today.
     """
-    fetch = PAGES.get(scrape["source"])
-    return None if fetch is None else fetch(scrape[scrape["source"]])
+    fetcher = FETCHERS.get(scrape["source"])
+    return None if fetcher is None else fetcher(scrape[scrape["source"]])
 
 
-def holds(page: bytes, page_hash: str) -> bool:
-    """Whether it is the page that was scraped."""
+def is_unchanged(page: bytes, page_hash: str) -> bool:
+    """Whether a page is the one that was scraped, by its SHA-256."""
     return hashlib.sha256(page).hexdigest() == page_hash
 
 
@@ -55,7 +55,7 @@ def _files(_: dict[str, Any]) -> Fetch:
 
 
 def _rows(path: Path) -> dict[str, bytes]:
-    """The rows of a file by their number, as far as it can be read."""
+    """Row number to the bytes of the row, up to where the file is broken."""
     rows: dict[str, bytes] = {}
     with suppress(PricewrightError, csv.Error, *files.UNREADABLE):
         for entry in files.read(path):
@@ -74,7 +74,7 @@ def _shop(section: dict[str, Any]) -> Fetch:
     return fetch
 
 
-PAGES: dict[str, Callable[[dict[str, Any]], Fetch]] = {
+FETCHERS: dict[str, Callable[[dict[str, Any]], Fetch]] = {
     "demo_shop": _demo_shop,
     "files": _files,
     "shop": _shop,

@@ -1,4 +1,4 @@
-"""Where listings come from, one file each. `SOURCES` in components/scrape.py names them."""
+"""Sources of listings, a file each. `SOURCES` in components/scrape.py names them."""
 
 
 def writable(text: str) -> str:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from components.core.errors import PricewrightError
 from components.core.params.scrape import AmazonReviews
 from components.sources import writable
-from components.sources.files import details, most_telling, text
+from components.sources.files import category_name, details, text
 from components.sources.result import Collected
 
 ITEMS = "raw_meta_{category}/full-*.parquet"
@@ -92,7 +92,7 @@ def _listing(category: str, item: dict[str, Any]) -> dict[str, str]:
         "title": text(item["title"]),
         "description": text([*(item["features"] or []), *(item["description"] or [])]),
         "brand": text(item["store"]),
-        "category": most_telling(item["categories"]) or text(item["main_category"]),
+        "category": category_name(item["categories"]) or text(item["main_category"]),
         "details": json.dumps(details(item["details"]), ensure_ascii=False),
         "price": price,
         "currency": "USD",

@@ -1,8 +1,8 @@
 """The demo shop: the generated catalogue, served on loopback and crawled over HTTP.
 
-It has what makes real shops hard: pagination, products that only the sitemap or only the category pages
-name, three kinds of markup, distracting prices, discontinued products that answer 404, pages that answer
-429 or 503 at first, and a corner that robots.txt closes. All of it follows from the SKUs.
+It has what makes real shops hard: pagination, products that only the sitemap or only the category pages link
+to, three kinds of markup, distracting prices, discontinued products that answer 404, pages that answer 429 or
+503 to the first request, and pages that robots.txt forbids. All of it follows from the SKUs.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from components.sources.crawling.addresses import host_of
 from components.sources.crawling.crawl import crawl
 from components.sources.crawling.job import CrawlJob
 from components.sources.crawling.page_store import PageStore
-from components.sources.extraction.pages import read
+from components.sources.extraction.pages import read_listings
 from components.sources.result import Collected
-from components.sources.shop import collected
+from components.sources.shop import to_collected
 from components.synthetic import shop_pages
 from components.synthetic.catalogue import Product, catalogue
 
 PRODUCT_PAGES = "/p/"
-AT_FIRST = {429: 0.003, 503: 0.003}  # share of the product pages that answer so once
+FIRST_STATUS = {429: 0.003, 503: 0.003}  # status to share of the product pages whose first answer it is
 DISCONTINUED = 0.004  # dead links per product
 SITEMAP_ONLY, CATEGORY_ONLY = 0.1, 0.1  # shares of the products
 SITEMAP_PART = 1000  # addresses per part of the sitemap
@@ -41,7 +41,7 @@ ROBOTS = "User-agent: *\nDisallow: /staff/\n\nSitemap: {base}/sitemap.xml\n"
 
 
 @dataclass(frozen=True)
-class Shop:
+class RunningShop:
     """A running shop."""
 
     address: str
@@ -51,16 +51,18 @@ class Shop:
 
 
 def collect(section: DemoShop) -> Collected:
-    """Serve the catalogue, crawl it, and give its listings, its law and the crawl's counts.
+    """Serve the catalogue, crawl it, and return its listings, its law and the crawl's counts.
 
-    Raises PricewrightError where the port is taken or the crawl breaks down.
+    Raises PricewrightError where the port is in use or the crawl fails.
     """
     products = catalogue(section.seed, section.listings, section.noise)
     with (
         serve(products, section.port) as shop,
         tempfile.TemporaryDirectory(prefix="pricewright-crawl-") as folder,
     ):
-        crawled = visit(shop.address, section.concurrency, section.pages_max, Path(folder) / "pages.sqlite")
+        crawled = crawl_shop(
+            shop.address, section.concurrency, section.pages_max, Path(folder) / "pages.sqlite"
+        )
     truth = [(shop_pages.address(product), product.median, section.noise) for product in products]
     law = pd.DataFrame(truth, columns=["address", "median", "sigma"]).sort_values(
         "address", ignore_index=True
@@ -68,10 +70,11 @@ def collect(section: DemoShop) -> Collected:
     return replace(crawled, law=law, notes=[])
 
 
-def visit(base: str, concurrency: int, pages_max: int, path: Path) -> Collected:
-    """Crawl the shop at `base` into a store and read it; addresses are without host and port, which change.
+def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path) -> Collected:
+    """Crawl the shop at `base` into the store at `path` and read its product pages.
 
-    Raises PricewrightError where it has more pages than `pages_max`: a part of it would be another catalogue.
+    Addresses are stripped of host and port, which change from run to run. Raises PricewrightError where the
+    shop has more pages than `pages_max`: a part of it would be another catalogue.
     """
     job = CrawlJob(
         start=[f"{base}/"],
@@ -92,14 +95,14 @@ def visit(base: str, concurrency: int, pages_max: int, path: Path) -> Collected:
     if crawled.stopped:
         raise PricewrightError(f"{base} has more than {pages_max} pages: raise scrape.demo_shop.pages_max")
     store = PageStore(path)
-    rows, refused = read(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base))
+    rows, refused = read_listings(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base))
     store.close()
-    return collected(rows, refused, crawled, lambda url: url.removeprefix(base))
+    return to_collected(rows, refused, crawled, lambda url: url.removeprefix(base))
 
 
 @contextmanager
-def serve(products: list[Product], port: int) -> Iterator[Shop]:
-    """Serve the catalogue on 127.0.0.1; 0 takes a free port. Raises PricewrightError where it is taken."""
+def serve(products: list[Product], port: int) -> Iterator[RunningShop]:
+    """Serve the catalogue on 127.0.0.1; port 0 picks a free one. Raises PricewrightError for one in use."""
     try:
         server = _Server(("127.0.0.1", port), _Handler)
     except OSError as error:
@@ -107,10 +110,10 @@ def serve(products: list[Product], port: int) -> Iterator[Shop]:
             f"port {port} of 127.0.0.1 cannot be opened ({error.strerror}): "
             "set scrape.demo_shop.port to another one, or to 0 for any that is free"
         ) from error
-    server.shop = Shop(f"http://127.0.0.1:{server.server_address[1]}")
+    server.shop = RunningShop(f"http://127.0.0.1:{server.server_address[1]}")
     server.pages = site(products, server.shop.address)
-    server.at_first = {
-        shop_pages.address(product): status for product in products if (status := _status_at_first(product))
+    server.first_status = {
+        shop_pages.address(product): status for product in products if (status := _first_status(product))
     }
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -122,7 +125,7 @@ def serve(products: list[Product], port: int) -> Iterator[Shop]:
 
 
 def site(products: list[Product], base: str) -> dict[str, bytes]:
-    """Every page of the shop by its path with query. Only robots.txt and the sitemap name the host."""
+    """Path with query to page, of the whole shop. Only robots.txt and the sitemap contain the host."""
     shelves: dict[str, list[Product]] = {}
     for product in products:
         shelves.setdefault(product.category, []).append(product)
@@ -151,14 +154,14 @@ def site(products: list[Product], base: str) -> dict[str, bytes]:
 
 
 def draw(product: Product, purpose: str) -> float:
-    """A number in [0, 1) that follows from the SKU alone, another one for each purpose."""
+    """A pseudo-random number in [0, 1) from the hash of SKU and purpose."""
     digest = hashlib.sha256(f"{purpose} {product.sku}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _status_at_first(product: Product) -> int | None:
+def _first_status(product: Product) -> int | None:
     number = draw(product, "status")
-    for status, share in AT_FIRST.items():
+    for status, share in FIRST_STATUS.items():
         if number < share:
             return status
         number -= share
@@ -169,9 +172,9 @@ class _Server(ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
-    shop: Shop
+    shop: RunningShop
     pages: dict[str, bytes]
-    at_first: dict[str, int]
+    first_status: dict[str, int]
     lock = threading.Lock()
 
 
@@ -187,17 +190,19 @@ class _Handler(BaseHTTPRequestHandler):
             first = self.server.shop.hits[self.path] == 1
         body = self.server.pages.get(self.path)
         status = 404 if body is None else 200
-        if first and self.path in self.server.at_first:
-            status = self.server.at_first[self.path]
+        if first and self.path in self.server.first_status:
+            status = self.server.first_status[self.path]
         self.send_response(status)
         if status == 429:
             self.send_header("Retry-After", "1")
         content = body if body is not None and status == 200 else f"<h1>{status}</h1>".encode()
-        kind = {"txt": "text/plain", "xml": "application/xml"}.get(self.path.rpartition(".")[2], "text/html")
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        media_type = {"txt": "text/plain", "xml": "application/xml"}.get(
+            self.path.rpartition(".")[2], "text/html"
+        )
+        self.send_header("Content-Type", f"{media_type}; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Every request would be a line on the screen; `hits` counts them instead."""
+        """Log nothing: `hits` counts the requests."""

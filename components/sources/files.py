@@ -1,9 +1,9 @@
 """Listings from JSONL, CSV and Parquet files, the text ones compressed or not.
 
-A row is addressed by its file as params.yaml names it and its number: the line in JSONL, the row in CSV (the
-first below the header is 1) and Parquet. A row that cannot be read is rejected with its reason, and so is the
-rest of a file from where it cannot be read as what its suffix says; the other rows are kept. A JSON line
-that is no object is kept as an empty listing, for curate to reject with a reason.
+A row's address is its file as params.yaml names it and its number: the line in JSONL, the row in CSV (the
+first below the header is 1) and Parquet. A row that cannot be parsed is rejected with its reason, and so is
+the rest of a file from the point where it is broken; the other rows are kept. A JSON line that is no object
+becomes an empty listing, for curate to reject with a reason.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from components.sources import writable
 from components.sources.extraction.encoding import looks_like
 from components.sources.result import Collected, empty
 
-Row = tuple[int, bytes, Any]
-"""Number from 1, the bytes that are hashed, the value."""
+NumberedRow = tuple[int, bytes, Any]
+"""Number from 1, the bytes that are hashed, the parsed value."""
 
 
 class Fault(NamedTuple):
-    """What could not be read."""
+    """A row, or the rest of a file, that cannot be parsed."""
 
     address: str
-    """The row, or the file."""
+    """Of the row or the file."""
     rule: str
     """`broken_row`, or `broken_file` for all that follows."""
     reason: str
@@ -62,12 +62,12 @@ MISSING = object()
 
 
 def collect(section: Files) -> Collected:
-    """The listings of `section`, what could not be read, and how many files there were.
+    """The listings of the files of `section`, and a reject for each row or file that cannot be parsed.
 
-    Raises PricewrightError, naming the file, where one is not there, of an unknown kind, without a row, or
+    Raises PricewrightError, naming the file, where one is missing, of an unknown kind, without a row or
     without a mapped column.
     """
-    paths = find(section.paths)
+    paths = find_files(section.paths)
     rows: list[dict[str, str]] = []
     faults: list[Fault] = []
     for path in tqdm(paths, desc="files", unit=" files"):
@@ -83,8 +83,8 @@ def collect(section: Files) -> Collected:
     return Collected(pd.DataFrame(rows), counts, rejects=rejects if faults else empty(Reject), notes=kept)
 
 
-def find(patterns: list[str]) -> list[Path]:
-    """The files that paths and patterns name, each once. Raises PricewrightError for one without a file."""
+def find_files(patterns: list[str]) -> list[Path]:
+    """The files that paths and patterns match, each once. Raises PricewrightError where one matches none."""
     if not patterns:
         raise PricewrightError(
             "scrape.files.paths is empty: name files or patterns of JSONL, CSV or Parquet files"
@@ -102,8 +102,8 @@ def find(patterns: list[str]) -> list[Path]:
 
 
 def _listings(path: Path, columns: Columns, faults: list[Fault]) -> list[dict[str, str]]:
-    """The rows of a file as listings; what cannot be read is added to `faults`."""
-    rows: list[Row] = []
+    """The rows of a file as listings; what cannot be parsed is appended to `faults`."""
+    rows: list[NumberedRow] = []
     before = len(faults)
     try:
         for entry in read(path):
@@ -121,9 +121,11 @@ def _listings(path: Path, columns: Columns, faults: list[Fault]) -> list[dict[st
     return [_listing(path, row, columns) for row in rows]
 
 
-def read(path: Path) -> Iterator[Row | Fault]:
-    """The rows of a file, by its suffixes. Raises PricewrightError for an unknown kind, one of UNREADABLE or
-    csv.Error from where on it cannot be read.
+def read(path: Path) -> Iterator[NumberedRow | Fault]:
+    """The rows of a file, parsed by its suffixes.
+
+    Raises PricewrightError for an unknown kind of file; the iterator raises one of UNREADABLE or csv.Error at
+    the point where the file is broken.
     """
     name = path.with_suffix("") if path.suffix in OPENERS else path
     reader = READERS.get(name.suffix.lower())
@@ -135,19 +137,19 @@ def read(path: Path) -> Iterator[Row | Fault]:
 
 def _check_columns(path: Path, objects: list[dict[str, Any]], columns: Columns) -> None:
     mapped = [column for column in columns.model_dump().values() if column is not None]
-    lacking = [column for column in mapped if all(reach(row, column) is MISSING for row in objects)]
-    if lacking:
-        has = ", ".join(dict.fromkeys(key for row in objects for key in row)) or "none"
+    missing = [column for column in mapped if all(lookup(row, column) is MISSING for row in objects)]
+    if missing:
+        present = ", ".join(dict.fromkeys(key for row in objects for key in row)) or "none"
         raise PricewrightError(
-            f"{path}: no column {', '.join(lacking)} (scrape.files.columns); it has: {has}"
+            f"{path}: no column {', '.join(missing)} (scrape.files.columns); it has: {present}"
         )
 
 
-def _listing(path: Path, row: Row, columns: Columns) -> dict[str, str]:
+def _listing(path: Path, row: NumberedRow, columns: Columns) -> dict[str, str]:
     number, written, value = row
 
     def field(column: str | None) -> Any:
-        cell = reach(value, column) if column else None
+        cell = lookup(value, column) if column else None
         return None if cell is MISSING else cell
 
     price = text(field(columns.price))
@@ -155,7 +157,7 @@ def _listing(path: Path, row: Row, columns: Columns) -> dict[str, str]:
         "title": text(field(columns.title)),
         "description": text(field(columns.description)),
         "brand": text(field(columns.brand)),
-        "category": most_telling(field(columns.category)),
+        "category": category_name(field(columns.category)),
         "details": json.dumps(details(field(columns.details)), ensure_ascii=False),
         "price": price,
         "currency": text(field(columns.currency)).upper(),
@@ -168,8 +170,8 @@ def _listing(path: Path, row: Row, columns: Columns) -> dict[str, str]:
     return {name: writable(value) for name, value in listing.items()}
 
 
-def reach(value: object, column: str) -> Any:
-    """The value under `a.0.b`: of the key of just that name, else step by step; MISSING where none is."""
+def lookup(value: object, column: str) -> Any:
+    """The value of column `a.0.b`: of a key of just that name, else nested; MISSING where there is none."""
     if isinstance(value, dict) and column in value:
         return value[column]
     for key in column.split("."):
@@ -183,7 +185,7 @@ def reach(value: object, column: str) -> Any:
 
 
 def text(value: object) -> str:
-    """A cell as text: nothing for null and NaN, the entries of a list one after another."""
+    """A cell as text: empty for null and NaN; the entries of a list are joined by blanks."""
     if value is None or value != value:
         return ""
     if isinstance(value, list):
@@ -191,10 +193,10 @@ def text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value).strip()
 
 
-def most_telling(value: object) -> str:
-    """Text as it is; of a path from general to special the third entry, or the last of a shorter one.
+def category_name(value: object) -> str:
+    """A category as it is; of a path from general to special the third entry, or the last of a shorter one.
 
-    The first ones often hold the whole catalogue, the last ones only a handful of listings.
+    The first levels often hold the whole catalogue, the last ones only a handful of listings.
     """
     if not isinstance(value, list):
         return text(value)
@@ -221,7 +223,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Lines of text with their ends, without a byte order mark. Raises OSError for one that has no end."""
+    """Lines of text with their ends, without a byte order mark. Raises OSError for one that is too long."""
     encoding = _encoding(path)
     with _open(path) as stream, io.TextIOWrapper(stream, encoding, errors="replace", newline="") as text:
         while line := text.readline(LINE_CHARACTERS):
@@ -231,7 +233,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8 where all of the file is, else what its beginning looks like."""
+    """UTF-8 where the whole file decodes as it, else a guess from its beginning."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with _open(path) as stream, contextlib.suppress(*UNREADABLE):
         first = stream.read(SAMPLE_BYTES)
@@ -247,7 +249,7 @@ def _encoding(path: Path) -> str:
     return "utf-8-sig"
 
 
-def _jsonl(path: Path) -> Iterator[Row | Fault]:
+def _jsonl(path: Path) -> Iterator[NumberedRow | Fault]:
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
@@ -260,7 +262,7 @@ def _jsonl(path: Path) -> Iterator[Row | Fault]:
             yield number, writable(line.strip()).encode(), value
 
 
-def _csv(path: Path) -> Iterator[Row | Fault]:
+def _csv(path: Path) -> Iterator[NumberedRow | Fault]:
     csv.field_size_limit(LINE_CHARACTERS)
     rows = csv.reader(_lines(path), delimiter=_delimiter(path), strict=True)
     header = next(rows, [])
@@ -273,19 +275,19 @@ def _csv(path: Path) -> Iterator[Row | Fault]:
 
 
 def _delimiter(path: Path) -> str:
-    """The sign that parts the most rows of the beginning into as many cells as the header, at least two."""
+    """The delimiter by which the most of the first rows have as many cells as the header, at least two."""
     start: list[str] = []
     with contextlib.suppress(*UNREADABLE):  # the reader of its rows reports the fault
         start.extend(itertools.islice(_lines(path), SAMPLE_LINES))
 
-    def fits(sign: str) -> tuple[int, int]:
+    def agreeing_rows(sign: str) -> tuple[int, int]:
         widths = [len(cells) for cells in csv.reader(start, delimiter=sign) if cells]
         return (widths.count(widths[0]), widths[0]) if widths and widths[0] > 1 else (0, 0)
 
-    return max(DELIMITERS, key=fits)
+    return max(DELIMITERS, key=agreeing_rows)
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _parquet(path: Path) -> Iterator[NumberedRow]:
     with pq.ParquetFile(path) as file:
         rows = itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches(BATCH))
         for number, row in enumerate(rows, start=1):
@@ -298,7 +300,7 @@ OPENERS: dict[str, Callable[..., Any]] = {
     ".xz": lzma.open,
     ".zst": lambda path, _: pa.input_stream(str(path), compression="zstd"),
 }
-READERS: dict[str, Callable[[Path], Iterator[Row | Fault]]] = {
+READERS: dict[str, Callable[[Path], Iterator[NumberedRow | Fault]]] = {
     ".jsonl": _jsonl,
     ".csv": _csv,
     ".tsv": _csv,

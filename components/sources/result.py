@@ -12,7 +12,7 @@ from components.core.schemas import Law, Record, Reject
 
 def empty(record: type[Record]) -> pd.DataFrame:
     """A table of these records without rows, its columns typed."""
-    # Not the usual Arrow text: mlflow 3 fails on a table without rows that has a column of it.
+    # Python strings, not Arrow's: mlflow 3 fails on an empty table with a column of Arrow strings.
     text = pd.StringDtype("python", na_value=float("nan"))
     fields = record.model_fields.items()
     return pd.DataFrame(
@@ -22,14 +22,15 @@ def empty(record: type[Record]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Collected:
-    """The rows of a source, and what there is to say of them."""
+    """The listings of a source, its rejects, and what the report says about them."""
 
     rows: pd.DataFrame
-    """Listing without `id` and `source`."""
+    """Columns of `Listing` but `id` and `source`, which `scrape` adds."""
     counts: dict[str, Any]
-    """For the report."""
+    """The source's own entry in reports/scrape.json."""
     law: pd.DataFrame = field(default_factory=lambda: empty(Law))
+    """True medians of a generated source; empty for a real one."""
     rejects: pd.DataFrame = field(default_factory=lambda: empty(Reject))
-    """Reject without `id` and `source`: pages and rows that may not or cannot be taken."""
+    """Columns of `Reject` but `id` and `source`: pages and rows that may not be used or cannot be read."""
     notes: list[str] = field(default_factory=list)
-    """Lines for a person on what went wrong and did not stop the rest."""
+    """Lines for a person on what went wrong without stopping the rest."""

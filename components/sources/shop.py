@@ -1,4 +1,4 @@
-"""Any shop: its pages are crawled into a store that is kept, and read from there."""
+"""Any shop: its pages are crawled into a store on the disk, and listings are extracted from there."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from components.sources.crawling.addresses import host_of
 from components.sources.crawling.crawl import Crawled, crawl
 from components.sources.crawling.job import CrawlJob
 from components.sources.crawling.page_store import PageStore
-from components.sources.extraction.pages import Row, read
+from components.sources.extraction.pages import Row, read_listings
 from components.sources.result import Collected
 
 NOTES = 20  # lines; the rest is in rejects.parquet
 
 
 def collect(section: Shop) -> Collected:
-    """Crawl what `section` names, read its product pages, and say what could not be had.
+    """Crawl the shops of `section` and extract listings from their product pages.
 
-    Raises PricewrightError where no address or no contact is given, or the crawl breaks down.
+    Raises PricewrightError where no URL or no contact is configured, or the crawl fails.
     """
     path = Path(section.store)
     crawled = crawl(crawl_job(section), path)
     store = PageStore(path)
-    rows, refused = read(store, section.products, section.languages, str)
+    rows, refused = read_listings(store, section.products, section.languages, str)
     store.close()
-    return collected(rows, refused, crawled, str)
+    return to_collected(rows, refused, crawled, str)
 
 
 def crawl_job(section: Shop) -> CrawlJob:
-    """The order to the crawler. Raises PricewrightError where it lacks something."""
+    """The crawl that `section` describes. Raises PricewrightError where no URL or contact is configured."""
     named = [*section.start, *section.sitemaps, *section.pages]
     if not named:
         raise PricewrightError("scrape.shop names no address: give start, sitemaps or pages")
@@ -59,15 +59,18 @@ def crawl_job(section: Shop) -> CrawlJob:
     )
 
 
-def collected(
+def to_collected(
     rows: list[Row], refused: list[Row], crawled: Crawled, address: Callable[[str], str]
 ) -> Collected:
-    """Listings, and what was refused or could not be fetched, with a line for each up to NOTES."""
-    lost = [
+    """Listings, rejects (pages refused or not fetched) and notes, one for each of the first NOTES rejects.
+
+    `address` turns a URL into the address of its listing.
+    """
+    unfetched = [
         {"title": "", "price": "", "rule": rule, "reason": reason, "address": address(url)}
         for url, rule, reason in crawled.failures
     ]
-    rejects = pd.DataFrame([*refused, *lost], columns=_without_origin(Reject.columns()))
+    rejects = pd.DataFrame([*refused, *unfetched], columns=_without_origin(Reject.columns()))
     lines = [f"{row.address}: {row.reason}" for row in rejects.head(NOTES).itertuples()]
     if len(rejects) > NOTES:
         lines.append(f"and {len(rejects) - NOTES} more, in artifacts/scrape/rejects.parquet")

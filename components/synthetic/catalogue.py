@@ -12,13 +12,13 @@ logarithm to base 2:
 
     doublings(value) = log2(value / typical)
 
-All numbers stand in `goods.py`, and every term is stated in the listing's text. Products whose median lies
+All numbers are in `price_law.py`, and the text of a listing states every term. Products whose median lies
 outside 8 to 450 dollars are not stocked. The law is fixed; a seed draws products.
 
-Pretraining reads the same grammar under another law (`PRETRAINING`), as if the base had read an older price
-list: every category is cheaper by its own amount, a fifth to almost a half, slopes are a little weaker or
-stronger, and there is less noise. Model codes in its titles come from another range than the shop's, so that
-no listing is in both.
+Pretraining reads texts of the same grammar under another law (`PRETRAINING`), as if from an older price list:
+every category is cheaper by its own amount, a fifth to almost a half, slopes are a little weaker or stronger,
+and there is less noise. The model codes in its titles come from another range than the shop's, so that no
+listing is in both.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ class Product:
     title: str
     description: str
     details: dict[str, str]
-    """Some of the specifications, name to value."""
+    """Some of the specifications, name to value; title and description state the others."""
     price: int | None
-    """Dollars on the page; None: a listing without a price."""
+    """Dollars on the page; None for a listing without a price."""
     median: float
     """Dollars: the law's median, also where the price is None."""
     relisting_of: str | None
-    """SKU of the product that it lists again under another title."""
+    """SKU of the product that this is a near-duplicate listing of; None for an original."""
 
 
 @dataclass(frozen=True)
-class Law:
+class PriceLaw:
     """The parts of the law that differ between the shop and pretraining."""
 
     shifts: dict[str, float]
@@ -74,7 +74,7 @@ class Law:
     """Category and specification to the factor on its slope."""
 
     def median(self, facts: Facts) -> float:
-        """Dollars."""
+        """The median price of a product, dollars."""
         category = facts.category
         tier = self.tiers[facts.brand]
         log = category.level + self.shifts[category.name] + tier
@@ -87,7 +87,9 @@ class Law:
 
 
 def catalogue(seed: int, listings: int, noise: float) -> list[Product]:
-    """The demo shop: exactly `listings` rows, of which 4% have no price and 6% list another one again.
+    """The catalogue of the demo shop: `listings` products, 4% without a price, 6% re-listings of others.
+
+    `noise` is the standard deviation of the log-normal noise.
 
     A re-listing has the facts, brand, price and details of its original, one word more in its title and two
     more at the end of its description: the Jaccard similarity of their 3-word shingles is above 0.9 in
@@ -123,7 +125,7 @@ def catalogue(seed: int, listings: int, noise: float) -> list[Product]:
 
 
 def corpus(seed: int, texts: int) -> list[tuple[str, int]]:
-    """Pretraining's listings: (text as in `records.Item.text`, price in dollars from 1 to 999)."""
+    """Pretraining's listings: (text as in `schemas.Item.text`, price in dollars from 1 to 999)."""
     rng = Random(f"corpus {seed}")
     rows = []
     for facts, median in _stock(rng, PRETRAINING, texts):
@@ -133,8 +135,8 @@ def corpus(seed: int, texts: int) -> list[tuple[str, int]]:
     return rows
 
 
-def _stock(rng: Random, law: Law, number: int) -> Iterator[tuple[Facts, float]]:
-    """So many products with a median that the shop stocks."""
+def _stock(rng: Random, law: PriceLaw, number: int) -> Iterator[tuple[Facts, float]]:
+    """Random products whose median lies within MEDIANS, so many; with their medians in dollars."""
     low, high = MEDIANS
     while number:
         facts = _draw(rng)
@@ -177,18 +179,18 @@ def _sku(prefix: str, number: int) -> str:
     return f"{prefix}-{number:05d}"
 
 
-def _shop_law() -> Law:
-    return Law(
+def _shop_law() -> PriceLaw:
+    return PriceLaw(
         shifts={category.name: 0.0 for category in CATEGORIES},
         tiers={brand: tier for category in CATEGORIES for brand, tier in category.brands.items()},
         strengths={(category.name, spec.name): 1.0 for category in CATEGORIES for spec in category.specs},
     )
 
 
-def _pretraining_law() -> Law:
+def _pretraining_law() -> PriceLaw:
     """Fixed, whatever the seed of the corpus."""
     rng = Random("the law of pretraining")
-    return Law(
+    return PriceLaw(
         shifts={category.name: rng.uniform(-0.6, -0.2) for category in CATEGORIES},
         tiers=SHOP.tiers,
         strengths={(c.name, spec.name): rng.uniform(0.9, 1.1) for c in CATEGORIES for spec in c.specs},

@@ -1,8 +1,8 @@
 # ruff: noqa: E501  # rows of a table stay on one line
-"""What the generated shop sells: ten categories, their brands, specifications and features, what each is
-worth, and the words for it.
+"""The numbers and phrases of the generated catalogue: ten categories, their brands, specifications and features,
+what each is worth, and the words for it.
 
-Every number here is a term of the law in `catalogue.py`, on the logarithm of the price. Phrases are noun
+Every worth here is a term of the law in `catalogue.py`, in the logarithm of the price. Phrases are noun
 phrases that fit behind "with"; within a category no phrase contains one of another feature.
 """
 
@@ -28,7 +28,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Feature:
-    """Something that a product has or has not."""
+    """A property that a product has or lacks."""
 
     worth: float
     phrases: tuple[str, ...]
@@ -36,7 +36,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Choice:
-    """A property with one of several values; always stated."""
+    """A property with one of several values; the text always states it."""
 
     name: str
     options: dict[str, float]
@@ -61,9 +61,9 @@ class Category:
     """The first is the signature: worth more on a top brand, less on a budget one."""
     choice: Choice
     packs: bool
-    """Whether it is also sold by several."""
+    """Whether it is also sold in packs of several."""
     scenes: tuple[str, ...]
-    """Openings of a story."""
+    """First sentences of descriptions in the style of a story."""
 
 
 CATEGORIES: tuple[Category, ...] = (

@@ -1,7 +1,7 @@
-"""The demo shop's pages as HTML: front, categories, products, the closed corner, the sitemap.
+"""The pages of the demo shop as HTML: front page, categories, products, the forbidden pages, the sitemap.
 
-Product pages come in three kinds of markup. Every kind also shows prices that are not the product's:
-an older one, crossed out; shipping; free shipping from a sum on; products that are related.
+Product pages come in three kinds of markup. Every kind also shows prices that are not the product's: an older
+one, crossed out; shipping; the sum from which shipping is free; those of related products.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def address(product: Product) -> str:
 
 
 def front(shelves: dict[str, list[Product]]) -> str:
-    """The front page: categories, one product of each, and the door to the closed corner."""
+    """The front page: links to the categories and to one product of each."""
     links = "".join(
         f'<li><a href="{shelf_address(name)}">{escape(name)}</a></li>' for name in sorted(shelves)
     )
@@ -31,7 +31,7 @@ def front(shelves: dict[str, list[Product]]) -> str:
 
 
 def category(name: str, shelf: list[Product], dead: list[str]) -> dict[str, str]:
-    """The pages of one category, by address; the last one still links to the `dead` addresses."""
+    """The pages of one category, by path; the last one still links to the `dead` paths, which answer 404."""
     starts = range(0, max(len(shelf), 1), PER_PAGE)
     pages = {}
     for number, start in enumerate(starts, start=1):
@@ -53,7 +53,7 @@ def shelf_address(name: str, number: int = 1) -> str:
 
 
 def staff(products: list[Product]) -> str:
-    """A page that no crawler may see: what the shop pays for its goods."""
+    """A page that robots.txt forbids: what the shop pays for its goods."""
     rows = "".join(
         f"<li>{escape(product.title)}: ${product.median / 2:.2f}</li>" for product in products[:20]
     )
@@ -61,7 +61,7 @@ def staff(products: list[Product]) -> str:
 
 
 def sitemap(base: str, parts: list[list[str]]) -> dict[str, str]:
-    """An index and its parts, by address; sitemaps name whole addresses, so `base` is in them."""
+    """The index of the sitemap and its parts, by path; their URLs begin with `base`."""
     namespace = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
     pages = {}
     for number, part in enumerate(parts, start=1):
@@ -72,7 +72,7 @@ def sitemap(base: str, parts: list[list[str]]) -> dict[str, str]:
 
 
 def product(product: Product, related: list[Product], markup: float) -> str:
-    """A product page; `markup` in [0, 1) picks its kind."""
+    """A product page; `markup` in [0, 1) picks the kind of its structured data."""
     others = "".join(_card(other) for other in related)
     aside = f'<section class="related"><h2>You may also like</h2><ul>{others}</ul></section>'
     trail = (
@@ -105,7 +105,7 @@ def _card(product: Product) -> str:
 
 
 def _visible(product: Product) -> str:
-    """What a visitor sees below the heading, in one of three layouts."""
+    """The visible part below the heading, in one of three layouts."""
     specs = {"Brand": product.brand, **product.details}
     old, layout = _old_price(product), len(product.title) % 3
     if product.price is None:
@@ -151,7 +151,7 @@ def _json_ld(product: Product) -> str:
 
 
 def _microdata(product: Product, aside: str) -> str:
-    """The same, as attributes; a related product's price stands in an item of its own."""
+    """The page with microdata; a related product and its price are a nested item."""
     schema = 'itemscope itemtype="https://schema.org'
     specs = "".join(
         f'<li itemprop="additionalProperty" {schema}/PropertyValue">'

@@ -1,7 +1,7 @@
-"""Shop text for a product of the generated catalogue: title, details and description in five styles.
+"""Writes the text of a generated product: title, details and description in five styles.
 
-Everything that the law prices is written somewhere in the three; a feature that a product lacks is left
-out or, now and then, denied ("comes without a timer").
+Every term of the price law is stated somewhere in the three; a feature that a product lacks is left out or,
+now and then, denied ("comes without a timer").
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TEXT_ENDS = ("Back again.", "In stock.", "Order today.")
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the law knows of one product."""
+    """Everything about a product that the price law depends on."""
 
     category: Category
     brand: str
@@ -53,34 +53,26 @@ class Facts:
 
 @dataclass(frozen=True)
 class Wording:
-    """What stands on the page."""
+    """The text of a product on its page."""
 
     title: str
     details: dict[str, str]
     description: str
 
     def text(self, brand: str) -> str:
-        """The one text that a model reads."""
+        """The text that a model reads."""
         return listing_text(self.title, brand, self.details, self.description)
 
 
 def write(rng: Random, facts: Facts, model: str) -> Wording:
-    """Title, details and description of one product; `model` is the code in the title, such as "K340"."""
+    """Title, details and description of a product; `model` is the code in the title, such as "K340"."""
     category = facts.category
     noun = rng.choice(category.nouns)
     head = [facts.brand] if rng.random() < 0.6 else []
     head += [rng.choice(SERIES), model, noun]
     details: dict[str, str] = {}
     phrases: list[str] = []
-    for spec, value in zip(category.specs, facts.specs, strict=True):
-        amount = f"{value:g}{rng.choice(spec.units)}"
-        place = rng.random()
-        if place < 0.2 and len(head) < 5:
-            head.append(amount)
-        elif place < 0.5:
-            details[spec.name] = amount
-        if place >= 0.5 or rng.random() < 0.1:
-            phrases.append(rng.choice(spec.phrases).format(amount))
+    _state_specs(rng, facts, head, details, phrases)
     lacking: list[str] = []
     for feature, has in zip(category.features, facts.features, strict=True):
         (phrases if has else lacking).append(rng.choice(feature.phrases))
@@ -101,11 +93,7 @@ def write(rng: Random, facts: Facts, model: str) -> Wording:
     title = " ".join(head)
     body = rng.choice(STYLES)(rng, category, noun if noun.isupper() else noun.lower(), phrases)
     words = len(listing_text(title, facts.brand, details, " ".join([*body, *sentences])).split())
-    for distractor in rng.sample(DISTRACTORS, len(DISTRACTORS)):
-        if words >= WORDS_MIN and rng.random() < words / 75:
-            break
-        sentences.append(distractor.format(colour=colour))
-        words += len(distractor.split())
+    sentences += _distractors(rng, words, colour)
     rng.shuffle(sentences)
     front = sentences[: len(sentences) // 3] if rng.random() < 0.3 else []
     description = " ".join([*front, *body, *sentences[len(front) :]])
@@ -113,9 +101,23 @@ def write(rng: Random, facts: Facts, model: str) -> Wording:
 
 
 def reword(rng: Random, wording: Wording) -> Wording:
-    """The same page with a word more in its title and two more words at the end of its description."""
+    """A near duplicate: one more word in the title, two more at the end of the description."""
     title = f"{wording.title} {rng.choice(TITLE_ENDS)}"
     return Wording(title, wording.details, f"{wording.description} {rng.choice(TEXT_ENDS)}")
+
+
+def _state_specs(
+    rng: Random, facts: Facts, head: list[str], details: dict[str, str], phrases: list[str]
+) -> None:
+    for spec, value in zip(facts.category.specs, facts.specs, strict=True):
+        amount = f"{value:g}{rng.choice(spec.units)}"
+        place = rng.random()
+        if place < 0.2 and len(head) < 5:
+            head.append(amount)
+        elif place < 0.5:
+            details[spec.name] = amount
+        if place >= 0.5 or rng.random() < 0.1:
+            phrases.append(rng.choice(spec.phrases).format(amount))
 
 
 def _state_condition(
@@ -150,6 +152,17 @@ def _state_pack(
                 (f"You receive {PACKS[facts.pack]} of them.", f"This is a set of {PACKS[facts.pack]}.")
             )
         )
+
+
+def _distractors(rng: Random, words: int, colour: str) -> list[str]:
+    """Sentences without a bearing on the price, until the text of `words` words is long enough."""
+    sentences: list[str] = []
+    for distractor in rng.sample(DISTRACTORS, len(DISTRACTORS)):
+        if words >= WORDS_MIN and rng.random() < words / 75:
+            break
+        sentences.append(distractor.format(colour=colour))
+        words += len(distractor.split())
+    return sentences
 
 
 # --- styles: (category, noun, phrases) -> sentences ---------------------------------------------------

@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_row_of_a_file_is_found_again_by_its_address() -> None:
     rows = listings("a.jsonl", "b.csv.gz")
-    fetch = pages.pages(FILES)
+    fetch = pages.page_fetcher(FILES)
     assert fetch is not None
     fetched = {address: fetch(address) for address in rows["address"]}
     assert fetched["a.jsonl:3"] == b'{"title": "A pan", "price": "9"}'
@@ -48,17 +48,17 @@ def test_a_row_of_a_file_is_found_again_by_its_address() -> None:
     for address, page_hash in zip(rows["address"], rows["page_hash"], strict=True):
         page = fetched[address]
         assert page is not None
-        assert pages.holds(page, page_hash)
+        assert pages.is_unchanged(page, page_hash)
 
 
 def test_a_row_that_was_edited_a_broken_file_and_one_that_is_gone_are_told_apart() -> None:
     rows = listings("a.jsonl").set_index("address")
     Path("a.jsonl").write_text('{"title": "A lamp", "price": 99.50}\n')
-    fetch = pages.pages(FILES)
+    fetch = pages.page_fetcher(FILES)
     assert fetch is not None
     edited = fetch("a.jsonl:1")
     assert edited is not None
-    assert not pages.holds(edited, rows.loc["a.jsonl:1", "page_hash"])
+    assert not pages.is_unchanged(edited, rows.loc["a.jsonl:1", "page_hash"])
     assert fetch("a.jsonl:3") is None
     Path("b.csv.gz").write_bytes(b"cut short")
     assert fetch("b.csv.gz:1") is None
@@ -69,15 +69,15 @@ def test_a_page_of_a_shop_is_found_where_the_crawl_kept_it() -> None:
     store = PageStore(Path("pages.sqlite"))
     store.put("http://shop.example/p/1", 200, {}, b"<h1>A lamp</h1>")
     store.close()
-    fetch = pages.pages({"source": "shop", "shop": {"store": "pages.sqlite"}})
+    fetch = pages.page_fetcher({"source": "shop", "shop": {"store": "pages.sqlite"}})
     assert fetch is not None
     assert fetch("http://shop.example/p/1") == b"<h1>A lamp</h1>"
     assert fetch("http://shop.example/p/2") is None
-    swept = pages.pages({"source": "shop", "shop": {"store": "gone.sqlite"}})
+    swept = pages.page_fetcher({"source": "shop", "shop": {"store": "gone.sqlite"}})
     assert swept is not None
     assert swept("http://shop.example/p/1") is None
     assert not Path("gone.sqlite").exists()
 
 
 def test_a_source_that_keeps_hashes_alone_has_no_pages() -> None:
-    assert pages.pages({"source": "crawled", "crawled": {}}) is None
+    assert pages.page_fetcher({"source": "crawled", "crawled": {}}) is None

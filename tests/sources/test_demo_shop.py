@@ -68,7 +68,7 @@ def test_the_kinds_of_markup_have_their_shares(products: list[Product]) -> None:
 
 
 def test_a_busy_page_answers_once_with_429_or_503_and_then_with_the_product(products: list[Product]) -> None:
-    statuses = {product.sku: demo_shop._status_at_first(product) for product in products}
+    statuses = {product.sku: demo_shop._first_status(product) for product in products}
     with demo_shop.serve(products, 0) as shop:
         for product in products:
             if (status := statuses[product.sku]) is None:
@@ -107,13 +107,13 @@ def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(
     products: list[Product], tmp_path: Path
 ) -> None:
     with demo_shop.serve(products, 0) as shop:
-        result = demo_shop.visit(shop.address, 8, 5000, tmp_path / "pages.sqlite")
+        result = demo_shop.crawl_shop(shop.address, 8, 5000, tmp_path / "pages.sqlite")
         links = demo_shop.site(products, shop.address)["/"].decode()
     rows, counts = result.rows.sort_values("address", ignore_index=True), result.counts
     assert list(rows["address"]) == sorted(shop_pages.address(product) for product in products)
     assert "/staff/" in links
     assert [path for path in shop.hits if path.startswith("/staff")] == []
-    busy = sum(demo_shop._status_at_first(product) is not None for product in products)
+    busy = sum(demo_shop._first_status(product) is not None for product in products)
     gone = sum(demo_shop.draw(product, "gone") < demo_shop.DISCONTINUED for product in products)
     assert gone > 0
     assert counts == {
@@ -150,4 +150,4 @@ def test_a_shop_with_more_pages_than_allowed_is_given_up(products: list[Product]
         demo_shop.serve(products, 0) as shop,
         pytest.raises(PricewrightError, match=r"more than 50 pages: .*pages_max"),
     ):
-        demo_shop.visit(shop.address, 4, 50, tmp_path / "pages.sqlite")
+        demo_shop.crawl_shop(shop.address, 4, 50, tmp_path / "pages.sqlite")

@@ -112,7 +112,7 @@ def test_a_dotted_column_reaches_into_an_object_unless_a_column_has_just_that_na
     ],
 )
 def test_of_a_category_path_the_third_entry_or_the_last_is_taken(value: object, kept: str) -> None:
-    assert files.most_telling(value) == kept
+    assert files.category_name(value) == kept
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_patterns_find_each_file_once_in_order(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     for name in ("b.jsonl", "a.jsonl"):
         write(tmp_path, name, '{"title": "t", "price": 1}')
-    assert [path.name for path in files.find(["*.jsonl", "a.jsonl"])] == ["a.jsonl", "b.jsonl"]
+    assert [path.name for path in files.find_files(["*.jsonl", "a.jsonl"])] == ["a.jsonl", "b.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -266,11 +266,11 @@ def test_a_row_says_under_which_licence_it_stands(tmp_path: Path) -> None:
 def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
     for pattern in (tmp_path / "none.jsonl", tmp_path / "*.csv"):
         with pytest.raises(PricewrightError, match=r"(none.jsonl|\*.csv): no such file"):
-            files.find([str(pattern)])
+            files.find_files([str(pattern)])
     with pytest.raises(PricewrightError, match="is a folder"):
-        files.find([str(tmp_path)])
+        files.find_files([str(tmp_path)])
     with pytest.raises(PricewrightError, match=r"scrape.files.paths is empty"):
-        files.find([])
+        files.find_files([])
 
 
 def test_the_law_of_files_is_empty_but_typed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import psutil
 from components.sources.crawling.crawl import Crawled, crawl
 from components.sources.crawling.job import CrawlJob
 from components.sources.crawling.page_store import PageStore
-from components.sources.extraction.pages import Row, read
+from components.sources.extraction.pages import Row, read_listings
 from tests.support.site import Site, page, product
 
 PRODUCTS = "/products/"
@@ -81,7 +81,7 @@ def run(site: Site, job: CrawlJob, store: Path) -> Outcome:
     with memory_watched() as sizes:
         crawled = crawl(job, store)
     pages = PageStore(store)
-    rows, refused = read(pages, PRODUCTS, ["en"], lambda url: url.removeprefix(site.base))
+    rows, refused = read_listings(pages, PRODUCTS, ["en"], lambda url: url.removeprefix(site.base))
     pages.close()
     unfetched = {
         failure.url.removeprefix(site.base): (failure.rule, failure.reason) for failure in crawled.failures

@@ -185,11 +185,11 @@ def test_prices_are_skewed_like_a_shops_and_stay_below_a_thousand(products: list
 
 
 def test_pretraining_shares_no_title_and_no_text_with_the_shop() -> None:
-    seen = {text for seed in (1, 5, 11) for text, _ in corpus(seed, 3000)}
-    titles = {text.splitlines()[0] for text in seen}
+    observed = {text for seed in (1, 5, 11) for text, _ in corpus(seed, 3000)}
+    titles = {text.splitlines()[0] for text in observed}
     for seed in (1, 5, 11):
         for product in catalogue(seed, 1000, NOISE):
-            assert text(product) not in seen
+            assert text(product) not in observed
             assert product.title not in titles
 
 

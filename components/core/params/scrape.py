@@ -22,7 +22,7 @@ class DemoShop(Section):
     pages_max: Count
     """Pages after which a crawl is given up as endless."""
     port: Annotated[int, Field(ge=0, le=65535)]
-    """Loopback port it is served on; 0 takes a free one."""
+    """Loopback port that it is served on; 0 picks a free one."""
 
 
 class Columns(Section):
@@ -34,7 +34,7 @@ class Columns(Section):
     currency: str | None
     brand: str | None
     category: str | None
-    """A column of text, or of a list of text whose most telling entry is taken (see sources/files.py)."""
+    """A column of text, or of a path of categories as a list (see `category_name` in sources/files.py)."""
     details: str | None
     """A column that holds an object, or JSON text of one."""
     rights: str | None
@@ -53,27 +53,27 @@ class Shop(Section):
     """Any shop on the web, or several, crawled politely."""
 
     start: list[str]
-    """Addresses at which a crawl begins that follows every link within their hosts, and their sitemaps."""
+    """URLs from which a crawl follows every link within their hosts, and their sitemaps."""
     sitemaps: list[str]
-    """Addresses of sitemaps whose pages are fetched."""
+    """URLs of sitemaps whose pages are fetched."""
     pages: list[str]
-    """Addresses of product pages; alone, nothing else is fetched."""
+    """URLs of product pages; without `start` and `sitemaps` nothing else is fetched."""
     hosts: list[str]
-    """Further hosts that may be asked, such as `www.shop.example`, beside those of the addresses above."""
+    """Further hosts that may be crawled, such as `www.shop.example`, beside those of the URLs above."""
     products: str
-    """Pattern (Python `re`) found in the address of every product page and of no other."""
+    """Pattern (Python `re`) that matches in the URL of every product page and of no other page."""
     languages: list[str]
-    """Languages (`de`, `en`) that a page may say it is in; empty takes all."""
+    """Languages (`de`, `en`) of the pages that are used, by their `lang` attribute; empty uses all."""
     contact: str | None
-    """Mail or web address in the name of the crawler; without one nothing is crawled."""
+    """Mail or web address in the User-Agent; without one nothing is crawled."""
     concurrency: Count
     """Requests at a time to one host."""
     delay: Annotated[float, Field(gt=0)]
-    """Seconds between two requests to a host, at least; a slow host or its Crawl-delay makes it more."""
+    """Seconds between two requests to a host, at least; a slow host or its Crawl-delay raises it."""
     retries: Annotated[int, Field(ge=0)]
-    """Further tries of a page that answers 429 or 5xx, or not at all."""
+    """Retries of a page that answers 429 or 5xx, or not at all."""
     pages_max: Count
-    """Answers after which a crawl stops."""
+    """Responses after which a crawl stops."""
     bytes_max: Count
     """Bytes after which a crawl stops."""
     page_bytes_max: Count
@@ -81,7 +81,7 @@ class Shop(Section):
     page_seconds_max: Annotated[float, Field(gt=0)]
     """Seconds after which a page is given up."""
     store: str
-    """File of the pages as they came; a second crawl asks only for what has changed since."""
+    """SQLite file of the pages as received; a second crawl fetches only what has changed since."""
 
 
 class AmazonReviews(Section):
@@ -92,7 +92,7 @@ class AmazonReviews(Section):
     revision: str | None
     """Commit of the data set, 40 hex digits; not needed for a local directory."""
     categories: Annotated[list[str], Field(min_length=1)]
-    """Such as `Appliances` or `Musical_Instruments`."""
+    """For example `Appliances` or `Musical_Instruments`."""
     rows_max: Count
     """Items of each category."""
 

@@ -1,4 +1,4 @@
-"""What a crawl is to do: the order that the parent process hands to the spider."""
+"""A crawl to run: what `crawl()` hands to the process of the spider, and the failures it hands back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CrawlJob:
     delay: float
     """Seconds between two requests to a host, at least; 0 leaves the throttle off."""
     retries: int
-    """Further tries of a page that answers 429 or 5xx, or not at all."""
+    """Retries of a page that answers 429 or 5xx, or not at all."""
     pages_max: int
     """Responses after which the crawl stops."""
     bytes_max: int

@@ -1,1 +1,1 @@
-"""From a page to a listing."""
+"""Extraction of a listing from the HTML of a product page."""

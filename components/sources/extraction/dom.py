@@ -1,4 +1,4 @@
-"""Elements of a page: which are shown, which are aside, what they are called, what they say."""
+"""Elements of a page: their text and names, and whether they are visible or about something else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main_part(tree: HtmlElement) -> HtmlElement:
 
 
 def words(element: HtmlElement) -> str:
-    """The text of an element with single blanks, markup that is not shown left out."""
+    """The visible text of an element, with single blanks."""
     return " ".join("".join(_pieces(element)).split())
 
 
@@ -35,14 +35,14 @@ def _pieces(element: HtmlElement) -> Iterator[str]:
 
 
 def is_shown(element: HtmlElement) -> bool:
-    """Whether an element is one, and is not hidden."""
+    """Whether a node is an element (no comment) and not hidden."""
     if not isinstance(element.tag, str) or element.tag in SILENT_TAGS or element.get("hidden") is not None:
         return False
     return "display:none" not in (element.get("style") or "").replace(" ", "")
 
 
 def is_aside(element: HtmlElement) -> bool:
-    """Whether an element's tag, style or names say that it is crossed out or about something else."""
+    """Whether an element is crossed out or about something else, by its tag, style or names."""
     if element.tag in ASIDE_TAGS or "line-through" in (element.get("style") or ""):
         return True
     return bool(ASIDE_NAMES.search(names(element)))

@@ -1,7 +1,7 @@
-"""What a page says of its product in markup for machines: JSON-LD, microdata, RDFa and meta tags.
+"""Structured data about the product of a page: JSON-LD, microdata, RDFa and meta tags.
 
-Each reading is a dictionary of field to value and place. The three schema.org notations become nodes of one
-shape, that of JSON-LD, and are read by the same code.
+Each reading is a dictionary of field to value and place. The three schema.org notations are converted to
+nodes of one shape, that of JSON-LD, and read by the same code.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Node = dict[str, Any]
 
 
 class Value(NamedTuple):
-    """A field's value and where on the page it stood."""
+    """The value of a field and its place on the page."""
 
     text: str
     place: str
-    """The reading, then what it was found under: `json-ld offers.price`, `meta og:title`."""
+    """The reading, then the property: `json-ld offers.price`, `meta og:title`."""
 
 
 Reading = dict[str, Value]
@@ -41,7 +41,7 @@ PRODUCTS = {
 }
 NOT_PAID = re.compile("Strikethrough|ListPrice|MSRP|SRP")
 OWN_DETAILS = ("color", "material", "size", "pattern", "model")
-DEPTH = 30  # of nested items that are read: a page that nests deeper wants to do harm
+DEPTH_MAX = 30  # nested items that are read; a deeper page is hostile
 META = {
     "title": ("og:title", "twitter:title"),
     "description": ("og:description", "description", "twitter:description"),
@@ -53,12 +53,12 @@ META = {
 
 
 def readings(tree: HtmlElement, url: str, heading: str) -> Iterator[Reading]:
-    """The readings of a page, the most trusted first; `heading` and `url` tell its product apart."""
+    """The readings of a page, the most trusted first; `url` and `heading` identify its product."""
     for name, nodes in (("json-ld", _json_ld(tree)), ("microdata", _microdata(tree)), ("rdfa", _rdfa(tree))):
-        known = list(nodes)
-        if product := _chosen([node for node in known if _types(node) & PRODUCTS], url, heading):
-            yield _product(product, known, name, url)
-    yield _loose(tree)
+        all_nodes = list(nodes)
+        if product := _page_product([node for node in all_nodes if _types(node) & PRODUCTS], url, heading):
+            yield _product(product, all_nodes, name, url)
+    yield _outside_products(tree)
     yield _meta(tree)
 
 
@@ -88,7 +88,7 @@ def _json_ld(tree: HtmlElement) -> Iterator[Node]:
 
 
 def _blocks(written: str) -> Iterator[Any]:
-    """The values of a script, one after another, mended where shops often break them."""
+    """The JSON values of a script, after repairing what shops often break."""
     written = re.sub(
         r"^\s*(?:<!--|(?://|/\*)?\s*<!\[CDATA\[\s*(?:\*/)?)|(?:-->|(?://|/\*)?\s*\]\]>\s*(?:\*/)?)\s*$",
         "",
@@ -118,7 +118,7 @@ def _microdata(tree: HtmlElement) -> Iterator[Node]:
 
 
 def _rdfa(tree: HtmlElement) -> Iterator[Node]:
-    """RDFa Lite, and `rel` as property of the nearest typed element within."""
+    """RDFa Lite; `rel` counts as the property of the typed element right inside."""
     for element in tree.iterfind(".//*[@typeof]"):
         if element.get("property") is None and not _under(element, "rel"):
             yield _item(element, "typeof", "typeof", "property")
@@ -129,20 +129,29 @@ def _under(element: HtmlElement, attribute: str) -> bool:
     return parent is not None and parent.get(attribute) is not None
 
 
-def _item(scope: HtmlElement, opens: str, kind: str, named: str, depth: int = 0) -> Node:
-    """An item in the shape of JSON-LD; a repeated property becomes a list."""
-    node: Node = {"@type": (scope.get(kind) or "").split()}
+def _item(
+    scope: HtmlElement, scope_attribute: str, type_attribute: str, name_attribute: str, depth: int = 0
+) -> Node:
+    """An item in the shape of JSON-LD; every property is a list.
+
+    The attributes are those that open an item, give its type and name a property.
+    """
+    node: Node = {"@type": (scope.get(type_attribute) or "").split()}
     pending = list(reversed(scope))
     while pending:
         element = pending.pop()
         if not isinstance(element.tag, str):  # a comment
             continue
-        nested = element.get(opens) is not None
-        name = element.get(named) or (
-            element.getparent().get("rel") if nested and named == "property" else None
+        nested = element.get(scope_attribute) is not None
+        name = element.get(name_attribute) or (
+            element.getparent().get("rel") if nested and name_attribute == "property" else None
         )
-        if name and depth < DEPTH:
-            value = _item(element, opens, kind, named, depth + 1) if nested else _value(element)
+        if name and depth < DEPTH_MAX:
+            value = (
+                _item(element, scope_attribute, type_attribute, name_attribute, depth + 1)
+                if nested
+                else _value(element)
+            )
             node.setdefault(name.split()[0].rpartition(":")[2] if name.strip() else "", []).append(value)
         if not nested:  # what lies inside belongs to the nested item
             pending.extend(reversed(element))
@@ -156,8 +165,8 @@ def _value(element: HtmlElement) -> str:
     return str(element.text_content())
 
 
-def _loose(tree: HtmlElement) -> Reading:
-    """Properties outside every product: an offer alone on its page, or `itemprop` without any scope."""
+def _outside_products(tree: HtmlElement) -> Reading:
+    """Price properties outside of any product: the only offer of a page, or `itemprop` without a scope."""
     offers = [node for node in _microdata(tree) if _types(node) & {"Offer", "AggregateOffer"}]
     outside = _item(tree, "itemscope", "itemtype", "itemprop")
     for node in (offers[0] if len(offers) == 1 else {}, outside):
@@ -170,8 +179,8 @@ def _loose(tree: HtmlElement) -> Reading:
 # --- schema.org, https://schema.org/Product ----------------------------------------------------------
 
 
-def _chosen(products: list[Node], url: str, heading: str) -> Node | None:
-    """The product that the page is about: by its address, by its name, or because it is the only one."""
+def _page_product(products: list[Node], url: str, heading: str) -> Node | None:
+    """The product that the page is about: by its URL, by its name, or because it is the only one."""
     for fits in (
         lambda node: _same_page(text(node.get("url")), url),
         lambda node: (
@@ -218,7 +227,7 @@ def _product(node: Node, nodes: list[Node], name: str, url: str) -> Reading:
 
 
 def _variant(node: Node, url: str) -> Node:
-    """The group itself, or with the offer of the variant of this address, or of its cheapest variant."""
+    """The variant whose offer counts: the node itself, the variant of this URL, or the cheapest one."""
     variants = [variant for variant in nodes_of(node.get("hasVariant")) if _offer(variant, url)]
     if node.get("offers") or not variants:
         return node
@@ -233,7 +242,7 @@ def _variant(node: Node, url: str) -> Node:
 
 
 def _offer(node: Node, url: str, by_id: dict[str, Node] | None = None) -> Reading:
-    """Price as written and currency code of the first offer whose price is paid, not crossed out."""
+    """Price as written and currency code of the first offer that has a price to pay, not a list price."""
     offers = [(by_id or {}).get(str(entry.get("@id")), entry) for entry in nodes_of(node.get("offers"))]
     offers.sort(key=lambda entry: not _same_page(text(entry.get("url")), url, query=True))
     for offer in offers:
@@ -253,15 +262,15 @@ def _offer(node: Node, url: str, by_id: dict[str, Node] | None = None) -> Readin
 
 
 def _number(written: str) -> float:
-    """Enough to tell a price from none and the cheapest from the others."""
+    """A rough number: enough to recognize a price above zero and to find the cheapest."""
     digits = re.sub(r"[^\d.]", "", written)
     with contextlib.suppress(ValueError):
         return float(digits)
     return float(bool(re.search("[1-9]", digits)))
 
 
-def _breadcrumb(known: list[Node], title: str) -> str:
-    for trail in known:
+def _breadcrumb(nodes: list[Node], title: str) -> str:
+    for trail in nodes:
         if "BreadcrumbList" in _types(trail):
             entries = nodes_of(trail.get("itemListElement"))
             names = [text(entry.get("name")) or text(entry.get("item")) for entry in entries]
@@ -276,13 +285,13 @@ def _types(node: Node) -> set[str]:
 
 
 def nodes_of(value: object) -> list[Node]:
-    """The objects of a property that may hold entry, several or none."""
+    """The objects of a property that may hold one, several or none."""
     return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, dict)]
 
 
 def text(value: object) -> str:
-    """The words of a property: of several the first, of an object its name."""
-    for _ in range(DEPTH):
+    """A property as text: of a list the first entry, of an object its name."""
+    for _ in range(DEPTH_MAX):
         match value:
             case str():
                 return " ".join(entities.unescape(value).split())

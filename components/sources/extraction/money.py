@@ -1,6 +1,6 @@
-"""Prices in running text and their currency: signs, digit groups and price words of many countries.
+"""Finds prices in running text, and their currency: signs, codes and digit groups of many countries.
 
-The library price-parser reads the number; this module finds where a price stands, and its currency.
+The library price-parser reads the number; this module locates the price and tells its currency.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIGNS = {
     "CDN$": "CAD", "A$": "AUD", "AU$": "AUD", "AU $": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD",
     "NT$": "TWD", "MX$": "MXN", "MXN$": "MXN",
 }  # fmt: skip
-"""Signs of one currency. `$`, `kr` and `¥` are of several: the page's country decides."""
+"""Signs of a single currency. `$`, `kr` and `¥` are shared: the country of the page decides."""
 DOLLARS = {"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD"}
 PESOS = {"MXN", "ARS", "CLP", "COP", "UYU"}
 SHARED = {
@@ -39,16 +39,16 @@ COUNTRIES = {
     "JPY": "JP", "CNY": "CN", "KRW": "KR", "HKD": "HK", "TWD": "TW", "SGD": "SG", "INR": "IN", "IDR": "ID",
     "MYR": "MY", "THB": "TH", "VND": "VN", "PHP": "PH", "ILS": "IL", "AED": "AE", "SAR": "SA", "ZAR": "ZA",
 }  # fmt: skip
-"""Where a currency is used, ISO 3166 codes; UK is the domain."""
+"""Currency to the countries that use it, ISO 3166 codes; UK is the domain."""
 COUNTRY_OF_LANGUAGE = {
     "sv": "SE", "nb": "NO", "nn": "NO", "no": "NO", "da": "DK", "is": "IS", "pl": "PL", "cs": "CZ",
     "hu": "HU", "ro": "RO", "tr": "TR", "ja": "JP", "ko": "KR", "fi": "FI", "nl": "NL", "it": "IT",
     "el": "GR", "uk": "UA",
 }  # fmt: skip
-WRITTEN = ["$", "¥", "kr.", "Kr.", "kr", "Kr", "kronor", "kroner", "dollars", "pesos"]
+SHARED_SIGNS = ["$", "¥", "kr.", "Kr.", "kr", "Kr", "kronor", "kroner", "dollars", "pesos"]
 
 _CODE = "|".join(COUNTRIES)
-_SIGN = "|".join(sorted((re.escape(sign) for sign in [*SIGNS, *WRITTEN]), key=len, reverse=True))
+_SIGN = "|".join(sorted((re.escape(sign) for sign in [*SIGNS, *SHARED_SIGNS]), key=len, reverse=True))
 _BEFORE = rf"(?<![^\W\d_])(?:(?:{_CODE}|{_SIGN}))"
 _AFTER = rf"(?:{_CODE}|{_SIGN})(?![^\W\d_])"
 _DASH = r"[.,:] ?[-–—]+"
@@ -68,7 +68,7 @@ BARE = re.compile(r"\d{1,3}(?:[., ]?\d{3})*[.,]\d\d")
 
 
 def countries(language: str, url: str) -> list[str]:
-    """Countries that a page may be of, the likeliest first: `de-CH` and `http://x.ch/` are both of CH."""
+    """Countries that a page may belong to, the likeliest first: `de-CH` and `http://x.ch/` both give CH."""
     parts = re.split("[-_]", language)
     try:
         host = urlsplit(url).hostname or ""
@@ -79,7 +79,7 @@ def countries(language: str, url: str) -> list[str]:
 
 
 def currency(price: str, places: Iterable[str] = ()) -> str:
-    """ISO 4217 code of a price as written; empty for a shared sign such as `$` where no country fits."""
+    """ISO 4217 code of a price as written; empty for a shared sign such as `$` where no country decides."""
     if code := re.search(rf"(?<![A-Z])(?:{_CODE})(?![A-Z])", price.upper()):
         return code.group()
     for sign in sorted(SIGNS, key=len, reverse=True):
@@ -93,11 +93,11 @@ def currency(price: str, places: Iterable[str] = ()) -> str:
 
 
 def plain(price: str) -> str:
-    """A price on one line, its cents behind a comma where the sign stood: `249€99` is `249,99 €`."""
+    """A price on one line, with a sign amid the digits moved to the end: `249€99` becomes `249,99 €`."""
     price = " ".join(price.split())
     return re.sub(r"(\d)\s?(€)\s?(\d\d)$", r"\1,\3 \2", price)
 
 
 def amount(price: str) -> Decimal | None:
-    """The number that a price as written is, None where it is none."""
+    """The number in a price as written; None where there is none."""
     return Price.fromstring(price).amount

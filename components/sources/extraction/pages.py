@@ -1,4 +1,4 @@
-"""From the pages of a store to listings: each product page is read, or refused with a reason."""
+"""Extracts listings from the stored pages of a crawl; a page that may not be used or has none is refused."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ REDIRECTS = (301, 302, 303, 307, 308)
 Row = dict[str, str]
 
 
-def read(
+def read_listings(
     store: PageStore, products: str, languages: list[str], address: Callable[[str], str]
 ) -> tuple[list[Row], list[Row]]:
-    """Listings and refusals of the product pages of the store's last round, in the order of their addresses.
+    """Listings and rejects from the product pages of the store's last round, in the order of their URLs.
 
-    A listing has the columns of `Listing` but `id` and `source`, a refusal those of `Reject` but these two.
-    `products` is searched for in the address that `address` makes of a page's URL.
+    A listing has the columns of `Listing` but `id` and `source`, a reject those of `Reject` but these two.
+    `products` is a regular expression that product pages match, `languages` the allowed ones (empty: any),
+    and `address` turns a URL into the address of its listing.
     """
     rows: list[Row] = []
     refused: list[Row] = []
@@ -39,7 +40,7 @@ def read(
         if place not in tdmreps:
             kept = store.get(place)
             tdmreps[place] = parse_tdmrep(kept.body) if kept and kept.status == 200 else None
-        row, rule, reason = _read(page, address(page.url), tdmreps[place], languages)
+        row, rule, reason = _read_page(page, address(page.url), tdmreps[place], languages)
         if rule:
             refusal = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
             refused.append({**refusal, "address": row["address"]})
@@ -57,7 +58,7 @@ def _product_pages(store: PageStore, products: str, address: Callable[[str], str
 
 
 def _loops(store: PageStore, products: str, address: Callable[[str], str]) -> Iterator[str]:
-    """Product addresses whose redirects come back to one of them; the crawler asks for none twice."""
+    """URLs of products whose redirects form a circle, which the crawler leaves without a page."""
     redirects = {
         page.url: urljoin(page.url, page.headers["Location"])
         for page in store.pages()
@@ -72,8 +73,8 @@ def _loops(store: PageStore, products: str, address: Callable[[str], str]) -> It
             yield url
 
 
-def _read(page: Page, address: str, tdmrep: Any, languages: list[str]) -> tuple[Row, str, str]:
-    """The row of a page, and the rule and reason where it may not or cannot be taken."""
+def _read_page(page: Page, address: str, tdmrep: Any, languages: list[str]) -> tuple[Row, str, str]:
+    """The listing of a page, and the rule and reason where it is refused, else two empty texts."""
     html = decode(page.body, page.headers.get("Content-Type"))
     tree = parse(html)
     terms = statement(tree, page.headers, page.url, tdmrep)

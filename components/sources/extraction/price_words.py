@@ -1,4 +1,4 @@
-"""The words by which shops say which price it is, in their texts (many languages) and in their markup.
+"""Words that tell which kind of price one is, in the texts of shops (many languages) and in their markup.
 
 Texts: English, German, French, Spanish, Portuguese, Italian, Dutch, Swedish, Danish, Norwegian, Finnish,
 Polish, Czech, Hungarian, Romanian, Greek, Turkish, Russian, Japanese, Korean. Markup is English nearly
@@ -11,7 +11,7 @@ import re
 
 
 def _words(*groups: str) -> re.Pattern[str]:
-    """One of the words, whole; `*` stands for any letters, CJK words need no boundary."""
+    """A pattern of whole words; `*` stands for letters, `_` for a blank; CJK words need no boundary."""
     entries = [word.replace("_", r"\s") for group in groups for word in group.split()]
     ascii_like = [word.replace("*", r"\w*") for word in entries if not re.search("[\u3040-\ud7a3]", word)]
     others = [word for word in entries if re.search("[\u3040-\ud7a3]", word)]
@@ -47,7 +47,7 @@ NOT_PAID = _words(
     # for some only
     "loyalty member* club card subscribe subscription abo abonnement student* bid bod gebot mise enchère",
 )
-"""Before a price: it is not what the product costs today."""
+"""In front of a price that is not what the product costs today."""
 
 NOT_PAID_AFTER = re.compile(
     r"^\W{0,3}(?:"
@@ -68,14 +68,14 @@ PAID = _words(
     "sonderpreis prix maintenant actuel precio ahora hoy oferta preço agora hoje por prezzo ora adesso",
     "prijs nu pris nå nyt hinta cena teraz nyní fiyat şimdi 価格 税込 販売価格 판매가 할인가",
 )
-"""Before a price: it is."""
+"""In front of a price that is what the product costs today."""
 
 BUY = _words(
     "buy add_to order checkout purchase kaufen warenkorb bestellen acheter ajouter panier comprar añadir",
     "adicionar acquista aggiungi koop kopen winkelwagen köp varukorg kjøp køb osta kup koszyka koupit",
     "košíku 購入 カート 구매",
 )
-"""On a button or link: its price is the product's."""
+"""On the button or link whose price is the product's."""
 
 RELATED = _words(
     "also related similar recommended customers reviews together like_these other_products alternatives",
@@ -85,7 +85,7 @@ RELATED = _words(
     "anderen passar liknande andra relaterede lignende andre samankaltaiset myös podobne inni související",
     "podobné benzer おすすめ 関連 추천 비슷한 연관",
 )
-"""In a short text above other products."""
+"""In a short heading above other products."""
 
 ASIDE_NAMES = re.compile(
     r"(?<![a-z])(?:related|similar|recommend\w*|reco|upsell|cross-?sell|carousel|slider|was|old|previous|strik\w*|strike?through"
@@ -95,7 +95,7 @@ ASIDE_NAMES = re.compile(
     r"|recommendations?|discount-rate|org|origin\w*|striked)(?![a-z])"
     r"|oldprice|listprice|compareprice|originalprice|wasprice|priceold|regularprice"
 )
-"""Class names, ids and data attributes of an area or element whose price is another one."""
+"""In class names, ids and data attributes of elements whose price is not the product's."""
 PRICE_NAMES = re.compile(
     r"price|amount|cost(?!umer)|pris(?:$|[^a-z])|preis|prix|precio|prezzo|cena|prc(?![a-z])|money"
 )

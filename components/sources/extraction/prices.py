@@ -1,7 +1,7 @@
-"""The main price of a page as a visitor sees it, told from crossed-out, monthly, carriage and related ones.
+"""Ranks the visible prices of a page: the product's above old, monthly, shipping and related ones.
 
-The page is written out as one text that remembers which element each letter is of. Every price in it is a
-candidate; what stands around it, in the text and in the markup, speaks for or against it.
+The page is rendered as one text that remembers the element of each letter. Every price in it is a candidate;
+the words and markup around it add to its score or take from it.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ CENTS = re.compile(r"(?<![a-z])(?:cents?|decimals?|fraction)(?![a-z])")
 LABEL_WORDS = 4
 PROSE_WORDS = 12
 RELATED_CHARACTERS = 60
-PROBABLE = 2.0  # the score from which a price probably is the product's; from 0 on it may be
-CLOSE, NEAR = 0.75, 2  # scores and lines within which two prices may be the old and the new one
-DEEP = 200  # levels of elements; what lies deeper is not read
-ELEMENTS = 50_000  # of a page, in document order; what follows is not read
-CANDIDATES = 300  # prices on a page; a page with more is a list
+PROBABLE = 2.0  # score from which a price is probably the product's; above 0 it may be
+CLOSE, NEAR = 0.75, 2  # score and lines within which two prices may be the old and the new one
+DEPTH_MAX = 200  # levels of elements; deeper ones are ignored
+ELEMENTS_MAX = 50_000  # of a page, in document order; later ones are ignored
+CANDIDATES_MAX = 300  # prices of a page that are looked at
 
 
 @dataclass(frozen=True)
-class Price:
+class PriceCandidate:
     """A price on the page that may be the product's."""
 
     text: str
@@ -48,32 +48,32 @@ class Price:
     place: str
     """XPath of its element."""
     line: int
-    """Number of the line that it stands on, where every block is a line."""
+    """Line number in the rendered text, where every block element is a line."""
 
 
-def prices(main: HtmlElement) -> list[Price]:
-    """The prices in `main` that may be the product's, the likeliest first."""
+def prices(main: HtmlElement) -> list[PriceCandidate]:
+    """The prices in `main` with a score above 0, the best first."""
     page = _PageText()
-    _write(main, page, 0.0, 0)
+    _render(main, page, 0.0, 0)
     text, candidates = "".join(page.pieces), []
     title = next((start for start, _, element, _ in page.spans if element.tag == "h1"), 0)
-    for match, _ in zip(PRICE.finditer(text), range(CANDIDATES), strict=False):
-        element, handicap = page.element_of(*match.span())
+    for match, _ in zip(PRICE.finditer(text), range(CANDIDATES_MAX), strict=False):
+        element, penalty = page.element_of(*match.span())
         if element.tag != "h1":
-            score = handicap + _score(text, match, element, page) - 0.5 * (match.start() < title)
+            score = penalty + _score(text, match, element, page) - 0.5 * (match.start() < title)
             candidates.append(
-                Price(plain(match.group()), score, path(element), text.count("\n", 0, match.start()))
+                PriceCandidate(plain(match.group()), score, path(element), text.count("\n", 0, match.start()))
             )
-    for start, end, element, handicap in page.spans:
+    for start, end, element, penalty in page.spans:
         bare = text[start:end].strip()
         if len(bare) < LABEL_WORDS * 4 and BARE.fullmatch(bare) and PRICE_NAMES.search(names(element)):
-            candidates.append(Price(bare, handicap + 1.0, path(element), text.count("\n", 0, start)))
+            candidates.append(PriceCandidate(bare, penalty + 1.0, path(element), text.count("\n", 0, start)))
     probable = [candidate for candidate in candidates if candidate.score > 0]
-    return _with_the_reduced_first(sorted(probable, key=lambda candidate: -candidate.score))
+    return _reduced_price_first(sorted(probable, key=lambda candidate: -candidate.score))
 
 
-def _with_the_reduced_first(ranked: list[Price]) -> list[Price]:
-    """Of two prices that stand together and nothing tells apart, a style sheet crosses out the higher."""
+def _reduced_price_first(ranked: list[PriceCandidate]) -> list[PriceCandidate]:
+    """Puts the lower of two equally good prices side by side first: a style sheet crosses out the higher."""
     best = [
         price
         for price in ranked
@@ -86,16 +86,17 @@ def _with_the_reduced_first(ranked: list[Price]) -> list[Price]:
     return [reduced, *(price for price in ranked if price is not reduced)]
 
 
-# --- the page as a text ------------------------------------------------------------------------------
+# --- the page as text --------------------------------------------------------------------------------
 
 
 @dataclass
 class _PageText:
-    """Blocks on lines of their own; for each element, in document order, its span and its handicap."""
+    """The rendered text, with a line for each block element."""
 
     pieces: list[str] = field(default_factory=list)
     length: int = 0
     spans: list[tuple[int, int, HtmlElement, float]] = field(default_factory=list)
+    """Start, end, element and penalty (0 or less) of every element, in document order."""
 
     @property
     def end(self) -> str:
@@ -110,7 +111,7 @@ class _PageText:
             self.length += len(text)
 
     def part(self, text: str) -> None:
-        """Begin or end an element: two numbers that touch there are two, `249€99` and `299€99`."""
+        """Write the text at the border of an element, which separates two numbers: `249€99` and `299€99`."""
         if self.end.isdigit() and text[:1].isdigit():
             self.line()
         self.write(text)
@@ -121,36 +122,41 @@ class _PageText:
             self.length += 1
 
     def element_of(self, start: int, end: int) -> tuple[HtmlElement, float]:
-        """The innermost element that holds a span whole, and its handicap."""
+        """The innermost element that contains a whole span, and its penalty."""
         last = bisect_right(self.spans, start, key=lambda span: span[0])
-        for _, finish, element, handicap in reversed(self.spans[:last]):
+        for _, finish, element, penalty in reversed(self.spans[:last]):
             if finish >= end:
-                return element, handicap
+                return element, penalty
         return self.spans[0][2], self.spans[0][3]
 
 
-def _write(element: HtmlElement, page: _PageText, handicap: float, depth: int) -> None:
-    """Write an element out; `handicap` is what its surroundings say against the prices in it."""
+def _render(element: HtmlElement, page: _PageText, penalty: float, depth: int) -> None:
+    """Render an element; `penalty` (0 or less) is what its ancestors take from the score of prices in it."""
     block = element.tag not in INLINE
     if block:
         page.line()
     slot, start = len(page.spans), page.length
-    handicap += _against(element)
-    page.spans.append((start, start, element, handicap))
+    penalty += _penalty(element)
+    page.spans.append((start, start, element, penalty))
     page.part(element.text or "")
-    inside = handicap
+    inside = penalty
     for child in element:
-        if is_shown(child) and depth < DEEP and len(page.spans) < ELEMENTS and not _write_cents(child, page):
-            _write(child, page, inside, depth + 1)
-            inside -= 6 * _announces_others(child)
+        if (
+            is_shown(child)
+            and depth < DEPTH_MAX
+            and len(page.spans) < ELEMENTS_MAX
+            and not _render_cents(child, page)
+        ):
+            _render(child, page, inside, depth + 1)
+            inside -= 6 * _announces_related(child)
         page.part(child.tail or "")
-    page.spans[slot] = (start, page.length, element, handicap)
+    page.spans[slot] = (start, page.length, element, penalty)
     if block:
         page.line()
 
 
-def _write_cents(element: HtmlElement, page: _PageText) -> bool:
-    """Write `<sup>95</sup>` behind a digit as `.95`; whether it was that."""
+def _render_cents(element: HtmlElement, page: _PageText) -> bool:
+    """Render `<sup>95</sup>` behind a digit as `.95`. False where the element is something else."""
     if element.tag != "sup" and not CENTS.search(names(element)):
         return False
     text = "".join(element.itertext()).strip()
@@ -163,21 +169,21 @@ def _write_cents(element: HtmlElement, page: _PageText) -> bool:
     return True
 
 
-# --- what speaks for and against ---------------------------------------------------------------------
+# --- scores ------------------------------------------------------------------------------------------
 
 
-def _against(element: HtmlElement) -> float:
-    """What an element says against the prices inside it, 0 or less."""
-    against = -6.0 * is_aside(element)
+def _penalty(element: HtmlElement) -> float:
+    """What an element takes from the score of the prices inside it, 0 or less."""
+    penalty = -6.0 * is_aside(element)
     if element.tag == "a" and element.get("href") and not BUY.search("".join(element.itertext())):
-        against -= 4
+        penalty -= 4
     if element.tag in ("li", "article") and element.find(".//h1") is None:
-        against -= 4 * any("".join(link.itertext()).strip() for link in element.iter("a"))  # a card
-    return against
+        penalty -= 4 * any("".join(link.itertext()).strip() for link in element.iter("a"))  # a card
+    return penalty
 
 
-def _announces_others(child: HtmlElement) -> bool:
-    """Whether a child is a short text such as "You may also like": what follows it is aside."""
+def _announces_related(child: HtmlElement) -> bool:
+    """Whether a child is a short heading such as "You may also like", behind which other products follow."""
     text = "".join(child.itertext())
     return (
         len(text) < RELATED_CHARACTERS
@@ -204,7 +210,7 @@ def _score(text: str, match: re.Match[str], element: HtmlElement, page: _PageTex
 
 
 def _label(text: str, match: re.Match[str], page: _PageText) -> tuple[str, str]:
-    """The few words right before a price, and the whole of their sentence."""
+    """The few words right before a price, and the beginning of their sentence."""
     start = text.rfind("\n", 0, match.start()) + 1
     before = text[start : match.start()]
     if not before.strip() and start:  # a short line above may be its label; a heading says the product

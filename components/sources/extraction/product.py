@@ -1,8 +1,8 @@
-"""What a product page says of its product: one pure function, from HTML and address to `Extracted`.
+"""Extracts the product of a page: one pure function, from HTML and URL to `Extracted`.
 
-A page is read from the most to the least explicit: JSON-LD, microdata, RDFa, loose properties, what a visitor
-sees, meta tags. A field that is missing in one reading comes from the next. For the price markup alone is not
-enough: what no visitor sees is the first to be out of date, so it should stand on the visible page too.
+The readings of a page are, from the most to the least explicit: JSON-LD, microdata, RDFa, properties outside
+of any item, the visible page, meta tags. A field that is missing in one reading comes from the next. A price
+in markup should also be visible, because what no visitor sees is the first to be out of date.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from components.sources.extraction import visible
 from components.sources.extraction.dom import main_part
 from components.sources.extraction.markup import Reading, Value, readings, text
 from components.sources.extraction.money import PRICE, amount, countries, currency, plain
-from components.sources.extraction.prices import PROBABLE, Price, prices
+from components.sources.extraction.prices import PROBABLE, PriceCandidate, prices
 
 TEXTS = ("title", "description", "brand", "category", "details", "rights")
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """One product as its page describes it; empty where the page says nothing."""
+    """A product as its page describes it; a field is empty where the page does not state it."""
 
     title: str
     description: str
@@ -36,32 +36,32 @@ class Extracted:
     price: str
     """As written."""
     currency: str
-    """ISO 4217 code; empty where the page shows a mere `$` and does not tell its country."""
+    """ISO 4217 code; empty where the page has a bare `$` and does not tell its country."""
     found_in: str
-    """Where the price was: `json-ld`, `microdata`, `rdfa`, `itemprop`, `meta`, `page`; or empty."""
+    """The reading of the price: `json-ld`, `microdata`, `rdfa`, `itemprop`, `meta`, `page`; or empty."""
     places: dict[str, str]
-    """Of each field the place: `json-ld offers.price`, `meta og:title`, `page /html/body/main/p[2]`."""
+    """Field to place: `json-ld offers.price`, `meta og:title`, `page /html/body/main/p[2]`."""
     rights: str
-    """The licence that the page names."""
+    """The licence that the page states."""
 
 
-NOTHING = Extracted("", "", "", "", {}, "", "", "", {}, "")
+EMPTY = Extracted("", "", "", "", {}, "", "", "", {}, "")
 
 
 def extract(html: str, url: str) -> Extracted:
-    """Read a product page; `url` tells the product apart where the markup holds several. Never raises."""
+    """Extract the product of a page; `url` picks it where the markup describes several. Never raises."""
     tree = parse(html)
     if tree is None:
-        return NOTHING
+        return EMPTY
     heading = visible.title(tree)
-    marked = list(readings(tree, url, heading))
+    marked_up = list(readings(tree, url, heading))
     visible_prices = [] if _is_article(tree) else prices(main_part(tree))
-    fields = _first([*marked[:-1], _visible(tree, heading), marked[-1], _head(tree)])
-    price, code = _settle([reading for reading in marked if "price" in reading], visible_prices)
+    fields = _merge([*marked_up[:-1], _visible(tree, heading), marked_up[-1], _head(tree)])
+    price, code = _choose_price([reading for reading in marked_up if "price" in reading], visible_prices)
     if price and re.search(r"[^\W\d]", price.text) and (bare := PRICE.search(price.text)):
         price = price._replace(text=plain(bare.group()))  # "Now $5" in an attribute
     if price and not code:
-        named = next((reading["currency"].text for reading in marked if "currency" in reading), "")
+        named = next((reading["currency"].text for reading in marked_up if "currency" in reading), "")
         local = currency(price.text, countries(tree.get("lang") or "", url))
         code = Value(local or named, price.place)
     places = fields | ({"price": price} if price else {}) | ({"currency": code} if code and code.text else {})
@@ -85,11 +85,11 @@ def parse(html: str) -> HtmlElement | None:
 
 
 def _is_article(tree: HtmlElement) -> bool:
-    """Whether the page says that it is for reading: the prices in it are no offers."""
+    """Whether the page is an article, whose prices are no offers."""
     return bool(tree.xpath("//meta[@property='og:type'][@content='article']"))
 
 
-def _first(ranked: list[Reading]) -> Reading:
+def _merge(ranked: list[Reading]) -> Reading:
     """Each field but the price from the first reading that has it."""
     return {
         name: next(reading[name] for reading in ranked if name in reading)
@@ -98,20 +98,24 @@ def _first(ranked: list[Reading]) -> Reading:
     }
 
 
-def _settle(marked: list[Reading], visible_prices: list[Price]) -> tuple[Value | None, Value | None]:
-    """Price and currency: of markup that the page shows too, else a probable one of the page, else markup."""
-    shown = {amount(price.text): price for price in reversed(visible_prices)}
-    for reading in marked:
-        if same := shown.get(amount(reading["price"].text)):
-            code = currency(same.text)
-            return reading["price"], Value(code, f"page {same.place}") if code else reading.get("currency")
-    if visible_prices and (visible_prices[0].score >= PROBABLE or not marked):
+def _choose_price(
+    marked_up: list[Reading], visible_prices: list[PriceCandidate]
+) -> tuple[Value | None, Value | None]:
+    """Price and currency: of markup that the page shows too, else a probable visible one, else of markup."""
+    by_amount = {amount(price.text): price for price in reversed(visible_prices)}
+    for reading in marked_up:
+        if candidate := by_amount.get(amount(reading["price"].text)):
+            code = currency(candidate.text)
+            return reading["price"], Value(code, f"page {candidate.place}") if code else reading.get(
+                "currency"
+            )
+    if visible_prices and (visible_prices[0].score >= PROBABLE or not marked_up):
         return Value(visible_prices[0].text, f"page {visible_prices[0].place}"), None
-    return (marked[0]["price"], marked[0].get("currency")) if marked else (None, None)
+    return (marked_up[0]["price"], marked_up[0].get("currency")) if marked_up else (None, None)
 
 
 def _visible(tree: HtmlElement, heading: str) -> Reading:
-    """What a visitor sees, the price apart."""
+    """The reading of the visible page, without the price."""
     main = main_part(tree)
     details = visible.details(main)
     written = {
@@ -125,7 +129,7 @@ def _visible(tree: HtmlElement, heading: str) -> Reading:
 
 
 def _head(tree: HtmlElement) -> Reading:
-    """The last resorts: the window's title, and a link to a licence."""
+    """The last resorts: the title of the window, and a link to a licence."""
     window = tree.find(".//title")
     licence = next(iter(tree.xpath("//*[@rel='license']/@href")), "")
     written = {"title": text(window.text if window is not None else ""), "rights": text(licence)}

@@ -1,4 +1,4 @@
-"""What a visitor sees of a product page beside its price: heading, specifications, description, category."""
+"""Reads the visible parts of a product page but the price: title, specifications, description, category."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from components.sources.extraction.price_words import RELATED
 
 
 def title(tree: HtmlElement) -> str:
-    """The first heading of the first level; empty where there is none."""
+    """The text of the first h1; empty where there is none."""
     heading = tree.find(".//h1")
     return "" if heading is None else words(heading)
 
 
 def description(main: HtmlElement) -> str:
-    """The element that is named so, else the longest paragraph outside asides."""
+    """The text of the element named `description`, else of the longest paragraph outside of asides."""
     for element in main.iter("div", "section", "p", "article", "pre"):
         if "description" in names(element):
             paragraphs = element.findall(".//p")
@@ -27,7 +27,7 @@ def description(main: HtmlElement) -> str:
 
 
 def details(main: HtmlElement) -> dict[str, str]:
-    """Rows of specification lists and tables, name to value; what is a price is none."""
+    """Specifications from definition lists and tables, name to value; values that are prices are left out."""
     rows: list[tuple[HtmlElement, HtmlElement]] = []
     for name in main.iter("dt"):
         value = name.getnext()
@@ -52,7 +52,7 @@ def _in_aside(element: HtmlElement | None, main: HtmlElement | None) -> bool:
 
 
 def category(tree: HtmlElement) -> str:
-    """The last link of the breadcrumb trail: the category that the product stands in."""
+    """The last link of the breadcrumb trail; empty where there is none."""
     for trail in tree.iter("nav", "ol", "ul", "div"):
         if "breadcrumb" in names(trail) + (trail.get("aria-label") or "").lower():
             links = trail.findall(".//a")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from components.curation.cleaning import parse_price
 from components.sources.extraction.money import currency
-from components.sources.extraction.product import NOTHING, extract
+from components.sources.extraction.product import EMPTY, extract
 from components.synthetic import shop_pages
 from components.synthetic.catalogue import catalogue
 
@@ -237,7 +237,7 @@ def test_specifications_are_read_from_lists_and_tables() -> None:
 )
 def test_what_is_no_page_gives_nothing(text: str) -> None:
     result = extract(text, "/p/1")
-    assert (result.title, result.price) == (NOTHING.title, NOTHING.price)
+    assert (result.title, result.price) == (EMPTY.title, EMPTY.price)
 
 
 def test_no_mangled_page_raises() -> None:
