@@ -1,10 +1,10 @@
-"""How well prices are read off shop pages: all readings together, beside JSON-LD and microdata alone.
+"""How well prices are extracted from shop pages: all readings together, beside JSON-LD and microdata alone.
 
     python -m benchmarks.extract
 
 The pages in tests/pages are written by hand after the layouts of real shops, one layout each; those under
-held_out were written after the others, and the extractor has not been changed since. A wrong price is a miss
-and a false find; the number must be right, and the currency as far as the page tells it.
+held_out were written after the others, and the extractor has not been changed since. A wrong price is both a
+false negative and a false positive; number and currency must be right.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 
 from components.curation.cleaning import parse_price
 from components.sources.extraction.markup import readings
-from components.sources.extraction.product import NOTHING, Extracted, extract, parse
+from components.sources.extraction.product import EMPTY, Extracted, extract, parse
 
 PAGES = Path(__file__).parents[1] / "tests" / "pages"
 
 
 @dataclass(frozen=True)
-class Page:
-    """A hand-written page and what is true of it."""
+class LabelledPage:
+    """A hand-written page and its true price, currency and title."""
 
     page: str
     layout: str
@@ -45,75 +45,77 @@ class Page:
 
 @dataclass(frozen=True)
 class Score:
-    """How many prices were right, found and there."""
+    """Numbers of pages: whose price was extracted right, from which one was extracted, that have one."""
 
     right: int
-    found: int
-    there: int
+    extracted: int
+    expected: int
 
     @property
     def f1(self) -> float:
-        return 2 * self.right / (self.found + self.there)
+        return 2 * self.right / (self.extracted + self.expected)
 
     def __str__(self) -> str:
-        precision, recall = self.right / max(self.found, 1), self.right / self.there
-        counts = f"{self.right} right, {self.found} found, {self.there} there"
+        precision, recall = self.right / max(self.extracted, 1), self.right / self.expected
+        counts = f"{self.right} right, {self.extracted} extracted, {self.expected} expected"
         return f"F1 {self.f1:.2f}  precision {precision:.2f}  recall {recall:.2f}  ({counts})"
 
 
-def pages() -> list[Page]:
+def pages() -> list[LabelledPage]:
     """Every page of tests/pages/truth.csv."""
     with (PAGES / "truth.csv").open(encoding="utf-8", newline="") as rows:
-        return [Page(**row) for row in csv.DictReader(rows)]
+        return [LabelledPage(**row) for row in csv.DictReader(rows)]
 
 
-def is_right(page: Page, found: Extracted) -> bool:
+def is_right(page: LabelledPage, extracted: Extracted) -> bool:
     """Whether price and currency are those of the page."""
-    return bool(page.price) and (parse_price(found.price), found.currency) == (
+    return bool(page.price) and (parse_price(extracted.price), extracted.currency) == (
         float(page.price),
         page.currency,
     )
 
 
-def score(over: list[Page], read: Callable[[Page], Extracted]) -> Score:
-    """Prices of `read` against the truth."""
-    found = [(page, read(page)) for page in over]
+def score(labelled: list[LabelledPage], extractor: Callable[[LabelledPage], Extracted]) -> Score:
+    """Compare the prices that an extractor gives with the true ones."""
+    pairs = [(page, extractor(page)) for page in labelled]
     return Score(
-        right=sum(is_right(page, one) for page, one in found),
-        found=sum(bool(one.price) for _, one in found),
-        there=sum(bool(page.price) for page in over),
+        right=sum(is_right(page, extracted) for page, extracted in pairs),
+        extracted=sum(bool(extracted.price) for _, extracted in pairs),
+        expected=sum(bool(page.price) for page in labelled),
     )
 
 
-def everything(page: Page) -> Extracted:
-    """The extractor."""
+def all_readings(page: LabelledPage) -> Extracted:
+    """The project's extractor."""
     return extract(page.html, page.url)
 
 
-def structured(page: Page) -> Extracted:
-    """The alternative: the price of the first product in JSON-LD, else in microdata."""
+def structured_data(page: LabelledPage) -> Extracted:
+    """The common alternative: the price of the first product in JSON-LD, else in microdata."""
     tree = parse(page.html)
     for reading in readings(tree, page.url, "") if tree is not None else ():
         if "price" in reading and reading["price"].place.startswith(("json-ld", "microdata")):
             code = reading["currency"].text if "currency" in reading else ""
-            return replace(NOTHING, price=reading["price"].text, currency=code)
-    return NOTHING
+            return replace(EMPTY, price=reading["price"].text, currency=code)
+    return EMPTY
 
 
 def main() -> None:
-    """Print both readers over all pages, the held-out ones and the others, and each page that was misread."""
+    """Print the scores of both extractors on all, held-out and other pages, and every misread page."""
     every = pages()
     print(f"{len(every)} layouts, {len({page.locale for page in every})} locales")
     parts = {"all": every, "held out": [page for page in every if page.held_out]}
     parts["tuned on"] = [page for page in every if not page.held_out]
-    for name, over in parts.items():
-        ours, theirs = score(over, everything), score(over, structured)
-        print(f"{name} ({len(over)} pages)\n  every reading        {ours}\n  JSON-LD, microdata   {theirs}")
+    for name, labelled in parts.items():
+        ours, theirs = score(labelled, all_readings), score(labelled, structured_data)
+        print(
+            f"{name} ({len(labelled)} pages)\n  every reading        {ours}\n  JSON-LD, microdata   {theirs}"
+        )
         print(f"  ratio of F1          {ours.f1 / theirs.f1:.2f}")
     for page in every:
-        found = everything(page)
-        if not is_right(page, found) and (page.price or found.price):
-            read = f"{found.price!r} {found.currency} ({found.found_in or 'nowhere'})"
+        extracted = all_readings(page)
+        if not is_right(page, extracted) and (page.price or extracted.price):
+            read = f"{extracted.price!r} {extracted.currency} ({extracted.found_in or 'nowhere'})"
             print(f"misread: {page.page}: {page.price or 'no price'} {page.currency}, read {read}")
 
 

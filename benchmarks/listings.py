@@ -1,7 +1,7 @@
-"""Generated listings for the figures, as dirty as shops are: written a batch at a time, however many.
+"""Writes generated listings, as dirty as those of real shops, a batch at a time.
 
 Of 100 listings 10 have markup or entities in their description, 10 letters beyond ASCII, 5 a price in
-their text, 4 no price, and 6 list another again with some words more.
+their text, 4 no price, and 6 are near duplicates of the listing before.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ SCHEMA = pa.schema([(name, pa.string()) for name in Listing.columns()])
 
 def description(rng: Random, number: int) -> str:
     """40 words of 360, three of them numbers of their own."""
-    said = rng.choices(WORDS, k=40)
-    said[7], said[19], said[31] = f"n{number}", f"{rng.randint(1, 99)}cm", f"{rng.randint(1, 9)}kg"
-    return " ".join(said)
+    words = rng.choices(WORDS, k=40)
+    words[7], words[19], words[31] = f"n{number}", f"{rng.randint(1, 99)}cm", f"{rng.randint(1, 9)}kg"
+    return " ".join(words)
 
 
-def listing(rng: Random, number: int, last: str) -> dict[str, str]:
-    """A listing; `last` is the description of the one before it."""
-    said = description(rng, number) if rng.random() > 0.06 else f"{last} new stock"
+def listing(rng: Random, number: int, previous: str) -> dict[str, str]:
+    """A listing; `previous` is the description of the listing before it."""
+    text = description(rng, number) if rng.random() > 0.06 else f"{previous} new stock"
     chance = rng.random()
     if chance < 0.1:
-        said = f"<p>{said.replace(' ', '&nbsp;', 1)}</p>"
+        text = f"<p>{text.replace(' ', '&nbsp;', 1)}</p>"
     elif chance < 0.2:
-        said = said.replace("e", "é", 2)
+        text = text.replace("e", "é", 2)
     elif chance < 0.25:
-        said = f"{said} now only ${rng.randint(5, 900)}.99"
+        text = f"{text} now only ${rng.randint(5, 900)}.99"
     name = " ".join(rng.choices(WORDS, k=4))
     price = "" if rng.random() < 0.04 else f"${rng.randint(5, 900)}.{rng.randint(0, 99):02}"
     values = {
         "id": f"{rng.getrandbits(64):016x}",
         "title": f"{name} {number}",
-        "description": said,
+        "description": text,
         "brand": rng.choice(WORDS),
         "category": rng.choice(WORDS[:30]),
         "details": json.dumps({"Weight": f"{number % 90} kg", "Colour": rng.choice(WORDS)}),
@@ -57,12 +57,12 @@ def listing(rng: Random, number: int, last: str) -> dict[str, str]:
 
 
 def write(path: Path, number: int) -> None:
-    """So many listings as a Parquet file."""
-    rng, last = Random(number), description(Random(0), 0)
+    """Write so many listings as a Parquet file."""
+    rng, previous = Random(number), description(Random(0), 0)
     with pq.ParquetWriter(path, SCHEMA) as file:
         for start in range(0, number, BATCH):
             rows = []
             for place in range(start, min(start + BATCH, number)):
-                rows.append(listing(rng, place, last))
-                last = rows[-1]["description"]
+                rows.append(listing(rng, place, previous))
+                previous = rows[-1]["description"]
             file.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))

@@ -46,7 +46,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("rows.jsonl")
 
 
-def test_a_listing_says_where_it_comes_from_under_an_id_that_stays(rows: Path) -> None:
+def test_a_listing_has_its_provenance_and_a_stable_id(rows: Path) -> None:
     listings, rejects, law, report = scrape(Scrape(**section("files", [str(rows)])))
     assert list(listings.columns) == Listing.columns()
     assert list(listings["address"]) == ["rows.jsonl:1", "rows.jsonl:2", "rows.jsonl:3"]
@@ -98,7 +98,7 @@ def test_a_source_without_a_listing_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
 
 def project(folder: Path, scrape_section: dict[str, Any]) -> list[str]:
-    """A project with just this stage; gives its command."""
+    """Write a project with only this stage. Returns the command that runs it."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     (folder / "params.yaml").write_text(
         yaml.safe_dump({**params, "scrape": scrape_section}), encoding="utf-8"
@@ -110,8 +110,8 @@ def project(folder: Path, scrape_section: dict[str, Any]) -> list[str]:
 
 def test_the_stage_writes_its_tables_and_its_report(rows: Path, tmp_path: Path) -> None:
     command = project(tmp_path, section("files", [str(rows)]))
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
     assert list(pd.read_parquet("artifacts/scrape/listings.parquet").columns) == Listing.columns()
     assert list(pd.read_parquet("artifacts/scrape/rejects.parquet").columns) == Reject.columns()
     law = pd.read_parquet("artifacts/scrape/law.parquet")
@@ -119,7 +119,7 @@ def test_the_stage_writes_its_tables_and_its_report(rows: Path, tmp_path: Path) 
     assert json.loads(Path("reports/scrape.json").read_text(encoding="utf-8"))["listings"] == 3
 
 
-def test_a_stage_that_is_stopped_takes_its_crawl_along(tmp_path: Path) -> None:
+def test_a_stage_that_is_stopped_ends_its_crawl(tmp_path: Path) -> None:
     command = project(tmp_path, section("demo_shop", listings=3000))
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as running:
         crawls: list[psutil.Process] = []

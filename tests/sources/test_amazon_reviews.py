@@ -54,17 +54,19 @@ def section(
 
 
 def test_an_item_becomes_a_listing_with_its_provenance(params: Params, tmp_path: Path) -> None:
-    inputs = section(hub(tmp_path, Appliances=[{}]), "Appliances")
-    requests = params.scrape.model_copy(update={"source": "amazon_reviews", "amazon_reviews": inputs})
-    result = scrape(requests)
-    assert list(result.listings.columns) == Listing.columns()
-    [row] = result.listings.to_dict("records")
+    amazon_reviews = section(hub(tmp_path, Appliances=[{}]), "Appliances")
+    scrape_section = params.scrape.model_copy(
+        update={"source": "amazon_reviews", "amazon_reviews": amazon_reviews}
+    )
+    scraped = scrape(scrape_section)
+    assert list(scraped.listings.columns) == Listing.columns()
+    [row] = scraped.listings.to_dict("records")
     assert (row["title"], row["brand"], row["category"]) == ("Quarry Kettle", "Quarry", "Kettles")
     assert row["description"] == "Boils a litre. Counterweighted handle. Made of steel."
     assert json.loads(row["details"]) == {"Brand": "Quarry", "Capacity": "0.9 l"}
     assert (row["price"], row["currency"], row["found_in"]) == ("58.45", "USD", "row")
     assert (row["source"], row["address"], len(row["page_hash"])) == ("amazon_reviews", "Appliances:B0", 64)
-    assert result.report["amazon_reviews"] == {"Appliances": 1}
+    assert scraped.report["amazon_reviews"] == {"Appliances": 1}
 
 
 @pytest.mark.parametrize(
@@ -87,17 +89,17 @@ def test_a_price_stays_as_written_and_a_dash_is_none(tmp_path: Path, written: st
 
 def test_empty_fields_are_empty_and_broken_details_are_kept(tmp_path: Path) -> None:
     row = {"title": None, "features": [], "description": [], "categories": [], "store": None, "details": "{a"}
-    [result] = collect(section(hub(tmp_path, A=[row]), "A")).rows.to_dict("records")
-    assert (result["title"], result["description"], result["brand"]) == ("", "", "")
-    assert result["category"] == "Appliances"
-    assert json.loads(result["details"]) == {"Details": "{a"}
+    [listing] = collect(section(hub(tmp_path, A=[row]), "A")).rows.to_dict("records")
+    assert (listing["title"], listing["description"], listing["brand"]) == ("", "", "")
+    assert listing["category"] == "Appliances"
+    assert json.loads(listing["details"]) == {"Details": "{a"}
 
 
 def test_each_category_gives_at_most_so_many_rows_from_all_its_files(tmp_path: Path) -> None:
     folder = hub(tmp_path, A=[{}, {}, {}], B=[{}])
-    result = collect(section(folder, "A", "B", rows_max=2))
-    assert result.counts == {"A": 2, "B": 1}
-    assert list(result.rows["address"]) == ["A:B0", "A:B1", "B:B0"]
+    collected = collect(section(folder, "A", "B", rows_max=2))
+    assert collected.counts == {"A": 2, "B": 1}
+    assert list(collected.rows["address"]) == ["A:B0", "A:B1", "B:B0"]
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

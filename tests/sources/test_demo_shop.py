@@ -30,13 +30,13 @@ def get(address: str, path: str) -> tuple[int, str | None, bytes]:
         connection.close()
 
 
-def test_no_page_of_a_product_names_the_host(products: list[Product]) -> None:
-    left, second = demo_shop.site(products, "http://a:1"), demo_shop.site(products, "http://b:2")
-    differing = {path for path in left if left[path] != second[path]}
+def test_only_robots_txt_and_the_sitemap_contain_the_host(products: list[Product]) -> None:
+    first, second = demo_shop.site(products, "http://a:1"), demo_shop.site(products, "http://b:2")
+    differing = {path for path in first if first[path] != second[path]}
     assert all(path == "/robots.txt" or path.endswith(".xml") for path in differing)
 
 
-def test_neither_the_sitemap_nor_the_categories_name_every_product_but_both_together_do(
+def test_the_sitemap_and_the_category_pages_each_miss_products_that_the_other_has(
     products: list[Product],
 ) -> None:
     pages = demo_shop.site(products, "http://a:1")
@@ -80,14 +80,14 @@ def test_a_busy_page_answers_once_with_429_or_503_and_then_with_the_product(prod
     assert set(statuses.values()) == {None, 429, 503}
 
 
-def test_a_discontinued_product_answers_404_for_ever(products: list[Product]) -> None:
+def test_a_discontinued_product_always_answers_404(products: list[Product]) -> None:
     with demo_shop.serve(products, 0) as shop:
         assert [get(shop.address, "/p/gone-x")[0] for _ in range(3)] == [404, 404, 404]
 
 
 def test_a_port_in_use_is_named_with_the_key_that_changes_it(products: list[Product]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as kept:
-        port = kept.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         with (
             pytest.raises(PricewrightError, match=rf"port {port} .* scrape\.demo_shop\.port"),
             demo_shop.serve(products, port),
@@ -103,13 +103,13 @@ def test_the_port_is_free_again_once_the_shop_is_closed(products: list[Product])
         assert get(shop.address, "/")[0] == 200
 
 
-def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(
+def test_a_crawl_reads_every_product_and_no_page_that_robots_txt_forbids(
     products: list[Product], tmp_path: Path
 ) -> None:
     with demo_shop.serve(products, 0) as shop:
-        result = demo_shop.crawl_shop(shop.address, 8, 5000, tmp_path / "pages.sqlite")
+        collected = demo_shop.crawl_shop(shop.address, 8, 5000, tmp_path / "pages.sqlite")
         links = demo_shop.site(products, shop.address)["/"].decode()
-    rows, counts = result.rows.sort_values("address", ignore_index=True), result.counts
+    rows, counts = collected.rows.sort_values("address", ignore_index=True), collected.counts
     assert list(rows["address"]) == sorted(shop_pages.address(product) for product in products)
     assert "/staff/" in links
     assert [path for path in shop.hits if path.startswith("/staff")] == []
@@ -126,19 +126,19 @@ def test_a_crawl_finds_every_product_and_stays_out_of_the_closed_corner(
         "outside": 0,
         "rejected": {"not_found": gone},
     }
-    assert set(result.rejects["reason"]) == {"the server answers 404"}
-    once = {path: hits for path, hits in shop.hits.items() if path.startswith("/p/") and hits != 1}
-    assert len(once) == busy  # every other page was asked for exactly once
+    assert set(collected.rejects["reason"]) == {"the server answers 404"}
+    repeated = {path: hits for path, hits in shop.hits.items() if path.startswith("/p/") and hits != 1}
+    assert len(repeated) == busy  # every other page was requested exactly once
     prices = {row.address: row.price for row in rows.itertuples()}
     for product in products:
         price = prices[shop_pages.address(product)]
         assert (float(price.strip("$USD ")) if price else None) == product.price
 
 
-def test_a_source_gives_the_law_beside_the_listings() -> None:
+def test_the_source_returns_the_law_with_the_listings() -> None:
     section = DemoShop(seed=3, listings=40, noise=0.3, concurrency=4, pages_max=500, port=0)
-    result = demo_shop.collect(section)
-    rows, law = result.rows.sort_values("address"), result.law
+    collected = demo_shop.collect(section)
+    rows, law = collected.rows.sort_values("address"), collected.law
     truth = {shop_pages.address(product): product.median for product in catalogue(3, 40, 0.3)}
     assert list(law["address"]) == list(rows["address"])
     assert dict(zip(law["address"], law["median"], strict=True)) == truth

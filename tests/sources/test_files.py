@@ -101,7 +101,7 @@ def test_a_dotted_column_reaches_into_an_object_unless_a_column_has_just_that_na
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"),
+    ("value", "category"),
     [
         (["Phones", "Accessories", "Cases", "Leather"], "Cases"),
         (["Phones", "Prepaid"], "Prepaid"),
@@ -111,8 +111,8 @@ def test_a_dotted_column_reaches_into_an_object_unless_a_column_has_just_that_na
         (None, ""),
     ],
 )
-def test_of_a_category_path_the_third_entry_or_the_last_is_taken(value: object, kept: str) -> None:
-    assert files.category_name(value) == kept
+def test_a_category_path_is_read_as_its_third_entry_or_its_last(value: object, category: str) -> None:
+    assert files.category_name(value) == category
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,9 @@ def test_a_json_line_that_is_no_object_is_kept_as_an_empty_listing(tmp_path: Pat
     assert [row["title"] for row in read(path)] == ["Kettle", "", ""]
 
 
-def test_patterns_find_each_file_once_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_several_patterns_match_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("b.jsonl", "a.jsonl"):
         write(tmp_path, name, '{"title": "t", "price": 1}')
@@ -191,19 +193,19 @@ MANY = "title,price\n" + "a pot,1\n" * 5000
         ("a.csv.bz2", b"no bz2", "broken_file", "not readable"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_place_and_the_rest_goes_on(
+def test_what_cannot_be_parsed_is_rejected_with_its_address_and_the_other_files_are_read(
     tmp_path: Path, name: str, content: bytes, rule: str, reason: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
     write(tmp_path, "good.jsonl", '{"title": "Kettle", "price": 5}')
-    result = files.collect(Files(paths=[str(tmp_path / "*")], columns=columns()))
-    assert result.rows["title"].iloc[-1] == "Kettle"
-    [reject] = result.rejects.to_dict("records")
+    collected = files.collect(Files(paths=[str(tmp_path / "*")], columns=columns()))
+    assert collected.rows["title"].iloc[-1] == "Kettle"
+    [reject] = collected.rejects.to_dict("records")
     assert reject["rule"] == rule
     assert name in reject["address"]
     assert re.search(reason, reject["reason"]), reject
-    assert result.notes == [f"{reject['address']}: {reject['reason']}"]
-    assert result.counts["rejected"] == {rule: 1}
+    assert collected.notes == [f"{reject['address']}: {reject['reason']}"]
+    assert collected.counts["rejected"] == {rule: 1}
 
 
 def test_a_parquet_file_cut_short_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -211,21 +213,21 @@ def test_a_parquet_file_cut_short_does_not_stop_the_others(tmp_path: Path) -> No
         pd.DataFrame({"title": ["pot"] * 100, "price": ["1"] * 100}).to_parquet(tmp_path / f"{name}.parquet")
     path = tmp_path / "a.parquet"
     path.write_bytes(path.read_bytes()[:-300])
-    result = files.collect(Files(paths=[str(tmp_path / "*.parquet")], columns=columns()))
-    assert len(result.rows) == 100
-    assert list(result.rejects["rule"]) == ["broken_file"]
+    collected = files.collect(Files(paths=[str(tmp_path / "*.parquet")], columns=columns()))
+    assert len(collected.rows) == 100
+    assert list(collected.rejects["rule"]) == ["broken_file"]
 
 
 def test_many_broken_rows_are_many_rejects_and_a_few_notes(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}\n' + "{\n" * 100)
-    result = files.collect(Files(paths=[str(path)], columns=columns()))
-    assert (len(result.rows), len(result.rejects), len(result.notes)) == (1, 100, files.NOTES + 1)
-    assert result.notes[-1] == f"and {100 - files.NOTES} more rows"
+    collected = files.collect(Files(paths=[str(path)], columns=columns()))
+    assert (len(collected.rows), len(collected.rejects), len(collected.notes)) == (1, 100, files.NOTES + 1)
+    assert collected.notes[-1] == f"and {100 - files.NOTES} more rows"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_encoding_and_the_delimiter_of_a_csv_file_are_found(
+def test_the_encoding_and_the_delimiter_of_a_csv_file_are_detected(
     tmp_path: Path, encoding: str, delimiter: str
 ) -> None:
     rows = [
@@ -234,8 +236,8 @@ def test_the_encoding_and_the_delimiter_of_a_csv_file_are_found(
     ]
     with (tmp_path / "a.csv").open("w", encoding=encoding, newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows(rows)
-    [result] = read(tmp_path / "a.csv", description="description")
-    assert [result["title"], result["price"], result["description"]] == rows[1]
+    [row] = read(tmp_path / "a.csv", description="description")
+    assert [row["title"], row["price"], row["description"]] == rows[1]
 
 
 @pytest.mark.parametrize(
@@ -275,9 +277,13 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
 
 def test_the_law_of_files_is_empty_but_typed(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}')
-    result = files.collect(Files(paths=[str(path)], columns=columns()))
-    law = result.law
-    assert (len(law), list(law.columns), result.counts) == (0, ["address", "median", "sigma"], {"files": 1})
+    collected = files.collect(Files(paths=[str(path)], columns=columns()))
+    law = collected.law
+    assert (len(law), list(law.columns), collected.counts) == (
+        0,
+        ["address", "median", "sigma"],
+        {"files": 1},
+    )
     assert law["median"].dtype == law["sigma"].dtype == "float64"
     assert law["address"].dtype == "str"
 

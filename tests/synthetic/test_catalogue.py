@@ -1,4 +1,4 @@
-"""The generated catalogue: its law, its words, its shares, and that pretraining never sees the shop."""
+"""The generated catalogue: its price law, its texts, its shares, and that pretraining never reads the shop."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def category_named(name: str) -> Category:
 
 
 def facts_in(product: Product) -> Facts:
-    """What a reader can tell from the text alone. AssertionError: a term is unstated."""
+    """The facts as the text alone states them. AssertionError where a term is not stated."""
     category = category_named(product.category)
     page = ARTICLE.sub("a ", text(product).lower())
     for denial in DENIALS:  # a denied feature is not there
@@ -185,11 +185,11 @@ def test_prices_are_skewed_like_a_shops_and_stay_below_a_thousand(products: list
 
 
 def test_pretraining_shares_no_title_and_no_text_with_the_shop() -> None:
-    observed = {text for seed in (1, 5, 11) for text, _ in corpus(seed, 3000)}
-    titles = {text.splitlines()[0] for text in observed}
+    texts = {text for seed in (1, 5, 11) for text, _ in corpus(seed, 3000)}
+    titles = {text.splitlines()[0] for text in texts}
     for seed in (1, 5, 11):
         for product in catalogue(seed, 1000, NOISE):
-            assert text(product) not in observed
+            assert text(product) not in texts
             assert product.title not in titles
 
 
