@@ -1,6 +1,6 @@
-"""What DVC writes, read without DVC: hashes of files and folders, entries of dvc.lock, outputs that hold.
+"""Reads what DVC writes, without DVC: hashes of files and folders, entries of dvc.lock, verified outputs.
 
-DVC imports in seconds; a stage needs these few lines of it.
+Importing DVC takes seconds; a stage needs only these few lines of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from components.core.errors import PricewrightError
 
 LOCK = Path("dvc.lock")
 FOLDER = ".dir"
-"""What DVC appends to the hash of a folder: the MD5 of its listing."""
+"""DVC appends it to the MD5 of the listing of a folder."""
 
 
 def digest(entry: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The generated catalogue: its price law, its texts, its shares, and that pretraining never reads the shop."""
+"""The generated catalogue: its price law, its texts, its shares, and that pretraining never reads it."""
 
 from __future__ import annotations
 
