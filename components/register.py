@@ -24,6 +24,7 @@ from components.core.params.register import Register
 from components.core.params.scrape import Scrape
 from components.core.params.section import load_section
 from components.core.params.sft import Sft
+from components.core.schemas import SERVED_INPUT
 from components.promotion import aliases
 from components.promotion.aliases import CHALLENGER, CHAMPION
 from components.reporting import model_card
@@ -55,7 +56,7 @@ SERVED_WITH = [
 FORMAT_NEEDS = {"w4a16": ["compressed-tensors"], "gguf": ["gguf"]}
 EXAMPLE = pd.DataFrame(
     {
-        pyfunc.INPUT: [
+        SERVED_INPUT: [
             "Over-ear headphones with noise cancelling and 40 hours of battery life",
             "Cast iron skillet, 12 inches, pre-seasoned",
         ]
@@ -77,14 +78,13 @@ def requirements(kind: str) -> list[str]:
 
 def crown(model_name: str, version: str) -> bool:
     """Make the version champion where there is none yet, by a recorded decision; whether it was made so."""
-    with aliases.locked(model_name):
+    with aliases.turn(model_name) as turn:
         if CHAMPION in registry.aliases(model_name):
             return False
         reason = "there was no champion, and on validation it beats the constant baselines"
-        record = aliases.entry("register", model_name, version, None)
-        aliases.commit(
-            model_name, {**record, "verdict": "promoted", "reasons": [reason]}, {CHAMPION: version}
-        )
+        record = aliases.new_record("register", model_name, version, None)
+        record |= {"verdict": "promoted", "reasons": [reason]}
+        aliases.commit(turn, record, {CHAMPION: version})
     return True
 
 

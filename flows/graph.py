@@ -45,17 +45,17 @@ def stages(root: Path) -> list[StageNode]:
         with Repo(str(root)) as repo:
             graph = repo.index.graph
             runnable = [stage for stage in repo.index.stages if stage.cmd]
-            found = {
+            nodes = {
                 stage.addressing: _node(stage.addressing, list(graph.successors(stage)), stage.meta or {})
                 for stage in runnable
             }
             listed = set(repo.status())
     except DvcException as error:
         raise PricewrightError(f"DVC cannot read the graph of {root}: {_reasons(error)}") from error
-    order = TopologicalSorter({name: node.upstream for name, node in found.items()}).static_order()
+    order = TopologicalSorter({name: node.upstream for name, node in nodes.items()}).static_order()
     settled: dict[str, StageNode] = {}
     for name in order:
-        node = found[name]
+        node = nodes[name]
         changed = name in listed or any(settled[above].changed for above in node.upstream)
         settled[name] = replace(node, changed=changed)
     return list(settled.values())
@@ -85,7 +85,7 @@ def _reasons(error: BaseException | None) -> str:
     """DVC's message and those of its causes: the outer one often says what failed, the inner one why."""
     messages: list[str] = []
     while error is not None:
-        if str(error) and not any(str(error) in said for said in messages):
+        if str(error) and not any(str(error) in message for message in messages):
             messages.append(str(error))
         error = error.__cause__
     return "; ".join(messages)

@@ -35,7 +35,7 @@ def free(name: str, port: int) -> None:
     """Raises PricewrightError, naming a port that is free, where `port` cannot be listened on."""
     if (reason := _refused(port)) is None:
         return
-    other = next((found for found in range(port + 1, HIGHEST) if _refused(found) is None), None)
+    other = next((candidate for candidate in range(port + 1, HIGHEST) if _refused(candidate) is None), None)
     instead = f"`make {name} PORT={other}`" if other else "another one (PORT=...)"
     raise PricewrightError(
         f"port {port} of {HOST} cannot be listened on ({reason}): stop what holds it, or take {instead}"

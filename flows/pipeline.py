@@ -62,7 +62,7 @@ ONE_HEAVY = threading.Semaphore(1)
 
 
 class StageError(PricewrightError):
-    """A stage ended with an error; the message is what it said last."""
+    """A stage ended with an error; the message is the last line of its output."""
 
 
 @flow(name="train", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ def run_stage(node: StageNode) -> State[Any]:
             lines = _reproduce(node)
     except process.StoppedError:
         return Cancelled(message="the flow was stopped")
-    if any(said in line for line in lines for said in NOTHING_DONE):
+    if any(remark in line for line in lines for remark in NOTHING_DONE):
         _say(node.name, "unchanged")
         return Completed(name="Cached", message="DVC had nothing to run")
     _say(node.name, f"done in {time.monotonic() - started:.0f} s")
@@ -212,15 +212,15 @@ class _turn:
 
 
 def _reproduce(node: StageNode) -> list[str]:
-    """`dvc repro --single-item`, its lines shown as they come; the lines it said."""
-    said: list[str] = []
+    """`dvc repro --single-item`, its lines shown as they come; returns the lines of its output."""
+    output: list[str] = []
 
     def show(text: str, finished: bool) -> None:
         if not finished:
             if SCREEN.move(node.name, text):
                 get_run_logger().info(text)
         elif not text.startswith(DVC_HINTS):
-            said.append(text)
+            output.append(text)
             _say(node.name, text)
 
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", node.name]
@@ -229,8 +229,8 @@ def _reproduce(node: StageNode) -> list[str]:
     except process.OutOfTimeError:
         raise StageError(f"ran longer than {node.timeout:g} s (meta.timeout in dvc.yaml)") from None
     if code != 0:
-        raise StageError(_last_error(said) or f"dvc repro ended with exit code {code}")
-    return said
+        raise StageError(_last_error(output) or f"dvc repro ended with exit code {code}")
+    return output
 
 
 def _say(name: str, text: str) -> None:
@@ -249,7 +249,7 @@ def _environment() -> dict[str, str]:
 
 
 def _last_error(lines: list[str]) -> str:
-    """What the stage said last, passing over DVC's own remark that its command failed."""
+    """The last line of a stage's output, passing over DVC's own remark that its command failed."""
     remark = re.compile(r"ERROR: failed to reproduce .*failed to run: ")
     own = [line for line in lines if not remark.match(line)]
     return own[-1].strip() if own else ""

@@ -44,14 +44,7 @@ def run(
     seconds, StoppedError once `stop` is set.
     """
     deadline = time.monotonic() + timeout if timeout else float("inf")
-    child = subprocess.Popen(
-        command,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    child = _start(command, env)
     assert child.stdout is not None
     watch = guard(-child.pid)
     lines = Lines()
@@ -78,6 +71,18 @@ def run(
     for text, finished in lines.feed(b"\n"):
         show(text, finished)
     return child.returncode
+
+
+def _start(command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """The command in a process group of its own, both its outputs in one pipe."""
+    return subprocess.Popen(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def guard(target: int) -> subprocess.Popen[bytes]:

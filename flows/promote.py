@@ -3,24 +3,19 @@
     python -m flows.promote promote [--version 3] [--unseen]
     python -m flows.promote rollback [--version 3]
 
-The work is done by components/promotion/promote.py in a process of its own; a flow adds a page for each
-decision, a table in the terminal and, for a deployment with `promote.approval`, the wait for a person.
+A flow decides, asks a person where a deployment has `promote.approval`, and moves the aliases; it leaves a
+page for each decision and a table in the terminal.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import signal
 import sys
-import tempfile
-import threading
-from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.exceptions import FlowPauseTimeout
@@ -31,18 +26,20 @@ from prefect.states import Completed
 from rich.console import Console
 from rich.table import Table
 
+from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
-from flows import process, server
-from flows.screen import Screen
+from components.promotion import aliases
+from components.promotion import promote as promotion
+from components.promotion.decision import NothingToDecide, propose
+from flows import server
 
-SCREEN = Screen()
 LOOK_AGAIN = 10
-"""Seconds between two looks whether a person has answered."""
+"""Seconds between two looks for the answer of a person."""
 
 
 class Approval(RunInput):
-    """What the person who resumes the flow run is asked."""
+    """The form for the person who resumes the flow run."""
 
     name: str
     """Who approves or declines."""
@@ -51,23 +48,26 @@ class Approval(RunInput):
 
 @flow(name="promote")
 def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
-    """Judge the challenger, or `version`, against the champion and make it champion where it is better.
+    """Compare the challenger, or `version`, with the champion and make it champion where it is better.
 
-    `unseen` judges a champion that was scored on other test rows on those that it was not made with.
+    `unseen` compares with a champion that was scored on other test rows, on those that it was not made with.
     The state is named by the verdict. From a deployment, and with `promote.approval`, a promotion waits for
     a person. Raises PricewrightError where the decision cannot be made, or nobody approved it in time; the
     champion stays then.
     """
-    section = load_params().promote
-    hold = section.approval and deployment.id is not None
-    command = ["promote", *_option("--version", version)]
-    command += ["--unseen"] * unseen + ["--hold"] * hold
-    record = _decide(*command)
-    _page(record)
-    if hold and record["verdict"] == "promoted":
-        record = _approved(record, section.approval_hours)
-        _page(record)
-    return _shown(record)
+    params = load_params()
+    with registry.connected():
+        with aliases.turn(params.register.model_name):
+            pass  # what an interrupted call left half done is done before anything is read
+        try:
+            record = propose(params.register.model_name, version, unseen, params.promote)
+        except NothingToDecide as nothing:
+            print(f"\n{str(nothing).capitalize()}.", flush=True)
+            return Completed(name="Nothing to decide", message=str(nothing))
+        if params.promote.approval and deployment.id is not None and record["verdict"] == "promoted":
+            _page(record)
+            record = _approved(record, params.promote.approval_hours)
+        return _finished(promotion.conclude(record))
 
 
 @flow(name="rollback")
@@ -76,36 +76,34 @@ def rollback(version: str | None = None) -> State[Any]:
 
     Raises PricewrightError where it does not load and answer; the champion stays then.
     """
-    load_params()
-    record = _decide("rollback", *_option("--version", version))
-    _page(record)
-    return _shown(record)
+    with registry.connected():
+        return _finished(promotion.rollback(load_params().register.model_name, version))
 
 
 def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """What there is to say of a decision, for a person: name and figure."""
+    """The figures of a decision, for a person: (name, figure)."""
     champion = record["champion"]
-    found = [
+    figures = [
         ("version", f"{record['model']} {record['version']}"),
         ("champion before", f"{record['model']} {champion}" if champion else "none"),
     ]
     if record["kind"] == "promote":
-        found += [
-            ("judged against", record["against"]),
+        figures += [
+            ("compared with", record["against"]),
             ("MAE of the version", _dollars(record["mae_challenger"])),
             (f"MAE of {record['against']}", _dollars(record["mae_against"])),
             ("better by", _difference(record)),
             ("test rows", f"{record['rows']} (SHA-256 {record['test_sha256'][:12]})" + _left_out(record)),
         ]
-        found += [(name, _budget(limit)) for name, limit in record["budgets"].items()]
+        figures += [(name, _budget(limit)) for name, limit in record["budgets"].items()]
     if record.get("rows_needed"):
-        found.append(("rows needed", f"about {record['rows_needed']}"))
-    found += [("why", reason) for reason in record["reasons"]]
-    found.append(("by", f"{record['by']}, {record['when']}"))
-    found += [
+        figures.append(("rows needed", f"about {record['rows_needed']}"))
+    figures += [("why", reason) for reason in record["reasons"]]
+    figures.append(("by", f"{record['by']}, {record['when']}"))
+    figures += [
         (name.replace("_", " "), record[name]) for name in ("approved_by", "declined") if name in record
     ]
-    return found
+    return figures
 
 
 def headline(record: dict[str, Any]) -> str:
@@ -134,35 +132,11 @@ def text(record: dict[str, Any]) -> str:
     return captured.get()
 
 
-# --- the process that decides ------------------------------------------------------------------------
-
-
-def _decide(*arguments: str) -> dict[str, Any]:
-    """Run promotion/promote.py; the record that it wrote. Raises PricewrightError with what it refused."""
-    said: list[str] = []
-
-    def show(line: str, finished: bool) -> None:
-        if not finished:
-            SCREEN.move(arguments[0], line)
-        else:
-            said.append(line)
-            if not line.startswith("error: "):
-                SCREEN.line(arguments[0], line)
-                get_run_logger().info(line)
-
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "decision.json")
-        command = [sys.executable, "-m", "components.promotion.promote", *arguments, "--out", str(out)]
-        code = process.run(command, {**os.environ, "PYTHONUNBUFFERED": "1"}, None, threading.Event(), show)
-        if code != 0:
-            last = said[-1] if said else f"components.promotion.promote ended with exit code {code}"
-            raise PricewrightError(last.removeprefix("error: "))
-        record: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-        return record
+# --- the steps of a flow -----------------------------------------------------------------------------
 
 
 def _approved(record: dict[str, Any], hours: float) -> dict[str, Any]:
-    """Wait for a person, and settle the proposal by the answer.
+    """The record with the answer of a person to the promotion.
 
     Without one it lapses: that is recorded too, and the run fails, as Prefect has it.
     """
@@ -172,29 +146,20 @@ def _approved(record: dict[str, Any], hours: float) -> dict[str, Any]:
         )
     except FlowPauseTimeout:
         lapsed = f"nobody approved within {hours:g} hours"
-        _page(_settled(record, "--declined", lapsed))
+        _page(promotion.conclude({**record, "declined": lapsed}))
         raise PricewrightError(f"{lapsed}; the champion stays. Promote again to ask again") from None
     if answer.approve:
-        return _settled(record, "--approved-by", answer.name)
-    return _settled(record, "--declined", f"declined by {answer.name}")
-
-
-def _settled(record: dict[str, Any], answer: str, words: str) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        held = Path(folder, "held.json")
-        held.write_text(json.dumps(record), encoding="utf-8")
-        return _decide("settle", str(held), answer, words)
-
-
-def _option(name: str, value: str | None) -> list[str]:
-    return [] if value is None else [name, value]
+        return {**record, "approved_by": answer.name}
+    return {**record, "declined": f"declined by {answer.name}"}
 
 
 def _page(record: dict[str, Any]) -> None:
     create_markdown_artifact(key=f"{record['kind']}-decision", markdown=markdown(record))
 
 
-def _shown(record: dict[str, Any]) -> State[Any]:
+def _finished(record: dict[str, Any]) -> State[Any]:
+    """Leave the page of a decision, show it, and name the state of the flow by it."""
+    _page(record)
     print("\n" + text(record), flush=True)
     name = "Declined" if "declined" in record else record["verdict"].capitalize()
     return Completed(name=name, message=headline(record), data=record)
@@ -233,12 +198,11 @@ def main() -> None:
     parser.add_argument("--unseen", action="store_true", help="promote: only on rows new to the champion")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    SCREEN.on = True
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).propagate = False
     try:
         load_params()
-        SCREEN.line(arguments.flow, "starting")
+        print(f"{arguments.flow}: starting", flush=True)
         server.start()
         if arguments.flow == "promote":
             promote(arguments.version or None, arguments.unseen)

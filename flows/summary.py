@@ -59,14 +59,14 @@ def markdown(reports: Path) -> str:
 
 def rows(evaluated: dict[str, Any]) -> list[tuple[str, ...]]:
     """The table: the noise floor, then every candidate from the best on validation to the worst."""
-    found: list[tuple[str, ...]] = []
+    lines: list[tuple[str, ...]] = []
     if floor := evaluated["noise_floor"]:
         maes = (_number(floor["validation"]["mae"]), _number(floor["test"]["mae"]))
-        found.append(("noise floor (the best there can be)", *maes, "", "", ""))
+        lines.append(("noise floor (the best there can be)", *maes, "", "", ""))
     ranked = sorted(evaluated["candidates"].items(), key=lambda entry: _order(entry[1]))
     for name, candidate in ranked:
         test = candidate["test"]
-        found.append(
+        lines.append(
             (
                 f"{name}  <- winner" if name == evaluated["winner"] else name,
                 _number(candidate["validation"]["mae"]),
@@ -76,7 +76,7 @@ def rows(evaluated: dict[str, Any]) -> list[tuple[str, ...]]:
                 f"{test['unparsed']} of {test['n']}",
             )
         )
-    return found
+    return lines
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -139,11 +139,11 @@ def _python(code: str, folder: Path, settings: dict[str, str]) -> subprocess.Pop
 def _finish(*processes: subprocess.Popen[str], seconds: float = 120) -> None:
     """Wait for all of them; none outlives the test. Fails with the output of one that failed."""
     try:
-        said = [process.communicate(timeout=seconds)[0] for process in processes]
+        outputs = [process.communicate(timeout=seconds)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
-    for process, output in zip(processes, said, strict=True):
+    for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0, output
 
 

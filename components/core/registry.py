@@ -10,9 +10,9 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -24,6 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from components.core import tracking
 from components.core.errors import PricewrightError
 
+LOG = "pricewright.log"
+"""Tag of a registered model: the run that is the log of the decisions about it."""
 MODEL_DIGEST = "model_sha256"
 """Tag of a version: SHA-256 of all files it was registered with."""
 EVIDENCE, CARD = "evidence", "README.md"
@@ -59,6 +61,7 @@ def register_version(
     copies of the files `evidence`, in a folder of that name, and `card` as README.md and as its description.
     It is tagged with the digest of all its files, by which `fetched` tells whether they are still the same.
     """
+    decision_log(model_name)
     logged = mlflow.pyfunc.log_model(
         name="model",
         loader_module=loader_module,
@@ -90,25 +93,59 @@ def set_alias(model_name: str, alias: str, version: str) -> None:
 def aliases(model_name: str) -> dict[str, str]:
     """Alias to version number; empty where there is no such model. A version that it names may be deleted."""
     try:
-        found = MlflowClient().get_registered_model(model_name).aliases
+        aliases = MlflowClient().get_registered_model(model_name).aliases
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return {}
         raise
-    return {name: str(version) for name, version in found.items()}
+    return {name: str(version) for name, version in aliases.items()}
 
 
-def version_tags(model_name: str, version: str) -> dict[str, str]:
-    """Tags of a version. Raises MissingVersionError where there is none of that number, or it is deleted."""
+@dataclass(frozen=True)
+class Version:
+    """A registered version, as it was when it was opened."""
+
+    model: str
+    number: str
+    tags: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.model} version {self.number}"
+
+
+def open_version(model_name: str, number: str) -> Version:
+    """A version by its number. Raises MissingVersionError where there is none of it, or it is deleted."""
     try:
-        return dict(MlflowClient().get_model_version(model_name, version).tags)
+        return Version(model_name, number, dict(MlflowClient().get_model_version(model_name, number).tags))
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise MissingVersionError(
-                f"{model_name} has no version {version}: it never existed or is deleted. "
+                f"{model_name} has no version {number}: it never existed or is deleted. "
                 "`make mlflow` shows those that there are"
             ) from error
         raise
+
+
+def decision_log(model_name: str) -> str:
+    """The id of the log (`tracking.create_log`) in which the decisions about a model stand.
+
+    It is created together with the registered model, of which the database lets there be one, so that two
+    clones that register a first version at once have the same log.
+    """
+    client = MlflowClient()
+    if (log := model_tag(model_name, LOG)) is not None:
+        return log
+    log = tracking.create_log(f"decisions about {model_name}")
+    try:
+        client.create_registered_model(model_name, tags={LOG: log})
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        if (other := model_tag(model_name, LOG)) is not None:
+            client.delete_run(log)
+            return other
+        client.set_registered_model_tag(model_name, LOG, log)  # a model from before there were logs
+    return log
 
 
 def tag_version(model_name: str, version: str, name: str, value: str) -> None:
@@ -119,86 +156,57 @@ def tag_version(model_name: str, version: str, name: str, value: str) -> None:
 def model_tag(model_name: str, name: str) -> str | None:
     """A tag of the registered model itself, None where it is not set or there is no such model."""
     try:
-        found = MlflowClient().get_registered_model(model_name).tags.get(name)
+        value = MlflowClient().get_registered_model(model_name).tags.get(name)
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-    return None if found is None else str(found)
+    return None if value is None else str(value)
 
 
-def tag_model(model_name: str, name: str, value: str | None) -> None:
-    """Set a tag of the registered model itself, or take it away with None."""
-    if value is None:
-        MlflowClient().delete_registered_model_tag(model_name, name)
-    else:
-        MlflowClient().set_registered_model_tag(model_name, name, value)
+def tag_model(model_name: str, name: str, value: str) -> None:
+    """Set a tag of the registered model itself."""
+    MlflowClient().set_registered_model_tag(model_name, name, value)
 
 
-def create_once(name: str, description: str) -> bool:
-    """Create a registered model of a name; False where there is one already. Of many at once one succeeds."""
-    try:
-        MlflowClient().create_registered_model(name, description=description)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_ALREADY_EXISTS":
-            return False
-        raise
-    return True
-
-
-def described(name: str) -> tuple[str, float] | None:
-    """What is written about a registered model, and its age in seconds; None where there is none."""
-    try:
-        found = MlflowClient().get_registered_model(name)
-    except MlflowException:
-        return None
-    return found.description or "", time.time() - found.creation_timestamp / 1000
-
-
-def delete_model(name: str) -> None:
-    """Delete a registered model, if it is there."""
-    with suppress(MlflowException):
-        MlflowClient().delete_registered_model(name)
-
-
-def versions(model_name: str) -> list[str]:
-    """Numbers of the versions that there are, the oldest first."""
-    found = MlflowClient().search_model_versions(f"name = '{model_name}'")
-    return sorted((str(version.version) for version in found), key=int)
+def versions(model_name: str) -> list[Version]:
+    """The versions that there are, the oldest first."""
+    registered = MlflowClient().search_model_versions(f"name = '{model_name}'")
+    numbers = sorted((str(version.version) for version in registered), key=int)
+    return [open_version(model_name, number) for number in numbers]
 
 
 @contextmanager
-def downloaded(model_name: str, version: str) -> Iterator[tuple[Path, bool]]:
+def downloaded(version: Version) -> Iterator[tuple[Path, bool]]:
     """A copy of the files of a version, in MLflow's layout, and whether they are those it was registered
     with; gone after the block. Raises PricewrightError where they cannot be fetched.
     """
-    wanted = version_tags(model_name, version).get(MODEL_DIGEST)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = _download(f"models:/{model_name}/{version}", folder)
+            files = _download(f"models:/{version.model}/{version.number}", folder)
         except (MlflowException, OSError) as error:
             raise PricewrightError(f"its files cannot be fetched: {_first_line(error)}") from error
-        yield found, sha256(found) == wanted
+        yield files, sha256(files) == version.tags.get(MODEL_DIGEST)
 
 
 @contextmanager
-def fetched(model_name: str, version: str) -> Iterator[Path]:
+def fetched(version: Version) -> Iterator[Path]:
     """A copy of the files of a version as they were registered; gone after the block.
 
     Raises PricewrightError where a file is missing, cut short or changed since.
     """
-    if MODEL_DIGEST not in version_tags(model_name, version):
+    if MODEL_DIGEST not in version.tags:
         raise PricewrightError(
             f"it has no tag {MODEL_DIGEST}, so that nobody can tell whether its files are the ones it was "
             "registered with: register it anew with `dvc repro -f register`"
         )
-    with downloaded(model_name, version) as (found, whole):
+    with downloaded(version) as (files, whole):
         if not whole:
             raise PricewrightError(
                 "its files are not those it was registered with (one is missing, cut short or changed): "
                 "bring them back from a backup of the artifact store, or choose another version"
             )
-        yield found
+        yield files
 
 
 def registry_down(error: Exception) -> PricewrightError:

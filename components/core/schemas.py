@@ -14,6 +14,10 @@ SPLITS: tuple[Split, ...] = ("train", "preference", "validation", "test")
 SCORED: tuple[Split, ...] = ("validation", "test")  # no model is fitted on a row of these
 
 
+SERVED_INPUT = "description"
+"""Column in which a served model takes the text of a listing."""
+
+
 class Record(BaseModel):
     """One row of a table."""
 

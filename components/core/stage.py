@@ -96,7 +96,7 @@ class Frame(Generic[S]):
         path = Path("reports") / f"{self.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        self.tracked.metrics(flatten(report))
+        self.tracked.metrics(report)
         self.tracked.artifact(path)
 
     def write(self, filename: str, text: str) -> Path:
@@ -152,17 +152,6 @@ def read(path: Path | str) -> pd.DataFrame:
     """A table of an earlier stage. Raises PricewrightError where it is missing or cut short."""
     with reading_parquet(path):
         return pd.read_parquet(path)
-
-
-def flatten(report: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers of a nested report, keyed `a.b.c`."""
-    flat: dict[str, float] = {}
-    for key, value in report.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float):
-            flat[f"{prefix}{key}"] = float(value)
-    return flat
 
 
 # --- helpers -----------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ CLONE = "pricewright.clone"
 CHATTY_LOGGERS = ("mlflow", "alembic")
 STORE_LOCK = Path(".mlflow.lock")
 PARAM_LENGTH = 500
+ENTRY_LENGTH = 6000  # characters that MLflow keeps of a parameter
 DECISION = "pricewright.decision"
 """Tag of the run of a decision: the id of its record."""
 
@@ -49,9 +50,12 @@ class Run:
         """One point of a curve."""
         mlflow.log_metric(name, value, step=step, run_id=self.id)
 
-    def metrics(self, values: dict[str, float]) -> None:
-        """Final figures."""
-        mlflow.log_metrics(values, run_id=self.id)
+    def metrics(self, report: dict[str, Any]) -> None:
+        """The numbers of a report, nested or not, as final figures with the names `a.b.c`."""
+        numbers = {
+            key: float(value) for key, value in _flat(report).items() if isinstance(value, int | float)
+        }
+        mlflow.log_metrics(numbers, run_id=self.id)
 
     def artifact(self, path: Path) -> None:
         """A file or folder, copied to the store."""
@@ -95,14 +99,14 @@ def flow_run(name: str) -> Iterator[str]:
 def stage_run(name: str, params: dict[str, Any], digest: str) -> Iterator[Run]:
     """Open a child run with the stage's parameters, the commit and the digest of its `dvc.lock` entry.
 
-    Without a flow, the stages of one `dvc repro` share a parent that is found by that process.
+    Without a flow, the stages of one `dvc repro` share a parent, by the process of DVC.
     """
     connect()
     handed_down = os.environ.get(PARENT)
     parent = handed_down or _session_run()
     tags = {"pricewright.kind": "stage", "pricewright.stage": name, "dvc.digest": digest, **git_state()}
     with mlflow.start_run(run_name=name, parent_run_id=parent, tags=tags) as active:
-        mlflow.log_params({key: value[:PARAM_LENGTH] for key, value in _flat_text(params).items()})
+        mlflow.log_params({key: _text(value)[:PARAM_LENGTH] for key, value in _flat(params).items()})
         try:
             yield Run(active.info.run_id)
         except BaseException as error:
@@ -115,15 +119,15 @@ def stage_run(name: str, params: dict[str, Any], digest: str) -> Iterator[Run]:
         _end(parent, "FINISHED")
 
 
-# --- runs found again ---------------------------------------------------------------------------------
+# --- decisions, and runs looked up again -------------------------------------------------------------
 
 
 def log_decision(record: dict[str, Any]) -> None:
     """Log `record` as decision.json in a finished run of its own, once however often it is called."""
     wanted = f"tags.`{DECISION}` = '{record['id']}'"
-    found = MlflowClient().search_runs([_experiment_id()], wanted, max_results=1)
+    runs = MlflowClient().search_runs([_experiment_id()], wanted, max_results=1)
     tags = {"pricewright.kind": "decision", "pricewright.model": record["model"], DECISION: record["id"]}
-    run = found[0].info.run_id if found else _create(record["kind"], tags)
+    run = runs[0].info.run_id if runs else _create(record["kind"], tags)
     MlflowClient().log_dict(run, record, "decision.json")
     _end(run, "FINISHED")
 
@@ -131,15 +135,44 @@ def log_decision(record: dict[str, Any]) -> None:
 def logged_decisions(model_name: str) -> list[dict[str, Any]]:
     """The records that `log_decision` logged of a model; one whose file is gone is left out."""
     wanted = f"tags.`pricewright.kind` = 'decision' and tags.`pricewright.model` = '{model_name}'"
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     token = None
     while True:
         page = MlflowClient().search_runs([_experiment_id()], wanted, page_token=token)
         for run in page:
             with suppress(MlflowException, OSError, ValueError):
-                found.append(mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/decision.json"))
+                records.append(mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/decision.json"))
         if not (token := page.token):
-            return found
+            return records
+
+
+def create_log(name: str) -> str:
+    """A finished run whose parameters are a log: `append_once` writes each of them once. Returns its id."""
+    run = _create(name, {"pricewright.kind": "log"})
+    _end(run, "FINISHED")
+    return run
+
+
+def append_once(log: str, key: str, value: str) -> bool:
+    """Write an entry to a log; False where there is another one under this key already.
+
+    The database lets nobody change a parameter of a run, so of many writers at once exactly one succeeds.
+    Raises ValueError for a value that the store would cut.
+    """
+    if len(value) > ENTRY_LENGTH:
+        raise ValueError(f"an entry of {len(value)} characters; the store keeps {ENTRY_LENGTH}")
+    try:
+        MlflowClient().log_param(log, key, value)
+    except MlflowException:
+        if read_log(log).get(key) is None:
+            raise  # the store itself does not work
+        return False
+    return True
+
+
+def read_log(log: str) -> dict[str, str]:
+    """The entries of a log."""
+    return dict(MlflowClient().get_run(log).data.params)
 
 
 def run_with_digest(digest: str) -> tuple[str, bool] | None:
@@ -205,8 +238,8 @@ def _end(run_id: str, status: str) -> None:
 
 
 def _running(wanted: str) -> list[str]:
-    found = MlflowClient().search_runs([_experiment_id()], f"{wanted} and attributes.status = 'RUNNING'")
-    return [run.info.run_id for run in found]
+    runs = MlflowClient().search_runs([_experiment_id()], f"{wanted} and attributes.status = 'RUNNING'")
+    return [run.info.run_id for run in runs]
 
 
 def _fail(run_id: str) -> None:
@@ -216,13 +249,13 @@ def _fail(run_id: str) -> None:
 
 
 def _session_run() -> str:
-    """The parent run of the `dvc repro` that started this process; made by the first stage that asks."""
+    """The parent run of the `dvc repro` that started this process; made by its first stage."""
     ancestors = [psutil.Process(), *psutil.Process().parents()]
     session = next((process for process in ancestors if _is_dvc(process)), ancestors[0])
     key = f"{session.pid}-{session.create_time():.0f}"
-    found = MlflowClient().search_runs([_experiment_id()], f"tags.`pricewright.session` = '{key}'")
-    if found:
-        return found[0].info.run_id
+    runs = MlflowClient().search_runs([_experiment_id()], f"tags.`pricewright.session` = '{key}'")
+    if runs:
+        return runs[0].info.run_id
     return _create("dvc repro", {"pricewright.kind": "flow", "pricewright.session": key})
 
 
@@ -233,11 +266,13 @@ def _is_dvc(process: psutil.Process) -> bool:
         return False
 
 
-def _flat_text(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a nested dictionary, with the names `a.b.c`."""
+    flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat_text(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""The decision about a challenger: both versions asked afresh about the same test rows, and judged.
+"""The decision about a challenger: both versions price the same test rows afresh, and the gate compares them.
 
 Reads artifacts/curate/test.parquet, the answers of the named baselines in artifacts/baseline/, and the
 versions of the registry; writes nothing. No stage: it depends on what is registered, which no graph of files
@@ -18,57 +18,60 @@ import pandas as pd
 from components.core import dvc, registry, stage
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
+from components.core.registry import Version
 from components.core.schemas import Split
 from components.evaluation.metrics import Floats
 from components.promotion import aliases
 from components.promotion.aliases import CHALLENGER, CHAMPION
 from components.promotion.gate import Budget, Decision, decide
-from components.promotion.trial import EVALUATION, PARITY, ask, budgets
+from components.promotion.trial import EVALUATION, PARITY, budgets, run_trial
 from components.provenance.lineage import Lineage
 
 TEST = Path("artifacts/curate/test.parquet")
 PREDICTIONS = Path("artifacts/baseline/predictions.parquet")
 ROWS = "test_sha256"
-"""Tag of a version: the hash of the test rows that it was evaluated on; components/register.py sets it."""
+"""Tag of a version: the hash of the test rows that it was evaluated on; register.py sets it."""
 MADE_WITH: tuple[Split, ...] = ("train", "preference", "validation")
 
 
-def propose(model_name: str, version: str | None, unseen: bool, section: Promote) -> dict[str, Any]:
-    """Ask challenger and champion afresh about the same test rows, and decide; nothing is moved yet.
+class NothingToDecide(PricewrightError):  # no fault: the champion is the newest version
+    """The challenger is the champion already."""
 
-    `version` is the challenger, by default the one that carries that alias. Without a champion the baselines
-    that the params name stand in for it, each by the same test. With `unseen` a champion that was registered
-    with other test rows is judged on those of them that it was not made with. Returns the decision record.
 
-    Raises PricewrightError where the challenger is no version, was not evaluated or was registered with other
-    test rows, where the champion was and `unseen` is not asked for, or where one of the two cannot be fetched
-    or does not answer.
+def propose(model_name: str, number: str | None, unseen: bool, section: Promote) -> dict[str, Any]:
+    """Compare challenger and champion afresh on the same test rows, and decide; nothing is moved yet.
+
+    `number` is that of the challenger, by default the version that carries this alias. Without a champion the
+    baselines that the params name stand in for it, each by the same test. With `unseen` a champion that was
+    registered with other test rows is compared on those of them that it was not made with. Returns the
+    decision record.
+
+    Raises NothingToDecide where the challenger is the champion. Raises PricewrightError where it is no
+    version, was not evaluated or was registered with other test rows, where the champion was and `unseen` is
+    not set, or where one of the two cannot be fetched or does not answer.
     """
-    named = registry.aliases(model_name)
-    champion, challenger = named.get(CHAMPION), version or named.get(CHALLENGER)
-    if challenger is None:
-        raise PricewrightError(f"{model_name} has no {CHALLENGER}: register one with `make run`")
-    if challenger == champion:
-        raise PricewrightError(f"{model_name} version {challenger} is the {CHAMPION} already")
+    champion_number, number = _opponents(model_name, number)
+    challenger = registry.open_version(model_name, number)
     items = stage.read(TEST)
     rows_hash = registry.sha256(TEST)
-    _same_rows(model_name, challenger, rows_hash)
+    _require_same_rows(challenger, rows_hash)
     test_rows = len(items)
+    champion = None if champion_number is None else _champion(model_name, champion_number)
     if champion is not None:
-        items = _shared_rows(model_name, champion, items, rows_hash, unseen)
-    asked = ask(model_name, challenger, items, (EVALUATION, PARITY))
+        items = _shared_rows(champion, items, rows_hash, unseen)
+    trial = run_trial(challenger, items, (EVALUATION, PARITY))
     if champion is None:
         rivals = _baselines(items, section.baselines)
     else:
-        rivals = {f"version {champion}": ask(model_name, champion, items).prices}
-    limits = budgets(items, asked, section)
-    decision, rival = _hardest(items, asked.prices, rivals, limits, section)
+        rivals = {f"version {champion.number}": run_trial(champion, items).prices}
+    limits = budgets(items, trial, section)
+    decision, rival = _hardest(items, trial.prices, rivals, limits, section)
     return {
-        **aliases.entry("promote", model_name, challenger, champion),
+        **aliases.new_record("promote", model_name, number, champion_number),
         "verdict": decision.verdict,
         "against": rival,
         **{name: value for name, value in asdict(decision).items() if name != "verdict"},
-        "mae_challenger": _mae(items, asked.prices),
+        "mae_challenger": _mae(items, trial.prices),
         "mae_against": _mae(items, rivals[rival]),
         "test_sha256": rows_hash,
         "rows_left_out": test_rows - len(items),
@@ -80,46 +83,61 @@ def propose(model_name: str, version: str | None, unseen: bool, section: Promote
 # --- the parts of a proposal -------------------------------------------------------------------------
 
 
-def _same_rows(model_name: str, version: str, rows_hash: str) -> None:
+def _opponents(model_name: str, number: str | None) -> tuple[str | None, str]:
+    """The numbers of the champion, if there is one, and of the challenger, by default that of the alias."""
+    current = registry.aliases(model_name)
+    champion, challenger = current.get(CHAMPION), number or current.get(CHALLENGER)
+    if challenger is None:
+        raise PricewrightError(f"{model_name} has no {CHALLENGER}: register one with `make run`")
+    if challenger == champion:
+        raise NothingToDecide(
+            f"{model_name} version {challenger} is the {CHAMPION} already: there is nothing to decide until "
+            "`make run` registers another version"
+        )
+    return champion, challenger
+
+
+def _require_same_rows(version: Version, rows_hash: str) -> None:
     """Raises PricewrightError where a challenger was not registered with the test rows that are here."""
-    registered = registry.version_tags(model_name, version).get(ROWS)
+    registered = version.tags.get(ROWS)
     if registered is None:
         raise PricewrightError(
-            f"{model_name} version {version} was registered without an evaluation (no {ROWS}): "
+            f"{version} was registered without an evaluation (no {ROWS}): "
             "register it anew with `dvc repro -f register`"
         )
     if registered != rows_hash:
         raise PricewrightError(
-            f"{model_name} version {version} was registered with other test rows than {TEST} holds (SHA-256 "
+            f"{version} was registered with other test rows than {TEST} holds (SHA-256 "
             f"{registered[:12]}, here {rows_hash[:12]}): `make run` registers one for these, or "
             "bring its own back with `git checkout` of its commit and `dvc checkout`"
         )
 
 
-def _shared_rows(
-    model_name: str, champion: str, items: pd.DataFrame, rows_hash: str, unseen: bool
-) -> pd.DataFrame:
-    """The test rows on which a champion can be judged as fairly as a challenger that was made for them."""
+def _champion(model_name: str, number: str) -> Version:
     try:
-        registered = registry.version_tags(model_name, champion).get(ROWS)
+        return registry.open_version(model_name, number)
     except registry.MissingVersionError as error:
         raise PricewrightError(
-            f"the alias {CHAMPION} of {model_name} points to version {champion}, which is deleted: give it "
+            f"the alias {CHAMPION} of {model_name} points to version {number}, which is deleted: give it "
             "to a version that there is with `make rollback VERSION=n`, then promote"
         ) from error
-    if registered == rows_hash:
+
+
+def _shared_rows(champion: Version, items: pd.DataFrame, rows_hash: str, unseen: bool) -> pd.DataFrame:
+    """The test rows on which a champion can be compared as fairly as a challenger that was made for them."""
+    if champion.tags.get(ROWS) == rows_hash:
         return items
     if not unseen:
         raise PricewrightError(
-            f"the {CHAMPION}, {model_name} version {champion}, was scored on other test rows than {TEST} "
-            "holds, and may have been trained on some of these: `make promote UNSEEN=1` judges on the rows "
+            f"the {CHAMPION}, {champion}, was scored on other test rows than {TEST} "
+            "holds, and may have been trained on some of these: `make promote UNSEEN=1` compares on the rows "
             f"that it was not made with. The {CHAMPION} stays"
         )
-    known = Lineage(model_name, champion).rows(*MADE_WITH)
+    known = Lineage(champion).rows(*MADE_WITH)
     fresh = items[~items["id"].isin(known["id"]) & ~items["text"].isin(known["text"])]
     if fresh.empty:
         raise PricewrightError(
-            f"{model_name} version {champion} was made with every row of {TEST}: scrape new listings, or "
+            f"{champion} was made with every row of {TEST}: scrape new listings, or "
             f"train the {CHALLENGER} on its rows. The {CHAMPION} stays"
         )
     return fresh.reset_index(drop=True)
@@ -155,9 +173,9 @@ def _hardest(
 
 
 def _baselines(items: pd.DataFrame, names: list[str]) -> dict[str, Floats]:
-    """What the baselines `names` said of these rows."""
+    """The predictions of the baselines `names` for these rows, (n,) dollars each."""
     rows = stage.read(dvc.intact(PREDICTIONS))
-    found = {}
+    predictions = {}
     for name in names:
         own = rows[rows["candidate"] == name].drop_duplicates("id").set_index("id")["predicted"]
         if not items["id"].isin(own.index).all():
@@ -166,8 +184,8 @@ def _baselines(items: pd.DataFrame, names: list[str]) -> dict[str, Floats]:
                 f"{PREDICTIONS} has no answer of {name} to some test rows: name others under "
                 f"promote.baselines ({known}), or run `dvc repro`"
             )
-        found[f"baseline {name}"] = own.reindex(items["id"]).to_numpy(float)
-    return found
+        predictions[f"baseline {name}"] = own.reindex(items["id"]).to_numpy(float)
+    return predictions
 
 
 def _figure(limit: Budget) -> dict[str, float | None]:

@@ -74,7 +74,7 @@ def decide(
     unparsed_share_max: float,
     budgets: Sequence[Budget] = (),
 ) -> Decision:
-    """Judge a challenger's prices against the champion's on the same rows; (n,) dollars, NaN if unreadable.
+    """Compare a challenger's prices with the champion's on the same rows; (n,) dollars, NaN if unreadable.
 
     With (low, high) the paired bootstrap interval of the difference, of confidence 1 - 2 * error_rate:
 
@@ -87,31 +87,41 @@ def decide(
 
     Raises ValueError where the three differ in length or a true price is missing.
     """
+    _require_complete(true, challenger, champion)
+    broken = [fault for budget in budgets if (fault := budget.fault())]
+    faults = _unreadable(challenger, champion, unparsed_share_max) + broken
+    both = ~(np.isnan(challenger) | np.isnan(champion))
+    rows = int(both.sum())
+    if rows == 0:
+        return _without_rows(faults, rows_min)
+    gains = (np.abs(champion - true) - np.abs(challenger - true))[both]
+    difference = round(float(gains.mean()), 4)
+    low, high = interval(gains, error_rate, bootstrap=bootstrap, seed=seed)
+    verdict, reason = _by_interval(low, high, minimum_effect, rows, rows_min)
+    needed, verdict = None, "rejected" if faults else verdict
+    if verdict == "not enough evidence":
+        spread = float(gains.std(ddof=1)) if rows > 1 else 0.0
+        needed = rows_needed(difference, spread, minimum_effect, error_rate=error_rate, power=power)
+        if needed is not None:
+            needed = max(needed, rows_min, rows + 1)
+    return Decision(verdict, difference, low, high, rows, needed, (*faults, reason))
+
+
+def _without_rows(faults: list[str], rows_min: int) -> Decision:
+    """The decision where no row has two answers."""
+    reasons = (*faults, "there is no row that both could answer")
+    if faults:
+        return Decision("rejected", None, None, None, 0, None, reasons)
+    return Decision("not enough evidence", None, None, None, 0, rows_min, reasons)
+
+
+def _require_complete(true: Floats, challenger: Floats, champion: Floats) -> None:
+    """Raise ValueError where the three differ in length or a true price is missing."""
     if not len(true) == len(challenger) == len(champion) or np.isnan(true).any():
         raise ValueError(
             f"{len(true)} true prices, {len(challenger)} and {len(champion)} answers: "
             "there has to be one of each for every row, and no true price may be missing"
         )
-    faults = _unreadable(challenger, champion, unparsed_share_max)
-    faults += [fault for budget in budgets if (fault := budget.fault())]
-    both = ~(np.isnan(challenger) | np.isnan(champion))
-    rows = int(both.sum())
-    if rows == 0:
-        verdict: Verdict = "rejected" if faults else "not enough evidence"
-        reasons = (*faults, "there is no row that both could answer")
-        return Decision(verdict, None, None, None, 0, None if faults else rows_min, reasons)
-    gains = (np.abs(champion - true) - np.abs(challenger - true))[both]
-    difference = round(float(gains.mean()), 4)
-    low, high = interval(gains, error_rate, bootstrap=bootstrap, seed=seed)
-    verdict, reason = _judged(low, high, minimum_effect, rows, rows_min)
-    needed = None
-    if faults:
-        verdict = "rejected"
-    elif verdict == "not enough evidence":
-        spread = float(gains.std(ddof=1)) if rows > 1 else 0.0
-        needed = rows_needed(difference, spread, minimum_effect, error_rate=error_rate, power=power)
-        needed = None if needed is None else max(needed, rows_min, rows + 1)
-    return Decision(verdict, difference, low, high, rows, needed, (*faults, reason))
 
 
 def interval(gains: Floats, error_rate: float, *, bootstrap: int, seed: int) -> tuple[float, float]:
@@ -129,9 +139,9 @@ def interval(gains: Floats, error_rate: float, *, bootstrap: int, seed: int) -> 
     step = max(1, DRAWS_AT_ONCE // rows)
     means, errors = np.empty(bootstrap), np.empty(bootstrap)
     for start in range(0, bootstrap, step):
-        drawn = gains[generator.integers(0, rows, (min(step, bootstrap - start), rows))]
-        means[start : start + step] = drawn.mean(axis=1)
-        errors[start : start + step] = drawn.std(axis=1)
+        samples = gains[generator.integers(0, rows, (min(step, bootstrap - start), rows))]
+        means[start : start + step] = samples.mean(axis=1)
+        errors[start : start + step] = samples.std(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         studentized = (means - mean) / errors  # infinite where a draw has no spread: it is not left out
     studentized[np.isnan(studentized)] = 0.0
@@ -161,7 +171,9 @@ def rows_needed(
     return ceil(((normal.inv_cdf(1 - error_rate) + normal.inv_cdf(power)) * spread / distance) ** 2)
 
 
-def _judged(low: float, high: float, minimum_effect: float, rows: int, rows_min: int) -> tuple[Verdict, str]:
+def _by_interval(
+    low: float, high: float, minimum_effect: float, rows: int, rows_min: int
+) -> tuple[Verdict, str]:
     """The verdict of the interval alone, and the reason."""
     interval = f"the interval from {low:+.2f} to {high:+.2f} dollars"
     if rows < rows_min:

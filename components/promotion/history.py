@@ -27,7 +27,7 @@ WIDTH = 110
 
 
 def history(model_name: str) -> tuple[list[Record], list[str]]:
-    """The decisions about a model, the oldest first, and what is wrong with their records.
+    """(the decisions about a model, the oldest first; a line for each fault of their records).
 
     Of a record whose two copies differ the one is given that fits the chain. The tags of a deleted version
     are gone with it; that is no fault while its runs are there.
@@ -35,48 +35,48 @@ def history(model_name: str) -> tuple[list[Record], list[str]]:
     tags, faults = _tags(model_name)
     copies = [("tag", entry) for entry in tags]
     copies += [("decision.json", entry) for entry in tracking.logged_decisions(model_name) if _whole(entry)]
-    versions = registry.versions(model_name)
+    versions = {version.number for version in registry.versions(model_name)}
     count, expected = aliases.head(model_name)
-    found: list[Record] = []
+    records: list[Record] = []
     for number in range(count, 0, -1):
         own = [(where, entry) for where, entry in copies if entry["number"] == number]
         if expected == UNKNOWN and len({aliases.digest(entry) for _, entry in own}) == 1:
             expected = aliases.digest(own[0][1])  # both copies agree; nothing else is left to tell by
         right = [(where, entry) for where, entry in own if aliases.digest(entry) == expected]
-        named = f"decision {number}"
+        label = f"decision {number}"
         if not own:
-            faults.append(f"{named} is missing")
+            faults.append(f"{label} is missing")
             expected = UNKNOWN  # only the missing record knew the hash of the one before
             continue
         changed = [where for where, entry in own if (where, entry) not in right]
-        faults += [f"{named}: its {where} was changed since" for where in changed]
+        faults += [f"{label}: its {where} was changed since" for where in changed]
         entry = (right or own)[0][1]
         kept = {where for where, _ in own}
         wanted = {"decision.json"} | ({"tag"} if entry["version"] in versions else set())
-        faults += [f"{named}: its {where} is gone" for where in sorted(wanted - kept)]
-        found.append(entry)
+        faults += [f"{label}: its {where} is gone" for where in sorted(wanted - kept)]
+        records.append(entry)
         expected = entry["before"]
-    chained = {entry["number"] for entry in found}
+    chained = {entry["number"] for entry in records}
     outside = {entry["id"]: entry for _, entry in copies if entry["number"] not in chained}
     faults += [f"the record of {entry['when']} is in no chain" for entry in outside.values()]
-    return found[::-1], faults
+    return records[::-1], faults
 
 
 def _tags(model_name: str) -> tuple[list[Record], list[str]]:
-    """The records in the versions' tags, and what of them cannot be read."""
-    found, faults = [], []
+    """The records in the versions' tags, and a line for each that cannot be read."""
+    records, faults = [], []
     for version in registry.versions(model_name):
-        for name, text in registry.version_tags(model_name, version).items():
+        for name, text in version.tags.items():
             if name.startswith(aliases.DECISION):
                 try:
                     entry = json.loads(text)
                 except ValueError:
                     entry = None
                 if _whole(entry):
-                    found.append(entry)
+                    records.append(entry)
                 else:
-                    faults.append(f"the tag {name} of version {version} cannot be read")
-    return found, faults
+                    faults.append(f"the tag {name} of version {version.number} cannot be read")
+    return records, faults
 
 
 def _whole(entry: object) -> bool:
@@ -84,12 +84,12 @@ def _whole(entry: object) -> bool:
     return isinstance(entry, dict) and {"id", "number", "before", "when", "version"} <= set(entry)
 
 
-def show(found: list[Record], faults: list[str], console: Console) -> None:
+def show(records: list[Record], faults: list[str], console: Console) -> None:
     """The decisions as a table, then the faults."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "when", "by", "version", "verdict", "against", "better by (dollars)", "rows"):
         table.add_column(column, overflow="fold")
-    for entry in found:
+    for entry in records:
         table.add_row(
             str(entry["number"]),
             entry["when"].replace("T", " ").removesuffix("+00:00"),
@@ -100,7 +100,7 @@ def show(found: list[Record], faults: list[str], console: Console) -> None:
             _difference(entry),
             str(entry.get("rows", "")),
         )
-    console.print(table if found else "Nothing is decided yet: `make promote` judges the challenger.")
+    console.print(table if records else "Nothing is decided yet: `make promote` decides on the challenger.")
     for fault in faults:
         console.print(f"[red]{escape(fault)}[/]")
 
@@ -116,10 +116,10 @@ def main() -> None:
     try:
         name = load_params().register.model_name
         with registry.connected():
-            found, faults = history(name)
+            records, faults = history(name)
     except PricewrightError as error:
         raise SystemExit(f"error: {error}") from None
-    show(found, faults, Console(width=WIDTH, highlight=False))
+    show(records, faults, Console(width=WIDTH, highlight=False))
     raise SystemExit(1 if faults else 0)
 
 

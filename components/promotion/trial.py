@@ -1,6 +1,6 @@
-"""A version asked afresh: what it answers, how fast and how large it is, and the evidence that lies with it.
+"""The trial of a version: it is loaded afresh and prices rows, by its own code in a process of its own.
 
-Used by the gate's process (components/promotion/promote.py) for challenger and champion alike.
+The process is needed: each version brings the code it was registered with, which would collide with this one.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ import pandas as pd
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
+from components.core.registry import Version
+from components.core.schemas import SERVED_INPUT
 from components.evaluation.metrics import Floats
 from components.promotion.aliases import CHAMPION
 from components.promotion.gate import Budget
 
-INPUT = "description"
-"""Column in which a version takes a text (components/serving/pyfunc.py)."""
 ANSWER = ["price", "low", "high"]
 EVALUATION, PARITY = "evaluate.json", "quantize.json"
 """Reports with a version by which it was evaluated."""
-ASK = """
+PREDICT = """
 import json, sys, time
 import mlflow, pandas
-model, asked, answered = sys.argv[1:]
-rows = pandas.DataFrame(**json.load(open(asked, encoding="utf-8")))
+model, rows_file, answers_file = sys.argv[1:]
+rows = pandas.DataFrame(**json.load(open(rows_file, encoding="utf-8")))
 pricer = mlflow.pyfunc.load_model(model)
 started = time.perf_counter()
 answers = pandas.DataFrame(pricer.predict(rows))
 seconds = time.perf_counter() - started
 answers = json.loads(answers.to_json(orient="split", index=False, double_precision=15))
-json.dump({"answers": answers, "seconds": seconds}, open(answered, "w", encoding="utf-8"))
+json.dump({"answers": answers, "seconds": seconds}, open(answers_file, "w", encoding="utf-8"))
 """
-"""The process that asks a version; no module of this project is loaded in it but the version's own."""
+"""The process of a trial; no module of this project is loaded in it but those of the version."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What one version answered to some rows."""
+class Trial:
+    """How a version answered some rows."""
 
     answers: pd.DataFrame
-    """Columns price, low and high in dollars, NaN where unreadable; one row for each that was asked."""
+    """Columns price, low and high in dollars, NaN where unreadable; one row for each of the rows."""
     size: int
     """Bytes of the served model on the disk."""
     seconds: float
@@ -63,16 +63,15 @@ class Asked:
         return self.answers["price"].to_numpy(float)
 
 
-def ask(model_name: str, version: str, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()) -> Asked:
-    """What a version answers to the column `text`, once it is known to hold the reports `evaluated_by`.
+def run_trial(version: Version, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()) -> Trial:
+    """The answers of a version to the column `text`, once it is known to hold the reports `evaluated_by`.
 
     Raises PricewrightError, naming the mend, where it cannot be fetched whole, holds no such report, or does
     not answer every row.
     """
-    registry.version_tags(model_name, version)
-    print(f"asking {model_name} version {version} for {len(items)} prices", file=sys.stderr, flush=True)
+    print(f"pricing {len(items)} rows by {version}", file=sys.stderr, flush=True)
     try:
-        with registry.fetched(model_name, version) as folder:
+        with registry.fetched(version) as folder:
             size = sum(file.stat().st_size for file in (folder / "data").rglob("*") if file.is_file())
             reports = (folder / registry.EVIDENCE).glob("*.json")
             evidence = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in reports}
@@ -81,58 +80,61 @@ def ask(model_name: str, version: str, items: pd.DataFrame, evaluated_by: tuple[
                     f"it was registered without an evaluation (no {', '.join(missing)} with it): register it "
                     "anew with `dvc repro -f register`"
                 )
-            answers, seconds = predict(folder, pd.DataFrame({INPUT: items["text"].tolist()}))
+            answers, seconds = predict(folder, pd.DataFrame({SERVED_INPUT: items["text"].tolist()}))
     except PricewrightError as error:
-        raise PricewrightError(f"{model_name} version {version}: {error}. {_stays(model_name)}") from error
+        raise PricewrightError(f"{version}: {error}. {_stays(version.model)}") from error
     if len(answers) != len(items) or not set(ANSWER) <= set(answers.columns):
         raise PricewrightError(
-            f"{model_name} version {version} gave {len(answers)} answers with the columns "
+            f"{version} gave {len(answers)} answers with the columns "
             f"{', '.join(map(str, answers.columns))} to {len(items)} rows; price, low and high are needed. "
-            + _stays(model_name)
+            + _stays(version.model)
         )
     prices = answers[ANSWER].astype(float)
-    return Asked(prices.where(np.isfinite(prices)), size, seconds, evidence)
+    return Trial(prices.where(np.isfinite(prices)), size, seconds, evidence)
 
 
 def predict(model: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, float]:
-    """What a fetched version answers to `rows`, one row each, in a process of its own and by its own code;
-    and the seconds that the answers took, loading apart.
+    """(answers of a fetched version to `rows`, one for each; the seconds they took, loading apart).
 
-    Raises PricewrightError with the last line of what it said where it does not load or answer.
+    Raises PricewrightError with the last line of its output where it does not load or answer.
     """
     with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder, "rows.json"), Path(folder, "answers.json")
-        asked.write_text(json.dumps(rows.to_dict("split", index=False)), encoding="utf-8")
-        command = [sys.executable, "-c", ASK, *map(str, (model, asked, answered))]
+        rows_file, answers_file = Path(folder, "rows.json"), Path(folder, "answers.json")
+        rows_file.write_text(json.dumps(rows.to_dict("split", index=False)), encoding="utf-8")
+        command = [sys.executable, "-c", PREDICT, *map(str, (model, rows_file, answers_file))]
         child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        said = _progress(child)
-        if child.wait() != 0 or not answered.is_file():
-            raise PricewrightError(f"it does not load or answer: {said or f'exit code {child.returncode}'}")
-        answer = json.loads(answered.read_text(encoding="utf-8"))
-        return pd.DataFrame(**answer["answers"]), answer["seconds"]
+        try:
+            last_line = _progress(child)
+            code = child.wait()
+        finally:
+            child.kill()  # where this process is stopped, its trial is too
+        if code != 0 or not answers_file.is_file():
+            raise PricewrightError(f"it does not load or answer: {last_line or f'exit code {code}'}")
+        outcome = json.loads(answers_file.read_text(encoding="utf-8"))
+        return pd.DataFrame(**outcome["answers"]), outcome["seconds"]
 
 
 def _progress(child: subprocess.Popen[bytes]) -> str:
-    """Pass a child's progress bars on to stderr until it closes its own; the last line that it said."""
+    """Pass a child's progress bars on to stderr until it closes its own; the last line of its output."""
     assert child.stderr is not None
-    said = b""
+    output = b""
     while piece := os.read(child.stderr.fileno(), 65536):
         if b"\r" in piece:
             sys.stderr.buffer.write(piece)
             sys.stderr.flush()
-        said = (said + piece)[-4000:]
-    lines = said.decode(errors="replace").split("\r")[-1].split("\n")
+        output = (output + piece)[-4000:]
+    lines = output.decode(errors="replace").split("\r")[-1].split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def budgets(items: pd.DataFrame, asked: Asked, section: Promote) -> list[Budget]:
+def budgets(items: pd.DataFrame, trial: Trial, section: Promote) -> list[Budget]:
     """The figures of a challenger that have to stay within limits, whatever its MAE. `items` has the column
     `price`. What its evidence does not hold is NaN.
     """
-    validation, nan = asked.evidence[PARITY].get("validation", {}), float("nan")
-    evaluation = asked.evidence[EVALUATION]
+    validation, nan = trial.evidence[PARITY].get("validation", {}), float("nan")
+    evaluation = trial.evidence[EVALUATION]
     forgetting = evaluation.get("forgetting", {}).get(evaluation["winner"], {})
-    coverage = _coverage(items, asked)
+    coverage = _coverage(items, trial)
     return [
         Budget("coverage of the interval", coverage, section.coverage_min, section.coverage_max),
         Budget(
@@ -146,16 +148,16 @@ def budgets(items: pd.DataFrame, asked: Asked, section: Promote) -> list[Budget]
             at_most=section.forgetting_ratio_max,
             needed=False,
         ),
-        Budget("size in MB", asked.size / 1e6, at_most=section.size_max_mb),
-        Budget("latency in ms", 1000 * asked.seconds / max(len(items), 1), at_most=section.latency_max_ms),
+        Budget("size in MB", trial.size / 1e6, at_most=section.size_max_mb),
+        Budget("latency in ms", 1000 * trial.seconds / max(len(items), 1), at_most=section.latency_max_ms),
     ]
 
 
-def _coverage(items: pd.DataFrame, asked: Asked) -> float:
+def _coverage(items: pd.DataFrame, trial: Trial) -> float:
     """Share of the true prices that the answered intervals hold; NaN where none was answered."""
-    held, answers = items["price"].to_numpy(float), asked.answers
+    true, answers = items["price"].to_numpy(float), trial.answers
     answered = (answers["low"].notna() & answers["high"].notna()).to_numpy()
-    inside = (held >= answers["low"].to_numpy()) & (held <= answers["high"].to_numpy())
+    inside = (true >= answers["low"].to_numpy()) & (true <= answers["high"].to_numpy())
     return float(inside[answered].mean()) if answered.any() else float("nan")
 
 

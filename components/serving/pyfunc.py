@@ -15,20 +15,20 @@ import pandas as pd
 
 from components.core.errors import PricewrightError
 from components.core.params.prompt import Prompt
+from components.core.schemas import SERVED_INPUT
 from components.evaluation.calibration import Calibration
 from components.model import formats, loading
 from components.model.distribution import POINT_ESTIMATES, price_distribution
 from components.model.prompt import price_prompt
 
 SETTINGS = "serving.json"
-INPUT = "description"
 POINT = "median"
-"""What a price is where nobody asks for another point of the distribution."""
+"""The point of the distribution that a price is by default."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the model is asked: the values of params.yaml that its prices depend on."""
+    """The values of params.yaml on which the prices of a served model depend."""
 
     prompt: Prompt
     batch_size: int
@@ -55,9 +55,9 @@ class Settings:
     @classmethod
     def read(cls, folder: Path) -> Settings:
         """What `write` wrote."""
-        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        prompt, calibration = Prompt(**found["prompt"]), Calibration(**found["calibration"])
-        return cls(**found | {"prompt": prompt, "calibration": calibration})
+        values = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        prompt, calibration = Prompt(**values["prompt"]), Calibration(**values["calibration"])
+        return cls(**values | {"prompt": prompt, "calibration": calibration})
 
 
 class Pricer:
@@ -76,13 +76,11 @@ class Pricer:
         """
         point = (params or {}).get("point", POINT)
         if point not in POINT_ESTIMATES:
-            raise PricewrightError(
-                f"there is no point {point!r}: ask for one of {', '.join(POINT_ESTIMATES)}"
-            )
-        texts = [str(text).strip() for text in frame[INPUT].fillna("")]
+            raise PricewrightError(f"there is no point {point!r}: choose among {', '.join(POINT_ESTIMATES)}")
+        texts = [str(text).strip() for text in frame[SERVED_INPUT].fillna("")]
         empty = [row for row, text in enumerate(texts) if not text]
         if empty:
-            raise PricewrightError(f"row {empty[0]} has no {INPUT}: there is nothing to price")
+            raise PricewrightError(f"row {empty[0]} has no {SERVED_INPUT}: there is nothing to price")
         if not texts:
             return pd.DataFrame({name: pd.Series(dtype=float) for name in ("price", "low", "high")})
         distribution = self.settings.distribution(self.model, self.tokenizer, texts, "pricing")

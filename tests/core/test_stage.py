@@ -253,7 +253,3 @@ def test_a_table_that_is_missing_or_cut_short_is_named(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:200])
     with pytest.raises(PricewrightError, match=r"cut\.parquet is not readable"):
         stage.read(whole)
-
-
-def test_flatten_keeps_numbers_only_with_dotted_names() -> None:
-    assert stage.flatten({"a": {"b": 1, "c": "text"}, "d": 2.5, "e": None}) == {"a.b": 1.0, "d": 2.5}

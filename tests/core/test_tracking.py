@@ -98,11 +98,17 @@ def test_files_and_tables_are_kept_with_the_run() -> None:
         run.artifact(Path("report.json"))
         run.dataset(pd.DataFrame({"price": [1.0, 2.0]}), "train", Path("train.parquet"))
         run.tag("word", "yes")
-    found = read(run.id)
-    assert [used.dataset.name for used in found.inputs.dataset_inputs] == ["train"]
-    assert found.data.tags["word"] == "yes"
+    logged = read(run.id)
+    assert [used.dataset.name for used in logged.inputs.dataset_inputs] == ["train"]
+    assert logged.data.tags["word"] == "yes"
     assert [file.path for file in MlflowClient().list_artifacts(run.id)] == ["report.json"]
     assert next(Path("mlruns").rglob("report.json")).read_text() == "{}"
+
+
+def test_of_a_nested_report_the_numbers_are_logged_with_dotted_names() -> None:
+    with tracking.stage_run("evaluate", {}, "abc") as run:
+        run.metrics({"a": {"b": 1, "c": "text"}, "d": 2.5, "e": None})
+    assert read(run.id).data.metrics == {"a.b": 1.0, "d": 2.5}
 
 
 def test_a_long_parameter_is_cut_and_not_refused() -> None:

@@ -86,7 +86,7 @@ def test_data_added_with_dvc_is_no_stage(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("retries: 2", "retries: often", r"stages\.first\.meta\.retries is 'often'"),
         ("retries: 2", "retries: -1", r"stages\.first\.meta\.retries is -1"),
@@ -98,10 +98,10 @@ def test_data_added_with_dvc_is_no_stage(project: Path) -> None:
         ("stages:", "stages: [", r"dvc\.yaml"),
     ],
 )
-def test_a_wrong_dvc_yaml_is_named_with_dvcs_reason(project: Path, old: str, new: str, said: str) -> None:
+def test_a_wrong_dvc_yaml_is_named_with_dvcs_reason(project: Path, old: str, new: str, message: str) -> None:
     assert old in GRAPH
     Path("dvc.yaml").write_text(GRAPH.replace(old, new, 1))
-    with pytest.raises(PricewrightError, match=said):
+    with pytest.raises(PricewrightError, match=message):
         graph.stages(project)
 
 

@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
+def busy_port() -> Iterator[int]:
     """A port on which something listens."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -40,27 +40,27 @@ def environment() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["mlflow", "prefect", "serve"])
-def test_a_port_in_use_is_named_with_one_that_is_free(name: str, taken: int) -> None:
+def test_a_port_in_use_is_named_with_one_that_is_free(name: str, busy_port: int) -> None:
     with pytest.raises(PricewrightError) as refused:
-        listen.command(name, taken)
-    said = str(refused.value)
-    assert said.startswith(f"port {taken} of 127.0.0.1 cannot be listened on (Address already in use)")
-    instead = int(said.split(f"`make {name} PORT=")[1].rstrip("`"))
-    assert instead > taken
+        listen.command(name, busy_port)
+    message = str(refused.value)
+    assert message.startswith(f"port {busy_port} of 127.0.0.1 cannot be listened on (Address already in use)")
+    instead = int(message.split(f"`make {name} PORT=")[1].rstrip("`"))
+    assert instead > busy_port
     listen.free(name, instead)
 
 
-def test_make_ends_with_an_error_where_the_port_is_taken(taken: int) -> None:
+def test_make_ends_with_an_error_where_the_port_is_taken(busy_port: int) -> None:
     """By the Makefile of the project; its set-up is taken as done."""
     done = subprocess.run(
-        ["make", "-C", str(ROOT), "-o", ".venv/.installed", "prefect", f"PORT={taken}"],
+        ["make", "-C", str(ROOT), "-o", ".venv/.installed", "prefect", f"PORT={busy_port}"],
         env=environment() | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode != 0
-    assert f"error: port {taken} of 127.0.0.1" in done.stderr
+    assert f"error: port {busy_port} of 127.0.0.1" in done.stderr
     assert "`make prefect PORT=" in done.stderr
     assert "Traceback" not in done.stderr
 

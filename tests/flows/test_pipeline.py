@@ -92,8 +92,8 @@ def parents() -> list[str]:
     experiment = mlflow.get_experiment_by_name("pricewright")
     if experiment is None:
         return []
-    found = MlflowClient().search_runs([experiment.experiment_id], order_by=["start_time ASC"])
-    return [run.info.status for run in found]
+    runs = MlflowClient().search_runs([experiment.experiment_id], order_by=["start_time ASC"])
+    return [run.info.status for run in runs]
 
 
 def alive(pid_file: str) -> bool:
@@ -268,10 +268,10 @@ def test_a_signal_ends_every_process_and_the_next_run_carries_on(sent: signal.Si
         os.killpg(child.pid, sent)  # as a terminal sends Ctrl-C: to Prefect's server as well
     else:
         os.kill(child.pid, sent)
-    said, complained = child.communicate(timeout=60)
+    output, errors = child.communicate(timeout=60)
     assert child.returncode == code
-    assert complained.strip() == "stopped. Run again: finished stages are kept."
-    assert "done in" in said
+    assert errors.strip() == "stopped. Run again: finished stages are kept."
+    assert "done in" in output
     assert not alive("pid")
     assert parents() == ["FAILED"]
     Path("mended").touch()
@@ -293,15 +293,15 @@ def test_a_run_that_is_killed_leaves_no_process_and_no_lock_and_the_next_one_car
         assert child.poll() is None, child.communicate()
         time.sleep(0.1)
     below = psutil.Process(child.pid).children(recursive=True)
-    assert int(Path("pid").read_text()) in {found.pid for found in below}
+    assert int(Path("pid").read_text()) in {descendant.pid for descendant in below}
     os.kill(child.pid, signal.SIGKILL)
     assert psutil.wait_procs(below, timeout=3 * process.GRACE)[1] == []
     child.communicate()
     Path("mended").touch()
     again = command()
-    said, complained = again.communicate(timeout=120)
-    assert again.returncode == 0, complained
-    assert "first         unchanged" in said
+    output, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
+    assert "first         unchanged" in output
     assert ran() == ["first", "slow", "slow"]
     assert parents() == ["FAILED", "FINISHED"]
 
@@ -314,16 +314,16 @@ def test_the_command_shows_lines_thins_bars_and_ends_with_one_clear_message() ->
         bad={"deps": ["out/first"], "cmd": "echo 'bad: error: a port is in use' >&2; exit 3"},
     )
     child = command()
-    said, complained = child.communicate(timeout=120)
+    output, errors = child.communicate(timeout=120)
     assert child.returncode == 1
-    assert complained.strip().splitlines() == [
+    assert errors.strip().splitlines() == [
         "error: stage bad failed: bad: error: a port is in use",
         "Mend it and run again: finished stages are kept.",
     ]
-    assert "first         100%|##########\n" in said
-    assert len([line for line in said.splitlines() if line.startswith("first ") and "%|" in line]) <= 4
-    assert "git add" not in said
-    assert "Traceback" not in said + complained
+    assert "first         100%|##########\n" in output
+    assert len([line for line in output.splitlines() if line.startswith("first ") and "%|" in line]) <= 4
+    assert "git add" not in output
+    assert "Traceback" not in output + errors
 
 
 @pytest.mark.usefixtures("project")

@@ -1,15 +1,18 @@
-"""The flows around the gate. The process that decides is a stand-in of a few lines, but in the last tests."""
+"""The flows around the gate, with a real registry of two versions, a real Prefect server and a real pause."""
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from prefect.artifacts import Artifact
@@ -17,9 +20,12 @@ from prefect.client.orchestration import get_client
 from prefect.flow_runs import resume_flow_run
 from prefect.testing.utilities import prefect_test_harness
 
+from components.core import registry, tracking
 from components.core.errors import PricewrightError
+from components.promotion import aliases, decision
 from flows import promote as flows
 from tests.support.project import ROOT
+from tests.support.registry import NAME, TEXTS, label, relabel
 
 RECORD: dict[str, Any] = {
     "id": "20261121T010101.000000-abcdef12",
@@ -47,19 +53,6 @@ RECORD: dict[str, Any] = {
     },
     "params": {"error_rate": 0.025},
 }
-STAND_IN = """
-import json, pathlib, sys
-arguments = sys.argv[1:]
-with open("asked.txt", "a") as asked:
-    asked.write(" ".join(arguments[:-1]) + "\\n")
-if pathlib.Path("refuse.txt").exists():
-    sys.exit("error: " + pathlib.Path("refuse.txt").read_text())
-print("asking pricer version 3 for 600 prices", flush=True)
-record = json.loads(pathlib.Path("record.json").read_text())
-if arguments[0] == "settle":
-    record |= {arguments[2].removeprefix("--").replace("-", "_"): arguments[3]}
-pathlib.Path(arguments[-1]).write_text(json.dumps(record))
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,44 +62,35 @@ def server() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows, "LOOK_AGAIN", 1)
-    settings(approval=False)
-    return tmp_path
 
 
 def settings(**changed: Any) -> None:
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    """Other values for the gate in the project's params.yaml."""
+    raw = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     raw["promote"] |= changed
     Path("params.yaml").write_text(yaml.safe_dump(raw))
 
 
-def stand_in(**changed: Any) -> None:
-    """A components/promotion/promote.py in the folder: it notes what it is asked and hands a record over."""
-    Path("components").mkdir()
-    Path("components/__init__.py").touch()
-    Path("components/promotion/promote.py").write_text(STAND_IN)
-    Path("record.json").write_text(json.dumps(RECORD | changed))
-
-
-def asked() -> list[str]:
-    """What the process was asked, temporary paths left out."""
-    lines = Path("asked.txt").read_text().splitlines()
-    return [" ".join(word for word in line.split() if not word.startswith("/")) for line in lines]
+@pytest.fixture
+def better(made: Path, project: Path, answers: dict[str, pd.DataFrame]) -> None:
+    """Version 1 is champion, and its challenger, version 2, is better by far."""
+    label(champion="1", challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
 
 
 def page(key: str) -> str:
-    found = Artifact.get(key)
-    assert found is not None
-    return str(found.data)
+    artifact = Artifact.get(key)
+    assert artifact is not None
+    return str(artifact.data)
 
 
 # --- what is shown -----------------------------------------------------------------------------------
 
 
 def test_a_decision_is_shown_with_its_figures() -> None:
-    shown = flows.text(RECORD)
+    text = flows.text(RECORD)
     for part in (
         "Promoted: pricer version 3",
         "+2.50 dollars (0.95 interval +1.25 to +3.75)",
@@ -117,119 +101,157 @@ def test_a_decision_is_shown_with_its_figures() -> None:
         "lies above the minimum effect",
         "ann, 2026-11-21",
     ):
-        assert part in shown
+        assert part in text
 
 
 def test_too_little_evidence_is_shown_with_the_rows_that_are_needed() -> None:
     record = RECORD | {"verdict": "not enough evidence", "rows_needed": 2400, "champion": None}
     assert flows.headline(record) == "Not enough evidence: pricer version 3"
-    found = dict(flows.rows(record))
-    assert (found["rows needed"], found["champion before"]) == ("about 2400", "none")
+    figures = dict(flows.rows(record))
+    assert (figures["rows needed"], figures["champion before"]) == ("about 2400", "none")
 
 
 def test_a_decision_without_a_comparable_row_can_be_shown() -> None:
     nothing = {"difference": None, "low": None, "high": None, "mae_challenger": None}
-    found = dict(flows.rows(RECORD | nothing))
-    assert (found["better by"], found["MAE of the version"]) == ("unknown", "none (no readable answer)")
+    figures = dict(flows.rows(RECORD | nothing))
+    assert (figures["better by"], figures["MAE of the version"]) == ("unknown", "none (no readable answer)")
 
 
 # --- the flows ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verdict", ["promoted", "rejected", "not enough evidence"])
-def test_the_state_of_the_flow_is_named_by_the_verdict(
-    verdict: str, capsys: pytest.CaptureFixture[str]
+def test_one_command_promotes_a_better_challenger(
+    project: Path, made: Path, answers: dict[str, pd.DataFrame]
 ) -> None:
-    stand_in(verdict=verdict)
+    """Nothing is stood in for: the command fetches both versions and tries them in processes of their own."""
+    label(champion="1", challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
+    done = command("promote")
+    assert done.returncode == 0, done.stderr
+    assert "Promoted: pricer version 2" in done.stdout
+    assert registry.aliases(NAME) == {"champion": "2", "previous": "1", "challenger": "2"}
+    [record] = aliases.decisions(registry.open_version(NAME, "2"))
+    assert tracking.logged_decisions(NAME) == [record]
+    assert (record["version"], record["champion"], record["against"]) == ("2", "1", "version 1")
+    assert record["low"] > 1.0
+    assert record["mae_challenger"] == pytest.approx(0.5)
+    assert (record["rows"], record["rows_left_out"]) == (TEXTS, 0)
+    assert record["test_sha256"] == registry.sha256(decision.TEST)
+    assert record["budgets"]["latency in ms"]["value"] > 0
+
+
+@pytest.mark.usefixtures("project")
+def test_where_the_challenger_is_the_champion_the_command_says_so_and_ends_well() -> None:
+    label(champion="1", challenger="1")
+    done = command("promote")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "version 1 is the champion already: there is nothing to decide until `make run`" in done.stdout
+    assert command("promote", "--version", "99").returncode == 1
+
+
+@pytest.mark.usefixtures("project")
+def test_a_registry_that_is_down_is_named_without_its_password() -> None:
+    done = command("promote", MLFLOW_TRACKING_URI="http://ann:secret@127.0.0.1:9")
+    assert done.returncode == 1
+    assert "error: the registry at http://127.0.0.1:9 does not answer" in done.stderr
+    assert "mend MLFLOW_TRACKING_URI" in done.stderr
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    return subprocess.run(
+        [sys.executable, "-m", "flows.promote", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.usefixtures("better")
+def test_the_state_of_the_flow_is_named_by_the_verdict(
+    capsys: pytest.CaptureFixture[str], made: Path, answers: dict[str, pd.DataFrame]
+) -> None:
+    settings(minimum_effect=900.0)
+    assert flows.promote(return_state=True).name == "Rejected"
+    settings(minimum_effect=1.0)
     state = flows.promote(return_state=True)
-    assert state.is_completed()
-    assert state.name == verdict.capitalize()
-    assert asked() == ["promote --out"]
-    assert f"{verdict.capitalize()}: pricer version 3" in capsys.readouterr().out
-    assert page("promote-decision").startswith(f"# {verdict.capitalize()}: pricer version 3")
+    assert (state.is_completed(), state.name) == (True, "Promoted")
+    assert "Promoted: pricer version 2" in capsys.readouterr().out
+    assert page("promote-decision").startswith("# Promoted: pricer version 2")
+    assert "| compared with | version 1 |" in page("promote-decision")
+    assert flows.rollback(return_state=True).name == "Rolled back"
+    assert page("rollback-decision").startswith("# Rolled back: pricer version 1")
+    assert registry.aliases(NAME) == {"champion": "1", "previous": "2", "challenger": "2"}
 
 
-def test_a_version_is_handed_to_the_process_for_promotion_and_rollback() -> None:
-    stand_in(kind="rollback", verdict="rolled back")
-    flows.rollback("1")
-    assert page("rollback-decision").startswith("# Rolled back: pricer version 3")
-    flows.promote("3", unseen=True)
-    assert asked() == ["rollback --version 1 --out", "promote --version 3 --unseen --out"]
-
-
-def test_what_the_process_refuses_fails_the_flow_with_its_words() -> None:
-    stand_in()
-    Path("refuse.txt").write_text("pricer has no challenger: register one with `make run`")
-    with pytest.raises(PricewrightError, match="^pricer has no challenger: register one with `make run`$"):
-        flows.promote()
-
-
-def test_without_a_deployment_no_approval_is_waited_for() -> None:
+@pytest.mark.usefixtures("better")
+def test_a_version_is_handed_on_and_without_a_deployment_no_approval_is_waited_for() -> None:
     settings(approval=True)
-    stand_in()
-    assert flows.promote(return_state=True).name == "Promoted"
-    assert asked() == ["promote --out"]
+    label(challenger="1")
+    assert flows.promote("2", return_state=True).name == "Promoted"
+    flows.rollback("1")
+    assert registry.aliases(NAME)["champion"] == "1"
 
 
-@pytest.mark.parametrize(
-    ("approve", "name", "settled"),
-    [
-        (True, "Promoted", "settle --approved-by ann --out"),
-        (False, "Declined", "settle --declined declined by ann --out"),
-    ],
-)
+@pytest.mark.parametrize(("approve", "name", "champion"), [(True, "Promoted", "2"), (False, "Declined", "1")])
+@pytest.mark.usefixtures("better")
 def test_a_deployment_waits_for_a_person_where_the_params_say_so(
-    monkeypatch: pytest.MonkeyPatch, approve: bool, name: str, settled: str
+    monkeypatch: pytest.MonkeyPatch, approve: bool, name: str, champion: str
 ) -> None:
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "11111111-1111-1111-1111-111111111111")
     settings(approval=True)
-    stand_in()
     person = threading.Thread(target=_answer, args=({"name": "ann", "approve": approve},))
     person.start()
     state = flows.promote(return_state=True)
     person.join()
     assert state.name == name
-    assert asked() == ["promote --hold --out", settled]
+    assert registry.aliases(NAME)["champion"] == champion
+    [record] = aliases.decisions(registry.open_version(NAME, "2"))
+    assert record.get("approved_by", record.get("declined")) in ("ann", "declined by ann")
 
 
+@pytest.mark.usefixtures("better")
 def test_a_rejected_challenger_needs_no_approval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "11111111-1111-1111-1111-111111111111")
-    settings(approval=True)
-    stand_in(verdict="rejected")
+    settings(approval=True, minimum_effect=900.0)
     assert flows.promote(return_state=True).name == "Rejected"
-    assert asked() == ["promote --hold --out"]
 
 
+@pytest.mark.usefixtures("better")
 def test_a_proposal_that_nobody_approves_lapses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "11111111-1111-1111-1111-111111111111")
     settings(approval=True, approval_hours=2 / 3600)
-    stand_in()
     with pytest.raises(PricewrightError, match="nobody approved within .* Promote again"):
         flows.promote()
-    assert page("promote-decision").startswith("# Declined: pricer version 3")
-    assert asked()[1].startswith("settle --declined nobody approved within")
+    assert page("promote-decision").startswith("# Declined: pricer version 2")
+    [record] = aliases.decisions(registry.open_version(NAME, "2"))
+    assert record["declined"].startswith("nobody approved within")
+    assert registry.aliases(NAME)["champion"] == "1"
 
 
-def _answer(said: dict[str, Any]) -> None:
+def _answer(form: dict[str, Any]) -> None:
     """The person: waits for the pause, then resumes the run with an answer."""
     with get_client(sync_client=True) as client:
         for _ in range(300):
             paused = [run for run in client.read_flow_runs() if run.state and run.state.is_paused()]
             if paused:
-                resume_flow_run(paused[0].id, run_input=said)
+                resume_flow_run(paused[0].id, run_input=form)
                 return
             time.sleep(0.2)
 
 
-# --- with the real process ---------------------------------------------------------------------------
+# --- a registry with nothing in it -------------------------------------------------------------------
 
 
-def test_an_empty_registry_is_refused_by_the_real_process(
+def test_an_empty_registry_is_refused_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, empty_store: Path, tmp_path: Path
 ) -> None:
-    store = shutil.copy(empty_store, tmp_path / "mlflow.db")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     with pytest.raises(PricewrightError, match="^pricer has no challenger: register one with `make run`"):
         flows.promote()
     with pytest.raises(PricewrightError, match="^pricer has no previous version to go back to"):

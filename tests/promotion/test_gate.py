@@ -16,7 +16,7 @@ from components.promotion.gate import Budget, Decision, decide, interval, rows_n
 ERROR_RATE = 0.025
 
 
-def judged(true: Floats, challenger: Floats, champion: Floats, **changed: Any) -> Decision:
+def decided(true: Floats, challenger: Floats, champion: Floats, **changed: Any) -> Decision:
     options: dict[str, Any] = {
         "minimum_effect": 0.0,
         "error_rate": ERROR_RATE,
@@ -48,7 +48,7 @@ def coin_flips() -> list[Decision]:
     """
     true = np.random.default_rng(0).uniform(50, 500, 540)
     pairs = ((noisy(true, 30, seed), noisy(true, 30, 77_000 + seed)) for seed in range(1000))
-    return [judged(true, *pair) for pair in pairs]
+    return [decided(true, *pair) for pair in pairs]
 
 
 def test_a_hundred_coin_flip_challengers_are_promoted_at_most_at_the_stated_error_rate(
@@ -101,14 +101,14 @@ def test_a_sample_in_which_a_rare_loss_may_be_missing_altogether_settles_nothing
 def test_a_bad_gate_would_fail_the_test_above(true: Floats) -> None:
     """The same challengers, judged by the sign of the difference alone, as a ranking does."""
     better = [
-        judged(true, noisy(true, 30, seed), noisy(true, 30, 77_000 + seed)).difference for seed in range(100)
+        decided(true, noisy(true, 30, seed), noisy(true, 30, 77_000 + seed)).difference for seed in range(100)
     ]
     assert np.mean([gain is not None and gain > 0 for gain in better]) > 10 * ERROR_RATE
 
 
 def test_a_minimum_effect_makes_coin_flips_rarer_still(true: Floats) -> None:
     verdicts = {
-        judged(true, noisy(true, 30, seed), noisy(true, 30, 77_001), minimum_effect=5.0).verdict
+        decided(true, noisy(true, 30, seed), noisy(true, 30, 77_001), minimum_effect=5.0).verdict
         for seed in range(100)
     }
     assert "promoted" not in verdicts
@@ -116,7 +116,7 @@ def test_a_minimum_effect_makes_coin_flips_rarer_still(true: Floats) -> None:
 
 def test_a_challenger_that_is_planted_better_is_promoted(true: Floats) -> None:
     for seed in range(20):
-        decision = judged(true, noisy(true, 20, seed), noisy(true, 40, 500 + seed), minimum_effect=5.0)
+        decision = decided(true, noisy(true, 20, seed), noisy(true, 40, 500 + seed), minimum_effect=5.0)
         assert decision.verdict == "promoted"
         assert decision.low is not None
         assert decision.low > 5.0
@@ -124,7 +124,7 @@ def test_a_challenger_that_is_planted_better_is_promoted(true: Floats) -> None:
 
 
 def test_a_challenger_that_is_planted_worse_is_rejected(true: Floats) -> None:
-    decision = judged(true, noisy(true, 40, 1), noisy(true, 20, 2))
+    decision = decided(true, noisy(true, 40, 1), noisy(true, 20, 2))
     assert decision.verdict == "rejected"
     assert decision.high is not None
     assert decision.high < 0
@@ -138,7 +138,7 @@ def flat(*values: float) -> Floats:
 
 
 def test_where_every_row_gains_the_same_the_interval_is_that_gain() -> None:
-    decision = judged(flat(10, 20, 30), flat(11, 19, 31), flat(15, 25, 35))
+    decision = decided(flat(10, 20, 30), flat(11, 19, 31), flat(15, 25, 35))
     assert (decision.verdict, decision.difference, decision.low, decision.high) == ("promoted", 4.0, 4.0, 4.0)
     assert decision.rows == 3
     assert decision.reasons == (
@@ -147,20 +147,20 @@ def test_where_every_row_gains_the_same_the_interval_is_that_gain() -> None:
 
 
 def test_a_gain_below_the_minimum_effect_is_rejected_although_it_is_one() -> None:
-    decision = judged(flat(10, 20, 30), flat(11, 19, 31), flat(15, 25, 35), minimum_effect=4.5)
+    decision = decided(flat(10, 20, 30), flat(11, 19, 31), flat(15, 25, 35), minimum_effect=4.5)
     assert decision.verdict == "rejected"
     assert "lies below the minimum effect of 4.5" in decision.reasons[0]
 
 
 def test_a_gain_of_just_the_minimum_effect_is_settled_by_no_number_of_rows() -> None:
-    decision = judged(flat(10, 20, 30), flat(11, 19, 31), flat(15, 25, 35), minimum_effect=4.0)
+    decision = decided(flat(10, 20, 30), flat(11, 19, 31), flat(15, 25, 35), minimum_effect=4.0)
     assert (decision.verdict, decision.rows_needed) == ("not enough evidence", None)
 
 
 def test_the_same_model_again_is_no_evidence_without_and_rejected_with_a_minimum_effect(true: Floats) -> None:
     same = noisy(true, 30, 1)
-    assert judged(true, same, same).verdict == "not enough evidence"
-    assert judged(true, same, same, minimum_effect=0.1).verdict == "rejected"
+    assert decided(true, same, same).verdict == "not enough evidence"
+    assert decided(true, same, same, minimum_effect=0.1).verdict == "rejected"
 
 
 def test_rows_needed_follows_the_formula() -> None:
@@ -174,23 +174,23 @@ def test_on_the_rows_that_it_asks_for_the_gate_settles_it_with_the_stated_power(
     generator = np.random.default_rng(3)
     needed = rows_needed(2.0, 20.0, 0.0, error_rate=ERROR_RATE, power=0.8)
     assert needed == 785
-    found = []
+    promoted = []
     for _ in range(200):
         gain = generator.normal(2.0, 20.0, needed)
         true = np.full(needed, 1000.0)
-        found.append(judged(true, true + 100.0, true + 100.0 + gain).verdict == "promoted")
-    assert 0.7 < np.mean(found) < 0.9
+        promoted.append(decided(true, true + 100.0, true + 100.0 + gain).verdict == "promoted")
+    assert 0.7 < np.mean(promoted) < 0.9
 
 
 def test_too_little_evidence_says_how_many_rows_there_should_be(true: Floats) -> None:
-    decision = judged(true[:30], noisy(true, 29, 1)[:30], noisy(true, 30, 2)[:30])
+    decision = decided(true[:30], noisy(true, 29, 1)[:30], noisy(true, 30, 2)[:30])
     assert decision.verdict == "not enough evidence"
     assert decision.rows_needed is not None
     assert decision.rows_needed > 30
 
 
 def test_one_lucky_row_promotes_nothing() -> None:
-    decision = judged(flat(10.0), flat(10.0), flat(90.0), rows_min=50)
+    decision = decided(flat(10.0), flat(10.0), flat(90.0), rows_min=50)
     assert (decision.verdict, decision.rows_needed) == ("not enough evidence", 50)
     assert decision.reasons == ("1 rows that both could answer; at least 50 are needed",)
 
@@ -208,7 +208,7 @@ def test_one_lucky_row_promotes_nothing() -> None:
     ],
 )
 def test_a_broken_budget_rejects_the_best_challenger(true: Floats, budget: Budget, reason: str) -> None:
-    decision = judged(true, noisy(true, 5, 1), noisy(true, 40, 2), budgets=[budget])
+    decision = decided(true, noisy(true, 5, 1), noisy(true, 40, 2), budgets=[budget])
     assert decision.verdict == "rejected"
     assert decision.reasons[0] == reason
     assert decision.low is not None
@@ -217,12 +217,12 @@ def test_a_broken_budget_rejects_the_best_challenger(true: Floats, budget: Budge
 
 def test_a_budget_that_may_go_unmeasured_holds_where_it_did(true: Floats) -> None:
     limits = [Budget("forgetting", math.nan, at_most=2.0, needed=False)]
-    assert judged(true, noisy(true, 5, 1), noisy(true, 40, 2), budgets=limits).verdict == "promoted"
+    assert decided(true, noisy(true, 5, 1), noisy(true, 40, 2), budgets=limits).verdict == "promoted"
 
 
 def test_a_budget_on_its_limit_holds(true: Floats) -> None:
     limits = [Budget("coverage", 0.7, 0.7, 0.9), Budget("size", 50.0, at_most=50.0)]
-    assert judged(true, noisy(true, 5, 1), noisy(true, 40, 2), budgets=limits).verdict == "promoted"
+    assert decided(true, noisy(true, 5, 1), noisy(true, 40, 2), budgets=limits).verdict == "promoted"
 
 
 def test_falling_silent_on_the_hard_rows_never_wins(true: Floats) -> None:
@@ -230,7 +230,7 @@ def test_falling_silent_on_the_hard_rows_never_wins(true: Floats) -> None:
     challenger = noisy(true, 30, 2)
     challenger[np.abs(challenger - true) > 45] = np.nan
     silent = int(np.isnan(challenger).sum())
-    decision = judged(true, challenger, champion, unparsed_share_max=0.9)
+    decision = decided(true, challenger, champion, unparsed_share_max=0.9)
     assert decision.verdict == "rejected"
     assert decision.reasons[0] == f"{silent} rows without a readable answer, 0 of the champion"
 
@@ -238,7 +238,7 @@ def test_falling_silent_on_the_hard_rows_never_wins(true: Floats) -> None:
 def test_too_many_silent_rows_break_the_budget_even_beside_a_silent_champion(true: Floats) -> None:
     champion, challenger = noisy(true, 40, 1), noisy(true, 5, 2)
     champion[:60] = challenger[:60] = np.nan
-    decision = judged(true, challenger, champion)
+    decision = decided(true, challenger, champion)
     assert decision.verdict == "rejected"
     assert decision.rows == 240
     assert decision.reasons[0] == "unparsed share is 0.2, at most 0.1 is allowed"
@@ -246,11 +246,11 @@ def test_too_many_silent_rows_break_the_budget_even_beside_a_silent_champion(tru
 
 def test_where_no_row_was_answered_by_both_nothing_is_decided_for_the_challenger() -> None:
     nothing = flat(math.nan, math.nan)
-    decision = judged(flat(1, 2), flat(1, 2), nothing, rows_min=10)
+    decision = decided(flat(1, 2), flat(1, 2), nothing, rows_min=10)
     assert (decision.verdict, decision.difference, decision.rows_needed) == ("not enough evidence", None, 10)
-    assert judged(flat(1, 2), nothing, flat(1, 2)).verdict == "rejected"
+    assert decided(flat(1, 2), nothing, flat(1, 2)).verdict == "rejected"
 
 
 def test_tables_of_other_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="2 true prices, 3 and 3 answers"):
-        judged(flat(1, 2), flat(1, 2, 3), flat(1, 2, 3))
+        decided(flat(1, 2), flat(1, 2, 3), flat(1, 2, 3))

@@ -38,10 +38,10 @@ def decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) 
     kept = []
     for version, verdict in (("1", "promoted"), ("2", "promoted"), ("3", "rejected")):
         champion = registry.aliases(NAME).get("champion")
-        record = aliases.entry("promote", NAME, version, champion) | {"verdict": verdict} | figures
+        record = aliases.new_record("promote", NAME, version, champion) | {"verdict": verdict} | figures
         moves = {"champion": version} if verdict == "promoted" else {}
-        with aliases.locked(NAME):
-            kept.append(aliases.commit(NAME, record, moves))
+        with aliases.turn(NAME) as turn:
+            kept.append(aliases.commit(turn, record, moves))
     return kept
 
 
@@ -52,15 +52,15 @@ def tag(number: int, decided: list[dict[str, Any]]) -> tuple[str, str]:
 
 def run(number: int, decided: list[dict[str, Any]]) -> str:
     wanted = f"tags.`{tracking.DECISION}` = '{decided[number - 1]['id']}'"
-    [found] = MlflowClient().search_runs([tracking._experiment_id()], wanted)
-    return found.info.run_id
+    [logged] = MlflowClient().search_runs([tracking._experiment_id()], wanted)
+    return logged.info.run_id
 
 
-def test_every_decision_is_told_in_its_order_with_who_when_and_what(decided: list[dict[str, Any]]) -> None:
-    found, faults = history(NAME)
+def test_every_decision_is_listed_in_its_order_with_who_when_and_what(decided: list[dict[str, Any]]) -> None:
+    records, faults = history(NAME)
     assert faults == []
-    assert found == decided
-    assert [(entry["number"], entry["version"], entry["verdict"]) for entry in found] == [
+    assert records == decided
+    assert [(entry["number"], entry["version"], entry["verdict"]) for entry in records] == [
         (1, "1", "promoted"),
         (2, "2", "promoted"),
         (3, "3", "rejected"),
@@ -89,9 +89,9 @@ def _run_deleted(decided: list[dict[str, Any]]) -> None:
 
 
 def _both_changed(decided: list[dict[str, Any]]) -> None:
-    other = decided[0] | {"by": "bob"}
-    registry.tag_version(NAME, *tag(1, decided), json.dumps(other))
-    MlflowClient().log_dict(run(1, decided), other, "decision.json")
+    changed = decided[0] | {"by": "bob"}
+    registry.tag_version(NAME, *tag(1, decided), json.dumps(changed))
+    MlflowClient().log_dict(run(1, decided), changed, "decision.json")
 
 
 def _both_gone(decided: list[dict[str, Any]]) -> None:
@@ -125,7 +125,7 @@ def test_a_record_that_was_tampered_with_is_named(
     assert history(NAME)[1] == noticed
 
 
-def test_a_copy_that_still_fits_the_chain_is_the_one_that_is_told(decided: list[dict[str, Any]]) -> None:
+def test_a_copy_that_still_fits_the_chain_is_the_one_that_is_listed(decided: list[dict[str, Any]]) -> None:
     _tag_changed(decided)
     assert history(NAME)[0] == decided
 

@@ -20,7 +20,7 @@ from tests.support.project import QUESTION
 def pricer(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> pyfunc.Pricer:
     folder = tmp_path_factory.mktemp("served")
     quantize.merge(tiny_base, tiny_adapter, folder / "merged")
-    quantize.quantize(folder / "merged", folder, "nf4")
+    quantize.write_format(folder / "merged", folder, "nf4")
     pyfunc.Settings(
         prompt=Prompt(question=QUESTION, tokens=64, price_max=999),
         batch_size=2,
@@ -35,17 +35,17 @@ def test_one_or_many_descriptions_get_price_low_and_high(pricer: pyfunc.Pricer) 
     assert list(answer.columns) == ["price", "low", "high"]
     assert (answer["low"] <= answer["price"]).all()
     assert (answer["price"] <= answer["high"]).all()
-    one = pricer.predict(pd.DataFrame({"description": texts[1:2]}))
-    assert one.iloc[0].tolist() == answer.iloc[1].tolist()
+    first = pricer.predict(pd.DataFrame({"description": texts[1:2]}))
+    assert first.iloc[0].tolist() == answer.iloc[1].tolist()
 
 
 def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer: pyfunc.Pricer) -> None:
     text = pd.DataFrame({"description": ["Oak desk"]})
-    said = {name: pricer.predict(text, {"point": name}).iloc[0] for name in ("median", "mean", "mode")}
-    assert said["median"].tolist() == pricer.predict(text).iloc[0].tolist()
-    assert len({one["price"] for one in said.values()}) == 3
-    assert len({one["low"] for one in said.values()}) == 1
-    with pytest.raises(PricewrightError, match="no point 'best': ask for one of median, mean, mode"):
+    message = {name: pricer.predict(text, {"point": name}).iloc[0] for name in ("median", "mean", "mode")}
+    assert message["median"].tolist() == pricer.predict(text).iloc[0].tolist()
+    assert len({first["price"] for first in message.values()}) == 3
+    assert len({first["low"] for first in message.values()}) == 1
+    with pytest.raises(PricewrightError, match="no point 'best': choose among median, mean, mode"):
         pricer.predict(text, {"point": "best"})
 
 

@@ -1,0 +1,198 @@
+"""A registry with two versions that answer differently, and the rows to compare them on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from components import register
+from components.core import dvc, registry, tracking
+from components.core.params.file import load_params
+from components.core.params.promote import Promote
+from components.core.params.prompt import Prompt
+from components.core.schemas import SERVED_INPUT
+from components.evaluation.calibration import Calibration
+from components.promotion import aliases, decision, promote, trial
+from tests.support.project import QUESTION, ROOT, environment_kept
+
+NAME = "pricer"
+TEXTS, TRAINED = 40, 12
+"""Test rows, the first of the 48 items, and training rows, the last of them."""
+SHARED = TEXTS + TRAINED - 48
+ANSWER = pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]})
+EVIDENCE: dict[str, Any] = {
+    "evaluate.json": {"winner": "sft", "forgetting": {"sft": {"perplexity_ratio": 1.2}}},
+    "quantize.json": {"validation": {"mae_served": 30.1, "mae_merged": 30.0}},
+}
+FILES = (*EVIDENCE, "dvc.lock", "dvc.yaml", "params.yaml")
+
+
+def make_graph(items: pd.DataFrame) -> None:
+    """params.yaml, reports, and a DVC repository that keeps the curated rows, the last of them train rows."""
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["promote"] |= {"minimum_effect": 1.0, "rows_min": 20, "coverage_min": 0.0, "coverage_max": 1.0}
+    Path("params.yaml").write_text(yaml.safe_dump(raw))
+    Path("source").mkdir()
+    for split, rows in {"test": items.head(TEXTS), "train": items.tail(TRAINED)}.items():
+        rows.assign(split=split).to_parquet(f"source/{split}.parquet", index=False)
+    for split in ("preference", "validation"):
+        items.head(0).to_parquet(f"source/{split}.parquet", index=False)
+    stages = {"curate": {"cmd": "cp -r source artifacts/curate", "outs": ["artifacts/curate"]}}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    Path("artifacts").mkdir()
+    for arguments in (["init", "--no-scm"], ["repro"]):
+        subprocess.run([sys.executable, "-m", "dvc", *arguments, "-q"], check=True)
+    for name, report in EVIDENCE.items():
+        Path(name).write_text(json.dumps(report))
+
+
+def register_served(served: Path, answer: pd.DataFrame, evidence: tuple[str, ...] = FILES) -> str:
+    with tracking.stage_run("register", {}, "abc") as run:
+        return registry.register_version(
+            run.id,
+            NAME,
+            data_path=served,
+            loader_module="components.serving.pyfunc",
+            code_path=ROOT / "components",
+            example=register.EXAMPLE,
+            answer=answer,
+            options={"point": "median"},
+            requirements=["pandas"],
+            evidence=[Path(name) for name in evidence],
+            card="# A card",
+            tags={decision.ROWS: registry.sha256(decision.TEST)},
+        )
+
+
+def copy_project(made: Path, folder: Path) -> None:
+    for name in ("mlflow.db", "artifacts", ".dvc", *FILES):
+        source = made / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+
+
+def relabel(made: Path, prices: Any) -> None:
+    """Test rows with these true prices, with which both versions count as registered."""
+    items = pd.read_parquet(made / decision.TEST)
+    items.assign(price=np.asarray(prices, float)).to_parquet(decision.TEST, index=False)
+    for version in ("1", "2"):
+        registry.tag_version(NAME, version, decision.ROWS, registry.sha256(decision.TEST))
+
+
+def label(**versions: str) -> None:
+    for alias, version in versions.items():
+        registry.set_alias(NAME, alias, version)
+
+
+def baselines(**prices: Any) -> None:
+    """The answers of the baselines to the test rows, as their stage wrote them."""
+    ids = pd.read_parquet(decision.TEST)["id"]
+    tables = [
+        pd.DataFrame({"candidate": name, "split": "test", "id": ids, "predicted": price})
+        for name, price in prices.items()
+    ]
+    decision.PREDICTIONS.parent.mkdir(exist_ok=True)
+    pd.concat(tables).to_parquet(decision.PREDICTIONS)
+    out = {"path": "artifacts/baseline", "md5": dvc.md5(decision.PREDICTIONS.parent)}
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"baseline": {"outs": [out]}}}))
+
+
+def decided(**changed: Any) -> dict[str, Any]:
+    record = aliases.new_record("promote", NAME, "2", "1") | {"verdict": "promoted"} | changed
+    Path("decided.json").write_text(json.dumps(record))
+    return record
+
+
+def logged_model(made: Path, source: str) -> Path:
+    """Folder of a logged model in the artifact store, by the source of its version."""
+    [folder] = made.glob(f"mlruns/**/{source.rsplit('/', 1)[-1]}/artifacts")
+    return folder
+
+
+# --- fixtures, for the conftest.py of whoever needs them -----------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def made(
+    tiny_base: Path,
+    tiny_adapter: Path,
+    tiny_items: pd.DataFrame,
+    empty_store: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A project folder whose registry has version 1 (prices to 999) and version 2 (prices to 300)."""
+    from components import quantize
+    from components.serving import pyfunc
+
+    folder = tmp_path_factory.mktemp("project")
+    served = folder / "served"
+    quantize.merge(tiny_base, tiny_adapter, folder / "merged")
+    quantize.write_format(folder / "merged", served, "nf4")
+    with environment_kept(), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PRICEWRIGHT_BY", "tester")
+        shutil.copy(empty_store, "mlflow.db")
+        make_graph(tiny_items)
+        items = pd.read_parquet(decision.TEST)
+        for price_max in (999, 300):
+            pyfunc.Settings(
+                prompt=Prompt(question=QUESTION, tokens=64, price_max=price_max),
+                batch_size=16,
+                calibration=Calibration.uncalibrated(0.8),
+            ).write(served)
+            pricer = pyfunc.Pricer(served)
+            version = register_served(served, pricer.predict(register.EXAMPLE))
+            answers = pricer.predict(pd.DataFrame({SERVED_INPUT: items["text"]}))
+            answers.to_parquet(f"answers-{version}.parquet")
+    return folder
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the registry's tables for each test; the models' files are shared."""
+    copy_project(made, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PRICEWRIGHT_BY", "tester")
+    tracking.connect()
+    return tmp_path
+
+
+@pytest.fixture
+def answers(made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFrame]:
+    """What the two versions answer, given again without waiting for their processes."""
+    known = {version: pd.read_parquet(made / f"answers-{version}.parquet") for version in ("1", "2")}
+    texts = pd.read_parquet(made / decision.TEST)["text"].tolist()
+
+    def run_trial(
+        version: registry.Version, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()
+    ) -> trial.Trial:
+        places = [texts.index(text) if text in texts else 0 for text in items["text"]]
+        return trial.Trial(
+            known[version.number].iloc[places].reset_index(drop=True), 2_000_000, 0.1, EVIDENCE
+        )
+
+    monkeypatch.setattr(decision, "run_trial", run_trial)
+    monkeypatch.setattr(promote, "run_trial", run_trial)
+    return known
+
+
+@pytest.fixture
+def section(project: Path) -> Promote:
+    return load_params().promote
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """What is served by a version that is quickly registered, and does not load."""
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    (folder / "serving.json").write_text("{}")
+    return folder
