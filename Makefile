@@ -2,15 +2,12 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 TESTED := .venv/.tested
+DOCS := .venv/.docs
 
+include components/core/telemetry.env  # off, for what starts outside our package too
+export $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' components/core/telemetry.env)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
-export DO_NOT_TRACK := 1
-export DVC_NO_ANALYTICS := 1
-export GX_ANALYTICS_ENABLED := false
-export HF_HUB_DISABLE_TELEMETRY := 1
-export MLFLOW_DISABLE_TELEMETRY := true
-export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # pip's wall of lines as one line that moves; its errors go to stderr and stay.
@@ -20,7 +17,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report promote history lineage rollback serve clean
+.PHONY: help run test mlflow prefect report promote history lineage rollback serve docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +42,7 @@ report: $(STAMP)  ## the summary of the last run, and where its pages are
 	@test ! -f artifacts/evaluate/report.html || echo "The page: file://$(CURDIR)/artifacts/evaluate/report.html"
 	@test ! -f reports/validate/data.html || echo "The data: file://$(CURDIR)/reports/validate/data.html"
 
-promote: $(STAMP)  ## judge the challenger (or VERSION=3) against the champion; the better one is served
+promote: $(STAMP)  ## compare the challenger (or VERSION=3) with the champion; the better one is served
 	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen)
 
 history: $(STAMP)  ## who promoted what, when, by which figures; and whether the records still hold
@@ -60,8 +57,12 @@ rollback: $(STAMP)  ## make the previous version (or VERSION=3) the champion aga
 serve: $(STAMP)  ## the champion, answering on http://127.0.0.1:5001/invocations (or PORT=5003)
 	@python -m flows.listen serve --port $(or $(PORT),5001)
 
+docs: $(DOCS)  ## the documentation as a site, built into site/; SERVE=1 serves it and follows changes
+	@NO_MKDOCS_2_WARNING=1 python -m mkdocs $(if $(SERVE),serve,build --quiet)
+	@test -n "$(SERVE)" || echo "Open: file://$(CURDIR)/site/index.html"
+
 clean:  ## remove what a run makes; data and models stay in DVC's cache, the environment stays
-	rm -rf work .prefect build *.egg-info .mypy_cache .ruff_cache
+	rm -rf work .prefect build site *.egg-info .mypy_cache .ruff_cache
 	find artifacts -mindepth 1 -maxdepth 1 ! -name base -exec rm -rf {} +
 	find reports -mindepth 1 -maxdepth 1 ! -name base.json -exec rm -rf {} +
 
@@ -77,5 +78,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 $(TESTED): $(STAMP)
-	@python -m pip install --no-input -c constraints.txt -e ".[dev,cluster,gguf,w4a16]" | $(MOVING)
+	@python -m pip install --no-input -c constraints.txt -e ".[dev,cluster,docs,gguf,w4a16]" | $(MOVING)
+	@touch $@
+
+$(DOCS): $(STAMP)
+	@python -m pip install --no-input -c constraints.txt -e ".[docs]" | $(MOVING)
 	@touch $@

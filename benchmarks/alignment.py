@@ -23,7 +23,7 @@ from components import align
 from components.alignment.monitor import divergence
 from components.alignment.task import Task
 from components.core import stage, tracking
-from components.core.params.align import Watching
+from components.core.params.align import Monitoring
 from components.core.params.file import load_params
 from components.model import adapters, loading, sampling
 from components.model.tokens import prompt_ids
@@ -33,13 +33,13 @@ FOLDER = Path("work/alignment")
 INTERVAL = ("aligned_low", "aligned_high")
 
 
-def row(task: Task, items: pd.DataFrame, came_to: dict[str, Any], section: Watching) -> dict[str, Any]:
+def row(task: Task, items: pd.DataFrame, comparison: dict[str, Any], section: Monitoring) -> dict[str, Any]:
     """A line of the table: the verdict on test, KL and reward of one completion per prompt."""
     prompts = list(items["prompt"])
     ids = [prompt_ids(task.tokenizer, text, task.tokenizer.model_max_length) for text in prompts]
     loading.seed_everything(section.seed)
     with adapters.use_adapter(task.model, "default"):
-        drawn = sampling.sample_tokens(
+        samples = sampling.sample_tokens(
             task.model,
             task.tokenizer,
             ids,
@@ -48,26 +48,31 @@ def row(task: Task, items: pd.DataFrame, came_to: dict[str, Any], section: Watch
             batch_size=section.batch_size,
             title="drawing",
         )
-    tokens = [one[0] for one in drawn]
+    tokens = [first[0] for first in samples]
     texts = task.tokenizer.batch_decode(tokens, skip_special_tokens=True)
     kl = divergence(task.model, ids, tokens, section.batch_size)[0]
-    return {**came_to, "kl": kl, "reward": float(task.reward_model(prompts, texts).mean())}
+    return {**comparison, "kl": kl, "reward": float(task.reward_model(prompts, texts).mean())}
 
 
-def shown(table: dict[str, dict[str, Any]]) -> Table:
+def rendered(table: dict[str, dict[str, Any]]) -> Table:
     """The table for a terminal: figure with its interval, and below it the paired difference to SFT."""
     ways = ("median", "greedy", "sampled", "malformed")
-    drawn = Table("", *ways, "KL", "reward", "seconds", "may win", box=None, header_style="bold")
-    for name, one in table.items():
+    lines = Table("", *ways, "KL", "reward", "seconds", "may win", box=None, header_style="bold")
+    for name, figures in table.items():
         cells = []
         for way in ways:
-            gap, digits = one[way]["difference"], 4 if way == "malformed" else 2
+            gap, digits = figures[way]["difference"], 4 if way == "malformed" else 2
             mean, low, high = (f"{gap[end]:+.{digits}f}" for end in ("mean", "low", "high"))
-            figure, least, most = (f"{one[way][of]:.{digits}f}" for of in ("aligned", *INTERVAL))
+            figure, least, most = (f"{figures[way][of]:.{digits}f}" for of in ("aligned", *INTERVAL))
             cells.append(f"{figure} ({least} to {most})\n{mean} ({low} to {high})")
-        cells += [f"{one['kl']:.2f}", f"{one['reward']:.2f}", f"{one['seconds']:.0f}", one["may_win"]]
-        drawn.add_row(name, *cells)
-    return drawn
+        cells += [
+            f"{figures['kl']:.2f}",
+            f"{figures['reward']:.2f}",
+            f"{figures['seconds']:.0f}",
+            figures["may_win"],
+        ]
+        lines.add_row(name, *cells)
+    return lines
 
 
 def main() -> None:
@@ -79,26 +84,26 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tracking.stage_run("alignment", section.model_dump(), "") as tracked:
         for method in methods:
-            task = align.task(section, read.prompt, FOLDER / method, tracked)
-            items = align.asked(task.tokenizer, stage.read("artifacts/curate/test.parquet"), read.prompt)
+            task = align.load_task(section, read.prompt, FOLDER / method, tracked)
+            items = align.prompts_of(task.tokenizer, stage.read("artifacts/curate/test.parquet"), read.prompt)
             if not table:
-                same = align.against_sft(task, items, section.watch, price_max)
-                table["sft"] = row(task, items, same, section.watch) | {"seconds": 0, "may_win": ""}
+                same = align.compare_with_sft(task, items, section.monitor, price_max)
+                table["sft"] = row(task, items, same, section.monitor) | {"seconds": 0, "may_win": ""}
             loading.seed_everything(getattr(section, method).seed)
             began = perf_counter()
             report = align.align(task, method, getattr(section, method))
             seconds = perf_counter() - began
-            allowed = align.against_sft(task, task.watch.items, section.watch, price_max)["may_win"]
+            allowed = align.compare_with_sft(task, task.monitor.items, section.monitor, price_max)["may_win"]
             kept = f"{'yes' if allowed else 'no'} (step {report['watch']['kept_step']})"
-            came_to = align.against_sft(task, items, section.watch, price_max)
-            own = row(task, items, came_to, section.watch)
+            comparison = align.compare_with_sft(task, items, section.monitor, price_max)
+            own = row(task, items, comparison, section.monitor)
             table[method] = own | {"seconds": seconds, "may_win": kept}
             (FOLDER / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
         alignment_figures.against_sft(table).savefig(FOLDER / "table.png", dpi=110, bbox_inches="tight")
-        tracked.metrics(stage.flatten(table))
+        tracked.metrics(table)
         for name in ("table.json", "table.png"):
             tracked.artifact(FOLDER / name)
-    Console(width=220).print(shown(table))
+    Console(width=220).print(rendered(table))
 
 
 if __name__ == "__main__":

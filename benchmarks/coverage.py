@@ -29,12 +29,12 @@ from components.synthetic.catalogue import catalogue
 def fresh(rows: int, seed: int, noise: float, price_max: float) -> tuple[list[str], np.ndarray]:
     """Texts and prices of listings that are in no split."""
     known = {text for split in SPLITS for text in stage.read(f"artifacts/curate/{split}.parquet")["text"]}
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
     for product in catalogue(seed, 2 * rows, noise):
         text = listing_text(product.title, product.brand, product.details, product.description)
         if product.price is not None and text not in known and 1 <= float(product.price) <= price_max:
-            found[text] = float(product.price)
-    return list(found)[:rows], np.array(list(found.values()))[:rows]
+            result[text] = float(product.price)
+    return list(result)[:rows], np.array(list(result.values()))[:rows]
 
 
 def main() -> None:
@@ -42,9 +42,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=12345)
-    asked = parser.parse_args()
+    requests = parser.parse_args()
     params, pricer = load_params(), Pricer(Path("artifacts/quantize"))
-    texts, true = fresh(asked.rows, asked.seed, params.scrape.demo_shop.noise, params.curate.price_max)
+    texts, true = fresh(requests.rows, requests.seed, params.scrape.demo_shop.noise, params.curate.price_max)
     distribution = pricer.settings.distribution(pricer.model, pricer.tokenizer, texts, "fresh listings")
     predicted, calibration = quantile(distribution, 0.5), pricer.settings.calibration
     edges = [-np.inf, *np.quantile(predicted, [0.2, 0.4, 0.6, 0.8]), np.inf]
@@ -55,8 +55,11 @@ def main() -> None:
             groups[f"{kind} ${max(low, 0):.0f} to ${high:.0f}"] = (predicted >= low) & (predicted < high)
     for name, rows in groups.items():
         line = f"{name:<32} n={rows.sum():<5}"
-        for title, one in (("served", calibration), ("raw", Calibration.uncalibrated(calibration.coverage))):
-            low_end, high_end = one.interval(distribution[rows])
+        for title, first in (
+            ("served", calibration),
+            ("raw", Calibration.uncalibrated(calibration.coverage)),
+        ):
+            low_end, high_end = first.interval(distribution[rows])
             share = float(((true[rows] >= low_end) & (true[rows] <= high_end)).mean())
             ends = share_interval(share, int(rows.sum()))
             line += f"  {title} {share:.1%} ({ends[0]:.1%} to {ends[1]:.1%})"

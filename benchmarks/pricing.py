@@ -41,7 +41,7 @@ def main() -> None:
     prompts = [price_prompt(text, params.prompt.question) for text in items["text"]]
     true = items["price"].to_numpy(float)
 
-    def together(prompts: list[str]) -> np.ndarray:
+    def one_pass(prompts: list[str]) -> np.ndarray:
         distribution = price_distribution(
             model,
             tokenizer,
@@ -54,7 +54,7 @@ def main() -> None:
         return quantile(distribution, 0.5)
 
     def one_by_one(prompts: list[str], end: int) -> np.ndarray:
-        said = []
+        message = []
         for prompt in prompts:
             ids = tokenizer(prompt, return_tensors="pt").input_ids
             with torch.inference_mode():
@@ -69,22 +69,22 @@ def main() -> None:
             price = parse_completion(
                 str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
             )
-            said.append(np.nan if price is None else price)
-        return np.array(said)
+            message.append(np.nan if price is None else price)
+        return np.array(message)
 
     ways: dict[str, Callable[[list[str]], np.ndarray]] = {
-        "one pass, the distribution's median": together,
-        "one generate each, to its end": lambda asked: one_by_one(asked, tokenizer.eos_token_id),
-        "one generate each, five tokens": lambda asked: one_by_one(asked, NO_TOKEN),
+        "one pass, the distribution's median": one_pass,
+        "one generate each, to its end": lambda requests: one_by_one(requests, tokenizer.eos_token_id),
+        "one generate each, five tokens": lambda requests: one_by_one(requests, NO_TOKEN),
     }
     speeds, maes = [], []
     for name, way in ways.items():
         way(prompts[:WARM_UP])
         start = time.perf_counter()
-        said = way(prompts)
+        message = way(prompts)
         speeds.append(len(items) / (time.perf_counter() - start))
-        maes.append(float(np.nanmean(np.abs(said - true))))
-        unparsed = int(np.isnan(said).sum())
+        maes.append(float(np.nanmean(np.abs(message - true))))
+        unparsed = int(np.isnan(message).sum())
         print(f"{name:<36} {speeds[-1]:8.1f} listings/s  MAE ${maes[-1]:.2f}  unparsed {unparsed}")
     to_its_end, five = (speeds[0] / speed for speed in speeds[1:])
     print(

@@ -96,10 +96,10 @@ def untuned(
 def examples(
     tokenizer: Any, train: pd.DataFrame, section: Baseline, *, question: str, tokens: int
 ) -> list[tuple[str, float]]:
-    """Up to `section.shots` rows of `train`, drawn by the seed, that fit into `tokens` together."""
+    """Up to `section.shots` rows of `train`, shuffled by the seed, that fit into `tokens` together."""
     chosen: list[tuple[str, float]] = []
-    drawn = train.sample(frac=1, random_state=section.seed)
-    for text, price in zip(drawn["text"], drawn["price"], strict=True):
+    shuffled = train.sample(frac=1, random_state=section.seed)
+    for text, price in zip(shuffled["text"], shuffled["price"], strict=True):
         if len(chosen) == section.shots:
             break
         if len(tokenizer(few_shot_prompt("", [*chosen, (text, price)], question)).input_ids) <= tokens:

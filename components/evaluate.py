@@ -1,8 +1,8 @@
-"""Every candidate on the same rows: measures, the winner, and a page for people.
+"""Every candidate on the same rows: metrics, the winner, and a page for people.
 
 Reads validation and test of artifacts/curate, artifacts/baseline/predictions.parquet, the base, the
 adapters in artifacts/sft and artifacts/align/<method> and the reports of their training,
-artifacts/scrape/law.parquet, and what people and endpoints say where params.yaml names some. Writes
+artifacts/scrape/law.parquet, and the answers of people and endpoints where params.yaml names some. Writes
 artifacts/evaluate/ (predictions of all candidates, winner.json, pictures, report.html) and
 reports/evaluate.json. Whatever is chosen is chosen on validation; test is only reported.
 """
@@ -26,7 +26,7 @@ from components.core.params.section import load_section
 from components.core.schemas import SCORED, Prediction
 from components.evaluation import external, forgetting, prompt_injection, scoring
 from components.evaluation.calibration import calibrate, observed
-from components.evaluation.leaderboard import BASELINE, MODEL, REFERENCE, judge, worst
+from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.metrics import Floats
 from components.model import adapters, loading
 from components.model.distribution import price_distribution, quantile
@@ -64,14 +64,14 @@ def evaluate(
     those that may not win. Raises PricewrightError where two candidates have the same name.
     """
     distributions, general = measure(items["text"].tolist(), models, base, section, prompt)
-    others, cost = outside(items[items["split"] == "test"], section, prompt.question)
+    others, cost = external_answers(items[items["split"] == "test"], section, prompt.question)
     own = [predict(name, items, read, section) for name, read in distributions.items()]
-    rows, kinds = together({BASELINE: [baselines], MODEL: own, REFERENCE: others})
-    result = judge(rows, kinds, items, law, section, barred)
+    rows, kinds = all_predictions({BASELINE: [baselines], MODEL: own, EXTERNAL: others})
+    result = leaderboard(rows, kinds, items, law, section, barred)
     winner = result["winner"]
     result["cost"] = cost
     result["forgetting"] = forgetting.compared(general, "base")
-    result["steering"] = steered(items, base, models[winner], section, prompt)
+    result["prompt_injection"] = injected(items, base, models[winner], section, prompt)
     result["calibration"] = coverage(items, distributions[winner], section)
     return Evaluation(rows, result)
 
@@ -83,7 +83,7 @@ def measure(
     tokenizer, distributions, general = loading.load_tokenizer(base), {}, {}
     for name, adapter in {"base": None, **models}.items():
         model = adapters.load_adapted(base, adapter)
-        general[name] = forgetting.measure(model, tokenizer) | forgetting.written(model, tokenizer)
+        general[name] = forgetting.measure(model, tokenizer) | forgetting.generate(model, tokenizer)
         if adapter is not None:
             distributions[name] = distribution(name, texts, model, tokenizer, section, prompt)
         del model
@@ -106,17 +106,17 @@ def distribution(
     )
 
 
-def steered(
+def injected(
     items: pd.DataFrame, base: Path, adapter: Path, section: Evaluate, prompt: Prompt
 ) -> list[dict[str, Any]]:
-    """What attacks in test listings do to the prices of one model; see `prompt_injection.measure`."""
+    """What attacks in test listings do to the prices of one model; see `prompt_injection.attack`."""
     model, tokenizer = adapters.load_adapted(base, adapter), loading.load_tokenizer(base)
-    texts = items.loc[items["split"] == "test", "text"].head(section.steered_rows).tolist()
+    texts = items.loc[items["split"] == "test", "text"].head(section.injection_rows).tolist()
 
-    def ask(texts: list[str]) -> Floats:
-        return quantile(distribution("steering", texts, model, tokenizer, section, prompt), 0.5)
+    def predict_medians(texts: list[str]) -> Floats:
+        return quantile(distribution("prompt injection", texts, model, tokenizer, section, prompt), 0.5)
 
-    return prompt_injection.measure(ask, texts, moved=section.steered_share)
+    return prompt_injection.attack(predict_medians, texts, moved=section.injection_share)
 
 
 def predict(name: str, items: pd.DataFrame, distribution: Floats, section: Evaluate) -> pd.DataFrame:
@@ -132,7 +132,7 @@ def predict(name: str, items: pd.DataFrame, distribution: Floats, section: Evalu
     return scoring.predictions(name, items, predicted, *calibration.interval(distribution))
 
 
-def outside(
+def external_answers(
     test: pd.DataFrame, section: Evaluate, question: str
 ) -> tuple[list[pd.DataFrame], dict[str, Any]]:
     """What people and chat endpoints answer for test items, and what each endpoint's answers cost."""
@@ -142,7 +142,7 @@ def outside(
     return [*people, *(rows for rows, _ in answered.values())], costs
 
 
-def together(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame, dict[str, str]]:
+def all_predictions(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame, dict[str, str]]:
     """All predictions in one table, and the kind of each candidate in it.
 
     Raises PricewrightError where two candidates have the same name.
@@ -157,7 +157,7 @@ def together(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame, dict[
 
 
 def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> dict[str, Any]:
-    """What the intervals of one model hold on test, calibrated on validation; see `calibration.observed`."""
+    """Coverage of a model's intervals on test, calibrated on validation; see `calibration.observed`."""
     return observed(
         distribution,
         items["price"].to_numpy(float),
@@ -169,16 +169,16 @@ def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> di
 
 
 def worse_than_sft(methods: Iterable[str], folder: Path) -> frozenset[str]:
-    """The aligned candidates whose verdict says that they may not win."""
-    verdicts = {name: json.loads((folder / name / "verdict.json").read_text("utf-8")) for name in methods}
-    return frozenset(name for name, one in verdicts.items() if not one["may_win"])
+    """The aligned candidates that may not win: they are worse than SFT."""
+    outcomes = {name: json.loads((folder / name / "against_sft.json").read_text("utf-8")) for name in methods}
+    return frozenset(name for name, outcome in outcomes.items() if not outcome["may_win"])
 
 
-def learned(methods: Iterable[str], folder: Path) -> tuple[list[dict[str, float]], dict[str, Any]]:
-    """The losses of SFT, and the looks at each aligned policy, out of the reports of those stages."""
-    looks = {one: json.loads((folder / "align" / f"{one}.json").read_text("utf-8")) for one in methods}
+def learning_curves(methods: Iterable[str], folder: Path) -> tuple[list[dict[str, float]], dict[str, Any]]:
+    """The losses of SFT and the snapshots of each aligned policy, out of the reports of those stages."""
+    reports = {name: json.loads((folder / "align" / f"{name}.json").read_text("utf-8")) for name in methods}
     losses = json.loads((folder / "sft.json").read_text("utf-8"))["losses"]
-    return losses, {name: one["watch"]["looks"] for name, one in looks.items()}
+    return losses, {name: report["monitor"]["snapshots"] for name, report in reports.items()}
 
 
 def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
@@ -219,10 +219,10 @@ def main() -> None:
             barred=worse_than_sft(methods, artifacts / "align"),
         )
         frame.save("predictions.parquet", rows, Prediction)
-        drawn = draw(rows, result) | {
-            evaluation_page.LEARNING: figures.learning(*learned(methods, Path("reports")))
+        charts = draw(rows, result) | {
+            evaluation_page.LEARNING: figures.learning(*learning_curves(methods, Path("reports")))
         }
-        pictures = {name: frame.picture(figure, name) for name, figure in drawn.items()}
+        pictures = {name: frame.picture(figure, name) for name, figure in charts.items()}
         page = evaluation_page.page(result, worst(rows, items, result["winner"]), pictures, frame.section)
         frame.write("report.html", page)
         winner = {"winner": result["winner"], "adapter": models[result["winner"]].as_posix()}

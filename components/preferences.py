@@ -1,13 +1,12 @@
 """Preferences: pairs of completions of one prompt, one better than the other, from one or several origins.
 
 Reads artifacts/base/, artifacts/sft/, the preference split, which no other stage trains on, and feedback/;
-writes artifacts/preferences/: sampled.parquet (what the SFT model answers), pairs.parquet (what the reward
-model and DPO learn from) and rejects.parquet. Each origin is a file in components/origins/.
+writes artifacts/preferences/: sampled.parquet (completions of the SFT model), pairs.parquet (what the reward
+model and DPO learn from) and rejects.parquet. Each origin is a file in components/feedback/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,14 @@ from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.schemas import SCORED, Pair, RejectedPreference, Sampled
 from components.feedback import constitution, dataset, people, truth
-from components.feedback.result import Found
+from components.feedback.result import Preferences as Feedback
 from components.model import adapters, loading, sampling
-from components.model.prompt import parse_completion, price_prompt
-from components.model.tokens import truncate_prompt
+from components.model.prompt import parse_completion
+from components.model.tokens import listing_prompts
 
 
-def preferences(sampled: pd.DataFrame, prices: pd.Series, section: Preferences) -> list[Found]:
-    """What each origin of the section gives. `sampled` has the columns of `Sampled`, `prices` by id."""
+def preferences(sampled: pd.DataFrame, prices: pd.Series, section: Preferences) -> list[Feedback]:
+    """Pairs and rejects of each origin of the section. `sampled` has columns of `Sampled`, `prices` by id."""
     origins = {
         "truth": lambda: truth.pairs(
             sampled, prices, margin_min=section.margin_min, most=section.pairs_per_prompt
@@ -40,14 +39,16 @@ def preferences(sampled: pd.DataFrame, prices: pd.Series, section: Preferences) 
     return [origins[name]() for name in dict.fromkeys(section.origins)]
 
 
-def checked(found: list[Found], held_back: set[str], tokenizer: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(pairs, rejects) of all origins, columns of `Pair` and `RejectedPreference`. A pair is turned down
+def usable(
+    feedback: list[Feedback], held_back: set[str], tokenizer: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(pairs, rejects) of all origins, columns of `Pair` and `RejectedPreference`. A pair is rejected
     where its prompt is one of `held_back` (validation and test), or does not fit the model's context.
 
     Raises PricewrightError where not one pair is left.
     """
-    pairs, rejects = [], [reject for one in found for reject in one.rejects]
-    for pair in (pair for one in found for pair in one.pairs):
+    pairs, rejects = [], [reject for origin in feedback for reject in origin.rejects]
+    for pair in (pair for origin in feedback for pair in origin.pairs):
         sides = [tokenizer(pair.prompt + side).input_ids for side in (pair.chosen, pair.rejected)]
         tokens = max(map(len, sides)) + 1  # for the end-of-text token
         if pair.prompt.strip() in held_back:
@@ -60,14 +61,14 @@ def checked(found: list[Found], held_back: set[str], tokenizer: Any) -> tuple[pd
         rejects.append(RejectedPreference(origin=pair.origin, where=pair.id, reason=reason))
     if not pairs:
         first = f": {rejects[0].origin}, {rejects[0].where}: {rejects[0].reason}" if rejects else ""
-        names = ", ".join(one.origin for one in found)
+        names = ", ".join(origin.origin for origin in feedback)
         raise PricewrightError(
             f"no pair is left of {names}, {len(rejects)} were rejected{first}; "
             "raise preferences.temperature or completions, lower margin_min, or mend the file"
         )
-    turned_down = [reject.model_dump() for reject in rejects]
+    rows = [reject.model_dump() for reject in rejects]
     table = pd.DataFrame(pairs, columns=Pair.columns()).astype({"margin": float})
-    return table, pd.DataFrame(turned_down, columns=RejectedPreference.columns())
+    return table, pd.DataFrame(rows, columns=RejectedPreference.columns())
 
 
 def lengths(pairs: pd.DataFrame, tokenizer: Any) -> dict[str, float]:
@@ -87,16 +88,18 @@ def lengths(pairs: pd.DataFrame, tokenizer: Any) -> dict[str, float]:
     }
 
 
-def report(found: list[Found], pairs: pd.DataFrame, rejects: pd.DataFrame, tokenizer: Any) -> dict[str, Any]:
+def report_of(
+    feedback: list[Feedback], pairs: pd.DataFrame, rejects: pd.DataFrame, tokenizer: Any
+) -> dict[str, Any]:
     """Counts, share of pairs per origin, rejects, lengths, and each origin's figures."""
     origins = {
-        one.origin: {
-            "pairs": int((pairs["origin"] == one.origin).sum()),
-            "share": float((pairs["origin"] == one.origin).mean()),
-            "rejected": int((rejects["origin"] == one.origin).sum()),
-            **one.figures,
+        result.origin: {
+            "pairs": int((pairs["origin"] == result.origin).sum()),
+            "share": float((pairs["origin"] == result.origin).mean()),
+            "rejected": int((rejects["origin"] == result.origin).sum()),
+            **result.figures,
         }
-        for one in found
+        for result in feedback
     }
     return {
         "pairs": len(pairs),
@@ -109,7 +112,7 @@ def report(found: list[Found], pairs: pd.DataFrame, rejects: pd.DataFrame, token
 def sample(items: pd.DataFrame, tokenizer: Any, section: Preferences, prompt: Prompt) -> pd.DataFrame:
     """Rows of `Sampled`: completions of the SFT model for each item."""
     model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
-    prompts = prompts_of(tokenizer, items["text"], prompt)
+    prompts = listing_prompts(tokenizer, items["text"], question=prompt.question, limit=prompt.tokens)
     loading.seed_everything(section.seed)
     completions = sampling.sample(
         model,
@@ -124,30 +127,28 @@ def sample(items: pd.DataFrame, tokenizer: Any, section: Preferences, prompt: Pr
     return pd.DataFrame({"id": items["id"].to_numpy(), "prompt": prompts, "completions": completions})
 
 
-def prompts_of(tokenizer: Any, texts: Iterable[str], prompt: Prompt) -> list[str]:
-    """The prompt of each listing, cut to the length that the model is asked with."""
-    return [truncate_prompt(tokenizer, price_prompt(text, prompt.question), prompt.tokens) for text in texts]
-
-
 def main() -> None:
     """Sample from the SFT model on the preference split, write the pairs."""
     with stage.run(Preferences) as frame:
-        section, prompt = frame.section, load_section(Prompt)
-        curated = Path("artifacts/curate")
+        prompt, curated = load_section(Prompt), Path("artifacts/curate")
         items = stage.read(curated / "preference.parquet")
         scored = pd.concat([stage.read(curated / f"{split}.parquet") for split in SCORED])
         tokenizer = loading.load_tokenizer(Path("artifacts/base"))
-        sampled = sample(items, tokenizer, section, prompt)
-        found = preferences(sampled, items.set_index("id")["price"], section)
-        held_back = {text.strip() for text in prompts_of(tokenizer, scored["text"], prompt)}
-        pairs, rejects = checked(found, held_back, tokenizer)
+        sampled = sample(items, tokenizer, frame.section, prompt)
+        feedback = preferences(sampled, items.set_index("id")["price"], frame.section)
+        texts = listing_prompts(tokenizer, scored["text"], question=prompt.question, limit=prompt.tokens)
+        pairs, rejects = usable(feedback, {text.strip() for text in texts}, tokenizer)
         frame.save("sampled.parquet", sampled, Sampled)
         frame.save("pairs.parquet", pairs, Pair)
         frame.save("rejects.parquet", rejects, RejectedPreference)
-        texts = [text for completions in sampled["completions"] for text in completions]
-        unparsed = sum(parse_completion(text) is None for text in texts)
-        counts = {"prompts": len(items), "completions": len(texts), "unparsed": unparsed}
-        frame.report({**counts, **report(found, pairs, rejects, tokenizer)})
+        frame.report(counts_of(sampled) | report_of(feedback, pairs, rejects, tokenizer))
+
+
+def counts_of(sampled: pd.DataFrame) -> dict[str, int]:
+    """Prompts, completions, and completions that are no price."""
+    texts = [text for completions in sampled["completions"] for text in completions]
+    unparsed = sum(parse_completion(text) is None for text in texts)
+    return {"prompts": len(sampled), "completions": len(texts), "unparsed": unparsed}
 
 
 if __name__ == "__main__":

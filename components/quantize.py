@@ -1,9 +1,9 @@
-"""Quantize: the model that is served, and proof that it still answers alike.
+"""Quantize: the model that is served, and proof that its prices are still those of the merged model.
 
 Reads artifacts/base/, the winner's adapter that artifacts/evaluate/winner.json names, and the scored
-splits; writes artifacts/quantize/. The adapter is merged in full precision. Each format of params.yaml is
-made from the merged model, written, loaded afresh and asked about the very same rows; the first one that
-answers alike is served. What fails is reported and goes no further.
+splits; writes artifacts/quantize/. The adapter is merged in full precision. The merged model is written in
+each format of params.yaml, loaded afresh and compared with it on the very same rows; the first format within
+all budgets is served. What fails is reported and goes no further.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from components.core.params.section import load_section
 from components.core.schemas import SCORED
 from components.evaluation.calibration import Calibration, calibrate
 from components.evaluation.metrics import Floats, paired_difference
-from components.model import adapters, formats, loading
+from components.model import adapters, loading
 from components.model.distribution import quantile
+from components.model.formats import load_served, write_quantized
 from components.serving import pyfunc
 
 
@@ -38,10 +39,32 @@ def merge(base: Path, adapter: Path, folder: Path) -> None:
     loading.load_tokenizer(base).save_pretrained(folder)
 
 
-def quantize(merged_folder: Path, folder: Path, kind: str) -> dict[str, float]:
+def quantize(
+    merged: Path, scratch: Path, comparison: Comparison, section: Quantize
+) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
+    """Write the model in `merged` to `scratch/<format>` in each format of `section` and compare it with that.
+
+    Returns (figures and `faults` by format; time for the same rows over the merged model's, by format).
+    """
+    reference, seconds_merged = comparison.predict(merged, "merged")
+    formats: dict[str, dict[str, Any]] = {}
+    ratios: dict[str, float] = {}
+    for kind in section.formats:
+        folder = scratch / kind
+        sizes = write_format(merged, folder, kind)
+        served, seconds = comparison.predict(folder, kind)
+        measured, calibration = comparison.compare(reference, served)
+        replace(comparison.settings, calibration=calibration).write(folder)
+        ratios[kind] = seconds / seconds_merged
+        formats[kind] = {**sizes, **measured}
+        formats[kind]["faults"] = faults(formats[kind], ratios[kind], section)
+    return formats, ratios
+
+
+def write_format(merged: Path, folder: Path, kind: str) -> dict[str, float]:
     """Write the merged model in the format `kind` to `folder`; returns the bytes of both."""
-    formats.write_quantized(merged_folder, folder, kind)
-    sizes = {"bytes_merged": merged_folder, "bytes_served": folder}
+    write_quantized(merged, folder, kind)
+    sizes = {"bytes_merged": merged, "bytes_served": folder}
     return {name: loading.size_bytes(written) for name, written in sizes.items()}
 
 
@@ -52,13 +75,13 @@ def parity(
 
     `mae_change` is MAE served minus MAE merged with its paired 95% interval `_low` to `_high`;
     `share_moved` the share of prices that changed by more than the share `moved` of the merged model's. A
-    price that only one of the two could say has moved.
+    price that only one of the two models gives has moved.
     """
     ends = (float("nan"),) * 3
     if (~np.isnan(merged) & ~np.isnan(served)).any():
         ends = paired_difference(true, served, merged, bootstrap=bootstrap, seed=seed)
     change = np.abs(served - merged)
-    alike = (change <= moved * np.maximum(merged, 1)) | (np.isnan(merged) & np.isnan(served))
+    unmoved = (change <= moved * np.maximum(merged, 1)) | (np.isnan(merged) & np.isnan(served))
     return {
         "mae_merged": float(np.nanmean(np.abs(merged - true))),
         "mae_served": float(np.nanmean(np.abs(served - true))),
@@ -66,64 +89,67 @@ def parity(
         "mae_change_low": ends[1],
         "mae_change_high": ends[2],
         "mean_change": float(np.nanmean(change)),
-        "share_moved": float(1 - alike.mean()),
+        "share_moved": float(1 - unmoved.mean()),
     }
 
 
 def faults(measured: dict[str, Any], slower: float, section: Quantize) -> list[str]:
     """What is wrong with a format, empty where it may be served; `measured` is its part of the report.
 
-    `slower` is its time for the same rows over the merged model's. It is judged but not named: a report
+    `slower` is its time for the same rows over the merged model's. It is limited but not named: a report
     that holds a time would differ from run to run.
     """
-    on, limit = measured["validation"], section.mae_tolerance
-    found = []
-    if not (on["mae_change_low"] > -limit and on["mae_change_high"] < limit):
-        found.append(
-            f"the change of the MAE lies between {on['mae_change_low']:+.2f} and "
-            f"{on['mae_change_high']:+.2f} dollars, {limit:g} are allowed (mae_tolerance)"
+    parity, limit = measured["validation"], section.mae_tolerance
+    exceeded = []
+    if not (parity["mae_change_low"] > -limit and parity["mae_change_high"] < limit):
+        exceeded.append(
+            f"the change of the MAE lies between {parity['mae_change_low']:+.2f} and "
+            f"{parity['mae_change_high']:+.2f} dollars, {limit:g} are allowed (mae_tolerance)"
         )
-    if on["share_moved"] > section.moved_share_max:
-        found.append(
-            f"{on['share_moved']:.1%} of the prices moved by more than {section.moved:.0%}, "
+    if parity["share_moved"] > section.moved_share_max:
+        exceeded.append(
+            f"{parity['share_moved']:.1%} of the prices moved by more than {section.moved:.0%}, "
             f"{section.moved_share_max:.1%} may (moved_share_max)"
         )
     if measured["bytes_served"] > section.size_ratio_max * measured["bytes_merged"]:
-        found.append(f"it is larger than {section.size_ratio_max:g} times the merged model (size_ratio_max)")
+        exceeded.append(
+            f"it is larger than {section.size_ratio_max:g} times the merged model (size_ratio_max)"
+        )
     if slower > section.latency_ratio_max:
-        found.append(f"it takes over {section.latency_ratio_max:g} times as long (latency_ratio_max)")
-    return found
+        exceeded.append(f"it takes over {section.latency_ratio_max:g} times as long (latency_ratio_max)")
+    return exceeded
 
 
-class Judge:
-    """Asks models about the scored rows, and compares them with the merged one."""
+class Comparison:
+    """Predicts the scored rows by a model, and compares served models with the merged one."""
 
     def __init__(
-        self, items: pd.DataFrame, settings: pyfunc.Settings, section: Quantize, on: Evaluate
+        self, items: pd.DataFrame, settings: pyfunc.Settings, section: Quantize, evaluation: Evaluate
     ) -> None:
-        self.items, self.settings, self.section, self.on = items, settings, section, on
+        self.items, self.settings, self.section, self.evaluation = items, settings, section, evaluation
         self.true = items["price"].to_numpy(float)
 
-    def ask(self, folder: Path, title: str) -> tuple[Floats, float]:
+    def predict(self, folder: Path, title: str) -> tuple[Floats, float]:
         """The price distributions of the model in `folder`, loaded afresh, and the seconds they took."""
-        model, tokenizer = formats.load_served(folder), loading.load_tokenizer(folder)
-        self.settings.distribution(model, tokenizer, self.items["text"].head(1).tolist(), title)  # warm
+        model, tokenizer = load_served(folder), loading.load_tokenizer(folder)
+        texts = self.items["text"].tolist()
+        self.settings.distribution(model, tokenizer, texts[:1], title)  # warm
         start = time.perf_counter()
-        asked = self.settings.distribution(model, tokenizer, self.items["text"].tolist(), title)
-        return asked, time.perf_counter() - start
+        distribution = self.settings.distribution(model, tokenizer, texts, title)
+        return distribution, time.perf_counter() - start
 
     def compare(self, merged: Floats, served: Floats) -> tuple[dict[str, Any], Calibration]:
         """Parity by split, with the coverage on test of the interval calibrated on validation."""
-        one, other = quantile(merged, 0.5), quantile(served, 0.5)
+        before, after = quantile(merged, 0.5), quantile(served, 0.5)
         rows = {split: (self.items["split"] == split).to_numpy() for split in SCORED}
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             split: parity(
                 self.true[part],
-                one[part],
-                other[part],
+                before[part],
+                after[part],
                 moved=self.section.moved,
-                bootstrap=self.on.bootstrap,
-                seed=self.on.seed,
+                bootstrap=self.evaluation.bootstrap,
+                seed=self.evaluation.seed,
             )
             for split, part in rows.items()
         }
@@ -131,13 +157,13 @@ class Judge:
         calibration = calibrate(
             served[validation],
             self.true[validation],
-            coverage=self.on.interval,
-            rows_min=self.on.calibration_rows,
+            coverage=self.evaluation.interval,
+            rows_min=self.evaluation.calibration_rows,
         )
         low, high = calibration.interval(served[test])
         inside = (self.true[test] >= low) & (self.true[test] <= high)
-        found["test"]["coverage"] = float(inside.mean())
-        return found, calibration
+        figures["test"]["coverage"] = float(inside.mean())
+        return figures, calibration
 
 
 def chosen(formats: dict[str, dict[str, Any]]) -> str | None:
@@ -145,31 +171,26 @@ def chosen(formats: dict[str, dict[str, Any]]) -> str | None:
     return next((kind for kind, measured in formats.items() if not measured["faults"]), None)
 
 
+def _explain(formats: dict[str, dict[str, Any]]) -> str:
+    lines = [f"{kind}: {'; '.join(measured['faults'])}" for kind, measured in formats.items()]
+    return (
+        f"no format prices validation like the merged model: {' | '.join(lines)}. "
+        "Add `none` to quantize.formats, or widen the limit named in brackets"
+    )
+
+
 def main() -> None:
-    """Make and judge every format, keep the first good one, stop where there is none."""
+    """Merge the winner, write and compare every format, keep the first good one; stop where there is none."""
     with stage.run(Quantize) as frame:
-        section, on = frame.section, load_section(Evaluate)
         winner = json.loads(Path("artifacts/evaluate/winner.json").read_text(encoding="utf-8"))
-        tables = [stage.read(f"artifacts/curate/{split}.parquet") for split in SCORED]
-        settings = pyfunc.Settings(
-            prompt=load_section(Prompt),
-            batch_size=section.batch_size,
-            calibration=Calibration.uncalibrated(on.interval),  # until there are answers
-        )
-        judge = Judge(pd.concat(tables, ignore_index=True), settings, section, on)
-        merged_folder = frame.scratch / "merged"
-        merge(Path("artifacts/base"), Path(winner["adapter"]), merged_folder)
-        merged, seconds_merged = judge.ask(merged_folder, "merged")
-        formats: dict[str, dict[str, Any]] = {}
-        for kind in section.formats:
-            folder = frame.scratch / kind
-            sizes = quantize(merged_folder, folder, kind)
-            served, seconds = judge.ask(folder, kind)
-            measured, calibration = judge.compare(merged, served)
-            replace(settings, calibration=calibration).write(folder)
-            formats[kind] = {**sizes, **measured}
-            formats[kind]["faults"] = faults(formats[kind], seconds / seconds_merged, section)
-            frame.tracked.metrics({f"latency_ratio.{kind}": seconds / seconds_merged})
+        evaluation, merged = load_section(Evaluate), frame.scratch / "merged"
+        merge(Path("artifacts/base"), Path(winner["adapter"]), merged)
+        items = pd.concat([stage.read(f"artifacts/curate/{split}.parquet") for split in SCORED])
+        calibration = Calibration.uncalibrated(evaluation.interval)  # until there are answers
+        settings = pyfunc.Settings(load_section(Prompt), frame.section.batch_size, calibration)
+        comparison = Comparison(items.reset_index(drop=True), settings, frame.section, evaluation)
+        formats, ratios = quantize(merged, frame.scratch, comparison, frame.section)
+        frame.tracked.metrics({f"latency_ratio.{kind}": ratio for kind, ratio in ratios.items()})
         kept = chosen(formats)
         report = {"candidate": winner["winner"], "format": kept, **formats.get(kept or "", {})}
         frame.report(report | {"formats": formats})
@@ -177,14 +198,6 @@ def main() -> None:
             raise PricewrightError(_explain(formats))
         shutil.copytree(frame.scratch / kept, frame.folder, dirs_exist_ok=True)
         frame.discard_scratch()
-
-
-def _explain(formats: dict[str, dict[str, Any]]) -> str:
-    lines = [f"{kind}: {'; '.join(measured['faults'])}" for kind, measured in formats.items()]
-    return (
-        f"no format answers like the merged model on validation: {' | '.join(lines)}. "
-        "Add `none` to quantize.formats, or widen the limit named in brackets"
-    )
 
 
 if __name__ == "__main__":

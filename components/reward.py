@@ -36,7 +36,7 @@ def reward(
         num_train_epochs=section.epochs,
         per_device_train_batch_size=section.batch_size,
         learning_rate=section.learning_rate,
-        center_rewards_coefficient=section.center_coefficient,
+        center_rewards_coefficient=section.center_rewards_coefficient,
         save_strategy="no",
         max_length=None,  # RewardTrainer would drop longer pairs in silence; `too_long` names them
     )
@@ -101,7 +101,7 @@ def held_out_report(
     completions = _completions(tokenizer, pairs, prices, rewards)
     unreadable = completions[completions["text"].map(parse_completion).isna()]
     report = {
-        **reward_quality.judged(rewards["chosen"], rewards["rejected"], pairs["margin"].to_numpy(float)),
+        **reward_quality.quality(rewards["chosen"], rewards["rejected"], pairs["margin"].to_numpy(float)),
         "mean_reward": float(np.concatenate(list(rewards.values())).mean()),
         "reward_and_error": reward_quality.correlation(
             completions["reward"].to_numpy(), completions["error"].to_numpy()
@@ -125,9 +125,9 @@ def _completions(
         for side, reward in rewards.items()
     ]
     rows = pd.concat(sides).drop_duplicates(["id", "text"]).reset_index(drop=True)
-    said = rows["text"].map(parse_completion).astype(float)
+    prices_read = rows["text"].map(parse_completion).astype(float)
     lengths = [len(tokenizer(text, add_special_tokens=False).input_ids) for text in rows["text"]]
-    return rows.assign(length=lengths, error=(said - rows["id"].map(prices)).abs())
+    return rows.assign(length=lengths, error=(prices_read - rows["id"].map(prices)).abs())
 
 
 def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:

@@ -36,17 +36,17 @@ def sft(
     loading.seed_everything(section.seed)
     tokenizer = loading.load_tokenizer(base)
     model = adapters.new_adapter(base, **section.lora.model_dump())
-    steps = -(-len(items) // (section.batch_size * section.accumulation)) * section.epochs
+    steps = -(-len(items) // (section.batch_size * section.gradient_accumulation_steps)) * section.epochs
     options = SFTConfig(
         **training.trainer_options(scratch, section.seed),
         num_train_epochs=section.epochs,
         per_device_train_batch_size=section.batch_size,
-        gradient_accumulation_steps=section.accumulation,
+        gradient_accumulation_steps=section.gradient_accumulation_steps,
         learning_rate=section.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=int(steps * section.warmup_ratio),
         weight_decay=section.weight_decay,
-        save_steps=section.checkpoint_steps,
+        save_steps=section.save_steps,
         save_total_limit=1,
         max_length=None,  # prompts are cut by prompt_ids, which keeps the question whole
     )
@@ -66,9 +66,11 @@ def examples(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> list[dict[s
     """Token ids and labels of each item; the labels of the prompt are ignored by the loss."""
     rows = []
     for text, price in zip(items["text"], items["price"], strict=True):
-        asked = prompt_ids(tokenizer, price_prompt(text, prompt.question), prompt.tokens)
+        prompt_tokens = prompt_ids(tokenizer, price_prompt(text, prompt.question), prompt.tokens)
         answer = [*completion_ids(tokenizer, price_completion(price)), tokenizer.eos_token_id]
-        rows.append({"input_ids": asked + answer, "labels": [IGNORED_LABEL] * len(asked) + answer})
+        rows.append(
+            {"input_ids": prompt_tokens + answer, "labels": [IGNORED_LABEL] * len(prompt_tokens) + answer}
+        )
     return rows
 
 

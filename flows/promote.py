@@ -34,7 +34,7 @@ from components.promotion import promote as promotion
 from components.promotion.decision import NothingToDecide, propose
 from flows import server
 
-LOOK_AGAIN = 10
+POLL = 10
 """Seconds between two looks for the answer of a person."""
 
 
@@ -62,7 +62,7 @@ def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
         try:
             record = propose(params.register.model_name, version, unseen, params.promote)
         except NothingToDecide as nothing:
-            print(f"\n{str(nothing).capitalize()}.", flush=True)
+            print(f"\n{nothing}.", flush=True)
             return Completed(name="Nothing to decide", message=str(nothing))
         if params.promote.approval and deployment.id is not None and record["verdict"] == "promoted":
             _page(record)
@@ -107,10 +107,11 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def headline(record: dict[str, Any]) -> str:
-    """The decision in a few words."""
+    """The decision in a few words; until it is kept, and so has a number, it is a proposal."""
+    version = f"{record['model']} version {record['version']}"
     if "declined" in record:
-        return f"Declined: {record['model']} version {record['version']} is not promoted"
-    return f"{record['verdict'].capitalize()}: {record['model']} version {record['version']}"
+        return f"Declined: {version} is not promoted"
+    return f"{record['verdict'].capitalize()}: {version}" if "number" in record else f"Proposed: {version}"
 
 
 def markdown(record: dict[str, Any]) -> str:
@@ -142,7 +143,7 @@ def _approved(record: dict[str, Any], hours: float) -> dict[str, Any]:
     """
     try:
         answer = pause_flow_run(
-            wait_for_input=Approval, timeout=round(hours * 3600), poll_interval=LOOK_AGAIN
+            wait_for_input=Approval, timeout=round(hours * 3600), poll_interval=POLL
         )
     except FlowPauseTimeout:
         lapsed = f"nobody approved within {hours:g} hours"

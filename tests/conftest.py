@@ -131,7 +131,7 @@ def cheap_pairs(tiny_items: pd.DataFrame) -> pd.DataFrame:
     from components.model.prompt import price_prompt
 
     draw = np.random.default_rng(0)
-    drawn = [sorted(draw.integers(0, 1000, 2)) for _ in range(len(tiny_items))]
+    samples = [sorted(draw.integers(0, 1000, 2)) for _ in range(len(tiny_items))]
     rows = [
         Pair(
             id=item.id,
@@ -141,7 +141,7 @@ def cheap_pairs(tiny_items: pd.DataFrame) -> pd.DataFrame:
             margin=9,
             origin="truth",
         ).model_dump()
-        for item, (low, high) in zip(tiny_items.itertuples(), drawn, strict=True)
+        for item, (low, high) in zip(tiny_items.itertuples(), samples, strict=True)
     ]
     return pd.DataFrame(rows)
 
@@ -181,8 +181,8 @@ def cheap_task(
     recorder: Recorder,
 ) -> Task:
     """What an alignment method is given, on the sharp base with the reward model that likes cheap."""
-    from components.align import asked
-    from components.alignment.monitor import Watch
+    from components.align import prompts_of
+    from components.alignment.monitor import Monitor
     from components.alignment.rewards import RewardModel
     from components.alignment.task import Task
     from components.model import adapters, loading, training
@@ -191,22 +191,22 @@ def cheap_task(
     model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_judge[1])
     reward_model, prompts = (
         RewardModel(model, head, tokenizer, 16),
-        asked(tokenizer, tiny_items, tiny_params.prompt.model_copy(update={"tokens": 128})),
+        prompts_of(tokenizer, tiny_items, tiny_params.prompt.model_copy(update={"tokens": 128})),
     )
-    watching = tiny_params.align.watch.model_copy(update={"looks": 1})
-    options: dict[str, Any] = {"worst": 999.0, "price_max": 999, "scratch": tmp_path}
+    monitoring = tiny_params.align.monitor.model_copy(update={"snapshots": 1})
+    options: dict[str, Any] = {"error_max": 999.0, "price_max": 999, "scratch": tmp_path}
     options["track"] = recorder.metric
     return Task(
         model=model,
         tokenizer=tokenizer,
         pairs=cheap_pairs,
-        asked=prompts,
+        prompts=prompts,
         reward_model=reward_model,
         reward=cheap_judge[1],
-        worst=999.0,
+        error_max=999.0,
         scratch=tmp_path,
         curves=training.Curves(recorder),  # type: ignore[arg-type]
-        watch=Watch(model, tokenizer, reward_model, prompts[:12], watching, **options),
+        monitor=Monitor(model, tokenizer, reward_model, prompts[:12], monitoring, **options),
     )
 
 

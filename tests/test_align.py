@@ -25,7 +25,7 @@ from components.core.params.align import DpoLoss
 from components.core.params.file import Params
 from components.core.schemas import Pair
 from components.evaluation import scoring
-from components.evaluation.leaderboard import judge
+from components.evaluation.leaderboard import leaderboard
 from components.feedback import annotate
 from components.model import adapters
 from components.model.prompt import price_prompt
@@ -105,15 +105,15 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(cheap_task: Task, t
 def test_other_losses_of_trl_reach_the_trainer(
     cheap_task: Task, tiny_params: Params, loss: list[str], recorder: Any
 ) -> None:
-    changes = {"loss": loss, "label_smoothing": 0.1, "epochs": 0.1}
+    changes = {"loss_type": loss, "label_smoothing": 0.1, "epochs": 0.1}
     report = dpo.align(cheap_task, tiny_params.align.dpo.model_copy(update=changes))
     assert report["steps"] == 1
     assert [name for name, _, _ in recorder.points if name == "curve.rewards/margins"]
 
 
 def test_every_loss_in_params_is_one_of_trls(params: Params) -> None:
-    told = DPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
-    assert [name for name in get_args(DpoLoss) if f"'{name}'" not in told] == []
+    shown_ = DPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
+    assert [name for name in get_args(DpoLoss) if f"'{name}'" not in shown_] == []
 
 
 def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form(params: Params) -> None:
@@ -172,12 +172,12 @@ def test_the_stages_from_preferences_to_align_fit_together(
     for stage in (preferences, reward, stage_file):
         stage.main()
     report = json.loads(Path("reports/align/sft_best_of_n.json").read_text(encoding="utf-8"))
-    verdict = json.loads(Path("artifacts/align/sft_best_of_n/verdict.json").read_text(encoding="utf-8"))
+    verdict = json.loads(Path("artifacts/align/sft_best_of_n/against_sft.json").read_text(encoding="utf-8"))
     assert report["against_sft"] == verdict
-    assert len(report["watch"]["looks"]) == 2
+    assert len(report["monitor"]["snapshots"]) == 2
     assert adapters.load_adapted(sharp_base, Path("artifacts/align/sft_best_of_n"))
-    told = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
-    assert told["origins"]["truth"]["share"] == 1
+    shown_ = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
+    assert shown_["origins"]["truth"]["share"] == 1
     sampled = pd.read_parquet("artifacts/preferences/sampled.parquet")
     assert len(annotate.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 16
     for picture in ("reliability.png", "rewards.png"):
@@ -214,15 +214,15 @@ def test_a_reward_model_of_nan_is_a_clear_stop_and_the_sft_adapter_is_not_touche
 def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params) -> None:
     for name, may_win in {"dpo": True, "ppo": False}.items():
         (tmp_path / name).mkdir()
-        (tmp_path / name / "verdict.json").write_text(json.dumps({"may_win": may_win}), encoding="utf-8")
+        (tmp_path / name / "against_sft.json").write_text(json.dumps({"may_win": may_win}), encoding="utf-8")
     barred = evaluate.worse_than_sft(["dpo", "ppo"], tmp_path)
     assert barred == {"ppo"}
     items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "price": [10.0, 10.0]})
     items["category"] = "tools"
-    said = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
-    rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in said.items()])
+    message = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
+    rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in message.items()])
     items = items.assign(text="a chair", source="files")
     kinds = {"median": "baseline"} | dict.fromkeys(("sft", "dpo", "ppo"), "language-model")
-    result = judge(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, barred)
+    result = leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, barred)
     assert result["winner"] == "dpo"
-    assert judge(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate)["winner"] == "ppo"
+    assert leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate)["winner"] == "ppo"

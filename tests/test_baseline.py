@@ -32,7 +32,7 @@ def shop(rows: int, seed: int, split: str = "train") -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": [f"{split}{row}" for row in range(rows)],
-            "text": [f"{one} drive with {int(two)} GB" for one, two in zip(brand, size, strict=True)],
+            "text": [f"{first} drive with {int(two)} GB" for first, two in zip(brand, size, strict=True)],
             "brand": brand,
             "category": "Drives",
             "details": [json.dumps({"Capacity": f"{int(two)} GB"}) for two in size],
@@ -73,9 +73,9 @@ def test_nothing_is_learned_from_the_rows_that_are_scored(tiny_params: Params) -
 
 def test_the_same_seed_gives_the_same_answers(tiny_params: Params) -> None:
     train, scored = shop(80, 0), shop(20, 1)
-    one, other = (classical(train, scored, tiny_params.baseline, price_max=999) for _ in range(2))
+    first, second = (classical(train, scored, tiny_params.baseline, price_max=999) for _ in range(2))
     for name in FAMILIES:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
 def test_answers_stay_between_nothing_and_the_highest_price(tiny_params: Params) -> None:
@@ -133,18 +133,18 @@ def test_examples_come_from_train_and_fit_into_their_room(tiny_params: Params) -
     chosen = examples(words, train, tiny_params.baseline, question=QUESTION, tokens=10_000)
     assert len(chosen) == tiny_params.baseline.shots
     assert set(chosen) <= known
-    one = len(words(few_shot_prompt("", chosen[:1], QUESTION)).input_ids)
-    assert len(examples(words, train, tiny_params.baseline, question=QUESTION, tokens=one)) == 1
+    first = len(words(few_shot_prompt("", chosen[:1], QUESTION)).input_ids)
+    assert len(examples(words, train, tiny_params.baseline, question=QUESTION, tokens=first)) == 1
     assert examples(words, train, tiny_params.baseline, question=QUESTION, tokens=3) == []
 
 
 def test_the_untuned_base_is_asked_plainly_and_then_after_examples_that_cut_no_listing(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    requests = []
 
     def listen(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> np.ndarray:
-        asked.append((prompts, options["prompt_tokens"]))
+        requests.append((prompts, options["prompt_tokens"]))
         return price_distribution(model, tokenizer, prompts, **options)
 
     monkeypatch.setattr(stage_file, "price_distribution", listen)
@@ -155,8 +155,8 @@ def test_the_untuned_base_is_asked_plainly_and_then_after_examples_that_cut_no_l
     for name, predicted in answers.items():
         assert predicted.shape == (8,), name
         assert ((predicted >= 0) & (predicted <= 999)).all(), name
-    (plain, plain_limit), (one, _), (after, after_limit) = asked
-    assert [text.count(QUESTION) for text in one] == [2] * 8
+    (plain, plain_limit), (first, _), (after, after_limit) = requests
+    assert [text.count(QUESTION) for text in first] == [2] * 8
     assert (plain, plain_limit) == ([price_prompt(text, QUESTION) for text in scored["text"]], 256)
     tokenizer = loading.load_tokenizer(tiny_base)
     for short, long in zip(plain, after, strict=True):

@@ -71,9 +71,9 @@ class Clone:
     def runs(self) -> pd.DataFrame:
         """All tracked runs, newest first."""
         mlflow.set_tracking_uri(f"sqlite:///{self.folder / 'mlflow.db'}")
-        found = mlflow.search_runs(experiment_names=["pricewright"])
-        assert isinstance(found, pd.DataFrame)
-        return found
+        result = mlflow.search_runs(experiment_names=["pricewright"])
+        assert isinstance(result, pd.DataFrame)
+        return result
 
     def change(self, section: str, key: str, value: Any) -> None:
         """Set one value of params.yaml."""
@@ -146,7 +146,7 @@ def test_every_candidate_is_measured_on_both_splits(clone: Clone) -> None:
 
 def test_one_parent_run_has_a_child_for_each_stage(clone: Clone) -> None:
     runs = clone.runs()
-    parents = runs[runs["tags.mlflow.parentRunId"].isna()]
+    parents = runs[runs["tags.pricewright.kind"] == "flow"]
     assert len(parents) == 1
     children = runs[runs["tags.mlflow.parentRunId"] == parents["run_id"].iloc[0]]
     assert set(children["tags.pricewright.stage"]) == STAGES
@@ -221,9 +221,9 @@ def test_the_served_version_answers_json_with_price_low_and_high(clone: Clone) -
             [row] = _ask(port, [HEADPHONES], params={"point": point})
             [price] = served.predict(pd.DataFrame({"description": [HEADPHONES]}), {"point": point})["price"]
             assert row["price"] == pytest.approx(price, abs=0.01), point
-        with pytest.raises(urllib.error.HTTPError) as refused:
+        with pytest.raises(urllib.error.HTTPError) as rejected:
             _ask(port, [HEADPHONES], params={"point": "maximum"})
-        assert "ask for one of median, mean, mode" in refused.value.read().decode()
+        assert "choose among median, mean, mode" in rejected.value.read().decode()
     finally:
         os.killpg(server.pid, 15)
         server.wait(timeout=30)
@@ -238,8 +238,8 @@ def _ask(port: int, texts: list[str], **more: Any) -> list[dict[str, float]]:
     for _ in range(120):
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
-                found: list[dict[str, float]] = json.load(response)["predictions"]
-                return found
+                result: list[dict[str, float]] = json.load(response)["predictions"]
+                return result
         except (ConnectionError, urllib.error.URLError) as error:
             if isinstance(error, urllib.error.HTTPError):
                 raise
@@ -267,7 +267,7 @@ def test_one_changed_value_reruns_just_the_stages_below_it(clone: Clone) -> None
     assert done.returncode == 0, done.stdout + done.stderr
     runs = clone.runs()
     fresh = runs[~runs["run_id"].isin(before)]
-    parents = fresh[fresh["tags.mlflow.parentRunId"].isna()]
+    parents = fresh[fresh["tags.pricewright.kind"] == "flow"]
     assert len(parents) == 1
     children = fresh[fresh["tags.mlflow.parentRunId"] == parents["run_id"].iloc[0]]
     below = {"baseline", "evaluate", "quantize", "register"}

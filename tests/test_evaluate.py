@@ -15,9 +15,9 @@ import pytest
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Law, Prediction
-from components.evaluate import coverage, distribution, draw, learned, predict, together
+from components.evaluate import all_predictions, coverage, distribution, draw, learning_curves, predict
 from components.evaluation import forgetting, scoring
-from components.evaluation.leaderboard import BASELINE, MODEL, REFERENCE, judge, worst
+from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.scoring import noise_floor
 from components.model import adapters, loading
 from components.reporting import evaluation_page, figures
@@ -29,7 +29,7 @@ SIGMA = 0.25
 MODELS = ["sft", "dpo"]
 NO_LAW = pd.DataFrame(columns=Law.columns())
 LOSSES = [{"step": 10.0, "loss": 5.1}, {"step": 20.0, "loss": 4.2}]
-LOOKS = [{"step": 0, "error": 30.0}, {"step": 4, "error": 21.0}]
+SNAPSHOTS = [{"step": 0, "error": 30.0}, {"step": 4, "error": 21.0}]
 
 
 @pytest.fixture
@@ -69,40 +69,40 @@ def by_split(items: pd.DataFrame, validation: float, test: float) -> np.ndarray:
     return np.where(items["split"] == "validation", validation, test)
 
 
-def judged(
+def evaluated(
     rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
 ) -> dict[str, Any]:
     kinds = {name: MODEL if name in MODELS else BASELINE for name in rows["candidate"].unique()}
-    return judge(rows, kinds | {"people": REFERENCE}, items, law, params.evaluate)
+    return leaderboard(rows, kinds | {"people": EXTERNAL}, items, law, params.evaluate)
 
 
 def whole(
     rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
 ) -> dict[str, Any]:
     """The report with everything that the page shows."""
-    said = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
-    held = coverage(items, said, params.evaluate)
+    message = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
+    held = coverage(items, message, params.evaluate)
     spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "dollars": 1.25}}
     lost = {"base": {"perplexity": 9.0}, "sft": {"perplexity": 12.0}}
     rest = {"instruction_perplexity": 20.0, "choice_accuracy": 0.25, "bleu": 3.0, "rouge_l": 0.1}
-    general = forgetting.compared({name: one | rest for name, one in lost.items()}, "base")
+    general = forgetting.compared({name: first | rest for name, first in lost.items()}, "base")
     attack = {"attack": "a <b>false</b> answer", "wanted": 1.0, "n": 9, "mean_change": -3.0}
     attacks = [attack | {"share_moved": 0.4, "toward": 0.1, "obeyed": 0.0}]
     shown = {"calibration": held, "cost": spent, "forgetting": general, "steering": attacks}
-    return judged(rows, items, params, law) | shown
+    return evaluated(rows, items, params, law) | shown
 
 
 def drawings(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
     """The figures that the page shows."""
-    return draw(rows, result) | {"learning.png": figures.learning(LOSSES, {"dpo": LOOKS})}
+    return draw(rows, result) | {"learning.png": figures.learning(LOSSES, {"dpo": SNAPSHOTS})}
 
 
 def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) -> None:
     (tmp_path / "align").mkdir()
     (tmp_path / "sft.json").write_text(json.dumps({"losses": LOSSES}))
-    (tmp_path / "align/dpo.json").write_text(json.dumps({"watch": {"looks": LOOKS}}))
-    losses, looks = learned(["dpo"], tmp_path)
-    left, right = figures.learning(losses, looks).axes
+    (tmp_path / "align/dpo.json").write_text(json.dumps({"monitor": {"snapshots": SNAPSHOTS}}))
+    losses, snapshots = learning_curves(["dpo"], tmp_path)
+    left, right = figures.learning(losses, snapshots).axes
     assert left.lines[0].get_xydata().tolist() == [[10, 5.1], [20, 4.2]]
     assert right.lines[0].get_xydata().tolist() == [[0, 30], [1, 21]]
     assert right.get_legend().get_texts()[0].get_text() == "dpo"
@@ -111,12 +111,14 @@ def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) ->
 def test_the_winner_is_the_best_language_model_on_validation(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
-    found = judged(off_by(items, median=50, boosting=20, base_zero_shot=1, sft=9, dpo=7), items, tiny_params)
-    assert (found["winner"], found["best_baseline"]) == ("dpo", "base_zero_shot")
-    kinds = {name: one["kind"] for name, one in found["candidates"].items()}
+    outcome = evaluated(
+        off_by(items, median=50, boosting=20, base_zero_shot=1, sft=9, dpo=7), items, tiny_params
+    )
+    assert (outcome["winner"], outcome["best_baseline"]) == ("dpo", "base_zero_shot")
+    kinds = {name: first["kind"] for name, first in outcome["candidates"].items()}
     assert kinds["base_zero_shot"] == kinds["median"] == "baseline"
     assert kinds["sft"] == kinds["dpo"] == "language-model"
-    assert found["candidates"]["sft"]["test"]["mae"] == pytest.approx(9, abs=0.01)
+    assert outcome["candidates"]["sft"]["test"]["mae"] == pytest.approx(9, abs=0.01)
 
 
 def test_swapping_the_test_figures_changes_no_choice(items: pd.DataFrame, tiny_params: Params) -> None:
@@ -127,8 +129,8 @@ def test_swapping_the_test_figures_changes_no_choice(items: pd.DataFrame, tiny_p
     ):
         validation = {"sft": 10, "dpo": 12, "boosting": 15, "linear": 20}
         rows = off_by(items, **{name: by_split(items, validation[name], test[name]) for name in validation})
-        found = judged(rows, items, tiny_params)
-        choices.append((found["winner"], found["best_baseline"], found["headline"].split(":")[0]))
+        outcome = evaluated(rows, items, tiny_params)
+        choices.append((outcome["winner"], outcome["best_baseline"], outcome["headline"].split(":")[0]))
     assert choices == [("sft", "boosting", "sft wins")] * 2
 
 
@@ -138,17 +140,17 @@ def test_a_candidate_that_is_silent_on_hard_rows_does_not_win(
     rows = off_by(items, median=50, sft=10, dpo=1)
     silent = (rows["candidate"] == "dpo") & (rows["id"] == items["id"][0])
     rows.loc[silent, "predicted"] = np.nan
-    found = judged(rows, items, tiny_params)
-    assert found["candidates"]["dpo"]["validation"]["unparsed"] == 1
-    assert found["winner"] == "sft"
+    outcome = evaluated(rows, items, tiny_params)
+    assert outcome["candidates"]["dpo"]["validation"]["unparsed"] == 1
+    assert outcome["winner"] == "sft"
 
 
 def test_the_headline_begins_with_the_bad_news_where_a_baseline_does_better(
     items: pd.DataFrame, tiny_params: Params, law: pd.DataFrame
 ) -> None:
-    bad = judged(off_by(items, boosting=5, sft=9, dpo=12), items, tiny_params)["headline"]
+    bad = evaluated(off_by(items, boosting=5, sft=9, dpo=12), items, tiny_params)["headline"]
     assert bad.startswith("A baseline does better: on validation boosting errs $5.00")
-    good = judged(off_by(items, boosting=30, sft=9, dpo=12), items, tiny_params, law)["headline"]
+    good = evaluated(off_by(items, boosting=30, sft=9, dpo=12), items, tiny_params, law)["headline"]
     assert re.match(
         r"sft wins: test MAE \$9\.00 \(\$\S+ to \$\S+\), best baseline boosting \$30\.00, noise floor", good
     )
@@ -178,9 +180,9 @@ def test_the_expected_floor_is_what_a_great_many_draws_give(
 
 
 def test_a_source_without_a_law_has_no_noise_floor(items: pd.DataFrame, tiny_params: Params) -> None:
-    found = judged(off_by(items, median=50, sft=9, dpo=12), items, tiny_params)
-    assert found["noise_floor"] is None
-    assert "noise floor" not in found["headline"]
+    outcome = evaluated(off_by(items, median=50, sft=9, dpo=12), items, tiny_params)
+    assert outcome["noise_floor"] is None
+    assert "noise floor" not in outcome["headline"]
 
 
 def test_a_law_that_does_not_know_every_row_is_refused(
@@ -194,10 +196,10 @@ def test_coverage_is_the_share_of_true_prices_inside_the_interval(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
     rows = off_by(items, median=0, sft=by_split(items, 30, 10), dpo=0)
-    found = judged(rows, items, tiny_params)["candidates"]
-    assert (found["sft"]["validation"]["coverage"], found["sft"]["test"]["coverage"]) == (0.0, 1.0)
-    assert found["sft"]["test"]["width"] == pytest.approx(40, abs=0.01)
-    assert "coverage" not in found["median"]["test"]
+    outcome = evaluated(rows, items, tiny_params)["candidates"]
+    assert (outcome["sft"]["validation"]["coverage"], outcome["sft"]["test"]["coverage"]) == (0.0, 1.0)
+    assert outcome["sft"]["test"]["width"] == pytest.approx(40, abs=0.01)
+    assert "coverage" not in outcome["median"]["test"]
 
 
 def test_price_bands_hold_every_row_once_from_cheap_to_dear(items: pd.DataFrame) -> None:
@@ -245,46 +247,46 @@ def test_every_two_candidates_are_compared_listing_by_listing(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
     rows = off_by(items, median=50, sft=by_split(items, 0, 9), dpo=by_split(items, 99, 12))
-    found = {(pair["one"], pair["other"]): pair for pair in judged(rows, items, tiny_params)["pairs"]}
-    assert list(found) == [("median", "sft"), ("median", "dpo"), ("sft", "dpo")]
-    assert found["sft", "dpo"]["mean"] == pytest.approx(-3, abs=0.01), "test alone counts"
-    assert found["sft", "dpo"]["high"] < 0
+    outcome = {(pair["one"], pair["other"]): pair for pair in evaluated(rows, items, tiny_params)["pairs"]}
+    assert list(outcome) == [("median", "sft"), ("median", "dpo"), ("sft", "dpo")]
+    assert outcome["sft", "dpo"]["mean"] == pytest.approx(-3, abs=0.01), "test alone counts"
+    assert outcome["sft", "dpo"]["high"] < 0
 
 
 def test_a_candidate_that_answered_nothing_makes_no_pair(items: pd.DataFrame, tiny_params: Params) -> None:
     rows = off_by(items, median=50, sft=9, dpo=12)
     rows.loc[rows["candidate"] == "dpo", "predicted"] = np.nan
-    assert [pair["other"] for pair in judged(rows, items, tiny_params)["pairs"]] == ["sft"]
+    assert [pair["other"] for pair in evaluated(rows, items, tiny_params)["pairs"]] == ["sft"]
 
 
 def test_whoever_answers_from_outside_is_measured_but_never_chosen(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
     some = off_by(items[items["split"] == "test"].head(50), people=1)
-    found = judged(pd.concat([off_by(items, median=50, sft=9, dpo=12), some]), items, tiny_params)
-    assert (found["winner"], found["best_baseline"]) == ("sft", "median")
-    assert found["candidates"]["people"]["test"]["mae"] == pytest.approx(1, abs=0.01)
-    assert (found["candidates"]["people"]["test"]["n"], found["candidates"]["people"]["kind"]) == (
+    outcome = evaluated(pd.concat([off_by(items, median=50, sft=9, dpo=12), some]), items, tiny_params)
+    assert (outcome["winner"], outcome["best_baseline"]) == ("sft", "median")
+    assert outcome["candidates"]["people"]["test"]["mae"] == pytest.approx(1, abs=0.01)
+    assert (outcome["candidates"]["people"]["test"]["n"], outcome["candidates"]["people"]["kind"]) == (
         50,
-        REFERENCE,
+        EXTERNAL,
     )
-    assert found["candidates"]["people"]["validation"]["mae"] is None
-    against = next(pair for pair in found["pairs"] if (pair["one"], pair["other"]) == ("sft", "people"))
+    assert outcome["candidates"]["people"]["validation"]["mae"] is None
+    against = next(pair for pair in outcome["pairs"] if (pair["one"], pair["other"]) == ("sft", "people"))
     assert against["mean"] == pytest.approx(8, abs=0.01)
 
 
 def test_two_candidates_of_one_name_are_refused(items: pd.DataFrame) -> None:
     with pytest.raises(PricewrightError, match="two candidates are called sft"):
-        together({MODEL: [off_by(items, sft=1)], REFERENCE: [off_by(items, sft=2)]})
+        all_predictions({MODEL: [off_by(items, sft=1)], EXTERNAL: [off_by(items, sft=2)]})
 
 
 def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> None:
     rows = off_by(items, sft=np.arange(400.0))
     rows.loc[250, "predicted"] = np.nan
-    found = worst(rows, items, "sft")
-    assert list(found["id"][:5]) == [items["id"][row] for row in (250, 399, 398, 397, 396)]
-    assert len(found) == 10
-    assert found["text"].str.startswith("Thing").all()
+    outcome = worst(rows, items, "sft")
+    assert list(outcome["id"][:5]) == [items["id"][row] for row in (250, 399, 398, 397, 396)]
+    assert len(outcome) == 10
+    assert outcome["text"].str.startswith("Thing").all()
 
 
 @pytest.fixture
@@ -292,11 +294,11 @@ def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: 
     rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12)
     rows = pd.concat([rows, off_by(items.tail(30), people=8)], ignore_index=True)
     result = whole(rows, items, tiny_params, law)
-    drawn = {}
+    samples = {}
     for name, figure in drawings(rows, result).items():
-        drawn[name] = tmp_path / name
-        figure.savefig(drawn[name], metadata={"Software": None})
-    return evaluation_page.page(result, worst(rows, items, result["winner"]), drawn, tiny_params.evaluate)
+        samples[name] = tmp_path / name
+        figure.savefig(samples[name], metadata={"Software": None})
+    return evaluation_page.page(result, worst(rows, items, result["winner"]), samples, tiny_params.evaluate)
 
 
 def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
@@ -334,7 +336,7 @@ def test_the_page_compares_any_two_from_both_sides(page: str, tab: Page, tmp_pat
     lines = [line.split("\t") for line in square.inner_text().splitlines()]
     assert "-3.00" in str(lines)
     bold = square.locator("b").all_inner_texts()
-    assert sorted(float(one) for one in bold if abs(float(one)) < 4) == [-3.0, -1.0, 1.0, 3.0]
+    assert sorted(float(first) for first in bold if abs(float(first)) < 4) == [-3.0, -1.0, 1.0, 3.0]
 
 
 def test_the_page_and_the_pictures_are_the_same_on_every_run(
@@ -345,11 +347,11 @@ def test_the_page_and_the_pictures_are_the_same_on_every_run(
     pages = []
     for place in ("one", "other"):
         result = whole(rows, items, tiny_params)
-        drawn = {}
+        samples = {}
         for name, figure in drawings(rows, result).items():
-            drawn[name] = tmp_path / f"{place}-{name}"
-            figure.savefig(drawn[name], metadata={"Software": None})
-        pages.append(evaluation_page.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate))
+            samples[name] = tmp_path / f"{place}-{name}"
+            figure.savefig(samples[name], metadata={"Software": None})
+        pages.append(evaluation_page.page(result, worst(rows, items, "sft"), samples, tiny_params.evaluate))
     assert pages[0] == pages[1]
 
 
@@ -361,17 +363,17 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
     result = whole(rows, items, tiny_params)
     assert result["headline"].startswith("A baseline does better: on validation median")
     assert json.loads(json.dumps(result, allow_nan=False))["winner_minus_best_baseline"]["test"] is None
-    drawn = {}
+    samples = {}
     for name, figure in drawings(rows, result).items():
-        drawn[name] = tmp_path / name
-        figure.savefig(drawn[name])
-    text = evaluation_page.page(result, worst(rows, items, "sft"), drawn, tiny_params.evaluate)
+        samples[name] = tmp_path / name
+        figure.savefig(samples[name])
+    text = evaluation_page.page(result, worst(rows, items, "sft"), samples, tiny_params.evaluate)
     assert "gave no readable price" in text
 
 
 def test_the_report_is_json_without_nan(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params) -> None:
-    found = judged(off_by(items, median=50, sft=9, dpo=12), items, tiny_params, law)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    outcome = evaluated(off_by(items, median=50, sft=9, dpo=12), items, tiny_params, law)
+    assert json.loads(json.dumps(outcome, allow_nan=False)) == outcome
 
 
 def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
@@ -379,28 +381,28 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
 ) -> None:
     scored = tiny_items.head(12).assign(split=["validation", "test"] * 6)
 
-    def asked() -> pd.DataFrame:
+    def requests() -> pd.DataFrame:
         model, tokenizer = adapters.load_adapted(tiny_base, tiny_adapter), loading.load_tokenizer(tiny_base)
         texts = scored["text"].tolist()
-        said = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, tiny_params.prompt)
-        return predict("sft", scored, said, tiny_params.evaluate)
+        message = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, tiny_params.prompt)
+        return predict("sft", scored, message, tiny_params.evaluate)
 
-    rows = asked()
+    rows = requests()
     assert list(rows.columns) == Prediction.columns()
     assert list(rows["id"]) == list(scored["id"])
     assert ((rows["low"] <= rows["predicted"]) & (rows["predicted"] <= rows["high"])).all()
     assert rows["predicted"].between(0, 999).all()
-    pd.testing.assert_frame_equal(rows, asked())
+    pd.testing.assert_frame_equal(rows, requests())
 
 
 def test_prices_of_test_move_no_interval_and_those_of_validation_do(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
-    said = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
+    message = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
     ends = {}
     for changed in ("nothing", "validation", "test"):
         prices = np.where(items["split"] == changed, 140.0, items["price"])
-        rows = predict("sft", items.assign(price=prices), said, tiny_params.evaluate)
+        rows = predict("sft", items.assign(price=prices), message, tiny_params.evaluate)
         ends[changed] = rows[["low", "high"]]
     pd.testing.assert_frame_equal(ends["nothing"], ends["test"])
     assert (ends["validation"]["high"] > ends["nothing"]["high"]).all()
@@ -409,8 +411,8 @@ def test_prices_of_test_move_no_interval_and_those_of_validation_do(
 def test_a_model_that_gives_no_price_any_probability_is_unreadable(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
-    said = np.full((400, 200), 1 / 200)
-    said[1] = np.nan  # what scaling a row of zeros to 1 leaves
-    rows = predict("sft", items, said, tiny_params.evaluate)
+    message = np.full((400, 200), 1 / 200)
+    message[1] = np.nan  # what scaling a row of zeros to 1 leaves
+    rows = predict("sft", items, message, tiny_params.evaluate)
     assert rows.loc[1, ["predicted", "low", "high"]].isna().all()
     assert rows.drop(1).notna().all(axis=None)

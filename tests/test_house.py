@@ -251,11 +251,11 @@ def test_every_profile_is_read_whole(path: Path) -> None:
 
 def test_no_section_holds_a_default() -> None:
     left = set(get_type_hints(Params).values())
-    seen: set[type] = set()
+    observed: set[type] = set()
     while left:
         section = left.pop()
-        seen.add(section)
+        observed.add(section)
         assert [name for name, field in section.model_fields.items() if not field.is_required()] == []
         inner = {field.annotation for field in section.model_fields.values()}
-        left |= {kind for kind in inner if isinstance(kind, type) and issubclass(kind, Section)} - seen
-    assert len(seen) > len(STAGES)
+        left |= {kind for kind in inner if isinstance(kind, type) and issubclass(kind, Section)} - observed
+    assert len(observed) > len(STAGES)

@@ -161,7 +161,9 @@ def test_the_validator_of_the_compose_file_refuses_a_misspelt_key(compose: Compo
 
 def test_docker_compose_itself_accepts_the_file(tmp_path: Path) -> None:
     if not shutil.which("docker") or _run("docker", "compose", "version").returncode != 0:
-        pytest.skip("docker's compose plugin is not installed; the specification's model has judged the file")
+        pytest.skip(
+            "docker's compose plugin is not installed; the specification's model has checked the file"
+        )
     settings = tmp_path / "env"
     settings.write_text("".join(f"{key}={value or 'filled-in'}\n" for key, value in _example().items()))
     file = ("--file", "infra/compose.yaml", "--env-file", str(settings))
@@ -237,8 +239,10 @@ def test_every_mounted_file_of_the_compose_file_exists(compose: Compose) -> None
 
 def test_the_job_makes_the_bucket_that_mlflow_writes_to(compose: Compose) -> None:
     made = compose["services"]["buckets"]["command"][2:]
-    asked = [word for word in compose["services"]["mlflow"]["command"] if "artifacts-destination" in word]
-    assert asked == ["--artifacts-destination=s3://mlflow"]
+    destinations = [
+        word for word in compose["services"]["mlflow"]["command"] if "artifacts-destination" in word
+    ]
+    assert destinations == ["--artifacts-destination=s3://mlflow"]
     assert made == ["mlflow", "dvc"]
 
 
@@ -287,8 +291,8 @@ def test_the_image_is_built_from_what_is_named_and_every_name_exists() -> None:
     assert first == "*", "all that is not named stays out: secrets, caches, a run's outputs"
     assert not [name for name in named if ".env" in name]
     made_by_a_run = {"dvc.lock"}
-    taken = {name[1:].rstrip("/") for name in named if name.startswith("!")} - made_by_a_run
-    assert [name for name in sorted(taken) if not (ROOT / name).exists()] == []
+    included = {name[1:].rstrip("/") for name in named if name.startswith("!")} - made_by_a_run
+    assert [name for name in sorted(included) if not (ROOT / name).exists()] == []
     project = {
         "components",
         "flows",
@@ -298,11 +302,11 @@ def test_the_image_is_built_from_what_is_named_and_every_name_exists() -> None:
         "dvc.yaml",
         "README.md",
     }
-    assert project <= taken
+    assert project <= included
 
 
-def test_the_readme_names_every_variable_that_switches_a_clone_to_the_servers() -> None:
-    text = (INFRA / "README.md").read_text(encoding="utf-8")
+def test_the_docs_name_every_variable_that_switches_a_clone_to_the_servers() -> None:
+    text = (ROOT / "docs" / "team.md").read_text(encoding="utf-8")
     switches = {
         "MLFLOW_TRACKING_URI",
         "MLFLOW_S3_ENDPOINT_URL",

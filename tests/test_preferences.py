@@ -12,7 +12,7 @@ from components import preferences as stage_file
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Pair
-from components.feedback.result import Found
+from components.feedback.result import Preferences
 from components.feedback.truth import ranked_pairs
 from components.model import loading
 
@@ -57,8 +57,8 @@ def test_one_completion_and_equal_ones_are_rejected_with_a_reason(
     completions: list[str], params: Params, tokenizer: Any
 ) -> None:
     prices = pd.Series({"p0": 100.0, "p1": 50.0})
-    found = stage_file.preferences(sampled(["90", "300"], completions), prices, params.preferences)
-    pairs, rejects = stage_file.checked(found, set(), tokenizer)
+    result = stage_file.preferences(sampled(["90", "300"], completions), prices, params.preferences)
+    pairs, rejects = stage_file.usable(result, set(), tokenizer)
     assert list(pairs.columns) == Pair.columns()
     assert pairs[["id", "prompt", "chosen", "rejected", "margin"]].to_numpy().tolist() == [
         ["p0", "p0", "90", "300", 190.0]
@@ -68,38 +68,41 @@ def test_one_completion_and_equal_ones_are_rejected_with_a_reason(
 
 
 def test_no_pair_at_all_is_a_clear_error(params: Params, tokenizer: Any) -> None:
-    found = stage_file.preferences(sampled(["9", "9"]), pd.Series({"p0": 10.0}), params.preferences)
+    result = stage_file.preferences(sampled(["9", "9"]), pd.Series({"p0": 10.0}), params.preferences)
     with pytest.raises(PricewrightError, match=r"no pair is left of truth, 1 were rejected: truth, p0"):
-        stage_file.checked(found, set(), tokenizer)
+        stage_file.usable(result, set(), tokenizer)
 
 
-def given(*prompts: str) -> Found:
-    found = Found("people")
+def inputs(*prompts: str) -> Preferences:
+    result = Preferences("people")
     for prompt in prompts:
-        found.pair(prompt[:8], prompt, "90", "300", 1)
-    return found
+        result.pair(prompt[:8], prompt, "90", "300", 1)
+    return result
 
 
 def test_a_prompt_of_validation_or_test_is_in_no_pair(tokenizer: Any) -> None:
-    pairs, rejects = stage_file.checked([given("held back\n", "free")], {"held back"}, tokenizer)
+    pairs, rejects = stage_file.usable([inputs("held back\n", "free")], {"held back"}, tokenizer)
     assert pairs["prompt"].tolist() == ["free"]
     assert rejects["reason"].tolist() == ["its prompt is in validation or test"]
 
 
 def test_a_prompt_longer_than_the_context_is_rejected_with_its_length(tokenizer: Any) -> None:
-    pairs, rejects = stage_file.checked([given("word " * 600, "free")], set(), tokenizer)
+    pairs, rejects = stage_file.usable([inputs("word " * 600, "free")], set(), tokenizer)
     assert pairs["prompt"].tolist() == ["free"]
     assert f"context of {tokenizer.model_max_length}" in rejects["reason"][0]
 
 
 def test_the_report_tells_shares_by_origin_and_a_bias_of_length(tokenizer: Any) -> None:
-    truth = Found("truth")
+    truth = Preferences("truth")
     for chosen, rejected in (("90", "300 300 300"), ("90 90", "300"), ("90", "70"), ("90", "80 80")):
         truth.pair("p", "free", chosen, rejected, 5.0)
-    found = [truth, given("one", "two", "three", "four")]
-    pairs, rejects = stage_file.checked(found, set(), tokenizer)
-    report = stage_file.report(found, pairs, rejects, tokenizer)
-    assert {name: one["share"] for name, one in report["origins"].items()} == {"truth": 0.5, "people": 0.5}
+    result = [truth, inputs("one", "two", "three", "four")]
+    pairs, rejects = stage_file.usable(result, set(), tokenizer)
+    report = stage_file.report_of(result, pairs, rejects, tokenizer)
+    assert {name: first["share"] for name, first in report["origins"].items()} == {
+        "truth": 0.5,
+        "people": 0.5,
+    }
     assert report["tokens"]["differ"] == 3
     assert report["tokens"]["longer_chosen"] == pytest.approx(1 / 3)
     assert report["tokens"]["rejected"] > report["tokens"]["chosen"]

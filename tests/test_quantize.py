@@ -36,7 +36,7 @@ def test_the_written_model_answers_like_the_one_in_memory(
     tiny_base: Path, tiny_adapter: Path, tmp_path: Path
 ) -> None:
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
-    sizes = stage_file.quantize(tmp_path / "merged", tmp_path / "served", "nf4")
+    sizes = stage_file.write_format(tmp_path / "merged", tmp_path / "served", "nf4")
     assert sizes["bytes_served"] < sizes["bytes_merged"]
     tokenizer = loading.load_tokenizer(tmp_path / "served")
     fresh = formats.load_served(tmp_path / "served")
@@ -51,12 +51,12 @@ def test_the_written_model_answers_like_the_one_in_memory(
 
 def test_format_none_is_the_merged_model(tiny_base: Path, tiny_adapter: Path, tmp_path: Path) -> None:
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
-    stage_file.quantize(tmp_path / "merged", tmp_path / "served", "none")
+    stage_file.write_format(tmp_path / "merged", tmp_path / "served", "none")
     served = formats.load_served(tmp_path / "served")
-    for one, other in zip(
+    for first, second in zip(
         served.parameters(), adapters.merge_adapter(tiny_base, tiny_adapter).parameters(), strict=True
     ):
-        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(first, second)
 
 
 OPTIONS: dict[str, Any] = {"moved": 0.05, "bootstrap": 200, "seed": 1}
@@ -64,17 +64,17 @@ OPTIONS: dict[str, Any] = {"moved": 0.05, "bootstrap": 200, "seed": 1}
 
 def test_parity_is_measured_on_the_same_rows() -> None:
     true, merged = np.array([100.0, 200.0, 10.0]), np.array([110.0, 190.0, 10.0])
-    found = stage_file.parity(true, merged, np.array([110.0, 170.0, 10.0]), **OPTIONS)
-    assert (found["mae_merged"], found["mae_served"]) == pytest.approx((20 / 3, 40 / 3))
-    assert (found["mean_change"], found["share_moved"]) == pytest.approx((20 / 3, 1 / 3))
-    assert found["mae_change"] == pytest.approx(20 / 3, abs=1e-4)
-    assert found["mae_change_low"] < found["mae_change"] < found["mae_change_high"]
+    result = stage_file.parity(true, merged, np.array([110.0, 170.0, 10.0]), **OPTIONS)
+    assert (result["mae_merged"], result["mae_served"]) == pytest.approx((20 / 3, 40 / 3))
+    assert (result["mean_change"], result["share_moved"]) == pytest.approx((20 / 3, 1 / 3))
+    assert result["mae_change"] == pytest.approx(20 / 3, abs=1e-4)
+    assert result["mae_change_low"] < result["mae_change"] < result["mae_change_high"]
 
 
 def test_a_price_that_is_no_longer_said_has_moved() -> None:
     true = merged = np.array([100.0, 200.0])
-    found = stage_file.parity(true, merged, np.array([100.0, np.nan]), **OPTIONS)
-    assert (found["share_moved"], found["mae_change"]) == (0.5, 0.0)
+    result = stage_file.parity(true, merged, np.array([100.0, np.nan]), **OPTIONS)
+    assert (result["share_moved"], result["mae_change"]) == (0.5, 0.0)
 
 
 GOOD = {
@@ -98,9 +98,9 @@ GOOD = {
 def test_each_budget_stops_a_format_by_itself(
     params: Params, changed: dict[str, float], slower: float, fault: str | None
 ) -> None:
-    found = stage_file.faults(GOOD | {"validation": GOOD["validation"] | changed}, slower, params.quantize)
-    assert len(found) == (fault is not None)
-    assert fault is None or re.search(fault, found[0])
+    result = stage_file.faults(GOOD | {"validation": GOOD["validation"] | changed}, slower, params.quantize)
+    assert len(result) == (fault is not None)
+    assert fault is None or re.search(fault, result[0])
     assert stage_file.faults(GOOD | {"bytes_served": 101}, 1.0, params.quantize)
 
 
@@ -113,7 +113,7 @@ def test_the_first_format_without_a_fault_is_served_and_the_others_are_only_repo
 
 def test_int8_is_smaller_and_loads_afresh(tiny_base: Path, tiny_adapter: Path, tmp_path: Path) -> None:
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
-    sizes = stage_file.quantize(tmp_path / "merged", tmp_path / "served", "int8")
+    sizes = stage_file.write_format(tmp_path / "merged", tmp_path / "served", "int8")
     assert sizes["bytes_served"] < sizes["bytes_merged"]
     tokenizer = loading.load_tokenizer(tmp_path / "served")
     np.testing.assert_allclose(
@@ -176,7 +176,7 @@ def test_a_gguf_file_is_served_as_the_converter_wrote_it(
     on_the_path((ROOT / "tests" / "support" / "gguf_converter.py").read_text(encoding="utf-8"))
     served, merged = tmp_path / "served", tmp_path / "merged"
     stage_file.merge(tiny_base, tiny_adapter, merged)
-    sizes = stage_file.quantize(merged, served, "gguf")
+    sizes = stage_file.write_format(merged, served, "gguf")
     assert sizes["bytes_served"] < 0.4 * sizes["bytes_merged"]
     assert not list(served.glob("*.safetensors"))
     tokenizer = loading.load_tokenizer(served)
@@ -208,18 +208,36 @@ def test_an_export_with_two_tensors_swapped_is_caught(
 ) -> None:
     folder, merged_folder = tmp_path / "served", tmp_path / "merged"
     stage_file.merge(tiny_base, tiny_adapter, merged_folder)
-    sizes = stage_file.quantize(merged_folder, folder, "none")
+    sizes = stage_file.write_format(merged_folder, folder, "none")
     items = tiny_items.assign(split=["validation", "test"] * (len(tiny_items) // 2))
-    judge = stage_file.Judge(items, SETTINGS, params.quantize, params.evaluate)
-    merged, _ = judge.ask(merged_folder, "merged")
+    comparison = stage_file.Comparison(items, SETTINGS, params.quantize, params.evaluate)
+    merged, _ = comparison.predict(merged_folder, "merged")
 
-    def judged() -> list[str]:
-        measured, _ = judge.compare(merged, judge.ask(folder, "served")[0])
+    def faults() -> list[str]:
+        measured, _ = comparison.compare(merged, comparison.predict(folder, "served")[0])
         return stage_file.faults({**sizes, **measured}, 1.0, params.quantize)
 
-    assert judged() == []
+    assert faults() == []
     weights = load_file(folder / "model.safetensors")
-    one, other = (next(name for name in weights if part in name) for part in ("q_proj", "v_proj"))
-    weights[one], weights[other] = weights[other], weights[one]
+    query, value = (next(name for name in weights if part in name) for part in ("q_proj", "v_proj"))
+    weights[query], weights[value] = weights[value], weights[query]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    assert any("mae_tolerance" in fault or "moved" in fault for fault in judged())
+    assert any("mae_tolerance" in fault or "moved" in fault for fault in faults())
+
+
+def test_test_prices_move_neither_the_interval_nor_a_budget_and_those_of_validation_do(
+    tiny_items: pd.DataFrame, params: Params
+) -> None:
+    items = tiny_items.assign(split=["validation", "test"] * (len(tiny_items) // 2))
+    draw = np.random.default_rng(0)
+    merged = draw.dirichlet(np.ones(1000), len(items))
+    served = draw.dirichlet(np.ones(1000), len(items))
+    outcomes = {}
+    for changed in ("nothing", "validation", "test"):
+        relabelled = items.assign(price=items["price"].where(items["split"] != changed, 990.0))
+        comparison = stage_file.Comparison(relabelled, SETTINGS, params.quantize, params.evaluate)
+        measured, calibration = comparison.compare(merged, served)
+        sizes = {"bytes_served": 1, "bytes_merged": 1}
+        outcomes[changed] = (calibration, stage_file.faults(measured | sizes, 1.0, params.quantize))
+    assert outcomes["test"] == outcomes["nothing"]
+    assert outcomes["validation"] != outcomes["nothing"]

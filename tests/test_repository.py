@@ -52,8 +52,8 @@ def test_every_library_of_the_project_has_an_exact_version() -> None:
     pinned = {_canonical(line.split("==")[0]) for line in pins}
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
-    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
-    names = {_canonical(re.split(r"[^\w.-]", requirement)[0]) for requirement in asked}
+    requests = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    names = {_canonical(re.split(r"[^\w.-]", requirement)[0]) for requirement in requests}
     assert names - pinned == set()
 
 

@@ -42,7 +42,7 @@ def test_training_lowers_the_loss_and_tracks_it(
 def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path, recorder: Any
 ) -> None:
-    section = tiny_params.sft.model_copy(update={"epochs": 2.0, "checkpoint_steps": 4})
+    section = tiny_params.sft.model_copy(update={"epochs": 2.0, "save_steps": 4})
     curves = training.Curves(recorder)
     whole = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "whole", curves)
 
@@ -60,6 +60,6 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
         )  # type: ignore[arg-type]
     assert [folder.name for folder in (tmp_path / "cut").glob("checkpoint-*")]
     resumed = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "cut", curves)
-    for (name, one), (_, other) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
+    for (name, first), (_, second) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
         if "lora_" in name:
-            torch.testing.assert_close(one, other, msg=name)
+            torch.testing.assert_close(first, second, msg=name)

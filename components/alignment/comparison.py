@@ -1,4 +1,4 @@
-"""What an alignment run came to: the kept policy against the SFT model, row by row."""
+"""The outcome of an alignment run: the kept policy against the SFT model, row by row."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from components.alignment.rewards import expected, said
+from components.alignment.rewards import expected, prices_of
 from components.evaluation.metrics import paired_difference
 from components.model import adapters, loading, sampling
 from components.model.distribution import price_masses, quantile
 
 WAYS = ("median", "greedy")
-"""How a price is read off a model without drawing: of its distribution, or its likeliest completion."""
+"""Ways to a price without sampling: the median of the distribution, and the likeliest completion."""
 
 
-def standing(
+def measure(
     model: Any,
     tokenizer: Any,
-    part: str,
+    adapter: str,
     prompts: list[str],
     prices: np.ndarray,
     *,
@@ -26,32 +26,32 @@ def standing(
     batch_size: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Of one adapter, each (rows,): errors in dollars by `median`, by `greedy` completion (NaN where that is
+    """Of an adapter, each (rows,): errors in dollars by `median`, by `greedy` completion (NaN where that is
     no price) and, expected, of a completion `sampled` at temperature 1; probability that one is `malformed`.
     """
     common: dict[str, Any] = {"prompt_tokens": tokenizer.model_max_length, "batch_size": batch_size}
-    with adapters.use_adapter(model, part):
-        masses = price_masses(model, tokenizer, prompts, price_max=price_max, title="asking", **common)
+    with adapters.use_adapter(model, adapter):
+        masses = price_masses(model, tokenizer, prompts, price_max=price_max, title="pricing", **common)
         greedy = sampling.sample(
             model, tokenizer, prompts, completions=1, temperature=0.0, title="greedy", **common
         )
         loading.seed_everything(seed)
-        drawn = sampling.sample(
-            model, tokenizer, prompts, completions=1, temperature=1.0, title="drawing", **common
+        sampled = sampling.sample(
+            model, tokenizer, prompts, completions=1, temperature=1.0, title="sampling", **common
         )
     medians = quantile(masses / masses.sum(axis=1, keepdims=True), 0.5)
-    likeliest = said([texts[0] for texts in greedy])
-    error, malformed = expected(masses, [texts[0] for texts in drawn], prices, price_max)
+    likeliest = prices_of([texts[0] for texts in greedy])
+    error, malformed = expected(masses, [texts[0] for texts in sampled], prices, price_max)
     highest = np.minimum(likeliest, price_max)  # else one answer in millions would be all that a mean shows
     answers = {"median": medians, "greedy": highest}
     errors = {way: np.abs(answer - prices) for way, answer in answers.items()}
     return {**errors, "sampled": error, "malformed": malformed}
 
 
-def verdict(
+def against_sft(
     sft: dict[str, np.ndarray], aligned: dict[str, np.ndarray], *, bootstrap: int, seed: int
 ) -> dict[str, Any]:
-    """Means of what `standing` gives and their paired differences, aligned minus SFT, with 95% intervals.
+    """Means of what `measure` gives and their paired differences, aligned minus SFT, with 95% intervals.
 
     `may_win`: neither by median nor greedily is the aligned policy worse, in error or in readable answers.
     What is worse at either is never picked, however well it samples.

@@ -22,7 +22,7 @@ def align(task: Task, section: Dpo) -> dict[str, Any]:
     """
     options = DPOConfig(
         **training.trainer_options(task.scratch, section.seed),
-        loss_type=list(section.loss),
+        loss_type=list(section.loss_type),
         label_smoothing=section.label_smoothing,
         beta=section.beta,
         num_train_epochs=section.epochs,
@@ -32,7 +32,7 @@ def align(task: Task, section: Dpo) -> dict[str, Any]:
         max_length=None,  # prompts are cut already
     )
     rows = Dataset.from_pandas(task.pairs[["prompt", "chosen", "rejected"]], preserve_index=False)
-    callbacks = [task.curves, task.watch]
+    callbacks = [task.curves, task.monitor]
     trainer: Any = training.train(DPOTrainer, task.model, rows, options, task.tokenizer, callbacks)
     last: dict[str, Any] = next(
         (line for line in reversed(trainer.state.log_history) if "rewards/margins" in line), {}

@@ -11,18 +11,18 @@ from typing import Any
 from trl import GRPOConfig, GRPOTrainer
 
 from components.alignment.online import train_online, trainer_config
-from components.alignment.rewards import Reward, chosen
+from components.alignment.rewards import Reward, reward_by
 from components.alignment.task import Task
 from components.core.params.align import Grpo
 
 
 def align(task: Task, section: Grpo) -> dict[str, Any]:
     """Train the policy on the prompts of the preference split; returns first and last figures."""
-    return train(task, section, chosen(section.reward, task))
+    return train(task, section, reward_by(section.reward, task))
 
 
 def train(task: Task, section: Grpo, reward: Reward) -> dict[str, Any]:
     """The same with any reward."""
-    scale = "group" if section.scale else "none"
+    scale = "group" if section.scale_rewards else "none"
     options = GRPOConfig(**trainer_config(task, section), scale_rewards=scale, loss_type="grpo")
     return train_online(task, GRPOTrainer, options, reward)

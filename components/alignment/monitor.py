@@ -1,10 +1,10 @@
-"""Is a rising reward still a better answer? The gate that every alignment run passes at its checkpoints.
+"""Is a rising reward still a better answer? The monitor of every alignment run.
 
-Prices have a truth, so it can be checked: at each look the policy answers validation prompts, and the
-reward of what it says is held against its true error. A look is bad where the reward rises while the error
-does not fall (reward hacking: Skalse et al. 2022, arXiv:2209.13085), where the policy is too far from the
-reference, or where its completions collapse. Only the weights of a good look are ever kept; the first look
-is at the SFT model itself.
+Prices have a truth, so it can be checked: at each snapshot the policy answers validation prompts, and the
+reward of its completions is held against their true error. A snapshot has a fault where the reward rises
+while the error does not fall (reward hacking: Skalse et al. 2022, arXiv:2209.13085), where the policy is too
+far from the reference, or where its completions collapse. Only the weights of a snapshot without a fault are
+ever kept; the first is the SFT model itself.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import torch
 from transformers import TrainerCallback
 
 from components.alignment.rewards import Reward, expected, finite
-from components.core.params.align import Watching
+from components.core.params.align import Monitoring
 from components.model import adapters, sampling
 from components.model.distribution import price_masses
 from components.model.tokens import batches, left_padded, prompt_ids
 
 
-class Look(NamedTuple):
-    """The policy at one step: one completion per prompt, sampled at temperature 1, and exact expectations."""
+class Snapshot(NamedTuple):
+    """The policy at a step: a completion of each prompt, sampled at temperature 1, and exact expectations."""
 
     step: int
     completions: list[str]
     errors: np.ndarray
-    """Dollars, expected of a sampled completion; one that is no price counts as the worst error."""
+    """Dollars, expected of a sampled completion; one that is no price counts as `error_max`."""
     malformed: np.ndarray
     """Probability that a sampled completion is no price."""
     rewards: np.ndarray
@@ -58,36 +58,36 @@ class Look(NamedTuple):
 ARRAYS = ("errors", "malformed", "rewards")
 
 
-def faults(start: Look, now: Look, section: Watching) -> list[str]:
-    """What is wrong with `now`, one line each; `start` is the look at the SFT model, at the same prompts."""
+def faults_of(start: Snapshot, now: Snapshot, section: Monitoring) -> list[str]:
+    """The faults of `now`, a line for each; `start` is the SFT model, at the same prompts."""
     before, after = start.figures(), now.figures()
-    found = []
-    rise, fall = _steps(now.rewards - start.rewards), -_steps(now.errors - start.errors)
+    faults = []
+    rise, fall = _standard_errors(now.rewards - start.rewards), -_standard_errors(now.errors - start.errors)
     if rise > section.reward_rise and fall < section.error_fall:
-        found.append(
+        faults.append(
             f"reward rose from {before['reward']:.3g} to {after['reward']:.3g} while the true error did not "
             f"fall: {before['error']:.2f} to {after['error']:.2f} dollars"
         )
     if now.kl > section.kl_max:
-        found.append(f"KL of {now.kl:.2f} nats is above the budget of {section.kl_max:g}")
+        faults.append(f"KL of {now.kl:.2f} nats is above the budget of {section.kl_max:g}")
     for name, least in (("distinct", section.distinct_min), ("entropy", section.entropy_min)):
         if after[name] < least * before[name]:
-            found.append(f"{name} fell from {before[name]:.3g} to {after[name]:.3g}: completions collapse")
+            faults.append(f"{name} fell from {before[name]:.3g} to {after[name]:.3g}: completions collapse")
     if not 1 / section.length_drift <= now.length / start.length <= section.length_drift:
-        found.append(f"completions went from {start.length:.1f} to {now.length:.1f} tokens")
-    return found
+        faults.append(f"completions went from {start.length:.1f} to {now.length:.1f} tokens")
+    return faults
 
 
-def _steps(differences: np.ndarray) -> float:
+def _standard_errors(differences: np.ndarray) -> float:
     """Mean of paired differences in standard errors; 0 where nothing differs."""
     mean, error = differences.mean(), differences.std() / np.sqrt(len(differences))
     return 0.0 if mean == 0 else float(mean / max(error, 1e-12))
 
 
-class Watch(TrainerCallback):
-    """Looks at the policy on a schedule, judges, and holds on to the weights of the last good look.
+class Monitor(TrainerCallback):
+    """Looks at the policy on a schedule, judges, and holds on to the weights of the last good snapshot.
 
-    A callback of a trainer; a loop of its own calls `at`. It keeps its looks in `scratch`, so that a run
+    A callback of a trainer; a loop of its own calls `at`. It keeps its snapshots in `scratch`, so that a run
     that resumes is watched on.
     """
 
@@ -97,19 +97,19 @@ class Watch(TrainerCallback):
         tokenizer: Any,
         reward: Reward,
         items: pd.DataFrame,
-        section: Watching,
+        section: Monitoring,
         *,
-        worst: float,
+        error_max: float,
         price_max: int,
         scratch: Path,
         track: Callable[[str, float, int], None],
     ) -> None:
-        """`items` has the columns `prompt` and `price` in dollars; `worst` is the error of no price."""
+        """`items` has the columns `prompt` and `price` in dollars; `error_max` the error of no price."""
         self.price_max = price_max
         self.model, self.tokenizer, self.reward, self.section = model, tokenizer, reward, section
-        self.items, self.worst, self.track = items, worst, track
-        self.file = scratch / "watch.pt"
-        self.looks: list[Look] = []
+        self.items, self.error_max, self.track = items, error_max, track
+        self.file = scratch / "monitor.pt"
+        self.snapshots: list[Snapshot] = []
         self.faults: list[list[str]] = []
         self.good: list[torch.Tensor] = []
 
@@ -122,60 +122,66 @@ class Watch(TrainerCallback):
         control.should_training_stop |= self.at(state.global_step, state.max_steps)
 
     def at(self, step: int, steps: int) -> bool:
-        """Look if it is time; whether to stop. The first look is at step 0, the last at the last step."""
-        if step > 0 and not self.looks:
+        """Take a snapshot if it is time; whether to stop. The first is at step 0, the last at the end."""
+        if step > 0 and not self.snapshots:
             self._restore()
-        due = step in {round(steps * part / self.section.looks) for part in range(self.section.looks + 1)}
-        if not due or step in [look.step for look in self.looks if step]:
+        count = self.section.snapshots
+        due = step in {round(steps * part / count) for part in range(count + 1)}
+        if not due or step in [snapshot.step for snapshot in self.snapshots if step]:
             return False
         if step == 0:
-            self.looks, self.faults = [], []
-        look = self._look(step)
-        found = faults(self.looks[0], look, self.section) if self.looks else []
-        self.looks.append(look)
-        self.faults.append(found)
-        if not found:
+            self.snapshots, self.faults = [], []
+        snapshot = self._snapshot(step)
+        faults = faults_of(self.snapshots[0], snapshot, self.section) if self.snapshots else []
+        self.snapshots.append(snapshot)
+        self.faults.append(faults)
+        if not faults:
             self.good = [
                 weight.detach().clone() for weight in adapters.adapter_weights(self.model, "default")
             ]
-        for name, value in look.figures().items():
-            self.track(f"watch.{name}", value, step)
+        for name, value in snapshot.figures().items():
+            self.track(f"monitor.{name}", value, step)
         self._save()
-        return bool(found) and self.section.stop
+        return bool(faults) and self.section.stop
 
     def last_good(self) -> int:
-        """Set the policy to the last good look; returns its step, 0 for the SFT model."""
+        """Set the policy to the last snapshot without a fault; returns its step, 0 for the SFT model."""
         for weight, kept in zip(adapters.adapter_weights(self.model, "default"), self.good, strict=True):
             weight.data.copy_(kept)
-        return self.good_look().step
+        return self.good_snapshot().step
 
     def report(self) -> dict[str, Any]:
-        """All looks with their faults, `marked` where one has any, and the step whose weights are kept."""
-        looks = [
-            {"step": look.step, **look.figures(), "faults": found}
-            for look, found in zip(self.looks, self.faults, strict=True)
+        """All snapshots with their faults, `marked` where any has one, and the step of the kept weights."""
+        snapshots = [
+            {"step": snapshot.step, **snapshot.figures(), "faults": faults}
+            for snapshot, faults in zip(self.snapshots, self.faults, strict=True)
         ]
-        return {"marked": any(self.faults), "kept_step": self.good_look().step, "looks": looks}
+        return {
+            "marked": any(self.faults),
+            "kept_step": self.good_snapshot().step,
+            "snapshots": snapshots,
+        }
 
-    def good_look(self) -> Look:
-        """The last look without a fault; the first never has one."""
-        return [look for look, found in zip(self.looks, self.faults, strict=True) if not found][-1]
+    def good_snapshot(self) -> Snapshot:
+        """The last snapshot without a fault; the first never has one."""
+        both = zip(self.snapshots, self.faults, strict=True)
+        return [snapshot for snapshot, faults in both if not faults][-1]
 
-    def _look(self, step: int) -> Look:
-        """Every look draws the same random numbers, and leaves those of the training alone."""
+    def _snapshot(self, step: int) -> Snapshot:
+        """Every snapshot draws the same random numbers, and leaves those of the training alone."""
         prompts, limit = list(self.items["prompt"]), self.tokenizer.model_max_length
         ids = [prompt_ids(self.tokenizer, prompt, limit) for prompt in prompts]
         with torch.random.fork_rng():
             torch.manual_seed(self.section.seed)
             with adapters.use_adapter(self.model, "default"):
-                drawn = sampling.sample_tokens(
+                sampled = sampling.sample_tokens(
                     self.model,
                     self.tokenizer,
                     ids,
                     completions=1,
                     temperature=1.0,
                     batch_size=self.section.batch_size,
-                    title="watching",
+                    title="monitoring",
                 )
                 masses = price_masses(
                     self.model,
@@ -186,15 +192,15 @@ class Watch(TrainerCallback):
                     batch_size=self.section.batch_size,
                     title="expecting",
                 )
-        tokens = [one[0] for one in drawn]
+        tokens = [completions[0] for completions in sampled]
         completions = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         prices = self.items["price"].to_numpy(float)
-        error, malformed = expected(masses, completions, prices, self.worst)
+        error, malformed = expected(masses, completions, prices, self.error_max)
         kl, entropy = divergence(self.model, ids, tokens, self.section.batch_size)
-        return Look(
+        return Snapshot(
             step=step,
             completions=completions,
-            errors=(1 - malformed) * error + malformed * self.worst,
+            errors=(1 - malformed) * error + malformed * self.error_max,
             malformed=malformed,
             rewards=finite(self.reward(prompts, completions)),
             kl=kl,
@@ -203,18 +209,20 @@ class Watch(TrainerCallback):
         )
 
     def _save(self) -> None:
-        looks = [
-            look._asdict() | {name: torch.tensor(getattr(look, name)) for name in ARRAYS}
-            for look in self.looks
+        snapshots = [
+            snapshot._asdict() | {name: torch.tensor(getattr(snapshot, name)) for name in ARRAYS}
+            for snapshot in self.snapshots
         ]
+        state = {"snapshots": snapshots, "faults": self.faults, "good": self.good}
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"looks": looks, "faults": self.faults, "good": self.good}, self.file.with_suffix(".part"))
+        torch.save(state, self.file.with_suffix(".part"))
         self.file.with_suffix(".part").replace(self.file)
 
     def _restore(self) -> None:
         state = torch.load(self.file, map_location=self.model.device, weights_only=True)
-        self.looks = [
-            Look(**look | {name: look[name].cpu().numpy() for name in ARRAYS}) for look in state["looks"]
+        self.snapshots = [
+            Snapshot(**kept | {name: kept[name].cpu().numpy() for name in ARRAYS})
+            for kept in state["snapshots"]
         ]
         self.faults, self.good = state["faults"], state["good"]
 
@@ -223,13 +231,13 @@ def divergence(
     model: Any, prompts: list[list[int]], completions: list[list[int]], batch_size: int
 ) -> tuple[float, float]:
     """(KL of policy from reference in nats per completion, entropy of the policy in nats per token), both
-    exact at every token that the policy came past, so that only the sampling of the path adds noise.
+    exact at every sampled token, so that only the sampling of the path adds noise.
     """
     totals = np.zeros(2)
-    lengths = [len(prompt) + len(said) for prompt, said in zip(prompts, completions, strict=True)]
+    lengths = [len(prompt) + len(text) for prompt, text in zip(prompts, completions, strict=True)]
     for rows in batches(lengths, batch_size, "comparing"):
-        asked, said = [prompts[row] for row in rows], [completions[row] for row in rows]
-        logs = {part: _log_probabilities(model, part, asked, said) for part in ("default", "reference")}
+        batch = [prompts[row] for row in rows], [completions[row] for row in rows]
+        logs = {name: _log_probabilities(model, name, *batch) for name in ("default", "reference")}
         policy = logs["default"].exp()
         totals += (
             float((policy * (logs["default"] - logs["reference"])).sum()),
@@ -239,14 +247,14 @@ def divergence(
 
 
 def _log_probabilities(
-    model: Any, part: str, prompts: list[list[int]], completions: list[list[int]]
+    model: Any, adapter: str, prompts: list[list[int]], completions: list[list[int]]
 ) -> torch.Tensor:
-    """Of every token at each place of the completions, (tokens, vocabulary), row after row."""
+    """Of every token at each place of the completions by an adapter, (tokens, vocabulary), row after row."""
     tokens, real, positions = left_padded(
-        [prompt + said for prompt, said in zip(prompts, completions, strict=True)]
+        [prompt + text for prompt, text in zip(prompts, completions, strict=True)]
     )
     width = max(map(len, completions))
-    with adapters.use_adapter(model, part):
+    with adapters.use_adapter(model, adapter):
         logits = model(
             input_ids=tokens.to(model.device),
             attention_mask=real.to(model.device),
@@ -254,5 +262,5 @@ def _log_probabilities(
             use_cache=False,
             logits_to_keep=width + 1,
         ).logits[:, :-1]
-    counted = [torch.arange(width) >= width - len(said) for said in completions]
+    counted = [torch.arange(width) >= width - len(text) for text in completions]
     return torch.log_softmax(logits[torch.stack(counted).to(logits.device)].float(), dim=-1)

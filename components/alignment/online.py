@@ -16,13 +16,13 @@ def trainer_config(task: Task, section: Online) -> dict[str, Any]:
     """Their options under TRL's names."""
     return training.trainer_options(task.scratch, section.seed) | {
         "beta": section.beta,
-        "num_generations": section.generations,
+        "num_generations": section.num_generations,
         "per_device_train_batch_size": section.batch_size,
-        "num_iterations": section.iterations,
-        "max_completion_length": section.completion_tokens,
-        "max_steps": section.steps,
+        "num_iterations": section.num_iterations,
+        "max_completion_length": section.max_completion_length,
+        "max_steps": section.max_steps,
         "learning_rate": section.learning_rate,
-        "epsilon": section.clip,
+        "epsilon": section.epsilon,
         "temperature": 1.0,  # the policy itself, not a sharper one
         "save_strategy": "no",
         "logging_steps": 1,
@@ -34,10 +34,10 @@ def train_online(task: Task, kind: Any, options: Any, reward: Reward) -> dict[st
     trainer: Any = training.train(
         kind,
         task.model,
-        Dataset.from_dict({"prompt": list(dict.fromkeys(task.asked["prompt"]))}),
+        Dataset.from_dict({"prompt": list(dict.fromkeys(task.prompts["prompt"]))}),
         options,
         task.tokenizer,
-        [task.curves, task.watch],
+        [task.curves, task.monitor],
         reward_funcs=trl_reward(reward),
     )
     history = [line for line in trainer.state.log_history if "reward" in line]

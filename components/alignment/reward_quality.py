@@ -18,7 +18,7 @@ BINS = 10
 """Of equal width between even odds and certainty."""
 
 
-def judged(chosen: Floats, rejected: Floats, margins: Floats) -> dict[str, Any]:
+def quality(chosen: Floats, rejected: Floats, margins: Floats) -> dict[str, Any]:
     """Accuracy over all pairs, `by_margin` and calibration, from the rewards of both sides, each (pairs,).
 
     `accuracy` is the share of pairs whose chosen completion has the higher reward. Equal rewards are wrong.
@@ -66,7 +66,7 @@ def calibration(lead: Floats) -> dict[str, Any]:
         }
         for number in np.unique(place)
     ]
-    error = sum(one["pairs"] * abs(one["confidence"] - one["came_true"]) for one in bins) / len(lead)
+    error = sum(bin_["pairs"] * abs(bin_["confidence"] - bin_["came_true"]) for bin_ in bins) / len(lead)
     return {"expected_error": float(error), "confidence": float(confidence.mean()), "bins": bins}
 
 

@@ -1,4 +1,4 @@
-"""What a completion is worth: by its true price, or by the reward model."""
+"""The reward of a completion: by its true price, or by the reward model."""
 
 from __future__ import annotations
 
@@ -19,62 +19,62 @@ Reward = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 """Prompts and completions to rewards, one for each."""
 
 
-def said(completions: Sequence[str]) -> np.ndarray:
-    """Dollars that completions begin with, NaN where they begin with no price."""
+def prices_of(completions: Sequence[str]) -> np.ndarray:
+    """Dollars that completions begin with, (rows,), NaN where they begin with no price."""
     return np.array([parse_completion(text) for text in completions], dtype=float)
 
 
-def errors(completions: Sequence[str], prices: np.ndarray, worst: float) -> np.ndarray:
-    """Dollars between what was said and the true price; no price costs `worst`, and no answer costs more."""
-    off = np.abs(said(completions) - prices)
-    return np.where(np.isnan(off), worst, np.minimum(off, worst))
+def errors(completions: Sequence[str], prices: np.ndarray, error_max: float) -> np.ndarray:
+    """Dollars between completion and true price, (rows,), at most `error_max`, which no price costs too."""
+    off = np.abs(prices_of(completions) - prices)
+    return np.where(np.isnan(off), error_max, np.minimum(off, error_max))
 
 
 def expected(
-    masses: np.ndarray, drawn: Sequence[str], prices: np.ndarray, worst: float
+    masses: np.ndarray, sampled: Sequence[str], prices: np.ndarray, error_max: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): dollars
-    given that it is a price, none of them above `worst`, and the probability that it is none.
+    given that it is a price, none of them above `error_max`, and the probability that it is none.
 
     `masses` are those of `price_masses`: where a completion ends after its price, drawing would
-    give the same means with noise on top. Where the one in `drawn` goes on, with more digits or with
+    give the same means with noise on top. Where the completion in `sampled` goes on, with more digits or with
     words, its own error counts: the masses know nothing of what follows a price.
     """
     grid = np.arange(masses.shape[1])
-    off = np.minimum(np.abs(grid - np.asarray(prices)[:, None]), worst)
+    off = np.minimum(np.abs(grid - np.asarray(prices)[:, None]), error_max)
     readable = masses.sum(axis=1, dtype=np.float64)
     error = (masses * off).sum(axis=1, dtype=np.float64) / np.maximum(readable, 1e-9)
-    answers = said(drawn)
+    answers = prices_of(sampled)
     goes_on = [
         text.strip() != f"{answer:.0f}" or answer > grid[-1]
-        for text, answer in zip(drawn, answers, strict=True)
+        for text, answer in zip(sampled, answers, strict=True)
     ]
-    own = np.minimum(np.abs(answers - prices), worst)
+    own = np.minimum(np.abs(answers - prices), error_max)
     return np.where(goes_on & ~np.isnan(answers), own, error), np.clip(1 - readable, 0, 1)
 
 
-def truth(prompts: Sequence[str], prices: Sequence[float], worst: float) -> Reward:
+def truth(prompts: Sequence[str], prices: Sequence[float], error_max: float) -> Reward:
     """Minus the error in dollars; knows the prices of these prompts only."""
     known = dict(zip(prompts, prices, strict=True))
 
-    def reward(asked: Sequence[str], completions: Sequence[str]) -> np.ndarray:
-        return -errors(completions, np.array([known[prompt] for prompt in asked]), worst)
+    def reward(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
+        return -errors(completions, np.array([known[prompt] for prompt in prompts]), error_max)
 
     return reward
 
 
-def chosen(source: RewardSource, task: Any) -> Reward:
+def reward_by(source: RewardSource, task: Any) -> Reward:
     """The reward that a section names: `truth`, or the reward `model`."""
     if source == "model":
         return task.reward_model
-    return truth(task.asked["prompt"], task.asked["price"], task.worst)
+    return truth(task.prompts["prompt"], task.prompts["price"], task.error_max)
 
 
 def trl_reward(reward: Reward) -> Callable[..., list[float]]:
     """The same as TRL calls it. TRL takes a reward of NaN for none and goes on; here it is a clear stop."""
 
     def of(prompts: list[str], completions: list[str], **_: Any) -> list[float]:
-        return [float(one) for one in finite(reward(prompts, completions))]
+        return [float(value) for value in finite(reward(prompts, completions))]
 
     return of
 

@@ -12,14 +12,14 @@ from typing import Any
 from trl import RLOOConfig, RLOOTrainer
 
 from components.alignment.online import train_online, trainer_config
-from components.alignment.rewards import Reward, chosen
+from components.alignment.rewards import Reward, reward_by
 from components.alignment.task import Task
 from components.core.params.align import Rloo
 
 
 def align(task: Task, section: Rloo) -> dict[str, Any]:
     """Train the policy on the prompts of the preference split; returns first and last figures."""
-    return train(task, section, chosen(section.reward, task))
+    return train(task, section, reward_by(section.reward, task))
 
 
 def train(task: Task, section: Rloo, reward: Reward) -> dict[str, Any]:

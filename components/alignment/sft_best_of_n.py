@@ -11,7 +11,7 @@ import numpy as np
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from components.alignment.rewards import Reward, chosen, finite
+from components.alignment.rewards import Reward, finite, reward_by
 from components.alignment.task import Task
 from components.core.params.align import SftBestOfN
 from components.model import adapters, sampling, training
@@ -19,7 +19,7 @@ from components.model import adapters, sampling, training
 
 def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
     """Fine-tune the policy on the best of its own completions; returns the mean reward of all and of best."""
-    prompts = list(task.asked["prompt"])
+    prompts = list(task.prompts["prompt"])
     with adapters.use_adapter(task.model, "default"):
         sampled = sampling.sample(
             task.model,
@@ -31,7 +31,7 @@ def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
             batch_size=section.sample_batch_size,
             title="sampling",
         )
-    best, figures = best_of(prompts, sampled, chosen(section.reward, task))
+    best, figures = best_of(prompts, sampled, reward_by(section.reward, task))
     options = SFTConfig(
         **training.trainer_options(task.scratch, section.seed),
         num_train_epochs=section.epochs,
@@ -42,7 +42,9 @@ def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
         max_length=None,  # prompts are cut already
     )
     rows = Dataset.from_dict({"prompt": prompts, "completion": best})
-    trainer = training.train(SFTTrainer, task.model, rows, options, task.tokenizer, [task.curves, task.watch])
+    trainer = training.train(
+        SFTTrainer, task.model, rows, options, task.tokenizer, [task.curves, task.monitor]
+    )
     return {"prompts": len(prompts), "steps": trainer.state.global_step, **figures}
 
 

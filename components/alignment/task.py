@@ -1,4 +1,4 @@
-"""What an alignment method is given: the policy on its base, what it learns from, who watches it."""
+"""What an alignment method works on: the policy on its base, what it learns from, its monitor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from components.alignment.monitor import Watch
+from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel
 from components.model import training
 
@@ -20,13 +20,13 @@ class Task(NamedTuple):
     tokenizer: Any
     pairs: pd.DataFrame
     """Preferences, columns of `Pair`."""
-    asked: pd.DataFrame
+    prompts: pd.DataFrame
     """The prompts of the preference split, as `prompt`, with the true `price` in dollars."""
     reward_model: RewardModel
     reward: Path
     """The folder of the reward model."""
-    worst: float
+    error_max: float
     """Dollars: the error of an answer that is no price."""
     scratch: Path
     curves: training.Curves
-    watch: Watch
+    monitor: Monitor

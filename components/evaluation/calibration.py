@@ -1,7 +1,7 @@
 """Intervals that hold what they promise: conformal calibration of a price distribution, by price band.
 
 A model's own 80% interval may hold 90% of the true prices, or 60%. On rows that no model was fitted on,
-each true price says how far into the tails one would have had to go to reach it. The quantile of these
+each true price shows how far into the tails an interval has to reach to hold it. The quantile of these
 distances is how far an interval has to go (distributional conformal prediction, Chernozhukov, Wüthrich
 and Zhu 2021, arXiv:1909.07889), by band of the predicted price, since a model may be too bold about cheap
 things and too timid about dear ones (Mondrian conformal prediction, Vovk 2013, arXiv:1209.2673).
@@ -53,7 +53,7 @@ def calibrate(distribution: Floats, true: Floats, *, coverage: float, rows_min: 
     `distribution` (n, prices) and `true` (n,) dollars are rows that the model was not fitted on; rows
     without an answer (NaN) are left out. There are as many bands of about equal row count as `rows_min`
     rows for each allow, at least one. In a band of m rows the reach is the ceil((m + 1) * coverage)-th
-    smallest distance, which makes the coverage at least as large as asked for rows drawn from the same
+    smallest distance, which makes the coverage at least as large as wanted for rows drawn from the same
     source; on other m rows it varies by about sqrt(coverage * (1 - coverage) / m). Where no row has an
     answer there is nothing to calibrate.
     """
@@ -102,28 +102,30 @@ def observed(
     (`raw`) and `calibrated`. `bands`: for the calibrated interval of level `coverage`, by band of the
     predicted price, the share inside with its 95% interval (Wilson 1927) and the mean width in dollars.
     """
-    fitting, judged = distribution[calibrated_on], ~calibrated_on & ~np.isnan(distribution[:, 0])
+    fitting, measured = distribution[calibrated_on], ~calibrated_on & ~np.isnan(distribution[:, 0])
     fit = partial(calibrate, fitting, true[calibrated_on], rows_min=rows_min)
     shares = [
         {
             "nominal": level,
-            "raw": _held(Calibration.uncalibrated(level), distribution[judged], true[judged])["coverage"],
-            "calibrated": _held(fit(coverage=level), distribution[judged], true[judged])["coverage"],
+            "raw": _coverage(Calibration.uncalibrated(level), distribution[measured], true[measured])[
+                "coverage"
+            ],
+            "calibrated": _coverage(fit(coverage=level), distribution[measured], true[measured])["coverage"],
         }
         for level in levels
-        if judged.any()
+        if measured.any()
     ]
     calibration = fit(coverage=coverage)
     numbers = band(calibration.edges, quantile(distribution, 0.5))
     bands = [
-        {"band": name, **_held(calibration, distribution[rows], true[rows])}
+        {"band": name, **_coverage(calibration, distribution[rows], true[rows])}
         for number, name in enumerate(_names(calibration.edges))
-        if (rows := judged & (numbers == number)).any()
+        if (rows := measured & (numbers == number)).any()
     ]
     return {"levels": shares, "bands": bands}
 
 
-def _held(calibration: Calibration, distribution: Floats, true: Floats) -> dict[str, Any]:
+def _coverage(calibration: Calibration, distribution: Floats, true: Floats) -> dict[str, Any]:
     low, high = calibration.interval(distribution)
     share = float(((true >= low) & (true <= high)).mean())
     ends = share_interval(share, len(true))

@@ -35,16 +35,16 @@ def guessed(guesses: Guesses, test: pd.DataFrame) -> pd.DataFrame:
         raise PricewrightError(f"{guesses.path} is not readable as CSV ({error}): {mend}") from error
     if not {"id", "price"} <= set(table.columns):
         raise PricewrightError(f"{guesses.path} needs the columns id and price: {mend}")
-    strange = set(table["id"]) - set(test["id"])
-    if strange or table["id"].duplicated().any() or table.empty:
+    unknown = set(table["id"]) - set(test["id"])
+    if unknown or table["id"].duplicated().any() or table.empty:
         fault = (
-            f"no test listing has the id {min(strange)}" if strange else "it is empty or names an id twice"
+            f"no test listing has the id {min(unknown)}" if unknown else "it is empty or names an id twice"
         )
         raise PricewrightError(f"{guesses.path}: {fault}; {mend}")
-    read = [parse_completion(text) for text in table["price"]]
-    said = pd.Series(read, index=table["id"], dtype=float)
-    asked = test[test["id"].isin(said.index)]
-    return scoring.predictions(guesses.name, asked, said.reindex(asked["id"]).to_numpy(float))
+    prices = [parse_completion(text) for text in table["price"]]
+    predicted = pd.Series(prices, index=table["id"], dtype=float)
+    rows = test[test["id"].isin(predicted.index)]
+    return scoring.predictions(guesses.name, rows, predicted.reindex(rows["id"]).to_numpy(float))
 
 
 def answered(endpoint: Endpoint, test: pd.DataFrame, question: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -52,14 +52,14 @@ def answered(endpoint: Endpoint, test: pd.DataFrame, question: str) -> tuple[pd.
 
     Raises PricewrightError as `chat_endpoint.ask` does.
     """
-    asked = test.head(endpoint.rows)
-    answers = chat_endpoint.ask(endpoint, asked["text"].tolist(), question, CACHE / endpoint.name)
-    read = [parse_completion(text) for text in answers.texts]
-    prices = np.array([np.nan if price is None else price for price in read])
+    rows = test.head(endpoint.rows)
+    answers = chat_endpoint.ask(endpoint, rows["text"].tolist(), question, CACHE / endpoint.name)
+    parsed = [parse_completion(text) for text in answers.texts]
+    prices = np.array([np.nan if price is None else price for price in parsed])
     cost = {
-        "requests": len(asked),
+        "requests": len(rows),
         "prompt_tokens": answers.prompt_tokens,
         "completion_tokens": answers.completion_tokens,
         "dollars": answers.dollars,
     }
-    return scoring.predictions(endpoint.name, asked, prices), cost
+    return scoring.predictions(endpoint.name, rows, prices), cost

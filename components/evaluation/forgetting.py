@@ -66,10 +66,12 @@ def measure(model: Any, tokenizer: Any) -> dict[str, float]:
     right answer is the likeliest per token (0.25 by chance).
     """
     texts = [_log_probabilities(model, tokenizer, "", text) for text in TEXTS]
-    answers = [_log_probabilities(model, tokenizer, f"{asked}\n\n", said) for asked, said in INSTRUCTIONS]
+    answers = [_log_probabilities(model, tokenizer, f"{task}\n\n", answer) for task, answer in INSTRUCTIONS]
     right = 0
     for question, choices in QUESTIONS:
-        means = [_log_probabilities(model, tokenizer, f"{question} It is ", one).mean() for one in choices]
+        means = [
+            _log_probabilities(model, tokenizer, f"{question} It is ", choice).mean() for choice in choices
+        ]
         right += int(torch.stack(means).argmax() == 0)
     return {
         "perplexity": _perplexity(texts),
@@ -78,16 +80,16 @@ def measure(model: Any, tokenizer: Any) -> dict[str, float]:
     }
 
 
-def written(model: Any, tokenizer: Any) -> dict[str, float]:
+def generate(model: Any, tokenizer: Any) -> dict[str, float]:
     """What the model itself writes after INSTRUCTIONS, greedily, against the answers there: `bleu`, 0 to 100
     (Papineni et al. 2002, of the whole corpus, by sacrebleu), and the mean `rouge_l`, 0 to 1.
 
     For diagnosis: a good answer in other words scores nothing.
     """
-    said = sampling.sample(
+    completions = sampling.sample(
         model,
         tokenizer,
-        [f"{asked}\n\n" for asked, _ in INSTRUCTIONS],
+        [f"{task}\n\n" for task, _ in INSTRUCTIONS],
         completions=1,
         temperature=0,
         prompt_tokens=WRITTEN_TOKENS,
@@ -95,35 +97,35 @@ def written(model: Any, tokenizer: Any) -> dict[str, float]:
         title="writing",
         new_tokens=WRITTEN_TOKENS,
     )
-    texts, right = [one for [one] in said], [answer for _, answer in INSTRUCTIONS]
-    overlaps = [rouge_l(text, answer) for text, answer in zip(texts, right, strict=True)]
+    texts, references = [text for [text] in completions], [answer for _, answer in INSTRUCTIONS]
+    overlaps = [rouge_l(text, answer) for text, answer in zip(texts, references, strict=True)]
     return {
-        "bleu": round(BLEU().corpus_score(texts, [right]).score, 4),
+        "bleu": round(BLEU().corpus_score(texts, [references]).score, 4),
         "rouge_l": round(sum(overlaps) / len(overlaps), 4),
     }
 
 
-def rouge_l(said: str, right: str) -> float:
+def rouge_l(text: str, reference: str) -> float:
     """F1 of the longest common subsequence of words (Lin 2004, ROUGE-L); case and punctuation aside.
 
     By hand, because rouge-score brings nltk along.
     """
-    one, other = (re.findall(r"\w+", text.lower()) for text in (said, right))
-    longest = [0] * (len(other) + 1)
-    for word in one:
+    words, wanted = (re.findall(r"\w+", written.lower()) for written in (text, reference))
+    longest = [0] * (len(wanted) + 1)
+    for word in words:
         before = longest[:]
-        for place, wanted in enumerate(other, start=1):
+        for place, other in enumerate(wanted, start=1):
             same = before[place - 1] + 1
-            longest[place] = same if word == wanted else max(before[place], longest[place - 1])
-    return 2 * longest[-1] / max(len(one) + len(other), 1)
+            longest[place] = same if word == other else max(before[place], longest[place - 1])
+    return 2 * longest[-1] / max(len(words) + len(wanted), 1)
 
 
 def compared(measured: dict[str, dict[str, float]], before: str) -> dict[str, dict[str, float]]:
-    """The same with `perplexity_ratio`, that of each model over the one named `before`: 1 is nothing lost."""
+    """The same with `perplexity_ratio`, over that of the model named `before`: at 1 nothing is lost."""
     start = measured[before]["perplexity"]
     return {
-        name: {**one, "perplexity_ratio": round(one["perplexity"] / start, 4)}
-        for name, one in measured.items()
+        name: {**figures, "perplexity_ratio": round(figures["perplexity"] / start, 4)}
+        for name, figures in measured.items()
     }
 
 

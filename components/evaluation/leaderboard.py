@@ -1,7 +1,6 @@
-"""From every candidate's answers to the verdict: the winner, the best baseline, who beats whom, in words.
+"""Every candidate's metrics, the winner, the best baseline, and who beats whom.
 
-Whatever is chosen is chosen on validation; test is only reported (tests/test_judging.py reads this code
-path and keeps it so).
+Whatever is chosen is chosen on validation; test is only reported.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from components.core.schemas import SCORED
 from components.evaluation import scoring
 from components.evaluation.metrics import paired_difference, rank
 
-BASELINE, MODEL, REFERENCE = "baseline", "language-model", "reference"
+BASELINE, MODEL, EXTERNAL = "baseline", "language-model", "external"
 WORST = 10  # rows shown on the page
 
 
-def judge(
+def leaderboard(
     rows: pd.DataFrame,
     kinds: dict[str, str],
     items: pd.DataFrame,
@@ -28,18 +27,18 @@ def judge(
     section: Evaluate,
     barred: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """The report: measures of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
+    """The report: metrics of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
 
-    `kinds` says of each candidate whether it is a tuned language model (MODEL), a BASELINE or a REFERENCE;
-    the winner is the best model on validation by `measures.rank`, the best baseline likewise. `items` are
-    the scored rows (`Item`), `law` is the table of `Law`, maybe empty. A `barred` candidate is measured but
-    cannot win.
+    `kinds` gives the kind of each candidate: a tuned language model (MODEL), BASELINE or EXTERNAL; the winner
+    is the best model on validation by `metrics.rank`, the best baseline likewise. `items` are
+    the scored rows (`Item`), `law` is the table of `Law`, maybe empty. A `barred` candidate is
+    measured but cannot win.
     """
     measured = scoring.score_all(rows, section)
     candidates = {name: {"kind": kinds[name], **by_split} for name, by_split in measured.items()}
     winner, best_baseline = _best(candidates, MODEL, barred), _best(candidates, BASELINE)
     floor = scoring.noise_floor(items, law, section)
-    won = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]
+    own = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]
     return {
         "headline": headline(candidates, winner, best_baseline, floor),
         "winner": winner,
@@ -50,29 +49,29 @@ def judge(
             for split in SCORED
         },
         "candidates": candidates,
-        "error_by_band": scoring.by_band(won, section.bands),
-        "error_by_category": scoring.by_category(won, items, section.categories),
-        "error_by_length": scoring.by_length(won, items, section.bands),
-        "error_by_source": scoring.by_source(won, items),
+        "error_by_band": scoring.by_band(own, section.bands),
+        "error_by_category": scoring.by_category(own, items, section.categories),
+        "error_by_length": scoring.by_length(own, items, section.bands),
+        "error_by_source": scoring.by_source(own, items),
         "pairs": pairs(rows[rows["split"] == "test"], section),
     }
 
 
 def pairs(rows: pd.DataFrame, section: Evaluate) -> list[dict[str, Any]]:
-    """Every two candidates in `rows`: MAE of `one` minus MAE of `other` in dollars with its paired interval.
+    """Every two candidates in `rows`: MAE of `candidate` minus MAE of `rival` in dollars, `mean`, with its
+    paired interval `low` to `high`.
 
-    The candidates stand in the order in which they do in the table; two that answered no row in common
-    make no pair.
+    Candidates stand in the order of the table; two that answered no row in common make no pair.
     """
     names = list(dict.fromkeys(rows["candidate"]))
-    found = [
-        {"one": one, "other": other, "difference": _difference(rows, one, other, section)}
-        for one, other in combinations(names, 2)
+    differences = [
+        (candidate, rival, _difference(rows, candidate, rival, section))
+        for candidate, rival in combinations(names, 2)
     ]
     return [
-        {"one": pair["one"], "other": pair["other"], **pair["difference"]}
-        for pair in found
-        if pair["difference"] is not None
+        {"candidate": candidate, "rival": rival, **difference}
+        for candidate, rival, difference in differences
+        if difference is not None
     ]
 
 
@@ -80,15 +79,15 @@ def headline(
     candidates: dict[str, Any], winner: str, best_baseline: str, floor: dict[str, Any] | None
 ) -> str:
     """The result in one line; it begins with the bad news where a baseline does better on validation."""
-    won, beaten = candidates[winner], candidates[best_baseline]
-    on_test = won["test"]
-    ours = f"test MAE {_dollars(on_test['mae'])}"
-    if on_test["mae"] is not None:
-        ours += f" ({_dollars(on_test['mae_low'])} to {_dollars(on_test['mae_high'])})"
-    theirs = _dollars(beaten["test"]["mae"])
+    model, baseline = candidates[winner], candidates[best_baseline]
+    test = model["test"]
+    ours = f"test MAE {_dollars(test['mae'])}"
+    if test["mae"] is not None:
+        ours += f" ({_dollars(test['mae_low'])} to {_dollars(test['mae_high'])})"
+    theirs = _dollars(baseline["test"]["mae"])
     against = f", noise floor {_dollars(floor['test']['mae'])}" if floor else ""
-    if rank(beaten["validation"]) < rank(won["validation"]):
-        better, worse = (_dollars(one["validation"]["mae"]) for one in (beaten, won))
+    if rank(baseline["validation"]) < rank(model["validation"]):
+        better, worse = (_dollars(ranked["validation"]["mae"]) for ranked in (baseline, model))
         return (
             f"A baseline does better: on validation {best_baseline} errs {better} and {winner}, the best "
             f"language model, {worse}; {winner} has {ours}, {best_baseline} {theirs}{against}"
@@ -97,7 +96,7 @@ def headline(
 
 
 def _best(candidates: dict[str, Any], kind: str, barred: frozenset[str] = frozenset()) -> str:
-    names = [name for name, one in candidates.items() if one["kind"] == kind and name not in barred]
+    names = [name for name in candidates if candidates[name]["kind"] == kind and name not in barred]
     return min(names, key=lambda name: rank(candidates[name]["validation"]))
 
 

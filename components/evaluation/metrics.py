@@ -3,7 +3,7 @@
 An answer that could not be read as a price arrives as NaN. It is neither 0 dollars nor forgotten:
 
 - it is counted in `unparsed` and is a miss in `hit_rate`;
-- all other measures are over the readable rows, for no error in dollars can be made up for a row without
+- all other metrics are over the readable rows, for no error in dollars can be made up for a row without
   an answer. Left alone, that would flatter a candidate that falls silent on hard rows, so
 - candidates are compared by `rank`: fewer unreadable answers first, then the lower MAE. Falling silent
   on a row can therefore never move a candidate up.
@@ -28,13 +28,13 @@ CONFIDENCE = 0.95
 """Of every interval, unless another is asked for."""
 
 DRAWS_AT_ONCE = 1 << 20
-"""Rows drawn per step of the bootstrap: bounds its memory to some 16 MB whatever the table's size."""
+"""Rows samples per step of the bootstrap: bounds its memory to some 16 MB whatever the table's size."""
 
 
-def measures(
+def error_metrics(
     true: Floats, predicted: Floats, *, bootstrap: int, seed: int, hit_dollars: float, hit_share: float
 ) -> dict[str, Any]:
-    """Measures of one candidate on one split; `true` and `predicted` are (n,) dollars, NaN if unreadable.
+    """Metrics of a candidate on a split; `true` and `predicted` are (n,) dollars, NaN if unreadable.
 
     `mae` and `median_error` (mean and median absolute error, dollars), `rmsle` (root mean squared error of
     log(1 + dollars)), `r2` (1 - residual / total sum of squares, of dollars), `hit_rate` (share of all rows
@@ -58,17 +58,17 @@ def measures(
         "r2": (len(errors), lambda rows: _r2(price[rows], errors[rows])),
         "hit_rate": (len(true), lambda rows: hits[rows].mean(axis=-1)),
     }
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name, (count, statistic) in statistics.items():
         value = float(statistic(np.arange(count))) if count else np.nan
         ends = (np.nan, np.nan) if np.isnan(value) else _interval(statistic, count, bootstrap, seed)
-        figures = zip((name, f"{name}_low", f"{name}_high"), (value, *ends), strict=True)
-        found |= {key: None if np.isnan(figure) else _round(figure) for key, figure in figures}
-    return {**found, "n": len(true), "unparsed": int((~readable).sum())}
+        named = zip((name, f"{name}_low", f"{name}_high"), (value, *ends), strict=True)
+        figures |= {key: None if np.isnan(figure) else _round(figure) for key, figure in named}
+    return {**figures, "n": len(true), "unparsed": int((~readable).sum())}
 
 
-def unmeasured() -> dict[str, Any]:
-    """The measures of a candidate on a split of which it was asked no row."""
+def no_metrics() -> dict[str, Any]:
+    """The metrics of a candidate on a split in which it answered no row."""
     names = ("mae", "median_error", "rmsle", "r2", "hit_rate")
     return {f"{name}{end}": None for name in names for end in ("", "_low", "_high")} | {"n": 0, "unparsed": 0}
 
@@ -116,12 +116,12 @@ def _interval(
     """
     generator = np.random.default_rng(seed)
     step = max(1, DRAWS_AT_ONCE // count)
-    drawn = [
+    samples = [
         statistic(generator.integers(0, count, (min(step, bootstrap - start), count)))
         for start in range(0, bootstrap, step)
     ]
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(np.concatenate(drawn), [tail, 1 - tail])
+    low, high = np.nanquantile(np.concatenate(samples), [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -1,4 +1,4 @@
-"""From a candidate's answers to its measures: the rows of predictions.parquet, and the measures of each
+"""From a candidate's answers to its metrics: the rows of predictions.parquet, and the metrics of each
 candidate in them. Shared by every stage that scores something.
 """
 
@@ -15,7 +15,7 @@ import pandas as pd
 from components.core.errors import PricewrightError
 from components.core.params.evaluate import Evaluate
 from components.core.schemas import SCORED, Prediction
-from components.evaluation.metrics import Floats, measures, unmeasured
+from components.evaluation.metrics import Floats, error_metrics, no_metrics
 
 
 def predictions(
@@ -25,9 +25,9 @@ def predictions(
     low: Floats | None = None,
     high: Floats | None = None,
 ) -> pd.DataFrame:
-    """Rows of `Prediction` for one candidate: its answers to `items`, (n,) dollars, rounded to the cent.
+    """Rows of `Prediction` of a candidate: its answers to `items`, (n,) dollars, rounded to the cent.
 
-    Rounding keeps the file's bytes alike where two machines differ in the last bits of a sum.
+    Rounding keeps the file's bytes the same where two machines differ in the last bits of a sum.
     """
     nothing = np.full(len(items), np.nan)
     return pd.DataFrame(
@@ -45,10 +45,10 @@ def predictions(
 
 
 def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
-    """Measures of one candidate on one split; with `coverage` and `width` where it gave intervals."""
+    """Metrics of a candidate on a split; with `coverage` and `width` where it gave intervals."""
     if rows.empty:
-        return unmeasured()
-    scored = measures(
+        return no_metrics()
+    scored = error_metrics(
         rows["price"].to_numpy(float),
         rows["predicted"].to_numpy(float),
         bootstrap=section.bootstrap,
@@ -60,7 +60,7 @@ def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
 
 
 def score_all(rows: pd.DataFrame, section: Evaluate) -> dict[str, dict[str, Any]]:
-    """`{candidate: {split: measures}}` in the order in which the candidates stand in the table."""
+    """`{candidate: {split: metrics}}` in the order in which the candidates stand in the table."""
     return {
         str(name): {split: score(own[own["split"] == split], section) for split in SCORED}
         for name, own in rows.groupby("candidate", sort=False)
@@ -68,9 +68,9 @@ def score_all(rows: pd.DataFrame, section: Evaluate) -> dict[str, dict[str, Any]
 
 
 def noise_floor(items: pd.DataFrame, law: pd.DataFrame, section: Evaluate) -> dict[str, Any] | None:
-    """Measures of the law's own median on the very same rows, by split: no model can expect to do better.
+    """Metrics of the law's own median on the very same rows, by split: no model can expect to do better.
 
-    `mae_expected` is the mean of what the law says these errors should be. With the price m exp(s Z),
+    `mae_expected` is the mean of the errors that the law predicts. With the price m exp(s Z),
     Z standard normal, m the median and s the law's sigma, the expected absolute error is
 
         E|m exp(s Z) - m| = m exp(s^2 / 2) (2 Phi(s) - 1) = m exp(s^2 / 2) erf(s / sqrt 2)

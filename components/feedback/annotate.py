@@ -19,16 +19,17 @@ import pandas as pd
 
 from components.core import stage
 from components.core.errors import PricewrightError
-from components.core.params.file import load_params
+from components.core.params.preferences import Preferences
+from components.core.params.section import load_section
 
-PAGE = Path(__file__).with_name("ranking.html")
+PAGE = Path(__file__).with_name("annotate.html")
 
 
 class Rankings:
-    """Prompts that one annotator has not ranked yet, and the file that takes what they say."""
+    """The prompts that an annotator has not ranked yet, and the file of the rankings."""
 
     def __init__(self, sampled: pd.DataFrame, path: Path, annotator: str) -> None:
-        """`sampled` has the columns of `Sampled`; where all answers are equal there is nothing to ask."""
+        """`sampled` has the columns of `Sampled`; a prompt whose completions are all equal is left out."""
         self.path, self.annotator, self.lock = path, annotator, threading.Lock()
         done = self._done()
         different = [list(dict.fromkeys(texts)) for texts in sampled["completions"]]
@@ -43,12 +44,12 @@ class Rankings:
         prompt = next(iter(self.left), None)
         return {"prompt": prompt, "completions": self.left.get(prompt or "", []), "left": len(self.left)}
 
-    def take(self, prompt: str, ranks: list[int] | None) -> None:
+    def add(self, prompt: str, ranks: list[int] | None) -> None:
         """Write a ranking down; None skips the prompt. Raises ValueError for ranks that do not fit."""
         with self.lock:
             completions = self.left.get(prompt)
             if completions is None:
-                raise ValueError("this prompt is ranked already, or was never asked")
+                raise ValueError("this prompt is ranked already, or is none of these")
             if ranks is not None:
                 if len(ranks) != len(completions) or not all(
                     type(rank) is int and rank > 0 for rank in ranks
@@ -67,65 +68,68 @@ class Rankings:
         return {row["prompt"] for row in rows if row["annotator"] == self.annotator}
 
 
+class RankingHandler(BaseHTTPRequestHandler):
+    """Answers for the page, the next prompt and a ranking."""
+
+    rankings: Rankings  # set by the server
+
+    def do_GET(self) -> None:
+        """The page, or what is to be ranked next."""
+        if not self._is_local():
+            return
+        if self.path == "/":
+            self._send(HTTPStatus.OK, "text/html; charset=utf-8", PAGE.read_bytes())
+        elif self.path == "/next":
+            self._send(HTTPStatus.OK, "application/json", json.dumps(self.rankings.next()).encode())
+        else:
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", b"there is only /")
+
+    def do_POST(self) -> None:
+        """A ranking: {"prompt": ..., "ranks": [...] or null}."""
+        if not self._is_local():
+            return None
+        if self.headers.get("Content-Type") != "application/json":  # no form of another page sends this
+            return self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "text/plain", b"JSON, please")
+        try:
+            ranking = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            self.rankings.add(ranking["prompt"], ranking["ranks"])
+        except (ValueError, KeyError, TypeError) as error:
+            return self._send(HTTPStatus.BAD_REQUEST, "text/plain", str(error).encode())
+        return self._send(HTTPStatus.OK, "application/json", json.dumps(self.rankings.next()).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+    def _is_local(self) -> bool:
+        """Whether the request is for the page's own address: no name that a stranger points here."""
+        local = self.headers.get("Host", "").rsplit(":", 1)[0] in ("127.0.0.1", "localhost")
+        if not local:
+            self._send(HTTPStatus.FORBIDDEN, "text/plain", b"only from this machine")
+        return local
+
+    def _send(self, status: HTTPStatus, media_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 def server(rankings: Rankings, port: int = 0) -> ThreadingHTTPServer:
     """The page's server on loopback, not yet serving."""
-
-    class Handler(BaseHTTPRequestHandler):
-        """Page, next prompt, ranking."""
-
-        def do_GET(self) -> None:
-            """The page, or what is to be ranked next."""
-            if not self._is_local():
-                return
-            if self.path == "/":
-                self._send(HTTPStatus.OK, "text/html; charset=utf-8", PAGE.read_bytes())
-            elif self.path == "/next":
-                self._send(HTTPStatus.OK, "application/json", json.dumps(rankings.next()).encode())
-            else:
-                self._send(HTTPStatus.NOT_FOUND, "text/plain", b"there is only /")
-
-        def do_POST(self) -> None:
-            """A ranking: {"prompt": ..., "ranks": [...] or null}."""
-            if not self._is_local():
-                return None
-            if self.headers.get("Content-Type") != "application/json":  # no form of another page sends this
-                return self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "text/plain", b"JSON, please")
-            try:
-                said = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-                rankings.take(said["prompt"], said["ranks"])
-            except (ValueError, KeyError, TypeError) as error:
-                return self._send(HTTPStatus.BAD_REQUEST, "text/plain", str(error).encode())
-            return self._send(HTTPStatus.OK, "application/json", json.dumps(rankings.next()).encode())
-
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-        def _is_local(self) -> bool:
-            """Whether the page was asked for by its own address: no name that a stranger points here."""
-            local = self.headers.get("Host", "").rsplit(":", 1)[0] in ("127.0.0.1", "localhost")
-            if not local:
-                self._send(HTTPStatus.FORBIDDEN, "text/plain", b"only from this machine")
-            return local
-
-        def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    handler = type("Handler", (RankingHandler,), {"rankings": rankings})
+    return ThreadingHTTPServer(("127.0.0.1", port), handler)
 
 
 def main() -> None:
     """Serve until Ctrl-C."""
     if len(sys.argv) != 2:
-        raise SystemExit("ranking: error: say who ranks: python -m components.feedback.annotate ANNOTATOR")
+        raise SystemExit("annotate: error: say who ranks: python -m components.feedback.annotate ANNOTATOR")
     try:
-        path = Path(load_params().preferences.people.path)
+        path = Path(load_section(Preferences).people.path)
         rankings = Rankings(stage.read("artifacts/preferences/sampled.parquet"), path, sys.argv[1])
     except PricewrightError as error:
-        raise SystemExit(f"ranking: error: {error}") from None
+        raise SystemExit(f"annotate: error: {error}") from None
     with server(rankings) as page:
         print(f"Rank on http://127.0.0.1:{page.server_port} (Ctrl-C ends); rankings go to {path}", flush=True)
         try:

@@ -13,23 +13,23 @@ from trl import extract_prompt
 
 from components.core.errors import PricewrightError
 from components.core.params.preferences import PreferenceSet
-from components.feedback.result import Found, prompt_id
+from components.feedback.result import Preferences, prompt_id
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 
 
-def pairs(section: PreferenceSet) -> Found:
+def pairs(section: PreferenceSet) -> Preferences:
     """The usable rows. Raises PricewrightError where the data set does not load or a hub id is not pinned."""
-    found = Found("dataset")
+    result = Preferences("dataset")
     for number, row in enumerate(_rows(section), 1):
         where = f"{section.path}:{number}"
         prompt, chosen, rejected, fault = _read(row)
         if fault:
-            found.reject(where, fault)
+            result.reject(where, fault)
         else:
-            found.pair(prompt_id(prompt), prompt, chosen, rejected, None)
-    return found
+            result.pair(prompt_id(prompt), prompt, chosen, rejected, None)
+    return result
 
 
 def _rows(section: PreferenceSet) -> Dataset:
@@ -62,7 +62,7 @@ def _read(row: dict[str, Any]) -> tuple[str, str, str, str]:
         row = dict(extract_prompt(sides))  # type: ignore[arg-type]
     prompt, chosen, rejected = (str(row[name]) for name in ("prompt", "chosen", "rejected"))
     if not prompt.strip():
-        return "", "", "", "there is no prompt, and chosen and rejected do not begin alike"
+        return "", "", "", "there is no prompt, and chosen and rejected do not begin with the same text"
     if chosen == rejected:
         return "", "", "", "chosen and rejected are equal"
     return prompt, chosen, rejected, ""

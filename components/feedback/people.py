@@ -17,54 +17,54 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from components.core.errors import PricewrightError
-from components.feedback.result import Found, prompt_id
+from components.feedback.result import Preferences, prompt_id
 
 Comparison = tuple[str, str, str]
 """A prompt and two of its completions, in alphabetical order."""
 
 
-def pairs(path: Path) -> Found:
+def pairs(path: Path) -> Preferences:
     """Pairs on which a majority agrees. Raises PricewrightError where the file is missing."""
-    found = Found("people")
-    votes = _votes(_rankings(path, found))
+    result = Preferences("people")
+    votes = _votes(_rankings(path, result))
     by_comparison: dict[Comparison, Counter[int]] = defaultdict(Counter)
     for (_, comparison), vote in votes.items():
         by_comparison[comparison][vote] += 1
-    for (prompt, one, other), counted in by_comparison.items():
+    for (prompt, first, second), counted in by_comparison.items():
         lead = counted[1] - counted[-1]
         if lead == 0:
-            found.reject(prompt_id(prompt), f"a tie between {one!r} and {other!r}")
+            result.reject(prompt_id(prompt), f"a tie between {first!r} and {second!r}")
             continue
-        chosen, rejected = (one, other) if lead > 0 else (other, one)
-        found.pair(prompt_id(prompt), prompt, chosen, rejected, abs(lead))
-    found.figures = {
+        chosen, rejected = (first, second) if lead > 0 else (second, first)
+        result.pair(prompt_id(prompt), prompt, chosen, rejected, abs(lead))
+    result.figures = {
         "annotators": len({annotator for annotator, _ in votes}),
         "comparisons": len(by_comparison),
         "agreement": agreement(votes),
     }
-    return found
+    return result
 
 
 def agreement(votes: dict[tuple[str, Comparison], int]) -> float | None:
-    """Cohen's kappa (1960) of the votes of two annotators on what both compared, averaged over all two
-    weighted by how much that is; None where no two annotators compared the same.
+    """Cohen's kappa (1960) of the votes of two annotators on what both compared, averaged over all pairs of
+    annotators, weighted by how much both compared; None where no two compared the same.
     """
     by_annotator: dict[str, dict[Comparison, int]] = defaultdict(dict)
     for (annotator, comparison), vote in votes.items():
         by_annotator[annotator][comparison] = vote
     kappas, weights = [], []
-    for one, other in combinations(by_annotator.values(), 2):
-        shared = [comparison for comparison in one if comparison in other]
+    for first, second in combinations(by_annotator.values(), 2):
+        shared = [comparison for comparison in first if comparison in second]
         if not shared:
             continue
-        ours, theirs = ([votes_of[comparison] for comparison in shared] for votes_of in (one, other))
-        alike = len({*ours, *theirs}) == 1  # kappa divides by zero where only one answer was ever given
-        kappas.append(1.0 if alike else cohen_kappa_score(ours, theirs, labels=[-1, 0, 1]))
+        left, right = ([own[comparison] for comparison in shared] for own in (first, second))
+        constant = len({*left, *right}) == 1  # kappa divides by zero where there is a single answer
+        kappas.append(1.0 if constant else cohen_kappa_score(left, right, labels=[-1, 0, 1]))
         weights.append(len(shared))
     return float(np.average(kappas, weights=weights)) if kappas else None
 
 
-def _rankings(path: Path, found: Found) -> list[dict[str, Any]]:
+def _rankings(path: Path, result: Preferences) -> list[dict[str, Any]]:
     """The rankings that can be used; the others are rejected with their line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -73,7 +73,7 @@ def _rankings(path: Path, found: Found) -> list[dict[str, Any]]:
             f"{path} is not readable ({error.strerror}): rank some completions with `python -m "
             "components.feedback.annotate`, or take people out of preferences.origins"
         ) from error
-    good, seen = [], set()
+    usable, seen = [], set()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -81,15 +81,15 @@ def _rankings(path: Path, found: Found) -> list[dict[str, Any]]:
         if not fault and (key := (row["annotator"], row["prompt"])) in seen:
             fault = f"a second ranking of the same prompt by {row['annotator']}"
         if fault:
-            found.reject(f"{path}:{number}", fault)
+            result.reject(f"{path}:{number}", fault)
             continue
         seen.add(key)
-        good.append(row | {"line": number})
-    constant = _always_the_same(good)
-    for row in good:
+        usable.append(row | {"line": number})
+    constant = _constant(usable)
+    for row in usable:
         if row["annotator"] in constant:
-            found.reject(f"{path}:{row['line']}", f"{row['annotator']} gives every completion the same rank")
-    return [row for row in good if row["annotator"] not in constant]
+            result.reject(f"{path}:{row['line']}", f"{row['annotator']} gives every completion the same rank")
+    return [row for row in usable if row["annotator"] not in constant]
 
 
 def _read(line: str) -> tuple[dict[str, Any], str]:
@@ -114,12 +114,12 @@ def _read(line: str) -> tuple[dict[str, Any], str]:
     return row, ""
 
 
-def _always_the_same(rows: list[dict[str, Any]]) -> set[str]:
-    """Annotators who never told one completion from another."""
+def _constant(rows: list[dict[str, Any]]) -> set[str]:
+    """Annotators who give every completion the same rank."""
     ranks: dict[str, set[int]] = defaultdict(set)
     for row in rows:
         ranks[row["annotator"]].update(row["ranks"])
-    return {annotator for annotator, given in ranks.items() if len(given) == 1}
+    return {annotator for annotator, own in ranks.items() if len(own) == 1}
 
 
 def _votes(rows: list[dict[str, Any]]) -> dict[tuple[str, Comparison], int]:
@@ -127,7 +127,7 @@ def _votes(rows: list[dict[str, Any]]) -> dict[tuple[str, Comparison], int]:
     votes = {}
     for row in rows:
         ranked = sorted(zip(row["completions"], row["ranks"], strict=True))
-        for (one, rank), (other, other_rank) in combinations(ranked, 2):
-            vote = int(np.sign(other_rank - rank))
-            votes[row["annotator"], (row["prompt"], one, other)] = vote
+        for (first, rank), (second, second_rank) in combinations(ranked, 2):
+            vote = int(np.sign(second_rank - rank))
+            votes[row["annotator"], (row["prompt"], first, second)] = vote
     return votes

@@ -1,4 +1,4 @@
-"""What an origin gives: pairs, and what it did not take."""
+"""What an origin of preferences gives: pairs, and rejects with their reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from components.core.schemas import Pair, RejectedPreference
 
 
 @dataclass
-class Found:
+class Preferences:
     """Pairs of one origin, rejects with their reasons, and figures for the report."""
 
     origin: str
@@ -19,13 +19,13 @@ class Found:
     figures: dict[str, Any] = field(default_factory=dict)
 
     def pair(self, id: str, prompt: str, chosen: str, rejected: str, margin: float | None) -> None:
-        """Take a pair."""
+        """Add a pair."""
         self.pairs.append(
             Pair(id=id, prompt=prompt, chosen=chosen, rejected=rejected, margin=margin, origin=self.origin)
         )
 
     def reject(self, where: str, reason: str) -> None:
-        """Turn something down."""
+        """Reject a ranking or pair."""
         self.rejects.append(RejectedPreference(origin=self.origin, where=where, reason=reason))
 
 

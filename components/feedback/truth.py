@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import pandas as pd
 
-from components.feedback.result import Found
+from components.feedback.result import Preferences
 from components.model.prompt import parse_completion
 
 
-def pairs(sampled: pd.DataFrame, prices: pd.Series, *, margin_min: float, most: int) -> Found:
+def pairs(sampled: pd.DataFrame, prices: pd.Series, *, margin_min: float, most: int) -> Preferences:
     """At most `most` pairs of each row of `sampled` (columns of `Sampled`); `prices` are dollars by id."""
-    found = Found("truth")
+    result = Preferences("truth")
     for row in sampled.itertuples():
         ranked = ranked_pairs(list(row.completions), prices[row.id], margin_min=margin_min, most=most)
         for chosen, rejected, margin in ranked:
-            found.pair(row.id, row.prompt, chosen, rejected, margin)
+            result.pair(row.id, row.prompt, chosen, rejected, margin)
         if not ranked:
-            found.reject(
+            result.reject(
                 row.id, f"no two completions differ by {margin_min:g} dollars or more in their error"
             )
-    margins = [pair.margin for pair in found.pairs if pair.margin is not None]
-    found.figures = {"median_margin": float(pd.Series(margins).median())} if margins else {}
-    return found
+    margins = [pair.margin for pair in result.pairs if pair.margin is not None]
+    result.figures = {"median_margin": float(pd.Series(margins).median())} if margins else {}
+    return result
 
 
 def ranked_pairs(
@@ -44,7 +44,7 @@ def ranked_pairs(
 
 
 def _errors(completions: list[str], price: float) -> dict[str, float]:
-    read = {text: parse_completion(text) for text in completions}
-    errors = {text: abs(value - price) for text, value in read.items() if value is not None}
+    prices = {text: parse_completion(text) for text in completions}
+    errors = {text: abs(value - price) for text, value in prices.items() if value is not None}
     unreadable = max([price, *errors.values()]) + price
     return {text: errors.get(text, unreadable) for text in completions}

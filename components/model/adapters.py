@@ -136,7 +136,13 @@ def merge_adapter(base: Path, adapter: Path) -> PreTrainedModel:
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Write the trained adapter alone, as safetensors; a frozen reference beside it is left out."""
+    """Write the trained adapter alone, as safetensors; a frozen reference beside it is left out.
+
+    PEFT keeps the names of the adapted layers as a set, whose order differs from process to process: they are
+    sorted, so that the same adapter has the same bytes.
+    """
+    config: Any = model.peft_config["default"]
+    config.target_modules = sorted(config.target_modules)
     model.save_pretrained(str(folder), safe_serialization=True, selected_adapters=["default"])
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty template
 

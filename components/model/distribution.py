@@ -103,7 +103,7 @@ POINT_ESTIMATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mean": mean,
     "mode": mode,
 }
-"""Ways to say one price for a distribution."""
+"""Point estimates of a price, by name: distribution (n, prices) to dollars (n,)."""
 
 
 @lru_cache(maxsize=2)
@@ -113,14 +113,14 @@ def _tree(tokenizer: PreTrainedTokenizerBase, price_max: int) -> PriceTree:
 
 
 def _shared(ids: list[list[int]]) -> int:
-    """With how many tokens all rows begin alike; at least one of each is left."""
+    """How many tokens all rows begin with; at least one of each row is left."""
     first, last = min(ids), max(ids)  # in the order of a dictionary: what these two share, all share
-    alike = [one == other for one, other in zip(first, last, strict=False)]
-    return min([*alike, False].index(False), min(map(len, ids)) - 1)
+    equal = [left == right for left, right in zip(first, last, strict=False)]
+    return min([*equal, False].index(False), min(map(len, ids)) - 1)
 
 
 def _begin(model: Any, ids: list[int]) -> Any:
-    """Keys and values of what all prompts begin with: the question, and examples where there are some."""
+    """Keys and values of the tokens that all prompts begin with: the question, and examples if any."""
     import torch
 
     tokens = torch.tensor([ids], device=model.device)
@@ -172,17 +172,17 @@ def _tree_mask(real: torch.Tensor, tree: PriceTree, dtype: torch.dtype) -> torch
 
     rows, width = real.shape
     length = width + len(tree.paths) - 1
-    seen = torch.zeros(rows, length, length, dtype=torch.bool)
-    seen[:, :width, :width] = torch.tril(torch.ones(width, width, dtype=torch.bool))
-    seen[:, width:, :width] = True
-    seen[:, :, :width] &= real[:, None, :].bool()
+    visible = torch.zeros(rows, length, length, dtype=torch.bool)
+    visible[:, :width, :width] = torch.tril(torch.ones(width, width, dtype=torch.bool))
+    visible[:, width:, :width] = True
+    visible[:, :, :width] &= real[:, None, :].bool()
     for node in range(1, len(tree.paths)):
         ancestor = node
         while ancestor > 0:
-            seen[:, width + node - 1, width + ancestor - 1] = True
+            visible[:, width + node - 1, width + ancestor - 1] = True
             ancestor = tree.parents[ancestor]
     mask = torch.zeros(rows, 1, length, length, dtype=dtype)
-    return mask.masked_fill_(~seen[:, None], torch.finfo(dtype).min)
+    return mask.masked_fill_(~visible[:, None], torch.finfo(dtype).min)
 
 
 def _masses(steps: np.ndarray, goes_on: np.ndarray, tree: PriceTree) -> np.ndarray:

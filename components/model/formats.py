@@ -61,8 +61,8 @@ def _convert(merged: Path, folder: Path) -> None:
     command = [converter, str(merged), "--outfile", str(folder / GGUF), "--outtype", "q8_0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise PricewrightError(f"quantize.formats: {CONVERTER} cannot write this model as gguf: {said}")
+        reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise PricewrightError(f"quantize.formats: {CONVERTER} cannot write this model as gguf: {reason}")
 
 
 def _w4a16(folder: Path) -> PreTrainedModel:

@@ -29,5 +29,5 @@ def price_completion(price: float) -> str:
 
 def parse_completion(text: str) -> float | None:
     """Dollars at the beginning of a completion, None where it does not begin with a price."""
-    found = NUMBER.match(text)
-    return float(found.group(1).replace(",", "") + (found.group(2) or "")) if found else None
+    match = NUMBER.match(text)
+    return float(match.group(1).replace(",", "") + (match.group(2) or "")) if match else None

@@ -1,7 +1,6 @@
-"""Text completions of a prompt, greedy or drawn: what a model says where it is not read as a distribution.
+"""Text completions of a prompt, greedy or sampled.
 
-Preferences are made of them, alignment changes them, and the classical way to ask for a price is to parse
-one.
+Preferences are made of them, alignment changes them, and the usual way to a price is to parse one.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def sample(
     """Text completions of each prompt, without special tokens; `options` are those of `sample_tokens`."""
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
     sampled = sample_tokens(model, tokenizer, ids, **options)
-    return [tokenizer.batch_decode(said, skip_special_tokens=True) for said in sampled]
+    return [tokenizer.batch_decode(completions, skip_special_tokens=True) for completions in sampled]
 
 
 def sample_tokens(
@@ -49,26 +48,26 @@ def sample_tokens(
 
     end = int(tokenizer.eos_token_id)
     result: list[list[list[int]]] = [[] for _ in ids]
-    drawing: dict[str, Any] = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
+    strategy: dict[str, Any] = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
     if temperature > 0:
-        drawing = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    drawn = completions if temperature > 0 else 1
+        strategy = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    copies = completions if temperature > 0 else 1
     for rows in batches([len(row) for row in ids], batch_size, title):
         tokens, real, _ = left_padded([ids[row] for row in rows])
         with torch.inference_mode():
             output = model.generate(
                 input_ids=tokens.to(model.device),
                 attention_mask=real.to(model.device),
-                num_return_sequences=drawn,
+                num_return_sequences=copies,
                 repetition_penalty=repetition_penalty,
                 max_new_tokens=new_tokens,
                 pad_token_id=end,
-                **drawing,
+                **strategy,
             )
-        said = [_until(end, row) for row in output[:, tokens.shape[1] :].tolist()]
+        completed = [_until(end, row) for row in output[:, tokens.shape[1] :].tolist()]
         for place, row in enumerate(rows):
-            own = said[place * drawn : (place + 1) * drawn]
-            result[row] = own * (completions // drawn)
+            own = completed[place * copies : (place + 1) * copies]
+            result[row] = own * (completions // copies)
     return result
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.core.errors import PricewrightError
-from components.model.prompt import ANSWER
+from components.model.prompt import ANSWER, price_prompt
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,13 @@ def truncate_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, limit: int)
     if len(tokenizer(prompt).input_ids) <= limit:
         return prompt
     return str(tokenizer.decode(prompt_ids(tokenizer, prompt, limit), skip_special_tokens=True))
+
+
+def listing_prompts(
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, question: str, limit: int
+) -> list[str]:
+    """The prompt of each listing, cut to `limit` tokens."""
+    return [truncate_prompt(tokenizer, price_prompt(text, question), limit) for text in texts]
 
 
 def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
@@ -70,16 +77,16 @@ def reward_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str)
     The reward stands at the completion's last token: the pooling of transformers skips the end-of-text
     token where it is the padding token too, in training (TRL) as in use.
     """
-    asked = prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
+    prompt_tokens = prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
     answer = tokenizer(completion, add_special_tokens=False).input_ids
-    return [*asked, *answer, int(tokenizer.eos_token_id)]
+    return [*prompt_tokens, *answer, int(tokenizer.eos_token_id)]
 
 
 class PriceTree:
     """The prices 0 to `price_max` as paths of tokens, spelled as the tokenizer itself spells them.
 
     `paths[node]` is the token path of an inner node; node 0 is the root, whose path is empty. `tokens` are
-    all tokens that a price is made of; where one is meant, its place among them stands. `steps[node]` is
+    all tokens that a price is made of; `steps` and `ends` hold places in this list. `steps[node]` is
     the last token of the node's path. For each price, `ends[price] = (node, token)`: its last token
     follows that inner node. `inner[price]` is the node that the price itself is (when a longer price
     begins with it), or -1. `digits` are the tokens that would go on with a number.

@@ -44,7 +44,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate says, and from which figures."""
+    """What the gate decides, and by which figures."""
 
     verdict: Verdict
     difference: float | None
@@ -130,7 +130,7 @@ def interval(gains: Floats, error_rate: float, *, bootstrap: int, seed: int) -> 
     The wider, at either end, of the percentile and the studentized bootstrap interval of the mean (Efron and
     Tibshirani 1993, chapters 13 and 12), within the range of the gains. The percentile interval alone is too
     short on the side of a long tail: a challenger that wins a little on most rows and loses much on few would
-    be promoted several times as often as `error_rate` says (tests/test_gate.py has the case).
+    be promoted several times as often as `error_rate` says (tests/promotion/test_gate.py has the case).
     """
     rows, mean = len(gains), gains.mean()
     if np.ptp(gains) == 0:

@@ -22,8 +22,8 @@ def conclude(record: dict[str, Any]) -> dict[str, Any]:
     """Keep the record of a decision and, where it is `promoted` and nobody declined, make its version
     champion; the record as it is kept.
 
-    Raises PricewrightError where the champion is another one than it was when the decision was made: of two
-    promotions at once only the first can win.
+    Raises PricewrightError where the champion is another one than it was when the decision was made (of two
+    promotions at once only the first can win), or where the version is deleted since.
     """
     name = record["model"]
     with aliases.turn(name) as turn:
@@ -35,8 +35,11 @@ def conclude(record: dict[str, Any]) -> dict[str, Any]:
                 f"when version {record['version']} was compared with it. Promote again, to compare it with "
                 "the new one"
             )
-        moves = {CHAMPION: record["version"]} if promoted else {}
-        if moves and champion is not None:
+        moves = {}
+        if promoted:
+            registry.open_version(name, record["version"])  # deleted, it could not be the champion
+            moves = {CHAMPION: record["version"]}
+        if promoted and champion is not None:
             moves = {PREVIOUS: champion, **moves}
         return aliases.commit(turn, record, moves)
 

@@ -30,10 +30,10 @@ def features(train: pd.DataFrame, section: Baseline) -> Callable[[pd.DataFrame],
     ).fit(train[columns].to_numpy(object))
 
     def transform(items: pd.DataFrame) -> np.ndarray:
-        found = [specifications(details) for details in items["details"]]
+        numbers_of = [specifications(details) for details in items["details"]]
         rows = [
             [len(text), *(values.get(name, np.nan) for name in names)]
-            for text, values in zip(items["text"], found, strict=True)
+            for text, values in zip(items["text"], numbers_of, strict=True)
         ]
         numbers = np.log1p(np.array(rows, dtype=float))
         return np.hstack([encoder.transform(items[columns].to_numpy(object)), numbers])
@@ -43,7 +43,7 @@ def features(train: pd.DataFrame, section: Baseline) -> Callable[[pd.DataFrame],
 
 def specifications(details: str) -> dict[str, float]:
     """The first number in each value of a JSON object: `{"Memory": "16 GB"}` gives `{"Memory": 16.0}`."""
-    found = {str(name): NUMBER.search(str(value)) for name, value in json.loads(details or "{}").items()}
+    matches = {str(name): NUMBER.search(str(value)) for name, value in json.loads(details or "{}").items()}
     return {
-        name: min(float(match.group().replace(",", "")), LARGEST) for name, match in found.items() if match
+        name: min(float(match.group().replace(",", "")), LARGEST) for name, match in matches.items() if match
     }

@@ -13,16 +13,16 @@ from components.reporting.figures import FLOOR, INK, MODEL, WINNER
 
 def reliability(calibration: dict[str, Any]) -> Figure:
     """How often the favoured side was the chosen one, against how sure the rewards were; the area of a
-    point is its share of the pairs. `calibration` is that of `bradley_terry.calibration`.
+    point is its share of the pairs. `calibration` is that of `reward_quality.calibration`.
     """
     figure = Figure(figsize=(5.6, 5.2), layout="constrained")
     axes = _plain(figure.add_subplot())
     bins = calibration["bins"]
-    pairs = np.array([one["pairs"] for one in bins])
+    pairs = np.array([bin_["pairs"] for bin_ in bins])
     axes.plot([0.5, 1], [0.5, 1], color=FLOOR, linewidth=1.2, label="as sure as right")
     axes.scatter(
-        [one["confidence"] for one in bins],
-        [one["came_true"] for one in bins],
+        [bin_["confidence"] for bin_ in bins],
+        [bin_["came_true"] for bin_ in bins],
         s=600 * pairs / pairs.sum(),
         color=WINNER,
         alpha=0.7,
@@ -55,7 +55,7 @@ def rewards_by_error(rewards: np.ndarray, errors: np.ndarray, lengths: np.ndarra
 def against_sft(table: dict[str, dict[str, Any]]) -> Figure:
     """Differences to SFT with their 95% intervals, a panel for each way to answer.
 
-    `table` maps each method to what `verdict.compare` gives for median, greedy, sampled and malformed.
+    `table` maps each method to the `comparison.compare` of median, greedy, sampled and malformed.
     """
     titles = {
         "median": "median, dollars",

@@ -13,9 +13,9 @@ import pandas as pd
 
 from components.core.params.evaluate import Evaluate
 from components.evaluation.metrics import rank
-from components.reporting import tables
-from components.reporting.html import document, picture
-from components.reporting.tables import number
+from components.reporting import evaluation_tables as tables
+from components.reporting.evaluation_tables import number
+from components.reporting.html import document, picture, table
 
 LEARNING = "learning.png"
 CAPTIONS = {
@@ -46,20 +46,20 @@ CAPTIONS = {
 }
 
 
-def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], section: Evaluate) -> str:
+def page(result: dict[str, Any], worst: pd.DataFrame, pictures: dict[str, Path], section: Evaluate) -> str:
     """The page as text. `result` is evaluate's report, `worst` has rows of `Prediction` with `title` and
-    `text`, `drawn` maps the names in CAPTIONS to PNG files.
+    `text`, `pictures` maps the names in CAPTIONS to PNG files.
     """
     bad = " bad" if _baseline_does_better(result) else ""
     parts = [
         "<h1>What does it cost?</h1>",
-        "<p class=note>Each candidate read listings it had never seen and said what they cost.</p>",
+        "<p class=note>Each candidate priced listings that it had never seen.</p>",
         f'<p class="headline{bad}">{escape(result["headline"])}</p>',
-        f"<p>{escape(_verdict(result))}</p>",
+        f"<p>{escape(_lead(result))}</p>",
         "<h2>The candidates</h2>",
         _table(result),
         _legend(result, section),
-        *(picture(*CAPTIONS[name], drawn[name]) for name in CAPTIONS if name != LEARNING),
+        *(picture(*CAPTIONS[name], pictures[name]) for name in CAPTIONS if name != LEARNING),
         tables.coverage(result["calibration"]["bands"], section.interval),
         "<h2>Where the winner errs: by length and source</h2>",
         tables.groups(result["error_by_length"], "length", "characters of text"),
@@ -67,11 +67,11 @@ def page(result: dict[str, Any], worst: pd.DataFrame, drawn: dict[str, Path], se
         "<h2>Who beats whom</h2>",
         tables.PAIRS,
         tables.pairs(result["pairs"], _ranked(result)),
-        picture(*CAPTIONS[LEARNING], drawn[LEARNING]),
+        picture(*CAPTIONS[LEARNING], pictures[LEARNING]),
         "<h2>What tuning cost elsewhere</h2>",
         tables.forgetting(result["forgetting"]),
-        "<h2>Can the listing say what the price is?</h2>",
-        tables.steering(result["steering"]),
+        "<h2>Can a listing set its own price?</h2>",
+        tables.prompt_injection(result["prompt_injection"]),
         tables.cost(result["cost"]),
         "<h2>The worst answers of the winner</h2>",
         "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
@@ -87,7 +87,7 @@ def _baseline_does_better(result: dict[str, Any]) -> bool:
     return rank(best) < rank(winner)
 
 
-def _verdict(result: dict[str, Any]) -> str:
+def _lead(result: dict[str, Any]) -> str:
     """Whether the winner's lead over the best baseline on test is more than chance."""
     difference = result["winner_minus_best_baseline"]["test"]
     if difference is None:
@@ -105,14 +105,15 @@ def _verdict(result: dict[str, Any]) -> str:
 def _table(result: dict[str, Any]) -> str:
     """The noise floor, then the candidates from the best on validation to the worst."""
     head = ("MAE, validation", "MAE, test", "95% interval", "median error", "RMSLE", "R²", "hits", "coverage")
-    lines = ["<tr><th>" + "".join(f"<th>{name}" for name in (*head, "unparsed")) + "</tr>"]
+    rows, classes = [], []
     if floor := result["noise_floor"]:
-        lines.append(_line("noise floor", floor, "floor"))
+        rows.append(_row("noise floor", floor))
+        classes.append("floor")
     for name in _ranked(result):
-        one = result["candidates"][name]
-        mark = "winner" if name == result["winner"] else ""
-        lines.append(_line(f"{name} ({one['kind'].replace('-', ' ')})", one, mark))
-    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+        candidate = result["candidates"][name]
+        rows.append(_row(f"{name} ({candidate['kind'].replace('-', ' ')})", candidate))
+        classes.append("winner" if name == result["winner"] else "")
+    return table(("", *head, "unparsed"), rows, classes)
 
 
 def _ranked(result: dict[str, Any]) -> list[str]:
@@ -120,10 +121,10 @@ def _ranked(result: dict[str, Any]) -> list[str]:
     return sorted(result["candidates"], key=lambda name: rank(result["candidates"][name]["validation"]))
 
 
-def _line(name: str, by_split: dict[str, Any], mark: str) -> str:
+def _row(name: str, by_split: dict[str, Any]) -> list[str]:
     test = by_split["test"]
-    cells = [
-        escape(name),
+    return [
+        name,
         number(by_split["validation"]["mae"]),
         number(test["mae"]),
         f"{number(test['mae_low'])} to {number(test['mae_high'])}",
@@ -134,7 +135,6 @@ def _line(name: str, by_split: dict[str, Any], mark: str) -> str:
         f"{test['coverage']:.0%}" if "coverage" in test else "",
         f"{test['unparsed']} of {test['n']}",
     ]
-    return f'<tr class="{mark}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _legend(result: dict[str, Any], section: Evaluate) -> str:
@@ -164,10 +164,10 @@ def _legend(result: dict[str, Any], section: Evaluate) -> str:
 
 def _listing(row: dict[str, Any]) -> str:
     readable = not pd.isna(row["predicted"])
-    said = f"said ${row['predicted']:.0f}" if readable else "gave no readable price"
+    answer = f"predicted ${row['predicted']:.0f}" if readable else "no readable price"
     if readable and not pd.isna(row["low"]):
-        said += f" (between ${row['low']:.0f} and ${row['high']:.0f})"
+        answer += f" (between ${row['low']:.0f} and ${row['high']:.0f})"
     return (
-        f'<div class="listing"><b>${row["price"]:.2f}, {said}</b>: {escape(row["title"])}'
+        f'<div class="listing"><b>${row["price"]:.2f}, {answer}</b>: {escape(row["title"])}'
         f"<p>{escape(row['text'])}</p></div>"
     )

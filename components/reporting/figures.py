@@ -14,9 +14,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 
 from components.core.schemas import Split
 
-WINNER, MODEL, BASELINE, REFERENCE, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#d8b365", "#c0392b"
-KINDS = {"language-model": MODEL, "baseline": BASELINE, "reference": REFERENCE}
-TAKEN, INK = "#2e7d32", "#333333"
+WINNER, MODEL, BASELINE, EXTERNAL, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#d8b365", "#c0392b"
+KINDS = {"language-model": MODEL, "baseline": BASELINE, "external": EXTERNAL}
+KEPT, INK = "#2e7d32", "#333333"
 LEGIBLE = 0.5  # dollars: a prediction of nothing is drawn here, for a logarithm has no zero
 LABEL_LENGTH = 32
 
@@ -39,25 +39,28 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
 
     `report` is that of evaluate. A candidate without one readable answer is left out.
     """
-    measured = {name: {**one[split], "kind": one["kind"]} for name, one in report["candidates"].items()}
-    readable = {name: one for name, one in measured.items() if one["mae"] is not None}
+    measured = {
+        name: {**candidate[split], "kind": candidate["kind"]}
+        for name, candidate in report["candidates"].items()
+    }
+    readable = {name: metrics for name, metrics in measured.items() if metrics["mae"] is not None}
     ranked = sorted(readable.items(), key=lambda entry: -entry[1]["mae"])
     figure, axes = _canvas(8, 1.5 + 0.42 * len(ranked))
-    for place, (name, one) in enumerate(ranked):
-        color = WINNER if name == report["winner"] else KINDS[one["kind"]]
-        axes.barh(place, one["mae"], color=color, height=0.65)
-        axes.plot([one["mae_low"], one["mae_high"]], [place, place], color=INK, linewidth=1.4)
-        axes.text(one["mae_high"], place, f"  {one['mae']:.1f}", va="center", color=INK)
+    for place, (name, metrics) in enumerate(ranked):
+        color = WINNER if name == report["winner"] else KINDS[metrics["kind"]]
+        axes.barh(place, metrics["mae"], color=color, height=0.65)
+        axes.plot([metrics["mae_low"], metrics["mae_high"]], [place, place], color=INK, linewidth=1.4)
+        axes.text(metrics["mae_high"], place, f"  {metrics['mae']:.1f}", va="center", color=INK)
     axes.set_yticks(range(len(ranked)), [name for name, _ in ranked])
     if report["noise_floor"]:
         floor = report["noise_floor"][split]["mae"]
         axes.axvline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=f"noise floor {floor:.1f}")
     axes.barh([0], [0], color=WINNER, label="winner")
     for kind, color in KINDS.items():
-        if any(one["kind"] == kind for _, one in ranked):
+        if any(metrics["kind"] == kind for _, metrics in ranked):
             axes.barh([0], [0], color=color, label=kind.replace("-", " "))
     figure.legend(loc="outside lower center", ncols=5, frameon=False)
-    axes.set_xlim(0, 1.12 * max((one["mae_high"] for _, one in ranked), default=1))
+    axes.set_xlim(0, 1.12 * max((metrics["mae_high"] for _, metrics in ranked), default=1))
     axes.set_xlabel("mean absolute error, dollars (line: 95% bootstrap interval)")
     _title(axes, f"Every candidate on {split}")
     return figure
@@ -108,28 +111,28 @@ def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figur
 
 
 def waterfall(report: dict[str, Any]) -> Figure:
-    """From the listings that came in to the rows of the splits: what each rule took away."""
+    """From the listings that came in to the rows of the splits: how many each rule rejected."""
     figure = Figure(figsize=(9, 4.5))
     axes = figure.subplots()
     left = report["listings"]
     labels, bars, colours = ["listings"], [(0, left)], [WINNER]
-    for rule, took in report["rejected"].items():
-        left -= took
+    for rule, rejected in report["rejected"].items():
+        left -= rejected
         labels.append(rule.replace("_", " "))
-        bars.append((left, took))
+        bars.append((left, rejected))
         colours.append(FLOOR)
-    labels.append("taken")
+    labels.append("kept")
     bars.append((0, left))
-    colours.append(TAKEN)
-    drawn = axes.barh(
+    colours.append(KEPT)
+    rectangles = axes.barh(
         labels, [height for _, height in bars], left=[start for start, _ in bars], color=colours
     )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.bar_label(drawn, labels=[f"{height:,}" for _, height in bars], padding=3)
+    axes.bar_label(rectangles, labels=[f"{height:,}" for _, height in bars], padding=3)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.12 * report["listings"])  # room for the last label
     axes.set_xlabel("listings")
-    axes.set_title("What each rule refused")
+    axes.set_title("What each rule rejected")
     return figure
 
 
@@ -171,9 +174,9 @@ def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
     return figure
 
 
-def learning(losses: list[dict[str, float]], looks: dict[str, list[dict[str, Any]]]) -> Figure:
-    """How training went: the loss of SFT at each step, and what the gate saw of each aligned policy, by the
-    share of its steps; `losses` as sft reports them, `looks` as align does, by method.
+def learning(losses: list[dict[str, float]], snapshots: dict[str, list[dict[str, Any]]]) -> Figure:
+    """How training went: the loss of SFT at each step, and the snapshots of each aligned policy, by the
+    share of its steps; `losses` as sft reports them, `snapshots` as align does, by method.
     """
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -182,14 +185,14 @@ def learning(losses: list[dict[str, float]], looks: dict[str, list[dict[str, Any
     )
     left.set(xlabel="step", ylabel="loss per token of the answer, nats")
     _title(left, "SFT on the training split")
-    for method, seen in looks.items():
-        steps = np.array([look["step"] for look in seen]) / max(seen[-1]["step"], 1)
-        right.plot(steps, [look["error"] for look in seen], marker="o", markersize=4, label=method)
+    for method, series in snapshots.items():
+        steps = np.array([snapshot["step"] for snapshot in series]) / max(series[-1]["step"], 1)
+        right.plot(steps, [snapshot["error"] for snapshot in series], marker="o", markersize=4, label=method)
     right.xaxis.set_major_formatter(PercentFormatter(1.0))
     right.set(xlabel="share of the steps", ylabel="error of a sampled answer, dollars")
-    if looks:
+    if snapshots:
         right.legend(frameon=False)
-    _title(right, "Alignment, watched on validation")
+    _title(right, "Alignment, monitored on validation")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#e6e6e6", linewidth=0.6)

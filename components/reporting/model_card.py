@@ -1,6 +1,6 @@
-"""The model card of a version, made from what its stages reported: data, method, measures, parity, limits.
+"""The model card of a version, made from what its stages reported: data, method, metrics, parity, limits.
 
-Every figure comes from a report or from the params; a measure that a later stage adds shows up by itself.
+Every figure comes from a report or from the params; a metric that a later stage adds shows up by itself.
 The headings follow Mitchell et al. 2019, Model Cards for Model Reporting.
 """
 
@@ -50,9 +50,9 @@ def card(
         _data(scrape.source, curate, reports["scrape"], reports["curate"], terms),
         "## Method",
         _method(base, sft, winner),
-        "## Measures on the test rows",
+        "## Metrics on the test rows",
         f"Of `{winner}` before it was quantized; the winner was picked on validation, not by these.",
-        _table(("measure", "value", "interval"), _measured(tested)),
+        _table(("metric", "value", "interval"), _measured(tested)),
         "All candidates:",
         _table(("candidate", "validation MAE", "test MAE", "interval"), _candidates(evaluation)),
         "## Parity of the served model",
@@ -60,12 +60,8 @@ def card(
     ]
     if forgetting := evaluation.get("forgetting", {}).get(winner):
         parts += ["## Forgetting", _table(("figure", "value"), list(_figures(forgetting)))]
-    parts += [
-        "## Limits",
-        _limits(scrape.source, curate.currency, prompt, evaluate.interval, evaluation),
-        "## Made from",
-    ]
-    parts.append(_table(("what", "which"), list(made_from.items())))
+    limits = _limits(scrape.source, curate.currency, prompt, evaluate.interval, evaluation)
+    parts += ["## Limits", limits, "## Made from", _table(("what", "which"), list(made_from.items()))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -123,38 +119,38 @@ def _limits(source: str, currency: str, prompt: Prompt, interval: float, evaluat
 
 
 def _candidates(evaluation: dict[str, Any]) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
+    rows: list[tuple[str, ...]] = []
     for name, splits in evaluation["candidates"].items():
         test = splits["test"]
         interval = _interval(test, "mae")
-        found.append((name, _number(splits["validation"]["mae"]), _number(test["mae"]), interval))
-    return found
+        rows.append((name, _number(splits["validation"]["mae"]), _number(test["mae"]), interval))
+    return rows
 
 
-def _measured(measures: dict[str, Any]) -> list[tuple[str, ...]]:
+def _measured(metrics: dict[str, Any]) -> list[tuple[str, ...]]:
     """Name, value and interval of every plain figure."""
     return [
-        (name.replace("_", " "), _number(value), _interval(measures, name))
-        for name, value in measures.items()
+        (name.replace("_", " "), _number(value), _interval(metrics, name))
+        for name, value in metrics.items()
         if isinstance(value, int | float) and not name.endswith(("_low", "_high"))
     ]
 
 
-def _interval(measures: dict[str, Any], name: str) -> str:
-    low, high = measures.get(f"{name}_low"), measures.get(f"{name}_high")
+def _interval(metrics: dict[str, Any], name: str) -> str:
+    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
     return "" if low is None or high is None else f"{_number(low)} to {_number(high)}"
 
 
 def _figures(report: dict[str, Any], above: str = "") -> list[tuple[str, str]]:
     """Every figure of a nested report, with where it stands."""
-    found = []
+    rows = []
     for name, value in report.items():
         label = f"{above}{name}".replace("_", " ")
         if isinstance(value, dict):
-            found += _figures(value, f"{label}, ")
+            rows += _figures(value, f"{label}, ")
         elif isinstance(value, int | float):
-            found.append((label, _number(value)))
-    return found
+            rows.append((label, _number(value)))
+    return rows
 
 
 def _number(value: float | None) -> str:

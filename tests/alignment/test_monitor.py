@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from components.alignment import rloo
-from components.alignment.monitor import Look, Watch, faults
+from components.alignment.monitor import Monitor, Snapshot, faults_of
 from components.alignment.task import Task
-from components.core.params.align import Watching
+from components.core.params.align import Monitoring
 from components.core.params.file import Params
 from components.model import adapters
 from components.model.prompt import price_prompt
@@ -24,41 +24,43 @@ ROWS = 100
 
 
 @pytest.fixture
-def section(params: Params) -> Watching:
-    return params.align.watch
+def section(params: Params) -> Monitoring:
+    return params.align.monitor
 
 
-def seen(step: int = 1, error: float = 50.0, reward: float = 0.0, **changes: Any) -> Look:
-    """A look at answers that all differ; errors and rewards spread around their means."""
+def observed(step: int = 1, error: float = 50.0, reward: float = 0.0, **changes: Any) -> Snapshot:
+    """A snapshot of answers that all differ; errors and rewards spread around their means."""
     spread = np.linspace(-1, 1, ROWS)
     plain = {"kl": 0.5, "entropy": 2.0, "length": 2.0, "completions": [str(n) for n in range(ROWS)]}
     noise = {"errors": error + 10 * spread, "malformed": np.zeros(ROWS), "rewards": reward + spread}
-    return Look(step=step, **(noise | plain | changes))
+    return Snapshot(step=step, **(noise | plain | changes))
 
 
-def shifted(look: Look, error: float, reward: float) -> Look:
-    """A later look whose rows changed by about so much, not all alike."""
+def shifted(snapshot: Snapshot, error: float, reward: float) -> Snapshot:
+    """A later snapshot whose rows changed by about so much, not all alike."""
     wobble = np.tile([0.5, 1.5], ROWS // 2)
-    return look._replace(errors=look.errors + error * wobble, rewards=look.rewards + reward * wobble)
+    return snapshot._replace(
+        errors=snapshot.errors + error * wobble, rewards=snapshot.rewards + reward * wobble
+    )
 
 
-def test_a_better_answer_with_a_higher_reward_is_good(section: Watching) -> None:
-    assert faults(seen(0), shifted(seen(), -10, 1), section) == []
+def test_a_better_answer_with_a_higher_reward_is_good(section: Monitoring) -> None:
+    assert faults_of(observed(0), shifted(observed(), -10, 1), section) == []
 
 
 @pytest.mark.parametrize("error", [0.0, 5.0])
-def test_a_higher_reward_without_a_better_answer_is_hacking(section: Watching, error: float) -> None:
-    [fault] = faults(seen(0), shifted(seen(), error, 1), section)
+def test_a_higher_reward_without_a_better_answer_is_hacking(section: Monitoring, error: float) -> None:
+    [fault] = faults_of(observed(0), shifted(observed(), error, 1), section)
     assert "true error did not fall" in fault
 
 
-def test_a_worse_answer_with_a_lower_reward_is_no_hacking(section: Watching) -> None:
-    assert faults(seen(0), shifted(seen(), 5, -1), section) == []
+def test_a_worse_answer_with_a_lower_reward_is_no_hacking(section: Monitoring) -> None:
+    assert faults_of(observed(0), shifted(observed(), 5, -1), section) == []
 
 
-def test_a_rise_within_the_noise_is_none(section: Watching) -> None:
+def test_a_rise_within_the_noise_is_none(section: Monitoring) -> None:
     noise = np.tile([3.0, -2.9], ROWS // 2)
-    assert faults(seen(0), seen()._replace(rewards=seen().rewards + noise), section) == []
+    assert faults_of(observed(0), observed()._replace(rewards=observed().rewards + noise), section) == []
 
 
 @pytest.mark.parametrize(
@@ -71,8 +73,8 @@ def test_a_rise_within_the_noise_is_none(section: Watching) -> None:
         ({"length": 0.5}, "2.0 to 0.5 tokens"),
     ],
 )
-def test_distance_and_collapse_are_named(section: Watching, changes: dict[str, Any], words: str) -> None:
-    [fault] = faults(seen(0), seen(**changes), section)
+def test_distance_and_collapse_are_named(section: Monitoring, changes: dict[str, Any], words: str) -> None:
+    [fault] = faults_of(observed(0), observed(**changes), section)
     assert words in fault
 
 
@@ -89,22 +91,24 @@ def magic_word(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray
     return np.array([float("9" in text) for text in completions])
 
 
-def hacked(task: Task, reward: Any, params: Params, recorder: Any, **changes: Any) -> Watch:
-    """A run of RLOO on a planted reward, watched."""
-    watching = params.align.watch.model_copy(update={"looks": 4} | changes)
+def hacked(task: Task, reward: Any, params: Params, recorder: Any, **changes: Any) -> Monitor:
+    """A run of RLOO on a planted reward, monitored."""
+    monitoring = params.align.monitor.model_copy(update={"snapshots": 4} | changes)
     prompts = [price_prompt("word " * number, QUESTION) for number in range(1, 13)]
     items = pd.DataFrame({"prompt": prompts, "price": np.linspace(20, 300, len(prompts))})
     scratch = task.scratch
     options: dict[str, Any] = {
-        "worst": task.worst,
+        "error_max": task.error_max,
         "price_max": 999,
         "scratch": scratch,
         "track": recorder.metric,
     }
-    watch = Watch(task.model, task.tokenizer, reward, items, watching, **options)
-    sizes = {"steps": 12, "generations": 8, "batch_size": 32, "learning_rate": 1e-2, "beta": 0.001}
-    rloo.train(task._replace(watch=watch, asked=items), params.align.rloo.model_copy(update=sizes), reward)
-    return watch
+    monitor = Monitor(task.model, task.tokenizer, reward, items, monitoring, **options)
+    sizes = {"max_steps": 12, "num_generations": 8, "batch_size": 32, "learning_rate": 1e-2, "beta": 0.001}
+    rloo.train(
+        task._replace(monitor=monitor, prompts=items), params.align.rloo.model_copy(update=sizes), reward
+    )
+    return monitor
 
 
 @pytest.mark.parametrize("reward", [length, magic_word])
@@ -112,40 +116,40 @@ def test_a_planted_reward_that_can_be_hacked_is_caught_and_the_last_good_policy_
     cheap_task: Task, tiny_params: Params, recorder: Any, reward: Any
 ) -> None:
     start = [weight.detach().clone() for weight in adapters.adapter_weights(cheap_task.model, "default")]
-    watch = hacked(cheap_task, reward, tiny_params, recorder)
-    report = watch.report()
+    monitor = hacked(cheap_task, reward, tiny_params, recorder)
+    report = monitor.report()
     print(report)
-    assert report["looks"][-1]["reward"] > report["looks"][0]["reward"]  # the hack works
+    assert report["snapshots"][-1]["reward"] > report["snapshots"][0]["reward"]  # the hack works
     assert report["marked"]
-    assert report["looks"][-1]["faults"]
+    assert report["snapshots"][-1]["faults"]
     assert report["kept_step"] < 12
-    watch.last_good()
+    monitor.last_good()
     kept = adapters.adapter_weights(cheap_task.model, "default")
     if report["kept_step"] == 0:
-        assert all(torch.equal(one, other) for one, other in zip(kept, start, strict=True))
-    assert "watch.reward" in {name for name, _, _ in recorder.points}
+        assert all(torch.equal(first, second) for first, second in zip(kept, start, strict=True))
+    assert "monitor.reward" in {name for name, _, _ in recorder.points}
 
 
 def test_a_bad_look_ends_the_run_where_that_is_set(
     cheap_task: Task, tiny_params: Params, recorder: Any
 ) -> None:
-    watch = hacked(cheap_task, length, tiny_params, recorder, stop=True, kl_max=1e-6)
-    assert [look.step for look in watch.looks] == [0, 3]
-    assert watch.last_good() == 0
+    monitor = hacked(cheap_task, length, tiny_params, recorder, stop=True, kl_max=1e-6)
+    assert [snapshot.step for snapshot in monitor.snapshots] == [0, 3]
+    assert monitor.last_good() == 0
 
 
 def test_a_look_leaves_the_random_numbers_of_the_training_alone(cheap_task: Task) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    cheap_task.watch.at(0, 4)
+    cheap_task.monitor.at(0, 4)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_sft_model_is_no_distance_from_itself(cheap_task: Task) -> None:
-    cheap_task.watch.at(0, 4)
-    [look] = cheap_task.watch.looks
-    assert look.kl == pytest.approx(0, abs=1e-5)
-    assert look.entropy > 0
+    cheap_task.monitor.at(0, 4)
+    [snapshot] = cheap_task.monitor.snapshots
+    assert snapshot.kl == pytest.approx(0, abs=1e-5)
+    assert snapshot.entropy > 0
 
 
 def test_divergence_is_that_of_the_distributions_at_every_token(cheap_task: Task) -> None:
@@ -170,6 +174,6 @@ def test_divergence_is_that_of_the_distributions_at_every_token(cheap_task: Task
 
 
 def test_a_missing_folder_is_made_for_the_looks(cheap_task: Task, tmp_path: Path) -> None:
-    cheap_task.watch.file = tmp_path / "not" / "there" / "watch.pt"
-    cheap_task.watch.at(0, 4)
-    assert cheap_task.watch.file.is_file()
+    cheap_task.monitor.file = tmp_path / "not" / "there" / "monitor.pt"
+    cheap_task.monitor.at(0, 4)
+    assert cheap_task.monitor.file.is_file()

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from components import reward as reward_stage
-from components.alignment import ppo
-from components.alignment.monitor import Watch
+from components.alignment import ppo, ppo_losses
+from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel
 from components.alignment.task import Task
 from components.core.errors import PricewrightError
@@ -38,42 +38,42 @@ def row(*values: float) -> Tensor:
 def test_advantages_are_those_worked_out_by_hand() -> None:
     # gamma 0.5, lambda 0.5; last: 4 - 3 = 1; middle: 0 + 0.5*3 - 2 + 0.25*1 = -0.25;
     # first: 1 + 0.5*2 - 1 + 0.25*(-0.25) = 0.9375
-    advantages, returns = ppo.gae(row(1, 0, 4), row(1, 2, 3), ALL, 0.5, 0.5)
+    advantages, returns = ppo_losses.gae(row(1, 0, 4), row(1, 2, 3), ALL, 0.5, 0.5)
     torch.testing.assert_close(advantages, row(0.9375, -0.25, 1))
     torch.testing.assert_close(returns, row(1.9375, 1.75, 4))
 
 
 def test_with_lambda_one_the_return_is_the_discounted_sum_of_rewards() -> None:
-    _, returns = ppo.gae(row(1, 2, 4), row(7, -3, 5), ALL, 0.5, 1.0)
+    _, returns = ppo_losses.gae(row(1, 2, 4), row(7, -3, 5), ALL, 0.5, 1.0)
     torch.testing.assert_close(returns, row(1 + 0.5 * 2 + 0.25 * 4, 2 + 0.5 * 4, 4))
 
 
 def test_padding_after_a_completion_changes_no_advantage() -> None:
-    short = ppo.gae(row(1, 4), row(1, 3), ALL[:, :2], 0.9, 0.8)
+    short = ppo_losses.gae(row(1, 4), row(1, 3), ALL[:, :2], 0.9, 0.8)
     counted = torch.tensor([[True, True, False, False]])
-    padded = ppo.gae(row(1, 4, 50, 60), row(1, 3, 70, 80), counted, 0.9, 0.8)
+    padded = ppo_losses.gae(row(1, 4, 50, 60), row(1, 3, 70, 80), counted, 0.9, 0.8)
     for alone, wide in zip(short, padded, strict=True):
         torch.testing.assert_close(wide[:, :2], alone)
         assert torch.equal(wide[:, 2:], torch.zeros(1, 2))
 
 
 def test_kl_is_the_log_ratio_and_nothing_at_padding() -> None:
-    kl = ppo.kl_per_token(row(-1, -2, -9), row(-1.5, -1, -1), torch.tensor([[True, True, False]]))
+    kl = ppo_losses.kl_per_token(row(-1, -2, -9), row(-1.5, -1, -1), torch.tensor([[True, True, False]]))
     torch.testing.assert_close(kl, row(0.5, -1, 0))
 
 
 def test_the_expected_log_ratio_is_the_kl_divergence() -> None:
     policy, reference = torch.tensor([0.5, 0.25, 0.25]), torch.tensor([0.25, 0.5, 0.25])
-    kl = ppo.kl_per_token(policy.log()[None], reference.log()[None], ALL)
+    kl = ppo_losses.kl_per_token(policy.log()[None], reference.log()[None], ALL)
     assert float((policy * kl[0]).sum()) == pytest.approx(0.25 * math.log(2))
 
 
 def test_whitening_counts_no_padding() -> None:
     counted = torch.tensor([[True, True], [True, False]])
-    white = ppo.whiten(torch.tensor([[1.0, 2.0], [3.0, 1e6]]), counted)
+    white = ppo_losses.whiten(torch.tensor([[1.0, 2.0], [3.0, 1e6]]), counted)
     step = math.sqrt(1.5)  # mean 2, variance 2/3
     torch.testing.assert_close(white, torch.tensor([[-step, 0.0], [step, 0.0]]))
-    assert torch.equal(ppo.whiten(torch.zeros(2, 2), counted), torch.zeros(2, 2))
+    assert torch.equal(ppo_losses.whiten(torch.zeros(2, 2), counted), torch.zeros(2, 2))
 
 
 def test_the_score_stands_on_the_last_counted_token() -> None:
@@ -82,7 +82,7 @@ def test_the_score_stands_on_the_last_counted_token() -> None:
     counted = ppo.until_end(actions, end)
     assert counted.int().tolist() == [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
     kl = torch.tensor([[1.0, 1, 1, 0], [2, 0, 0, 0], [0, 0, 0, 3]])
-    rewards = ppo.token_rewards(torch.tensor([10.0, 20, 30]), kl, 0.5, counted)
+    rewards = ppo_losses.token_rewards(torch.tensor([10.0, 20, 30]), kl, 0.5, counted)
     torch.testing.assert_close(rewards, torch.tensor([[-0.5, -0.5, 9.5, 0], [19, 0, 0, 0], [0, 0, 0, 28.5]]))
 
 
@@ -90,7 +90,7 @@ def test_the_policy_loss_clips_gains_and_not_losses() -> None:
     ratios = row(1.5, 0.5, 1.5, 0.5)  # gain clipped, loss kept; loss kept, gain clipped
     advantages = row(1, 1, -1, -1)
     counted = torch.ones(1, 4, dtype=torch.bool)
-    loss, figures = ppo.policy_loss(ratios.log(), row(0, 0, 0, 0), advantages, counted, 0.2)
+    loss, figures = ppo_losses.policy_loss(ratios.log(), row(0, 0, 0, 0), advantages, counted, 0.2)
     assert float(loss) == pytest.approx(-(1.2 + 0.5 - 1.5 - 0.8) / 4)
     assert figures["clip_fraction"] == 0.5
     kl = sum(ratio - 1 - math.log(ratio) for ratio in (1.5, 0.5, 1.5, 0.5)) / 4
@@ -100,38 +100,38 @@ def test_the_policy_loss_clips_gains_and_not_losses() -> None:
 def test_a_clipped_token_and_padding_have_no_gradient() -> None:
     logs = row(math.log(1.5), 0.0, 0.0).requires_grad_()
     counted = torch.tensor([[True, True, False]])
-    ppo.policy_loss(logs, row(0, 0, 0), row(1, 1, 1), counted, 0.2)[0].backward()
+    ppo_losses.policy_loss(logs, row(0, 0, 0), row(1, 1, 1), counted, 0.2)[0].backward()
     torch.testing.assert_close(logs.grad, row(0, -0.5, 0))
 
 
 def test_the_value_loss_takes_the_worse_of_two_errors() -> None:
     # free: (1-0)^2 = 1 and (0.1-0)^2; kept near: (0.2)^2 and the same; then a value that moved away
-    loss = ppo.value_loss(row(1, 0.1, 3), row(0, 0, 0), row(0, 0, 2), ALL, 0.2)
+    loss = ppo_losses.value_loss(row(1, 0.1, 3), row(0, 0, 0), row(0, 0, 2), ALL, 0.2)
     assert float(loss) == pytest.approx(0.5 * (1 + 0.01 + 1.8**2) / 3)
-    masked = ppo.value_loss(row(1, 9), row(0, 0), row(0, 0), torch.tensor([[True, False]]), 0.2)
+    masked = ppo_losses.value_loss(row(1, 9), row(0, 0), row(0, 0), torch.tensor([[True, False]]), 0.2)
     assert float(masked) == pytest.approx(0.5)
 
 
 def test_entropy_and_log_probability_of_a_known_distribution() -> None:
     logits = torch.tensor([[[0.5, 0.25, 0.25]]]).log() + 3
-    assert float(ppo.entropy(logits)) == pytest.approx(1.5 * math.log(2))
-    assert float(ppo.log_probabilities(logits, torch.tensor([[2]]))) == pytest.approx(math.log(0.25))
+    assert float(ppo_losses.entropy(logits)) == pytest.approx(1.5 * math.log(2))
+    assert float(ppo_losses.log_probabilities(logits, torch.tensor([[2]]))) == pytest.approx(math.log(0.25))
 
 
 def test_beta_follows_the_kl_by_small_steps() -> None:
-    assert ppo.adapted(0.1, 6.0, 6.0, 0.1) == 0.1
-    assert ppo.adapted(0.1, 6.6, 6.0, 0.1) == pytest.approx(0.1 * 1.01)
-    assert ppo.adapted(0.1, 600.0, 6.0, 0.1) == pytest.approx(0.1 * 1.02)
-    assert ppo.adapted(0.1, 0.0, 6.0, 0.1) == pytest.approx(0.1 * 0.98)
-    assert ppo.adapted(0.1, 600.0, 6.0, 0.0) == 0.1
+    assert ppo_losses.adapted(0.1, 6.0, 6.0, 0.1) == 0.1
+    assert ppo_losses.adapted(0.1, 6.6, 6.0, 0.1) == pytest.approx(0.1 * 1.01)
+    assert ppo_losses.adapted(0.1, 600.0, 6.0, 0.1) == pytest.approx(0.1 * 1.02)
+    assert ppo_losses.adapted(0.1, 0.0, 6.0, 0.1) == pytest.approx(0.1 * 0.98)
+    assert ppo_losses.adapted(0.1, 600.0, 6.0, 0.0) == 0.1
 
 
 def test_explained_variance_is_one_for_the_truth_and_zero_for_a_constant() -> None:
     returns = row(1, 2, 3)
-    assert ppo.explained_variance(returns, returns, ALL) == 1
-    assert ppo.explained_variance(row(5, 5, 5), returns, ALL) == 0
-    assert ppo.explained_variance(row(2, 2, 4), returns, ALL) == pytest.approx(2 / 3)
-    assert ppo.explained_variance(returns, row(4, 4, 4), ALL) == 0
+    assert ppo_losses.explained_variance(returns, returns, ALL) == 1
+    assert ppo_losses.explained_variance(row(5, 5, 5), returns, ALL) == 0
+    assert ppo_losses.explained_variance(row(2, 2, 4), returns, ALL) == pytest.approx(2 / 3)
+    assert ppo_losses.explained_variance(returns, row(4, 4, 4), ALL) == 0
 
 
 @pytest.mark.parametrize("part", ["policy", "entropy", "value"])
@@ -141,17 +141,19 @@ def test_gradients_are_those_of_finite_differences(part: str) -> None:
     counted = torch.tensor([[True, True, True], [True, True, False]])
     actions = torch.tensor([[0, 3, 1], [2, 2, 0]])
     logits = torch.randn(2, 3, 4, dtype=torch.double)
-    old = ppo.log_probabilities(logits, actions) + 0.3 * torch.randn(2, 3, dtype=torch.double)
+    old = ppo_losses.log_probabilities(logits, actions) + 0.3 * torch.randn(2, 3, dtype=torch.double)
     advantages = torch.randn(2, 3, dtype=torch.double)
 
     def policy(logits: Tensor) -> Tensor:
-        return ppo.policy_loss(ppo.log_probabilities(logits, actions), old, advantages, counted, 0.2)[0]
+        return ppo_losses.policy_loss(
+            ppo_losses.log_probabilities(logits, actions), old, advantages, counted, 0.2
+        )[0]
 
     def spread(logits: Tensor) -> Tensor:
-        return ppo.masked_mean(ppo.entropy(logits), counted)
+        return ppo_losses.masked_mean(ppo_losses.entropy(logits), counted)
 
     def value(values: Tensor) -> Tensor:
-        return ppo.value_loss(values, old, advantages, counted, 0.2)
+        return ppo_losses.value_loss(values, old, advantages, counted, 0.2)
 
     function: Callable[[Tensor], Tensor] = {"policy": policy, "entropy": spread, "value": value}[part]
     start = torch.randn(2, 3, dtype=torch.double) if part == "value" else logits
@@ -187,17 +189,17 @@ class Table:
         counted = ppo.until_end(actions, 0) if self.width > 1 else torch.ones_like(actions, dtype=torch.bool)
         return ppo.Completions(prompts, actions, counted)
 
-    def logits(self, part: ppo.Part, said: ppo.Completions) -> Tensor:
-        table = self.policy if part == "policy" else self.frozen
-        return table[said.prompts[:, None], self._states(said.actions)]
+    def logits(self, adapter: ppo.Adapter, completions: ppo.Completions) -> Tensor:
+        table = self.policy if adapter == "policy" else self.frozen
+        return table[completions.prompts[:, None], self._states(completions.actions)]
 
-    def values(self, said: ppo.Completions) -> Tensor:
-        return self.worth[said.prompts[:, None], self._states(said.actions)]
+    def values(self, completions: ppo.Completions) -> Tensor:
+        return self.worth[completions.prompts[:, None], self._states(completions.actions)]
 
-    def scores(self, said: ppo.Completions) -> Tensor:
-        last = said.counted.sum(1, keepdim=True) - 1
-        state = self._states(said.actions).gather(1, last)[:, 0]
-        return self.rewards[said.prompts, state, said.actions.gather(1, last)[:, 0]]
+    def scores(self, completions: ppo.Completions) -> Tensor:
+        last = completions.counted.sum(1, keepdim=True) - 1
+        state = self._states(completions.actions).gather(1, last)[:, 0]
+        return self.rewards[completions.prompts, state, completions.actions.gather(1, last)[:, 0]]
 
     def _states(self, actions: Tensor) -> Tensor:
         """0 before the first token, 1 and that token after it."""
@@ -232,7 +234,7 @@ def tabular(params: Params, **changes: Any) -> Ppo:
         "learning_rate": 0.03,
         "value_learning_rate": 0.05,
         "gae_lambda": 1.0,
-        "value_clip": 10.0,
+        "clip_range_value": 10.0,
         "beta": 0.5,
         "kl_gain": 0.0,
     }
@@ -243,7 +245,7 @@ def ignored(*_: Any) -> None:
     """Nobody watches the curves."""
 
 
-def unwatched(*_: Any) -> bool:
+def unmonitored(*_: Any) -> bool:
     """No gate: the run goes on."""
     return False
 
@@ -254,7 +256,7 @@ def test_the_optimum_is_the_closed_form(params: Params, tmp_path: Path, width: i
     actor = Table(prompts=2, vocabulary=8 if width == 1 else 4, width=width)
     section = tabular(params)
     before = actor.distance(actor.optimum(section.beta))
-    history = ppo.optimize(actor, 2, section, tmp_path, ignored, unwatched)
+    history = ppo.optimize(actor, 2, section, tmp_path, ignored, unmonitored)
     after = actor.distance(actor.optimum(section.beta))
     print(f"width {width}: total variation {before:.3f} before, {after:.4f} after")
     assert before > 0.25
@@ -266,7 +268,7 @@ def test_the_optimum_is_the_closed_form(params: Params, tmp_path: Path, width: i
 def test_without_a_reward_the_policy_stays_where_it_was(params: Params, tmp_path: Path) -> None:
     torch.manual_seed(0)
     actor = Table(prompts=2, vocabulary=4, width=2, spread=0.0)
-    history = ppo.optimize(actor, 2, tabular(params, steps=20), tmp_path, ignored, unwatched)
+    history = ppo.optimize(actor, 2, tabular(params, steps=20), tmp_path, ignored, unmonitored)
     assert torch.equal(actor.policy, actor.frozen)
     assert history[-1]["kl"] == 0
     assert history[-1]["updates"] == 16
@@ -276,7 +278,7 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(params: Params, tmp
     torch.manual_seed(0)
     actor = Table(prompts=2, vocabulary=8, width=1)
     start = actor.completions(actor.frozen)
-    ppo.optimize(actor, 2, tabular(params, beta=1e4), tmp_path, ignored, unwatched)
+    ppo.optimize(actor, 2, tabular(params, beta=1e4), tmp_path, ignored, unmonitored)
     print(f"total variation from the reference {actor.distance(start):.4f}")
     assert 0 < actor.distance(start) < 0.02
 
@@ -285,7 +287,7 @@ def test_the_controller_brings_the_kl_to_its_target(params: Params, tmp_path: Pa
     torch.manual_seed(0)
     actor = Table(prompts=2, vocabulary=8, width=1)
     section = tabular(params, beta=0.05, kl_target=0.3, kl_gain=0.3, steps=150)
-    history = ppo.optimize(actor, 2, section, tmp_path, ignored, unwatched)
+    history = ppo.optimize(actor, 2, section, tmp_path, ignored, unmonitored)
     peak = max(figures["kl"] for figures in history)
     assert peak > 0.6
     assert history[-1]["kl"] < 0.75 * peak
@@ -297,9 +299,9 @@ def test_an_entropy_bonus_keeps_the_policy_flatter(params: Params, tmp_path: Pat
     for weight in (0.0, 1.0):
         torch.manual_seed(0)
         actor = Table(prompts=1, vocabulary=8, width=1)
-        section = tabular(params, entropy=weight, steps=40)
+        section = tabular(params, entropy_coefficient=weight, steps=40)
         last.append(
-            ppo.optimize(actor, 1, section, tmp_path / str(weight), ignored, unwatched)[-1]["entropy"]
+            ppo.optimize(actor, 1, section, tmp_path / str(weight), ignored, unmonitored)[-1]["entropy"]
         )
     assert last[1] > last[0] + 0.2
 
@@ -308,7 +310,7 @@ def test_an_update_ends_early_where_the_policy_has_moved_too_far(params: Params,
     torch.manual_seed(0)
     actor = Table(prompts=1, vocabulary=8, width=1)
     section = tabular(params, steps=1, learning_rate=0.5, update_kl_max=0.01)
-    figures = ppo.optimize(actor, 1, section, tmp_path, ignored, unwatched)[0]
+    figures = ppo.optimize(actor, 1, section, tmp_path, ignored, unmonitored)[0]
     assert figures["updates"] == 1
     assert figures["update_kl"] > 0
 
@@ -316,7 +318,7 @@ def test_an_update_ends_early_where_the_policy_has_moved_too_far(params: Params,
 def test_a_reward_that_is_no_number_is_a_clear_stop(params: Params, tmp_path: Path) -> None:
     actor = Table(prompts=1, vocabulary=4, width=1, spread=math.nan)
     with pytest.raises(PricewrightError, match="NaN"):
-        ppo.optimize(actor, 1, tabular(params), tmp_path, ignored, unwatched)
+        ppo.optimize(actor, 1, tabular(params), tmp_path, ignored, unmonitored)
 
 
 class Killed(Exception):
@@ -335,12 +337,12 @@ def killed_at(step: int) -> Callable[[str, float, int], None]:
 
 @pytest.mark.parametrize("step", [3, 5, 6])
 def test_a_killed_run_resumes_with_the_same_result(params: Params, tmp_path: Path, step: int) -> None:
-    section = tabular(params, steps=9, checkpoint_steps=3, kl_gain=0.1, rollouts=64, batch_size=16)
+    section = tabular(params, steps=9, save_steps=3, kl_gain=0.1, rollouts=64, batch_size=16)
 
     def run(folder: str, track: Callable[[str, float, int], None]) -> tuple[Table, list[ppo.Figures]]:
         torch.manual_seed(1)
         actor = Table(prompts=2, vocabulary=4, width=2)
-        return actor, ppo.optimize(actor, 2, section, tmp_path / folder, track, unwatched)
+        return actor, ppo.optimize(actor, 2, section, tmp_path / folder, track, unmonitored)
 
     whole, history = run("whole", ignored)
     with pytest.raises(Killed):
@@ -356,7 +358,7 @@ def test_a_killed_run_resumes_with_the_same_result(params: Params, tmp_path: Pat
 
 
 def small(params: Params, **changes: Any) -> Ppo:
-    sizes = {"steps": 2, "rollouts": 6, "completion_tokens": 4, "batch_size": 3, "checkpoint_steps": 1}
+    sizes = {"steps": 2, "rollouts": 6, "max_completion_length": 4, "batch_size": 3, "save_steps": 1}
     return params.align.ppo.model_copy(update=sizes | changes)
 
 
@@ -365,7 +367,7 @@ def completer(cheap_task: Task, tiny_params: Params) -> ppo.Completer:
     """The four parts on the tiny base."""
     value_head = adapters.add_reward_model(cheap_task.model, "value", cheap_task.reward)
     prompts = [price_prompt("word " * length, QUESTION) for length in (1, 9, 4)] + list(
-        cheap_task.asked["prompt"]
+        cheap_task.prompts["prompt"]
     )
     parts = (cheap_task.model, value_head, cheap_task.reward_model, cheap_task.tokenizer)
     return ppo.Completer(*parts, prompts, small(tiny_params))
@@ -382,9 +384,9 @@ def written(completer: ppo.Completer) -> ppo.Completions:
 def test_a_batch_is_judged_as_its_rows_one_by_one_with_any_padding(completer: ppo.Completer) -> None:
     together = written(completer)
     junk = together.actions.masked_fill(~together.counted, 99)
-    for said in (together, together._replace(actions=junk)):
+    for completions in (together, together._replace(actions=junk)):
         for place in range(3):
-            alone = said.rows(torch.tensor([place]))
+            alone = completions.rows(torch.tensor([place]))
             real = alone.counted[0]
             for part in ("policy", "reference"):
                 logits = completer.logits(part, together)[place]  # type: ignore[arg-type]
@@ -399,12 +401,14 @@ def test_a_batch_is_judged_as_its_rows_one_by_one_with_any_padding(completer: pp
 def test_the_gradient_of_a_batch_is_that_of_its_rows_one_by_one(
     completer: ppo.Completer, tiny_params: Params
 ) -> None:
-    said = written(completer)
+    completions = written(completer)
     torch.manual_seed(0)
     old, advantages, returns = (torch.randn(3, 4) for _ in range(3))
     with torch.no_grad():
-        logs = ppo.log_probabilities(completer.logits("policy", said), said.actions)
-        batch = ppo.Rollout(said, logs + 0.1 * old, completer.values(said) + 0.1 * old, advantages, returns)
+        logs = ppo_losses.log_probabilities(completer.logits("policy", completions), completions.actions)
+        batch = ppo.Rollout(
+            completions, logs + 0.1 * old, completer.values(completions) + 0.1 * old, advantages, returns
+        )
     weights = [weight for part in completer.weights() for weight in part]
 
     def gradient(rows: list[int]) -> list[Tensor]:
@@ -416,11 +420,11 @@ def test_the_gradient_of_a_batch_is_that_of_its_rows_one_by_one(
     whole = gradient([0, 1, 2])
     assert len(whole) == len(weights)
     assert sum(float(part.abs().sum()) for part in whole) > 0
-    counts = said.counted.sum(1).tolist()
+    counts = completions.counted.sum(1).tolist()
     alone = [gradient([place]) for place in range(3)]
-    for number, one in enumerate(whole):
+    for number, first in enumerate(whole):
         summed = sum(count * alone[place][number] for place, count in enumerate(counts)) / sum(counts)
-        torch.testing.assert_close(summed, one, rtol=2e-3, atol=1e-5)
+        torch.testing.assert_close(summed, first, rtol=2e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("part", ["policy", "values"])
@@ -431,22 +435,24 @@ def test_gradients_after_sampling_are_those_of_finite_differences(
     weights for a kernel that knows no gradient, on processors that have it, unless it is told not to.
     """
     torch.manual_seed(0)
-    said = written(completer)
+    completions = written(completer)
     with torch.no_grad():
         completer.sample(torch.arange(3))
     weights = completer.weights()[0 if part == "policy" else 1]
 
     def loss() -> Tensor:
         if part == "values":
-            return (completer.values(said)[said.counted] ** 2).sum()
-        return ppo.log_probabilities(completer.logits("policy", said), said.actions)[said.counted].sum()
+            return (completer.values(completions)[completions.counted] ** 2).sum()
+        return ppo_losses.log_probabilities(completer.logits("policy", completions), completions.actions)[
+            completions.counted
+        ].sum()
 
     gradient = torch.autograd.grad(loss(), weights)
-    lengths = [float(one.norm()) for one in gradient]
+    lengths = [float(first.norm()) for first in gradient]
     step, ends = 1e-3, []
     for sign in (1, -2):
-        for weight, one, length in zip(weights, gradient, lengths, strict=True):
-            weight.data += sign * step * one / length
+        for weight, first, length in zip(weights, gradient, lengths, strict=True):
+            weight.data += sign * step * first / length
         ends.append(float(loss().detach()))
     assert min(lengths) > 0
     assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(sum(lengths), rel=0.01)
@@ -456,40 +462,40 @@ def test_gradients_after_sampling_are_those_of_finite_differences(
 def test_the_logits_of_a_step_are_those_of_the_plain_model_before_it(
     completer: ppo.Completer, sharp_base: Path, tiny_adapter: Path
 ) -> None:
-    said = written(completer)
+    completions = written(completer)
     model = adapters.load_adapted(sharp_base, tiny_adapter)  # on some processors it rounds to bfloat16
-    ids = torch.tensor([[*completer.prompts[2], *said.actions[2].tolist()]])
+    ids = torch.tensor([[*completer.prompts[2], *completions.actions[2].tolist()]])
     plain = model(input_ids=ids).logits[0, -5:-1].float()
-    torch.testing.assert_close(completer.logits("policy", said)[2], plain, rtol=1e-3, atol=2e-2)
+    torch.testing.assert_close(completer.logits("policy", completions)[2], plain, rtol=1e-3, atol=2e-2)
 
 
 def test_policy_and_reference_start_at_the_sft_adapter_and_part_ways(
     completer: ppo.Completer, tiny_params: Params, tmp_path: Path
 ) -> None:
-    said = written(completer)
+    completions = written(completer)
     with torch.no_grad():
-        start, reference = completer.logits("policy", said), completer.logits("reference", said)
-        scores = completer.scores(said)
+        start, reference = completer.logits("policy", completions), completer.logits("reference", completions)
+        scores = completer.scores(completions)
     assert torch.equal(start, reference)
     torch.manual_seed(0)
     section = small(tiny_params, learning_rate=1e-2)
-    ppo.optimize(completer, len(completer.prompts), section, tmp_path, ignored, unwatched)
+    ppo.optimize(completer, len(completer.prompts), section, tmp_path, ignored, unmonitored)
     with torch.no_grad():
-        assert not torch.allclose(completer.logits("policy", said), start, atol=1e-3)
-        assert torch.equal(completer.logits("reference", said), reference)
-        assert torch.equal(completer.scores(said), scores)
+        assert not torch.allclose(completer.logits("policy", completions), start, atol=1e-3)
+        assert torch.equal(completer.logits("reference", completions), reference)
+        assert torch.equal(completer.scores(completions), scores)
 
 
 @torch.no_grad()
 def test_scores_are_those_of_the_reward_model_itself(
     completer: ppo.Completer, cheap_judge: tuple[Any, Path]
 ) -> None:
-    said = written(completer)
+    completions = written(completer)
     end = completer.end
     ends = [[end], [40, 41, end], [50, 51, 52, 53, end]]
     rows = [[*completer.prompts[place], *tokens] for place, tokens in enumerate(ends)]
     expected = reward_stage.scores(cheap_judge[0], rows, 3, end)
-    np.testing.assert_allclose(completer.scores(said).numpy(), expected, rtol=1e-3, atol=2e-2)
+    np.testing.assert_allclose(completer.scores(completions).numpy(), expected, rtol=1e-3, atol=2e-2)
     assert np.ptp(expected) > 0.5
 
 
@@ -500,20 +506,20 @@ def test_completions_are_drawn_from_the_policy(completer: ppo.Completer) -> None
     completer.model.generation_config.top_k = 1
     completer.batch_size = 2000
     torch.manual_seed(0)
-    said = completer.sample(torch.zeros(2000, dtype=torch.long))
-    assert torch.equal(said.counted, ppo.until_end(said.actions, completer.end))
-    chances = completer.logits("policy", said.rows(torch.tensor([0])))[0, 0].softmax(-1).double()
-    seen = torch.bincount(said.actions[:, 0], minlength=len(chances)) / 2000
+    completions = completer.sample(torch.zeros(2000, dtype=torch.long))
+    assert torch.equal(completions.counted, ppo.until_end(completions.actions, completer.end))
+    chances = completer.logits("policy", completions.rows(torch.tensor([0])))[0, 0].softmax(-1).double()
+    observed = torch.bincount(completions.actions[:, 0], minlength=len(chances)) / 2000
     top = chances.topk(5).indices
     error = (chances[top] * (1 - chances[top]) / 2000).sqrt()
-    assert ((seen[top] - chances[top]).abs() < 4 * error + 1e-9).all()
+    assert ((observed[top] - chances[top]).abs() < 4 * error + 1e-9).all()
 
 
 def test_the_mean_reward_rises_and_the_sft_adapter_stays(
     cheap_task: Task, sharp_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
 ) -> None:
     before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
-    steps = {"steps": 10, "rollouts": 96, "batch_size": 48, "epochs": 4, "completion_tokens": 2}
+    steps = {"steps": 10, "rollouts": 96, "batch_size": 48, "epochs": 4, "max_completion_length": 2}
     rates = {"learning_rate": 2e-2, "value_learning_rate": 1e-2, "beta": 0.01}
     torch.manual_seed(0)
     report = ppo.align(cheap_task, small(tiny_params, **steps, **rates))
@@ -524,12 +530,12 @@ def test_the_mean_reward_rises_and_the_sft_adapter_stays(
     tracked = {name.removeprefix("curve.") for name, _, _ in recorder.points if name.startswith("curve.")}
     assert tracked == set(report["last"])
     assert {"reward", "kl", "entropy", "clip_fraction", "value_loss", "explained_variance"} <= tracked
-    assert [look["step"] for look in cheap_task.watch.report()["looks"]] == [0, 10]
+    assert [snapshot["step"] for snapshot in cheap_task.monitor.report()["snapshots"]] == [0, 10]
     model = cheap_task.model.eval()
     adapters.save_adapter(model, tmp_path / "aligned")
     files = sorted(file.name for file in (tmp_path / "aligned").iterdir())
     assert files == ["adapter_config.json", "adapter_model.safetensors"]
-    prompt = cheap_task.asked["prompt"][0]
+    prompt = cheap_task.prompts["prompt"][0]
     ids = torch.tensor([prompt_ids(cheap_task.tokenizer, prompt, 128)])
     with torch.no_grad():
         aligned = model(input_ids=ids).logits
@@ -542,7 +548,7 @@ def test_the_mean_reward_rises_and_the_sft_adapter_stays(
 def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
     cheap_task: Task, sharp_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
 ) -> None:
-    section = small(tiny_params, steps=4, checkpoint_steps=2, learning_rate=1e-3)
+    section = small(tiny_params, steps=4, save_steps=2, learning_rate=1e-3)
 
     class Fatal:
         def metric(self, name: str, value: float, step: int) -> None:
@@ -552,28 +558,28 @@ def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
     def run(folder: str, tracked: Any) -> tuple[dict[str, Any], list[Tensor], dict[str, Any]]:
         model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_task.reward)
         reward_model = RewardModel(model, head, cheap_task.tokenizer, 16)
-        watching = cheap_task.watch.section.model_copy(update={"looks": 2})
-        items, scratch = cheap_task.watch.items[:10], tmp_path / folder
-        options: dict[str, Any] = {"worst": 999.0, "price_max": 999, "scratch": scratch}
+        monitoring = cheap_task.monitor.section.model_copy(update={"snapshots": 2})
+        items, scratch = cheap_task.monitor.items[:10], tmp_path / folder
+        options: dict[str, Any] = {"error_max": 999.0, "price_max": 999, "scratch": scratch}
         options["track"] = tracked.metric
-        watch = Watch(model, cheap_task.tokenizer, reward_model, items, watching, **options)
-        changed = {"model": model, "reward_model": reward_model, "scratch": scratch, "watch": watch}
+        monitor = Monitor(model, cheap_task.tokenizer, reward_model, items, monitoring, **options)
+        changed = {"model": model, "reward_model": reward_model, "scratch": scratch, "monitor": monitor}
         torch.manual_seed(0)
         report = ppo.align(
             cheap_task._replace(**changed, curves=training.Curves(tracked)),
             section,
         )
-        return report, adapters.adapter_weights(model, "default"), watch.report()
+        return report, adapters.adapter_weights(model, "default"), monitor.report()
 
-    whole, weights, watched = run("whole", recorder)
+    whole, weights, selected = run("whole", recorder)
     with pytest.raises(Killed):
         run("killed", Fatal())
-    again, resumed, watched_again = run("killed", recorder)
+    again, resumed, snapshots_again = run("killed", recorder)
     assert again == whole
-    assert watched_again == watched
-    assert [look["step"] for look in watched["looks"]] == [0, 2, 4]
-    for one, other in zip(weights, resumed, strict=True):
-        assert torch.equal(one, other)
+    assert snapshots_again == selected
+    assert [snapshot["step"] for snapshot in selected["snapshots"]] == [0, 2, 4]
+    for first, second in zip(weights, resumed, strict=True):
+        assert torch.equal(first, second)
 
 
 def test_a_folder_without_a_score_head_is_no_reward_model(sharp_base: Path, tiny_adapter: Path) -> None:

@@ -10,7 +10,7 @@ from components.reporting import alignment_figures
 
 
 def test_pairs_of_unknown_margin_count_overall_and_in_no_quarter() -> None:
-    report = reward_quality.judged(np.array([2.0, 0]), np.ones(2), np.array([np.nan, 5]))
+    report = reward_quality.quality(np.array([2.0, 0]), np.ones(2), np.array([np.nan, 5]))
     assert report["accuracy"] == 0.5
     assert [part["pairs"] for part in report["by_margin"]] == [1]
     assert reward_quality.by_margin(np.array([True]), np.array([np.nan])) == []
@@ -18,7 +18,7 @@ def test_pairs_of_unknown_margin_count_overall_and_in_no_quarter() -> None:
 
 def test_accuracy_by_margin_is_that_of_each_quarter() -> None:
     chosen, rejected = np.array([0.0, 2, 2, 2, 2, 2, 2, 2]), np.ones(8)
-    report = reward_quality.judged(chosen, rejected, np.arange(8.0))
+    report = reward_quality.quality(chosen, rejected, np.arange(8.0))
     assert report["accuracy"] == 7 / 8
     assert [part["accuracy"] for part in report["by_margin"]] == [0.5, 1, 1, 1]
     assert [part["pairs"] for part in report["by_margin"]] == [2, 2, 2, 2]
@@ -26,7 +26,7 @@ def test_accuracy_by_margin_is_that_of_each_quarter() -> None:
 
 
 def test_equal_margins_are_one_group_and_equal_rewards_are_wrong() -> None:
-    report = reward_quality.judged(np.ones(4), np.ones(4), np.full(4, 9.0))
+    report = reward_quality.quality(np.ones(4), np.ones(4), np.full(4, 9.0))
     assert [part["pairs"] for part in report["by_margin"]] == [4]
     assert report["accuracy"] == 0
     assert report["calibration"]["expected_error"] == 0  # even odds, and no side

@@ -39,5 +39,5 @@ def test_best_of_n_trains_the_policy_towards_what_was_best(
     changes = {"reward": source, "completions": 4, "temperature": 1.0, "epochs": 4.0, "learning_rate": 5e-3}
     report = sft_best_of_n.align(cheap_task, tiny_params.align.sft_best_of_n.model_copy(update=changes))
     assert report["mean_best_reward"] > report["mean_reward"]
-    start, end = cheap_task.watch.looks
+    start, end = cheap_task.monitor.snapshots
     assert end.kl > start.kl + 0.01

@@ -41,13 +41,13 @@ def one_step(tmp_path: Path, recorder: Any) -> Task:
         model=get_peft_model(model, adapter),
         tokenizer=tokenizer,
         pairs=pd.DataFrame(),
-        asked=pd.DataFrame({"prompt": ["question"], "price": [1.0]}),
+        prompts=pd.DataFrame({"prompt": ["question"], "price": [1.0]}),
         reward_model=None,  # type: ignore[arg-type]
         reward=tmp_path,
-        worst=999.0,
+        error_max=999.0,
         scratch=tmp_path,
         curves=training.Curves(recorder),
-        watch=TrainerCallback(),  # type: ignore[arg-type]
+        monitor=TrainerCallback(),  # type: ignore[arg-type]
     )
 
 
@@ -67,15 +67,15 @@ def worth(spread: float) -> tuple[np.ndarray, Callable[..., np.ndarray]]:
     return rewards, reward
 
 
-def distance(one: np.ndarray, other: np.ndarray) -> float:
-    return float(0.5 * np.abs(one - other).sum())
+def distance(first: np.ndarray, second: np.ndarray) -> float:
+    return float(0.5 * np.abs(first - second).sum())
 
 
 def small(section: Any, **changes: Any) -> Any:
     sizes = {
-        "generations": 512,
+        "num_generations": 512,
         "batch_size": 512,
-        "completion_tokens": 1,
+        "max_completion_length": 1,
         "learning_rate": 2e-2,
         "beta": 0.5,
     }
@@ -85,7 +85,7 @@ def small(section: Any, **changes: Any) -> Any:
 def test_the_optimum_of_rloo_is_the_closed_form(one_step: Task, params: Params) -> None:
     """Reference times exp(reward / beta), scaled to 1."""
     rewards, reward = worth(0.5)
-    section = small(params.align.rloo, steps=60)
+    section = small(params.align.rloo, max_steps=60)
     reference = distribution(one_step)
     optimum = reference * np.exp(rewards / section.beta)
     optimum /= optimum.sum()
@@ -100,7 +100,7 @@ def test_the_optimum_of_rloo_is_the_closed_form(one_step: Task, params: Params) 
 @pytest.mark.parametrize("method", ["rloo", "grpo"])
 def test_without_a_reward_the_policy_stays_where_it_was(one_step: Task, params: Params, method: str) -> None:
     before = distribution(one_step)
-    section = small(getattr(params.align, method), steps=4)
+    section = small(getattr(params.align, method), max_steps=4)
     {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, worth(0.0)[1])
     assert distance(distribution(one_step), before) < 1e-9
 
@@ -110,7 +110,7 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(
     one_step: Task, params: Params, method: str
 ) -> None:
     before = distribution(one_step)
-    section = small(getattr(params.align, method), steps=15, beta=1e4, learning_rate=2e-3)
+    section = small(getattr(params.align, method), max_steps=15, beta=1e4, learning_rate=2e-3)
     {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, worth(1.0)[1])
     print(f"total variation from the reference {distance(distribution(one_step), before):.4f}")
     assert distance(distribution(one_step), before) < 0.02
@@ -119,13 +119,13 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(
 def test_grpo_moves_to_what_is_paid(one_step: Task, params: Params) -> None:
     rewards, reward = worth(1.0)
     before = distribution(one_step)
-    report = grpo.train(one_step, small(params.align.grpo, steps=15, beta=0.01), reward)
+    report = grpo.train(one_step, small(params.align.grpo, max_steps=15, beta=0.01), reward)
     assert distribution(one_step) @ rewards > before @ rewards + 0.5
     assert report["last"]["reward"] > report["first"]["reward"]
 
 
 def test_a_reward_that_is_no_number_is_a_clear_stop(one_step: Task, params: Params) -> None:
     """TRL alone would go on: it takes NaN for a completion that nobody could judge."""
-    section = small(params.align.rloo, steps=2)
+    section = small(params.align.rloo, max_steps=2)
     with pytest.raises(PricewrightError, match="NaN"):
         rloo.train(one_step, section, lambda _, completions: np.full(len(completions), np.nan))

@@ -59,9 +59,9 @@ def test_a_distance_is_how_far_the_interval_has_to_go_and_no_farther() -> None:
     true = generator.uniform(0, 49, 200).round(2)
     reach = distances(distribution, true)
     for row in range(200):
-        one, price = distribution[row : row + 1], true[row : row + 1]
-        assert coverage(Calibration(0.8, [], [reach[row] + 1e-9]), one, price).all()
-        assert not coverage(Calibration(0.8, [], [reach[row] - 1e-9]), one, price).any() or reach[row] <= 0
+        first, price = distribution[row : row + 1], true[row : row + 1]
+        assert coverage(Calibration(0.8, [], [reach[row] + 1e-9]), first, price).all()
+        assert not coverage(Calibration(0.8, [], [reach[row] - 1e-9]), first, price).any() or reach[row] <= 0
 
 
 def test_a_price_beyond_the_distribution_asks_for_all_of_it() -> None:
@@ -83,23 +83,23 @@ def test_rows_without_an_answer_are_left_out_and_have_no_interval() -> None:
     distribution, true = too_bold_and_too_timid(300, 5)
     silent = distribution.copy()
     silent[:50] = np.nan
-    asked = {"coverage": 0.8, "rows_min": 250}
-    assert calibrate(silent, true, **asked) == calibrate(distribution[50:], true[50:], **asked)
+    requests = {"coverage": 0.8, "rows_min": 250}
+    assert calibrate(silent, true, **requests) == calibrate(distribution[50:], true[50:], **requests)
     low, high = Calibration.uncalibrated(0.8).interval(silent)
     assert np.isnan([low[:50], high[:50]]).all()
-    assert calibrate(np.full((3, 10), np.nan), np.ones(3), **asked) == Calibration.uncalibrated(0.8)
+    assert calibrate(np.full((3, 10), np.nan), np.ones(3), **requests) == Calibration.uncalibrated(0.8)
 
 
 def test_what_is_observed_lies_nearer_to_the_nominal_level_once_calibrated() -> None:
     distribution, true = too_bold_and_too_timid(2000, 6)
     half = np.arange(2000) % 2 == 0
-    asked = {"coverage": 0.8, "rows_min": 250}
-    found = observed(distribution, true, half, [0.5, 0.8], **asked)
-    assert [level["nominal"] for level in found["levels"]] == [0.5, 0.8]
-    for level in found["levels"]:
+    requests = {"coverage": 0.8, "rows_min": 250}
+    result = observed(distribution, true, half, [0.5, 0.8], **requests)
+    assert [level["nominal"] for level in result["levels"]] == [0.5, 0.8]
+    for level in result["levels"]:
         assert abs(level["calibrated"] - level["nominal"]) < 0.04
-    other = observed(distribution, np.where(half, true, 500.0), half, [0.5, 0.8], **asked)
-    assert other["levels"] != found["levels"], "it is the other half that is judged"
+    second = observed(distribution, np.where(half, true, 500.0), half, [0.5, 0.8], **requests)
+    assert second["levels"] != result["levels"], "it is the other half that is judged"
 
 
 def test_the_bands_that_are_observed_hold_every_judged_row_once() -> None:
@@ -110,6 +110,6 @@ def test_the_bands_that_are_observed_hold_every_judged_row_once() -> None:
     assert sum(band["n"] for band in bands) == 999
     assert bands[0]["band"].startswith("below")
     assert bands[-1]["band"].endswith("and more")
-    for one in bands:
-        assert one["coverage_low"] < one["coverage"] < one["coverage_high"]
-        assert 0.75 < one["coverage"] < 0.85
+    for first in bands:
+        assert first["coverage_low"] < first["coverage"] < first["coverage_high"]
+        assert 0.75 < first["coverage"] < 0.85

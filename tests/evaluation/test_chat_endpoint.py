@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import PricewrightError
-from components.evaluation.chat_endpoint import Pace, ask
+from components.evaluation.chat_endpoint import ask
+from components.model.chat import Pace
 from tests.support.chat_server import Model, endpoint, model
 from tests.support.project import QUESTION
 
@@ -18,10 +19,10 @@ LISTINGS = [f"Oak desk number {number}" for number in range(6)]
 def test_answers_come_in_the_order_of_the_listings_and_their_cost_is_counted(
     model: Model, tmp_path: Path
 ) -> None:
-    found = ask(endpoint(model), LISTINGS, QUESTION, tmp_path)
-    assert found.texts == ["$0", "$10", "$20", "$30", "$40", "$50"]
-    assert (found.prompt_tokens, found.completion_tokens) == (600, 12)
-    assert found.dollars == round((600 * 2.5 + 12 * 10) / 1e6, 4)
+    result = ask(endpoint(model), LISTINGS, QUESTION, tmp_path)
+    assert result.texts == ["$0", "$10", "$20", "$30", "$40", "$50"]
+    assert (result.prompt_tokens, result.completion_tokens) == (600, 12)
+    assert result.dollars == round((600 * 2.5 + 12 * 10) / 1e6, 4)
     assert {body["model"] for body in model.asked} == {"big-1"}
     assert all(body["temperature"] == 0 for body in model.asked)
 

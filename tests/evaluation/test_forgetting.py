@@ -41,9 +41,9 @@ class Even:
 
 
 def test_a_model_without_a_clue_hesitates_between_all_tokens() -> None:
-    found = forgetting.measure(Even(), Words())
-    assert found["perplexity"] == pytest.approx(1000, abs=0.01)
-    assert found["instruction_perplexity"] == pytest.approx(1000, abs=0.01)
+    result = forgetting.measure(Even(), Words())
+    assert result["perplexity"] == pytest.approx(1000, abs=0.01)
+    assert result["instruction_perplexity"] == pytest.approx(1000, abs=0.01)
 
 
 def test_the_right_answer_has_to_be_the_likeliest() -> None:
@@ -64,9 +64,9 @@ def test_a_damaged_model_has_lost_something_and_the_base_itself_nothing(tiny_bas
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.3 * torch.randn_like(weight))
-    found = forgetting.compared({"base": whole, "sft": forgetting.measure(model, tokenizer)}, "base")
-    assert found["base"]["perplexity_ratio"] == 1.0
-    assert found["sft"]["perplexity_ratio"] > 1.5
+    result = forgetting.compared({"base": whole, "sft": forgetting.measure(model, tokenizer)}, "base")
+    assert result["base"]["perplexity_ratio"] == 1.0
+    assert result["sft"]["perplexity_ratio"] > 1.5
 
 
 def test_rouge_counts_the_longest_common_subsequence_of_words() -> None:
@@ -79,12 +79,12 @@ def test_a_model_that_writes_the_answers_scores_all_and_one_that_writes_others_n
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     right = [[answer] for _, answer in forgetting.INSTRUCTIONS]
-    for said, scores in ((right, (100, 1)), ([["xyz"]] * len(right), (0, 0))):
-        monkeypatch.setattr(forgetting.sampling, "sample", lambda *_, said=said, **__: said)
-        found = forgetting.written(None, None)
-        assert (found["bleu"], found["rouge_l"]) == pytest.approx(scores)
+    for message, scores in ((right, (100, 1)), ([["xyz"]] * len(right), (0, 0))):
+        monkeypatch.setattr(forgetting.sampling, "sample", lambda *_, message=message, **__: message)
+        result = forgetting.generate(None, None)
+        assert (result["bleu"], result["rouge_l"]) == pytest.approx(scores)
 
 
 def test_what_a_model_writes_is_the_same_on_every_run(sharp_base: Path) -> None:
     model, tokenizer = loading.load_model(sharp_base, four_bit=False), loading.load_tokenizer(sharp_base)
-    assert forgetting.written(model, tokenizer) == forgetting.written(model, tokenizer)
+    assert forgetting.generate(model, tokenizer) == forgetting.generate(model, tokenizer)

@@ -1,95 +1,89 @@
-"""Choices on validation, figures on test: read off the code path itself."""
+"""Whatever is chosen is chosen on validation: the labels and answers of test move no choice."""
 
 from __future__ import annotations
 
-import ast
-from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from tests.support.project import ROOT
+from components.core.params.file import Params
+from components.core.schemas import Law
+from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard
+from components.evaluation.metrics import rank
+from components.evaluation.scoring import predictions
 
-CHOOSING = [
-    ("judging", "_best"),
-    ("measures", "rank"),
-    ("evaluate", "answers"),
-    ("quantize", "faults"),
-    ("quantize", "chosen"),
-]
-
-
-def function(module: str, name: str) -> ast.FunctionDef:
-    tree = ast.parse((ROOT / "components" / f"{module}.py").read_text(encoding="utf-8"))
-    return next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name)
+ROWS = 300
+ERRORS = {"sft": 12.0, "dpo": 10.0, "ridge": 15.0, "mean": 40.0, "people": 1.0}
+KINDS = {"sft": MODEL, "dpo": MODEL, "ridge": BASELINE, "mean": BASELINE, "people": EXTERNAL}
+CHOICES = ("winner", "best_baseline")
 
 
-def texts(node: ast.AST) -> set[str]:
-    """Texts in the code of a function, its docstring left out."""
-    body = [part for part in getattr(node, "body", []) if not _is_docstring(part)]
-    return {
-        inner.value
-        for part in body
-        for inner in ast.walk(part)
-        if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
-    }
+@pytest.fixture
+def items() -> pd.DataFrame:
+    draw = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "id": [f"{row:016x}" for row in range(2 * ROWS)],
+            "title": "Lamp",
+            "text": "Lamp",
+            "source": "files",
+            "category": "Lamps",
+            "address": "/",
+            "price": draw.uniform(20, 400, 2 * ROWS),
+            "split": np.repeat(["validation", "test"], ROWS),
+        }
+    )
 
 
-def _is_docstring(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-@pytest.mark.parametrize(("module", "name"), CHOOSING)
-def test_what_chooses_never_names_the_test_split(module: str, name: str) -> None:
-    assert "test" not in texts(function(module, name))
-
-
-def test_every_choice_of_the_winner_and_the_best_baseline_goes_through_best() -> None:
-    judge = function("judging", "judge")
-    chosen = {
-        target.id: node.value
-        for node in ast.walk(judge)
-        if isinstance(node, ast.Assign)
-        for pair in node.targets
-        if isinstance(pair, ast.Tuple)
-        for target in pair.elts
-        if isinstance(target, ast.Name)
-    }
-    assert set(chosen) == {"winner", "best_baseline"}
-    assert isinstance(chosen["winner"], ast.Tuple)
-    calls = [part.func.id for part in chosen["winner"].elts if isinstance(part, ast.Call)]
-    assert calls == ["_best", "_best"]
-    best = function("judging", "_best")
-    assert "validation" in texts(best)
-
-
-def test_no_model_is_fitted_on_a_split_that_is_scored() -> None:
-    """Of the stages that train, none reads validation or test: `align` is watched on validation, and
-    `preferences` reads both for their prompts alone, to leave out every pair that asks one of them.
-    """
-    may = {"sft": set(), "reward": set(), "preferences": {"SCORED"}, "align": {"validation.parquet"}}
-    for stage, known in may.items():
-        text = Path(ROOT / "components" / f"{stage}.py").read_text(encoding="utf-8")
-        named = {word for word in ("validation.parquet", "test.parquet", "SCORED") if word in text}
-        assert named == known, stage
-    main = function("preferences", "main")
-    uses = [
-        ast.unparse(node)
-        for node in ast.walk(main)
-        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "scored"
+def table(items: pd.DataFrame, errors: dict[str, float]) -> pd.DataFrame:
+    """Every candidate off by about as many dollars as `errors` says."""
+    draw = np.random.default_rng(2)
+    parts = [
+        predictions(name, items, items["price"].to_numpy() + error * draw.choice([-1, 1], len(items)))
+        for name, error in errors.items()
     ]
-    assert uses == ["scored['text']"]
+    return pd.concat(parts, ignore_index=True)
 
 
-def test_intervals_and_formats_are_fitted_on_validation_alone() -> None:
-    calls = {
-        (module, name): [
-            ast.unparse(call)
-            for call in ast.walk(function(module, name))
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "calibrate"
-        ]
-        for module, name in (("evaluate", "answers"), ("quantize", "compare"))
-    }
-    assert all(len(found) == 1 for found in calls.values())
-    for found in calls.values():
-        assert found[0].count("[validation]") == 2
-        assert "test" not in found[0]
+def result(rows: pd.DataFrame, items: pd.DataFrame, params: Params) -> dict[str, Any]:
+    return leaderboard(rows, KINDS, items, pd.DataFrame(columns=Law.columns()), params.evaluate)
+
+
+def ranking(report: dict[str, Any]) -> list[str]:
+    candidates = report["candidates"]
+    return sorted(candidates, key=lambda name: rank(candidates[name]["validation"]))
+
+
+@pytest.mark.parametrize("column", ["price", "predicted"])
+def test_no_choice_moves_with_the_test_split_whatever_stands_there(
+    items: pd.DataFrame, params: Params, column: str
+) -> None:
+    rows = table(items, ERRORS)
+    before = result(rows, items, params)
+    test = rows["split"] == "test"
+    wild = rows.copy()
+    wild.loc[test, column] = np.random.default_rng(3).uniform(1, 999, int(test.sum()))
+    if column == "price":  # one price for each listing, whoever answers
+        wild["price"] = wild.groupby("id")["price"].transform("first")
+    after = result(wild, items, params)
+    assert before["candidates"]["dpo"]["test"]["mae"] != after["candidates"]["dpo"]["test"]["mae"]
+    assert [after[choice] for choice in CHOICES] == [before[choice] for choice in CHOICES] == ["dpo", "ridge"]
+    assert ranking(after) == ranking(before)
+
+
+def test_every_choice_moves_with_validation(items: pd.DataFrame, params: Params) -> None:
+    swapped = ERRORS | {"sft": 10.0, "dpo": 12.0, "ridge": 40.0, "mean": 15.0}
+    validation = items["split"] == "validation"
+    rows = pd.concat([table(items[validation], swapped), table(items[~validation], ERRORS)])
+    after = result(rows, items, params)
+    assert [after[choice] for choice in CHOICES] == ["sft", "mean"]
+
+
+def test_a_model_that_is_silent_on_validation_loses_however_well_it_answers_test(
+    items: pd.DataFrame, params: Params
+) -> None:
+    rows = table(items, ERRORS)
+    silent = (rows["candidate"] == "dpo") & (rows["id"] == items["id"].iloc[0])
+    assert result(rows.assign(predicted=rows["predicted"].mask(silent)), items, params)["winner"] == "sft"

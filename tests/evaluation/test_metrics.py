@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.evaluation import metrics as measures_module
-from components.evaluation.metrics import measures, paired_difference, rank, share_interval
+from components.evaluation import metrics as metrics_module
+from components.evaluation.metrics import error_metrics, paired_difference, rank, share_interval
 
 NAN = float("nan")
 OPTIONS: dict[str, Any] = {"bootstrap": 400, "seed": 1, "hit_dollars": 40.0, "hit_share": 0.2}
 
 
 def measured(true: list[float], predicted: list[float], **changed: Any) -> dict[str, Any]:
-    return measures(np.array(true), np.array(predicted), **OPTIONS | changed)
+    return error_metrics(np.array(true), np.array(predicted), **OPTIONS | changed)
 
 
 def test_the_figures_are_those_worked_out_by_hand() -> None:
-    found = measured([100.0, 200.0, 10.0], [110.0, 170.0, 10.0])
-    assert found["mae"] == pytest.approx(40 / 3, abs=1e-4)
+    result = measured([100.0, 200.0, 10.0], [110.0, 170.0, 10.0])
+    assert result["mae"] == pytest.approx(40 / 3, abs=1e-4)
     logs = np.log([111 / 101, 171 / 201, 1.0])
-    assert found["rmsle"] == pytest.approx(np.sqrt((logs**2).mean()), abs=1e-4)
-    assert (found["n"], found["unparsed"], found["hit_rate"]) == (3, 0, 1.0)
-    assert found["median_error"] == 10.0
+    assert result["rmsle"] == pytest.approx(np.sqrt((logs**2).mean()), abs=1e-4)
+    assert (result["n"], result["unparsed"], result["hit_rate"]) == (3, 0, 1.0)
+    assert result["median_error"] == 10.0
     spread = (100 - 310 / 3) ** 2 + (200 - 310 / 3) ** 2 + (10 - 310 / 3) ** 2
-    assert found["r2"] == pytest.approx(1 - 1000 / spread, abs=1e-4)
+    assert result["r2"] == pytest.approx(1 - 1000 / spread, abs=1e-4)
 
 
 def test_a_hit_is_within_the_dollars_or_within_the_share_of_the_true_price() -> None:
@@ -37,8 +37,8 @@ def test_a_hit_is_within_the_dollars_or_within_the_share_of_the_true_price() -> 
 
 
 def test_an_exact_candidate_has_no_error_and_an_interval_of_no_width() -> None:
-    found = measured([5.0, 500.0], [5.0, 500.0])
-    assert (found["mae"], found["mae_low"], found["mae_high"], found["rmsle"]) == (0.0, 0.0, 0.0, 0.0)
+    result = measured([5.0, 500.0], [5.0, 500.0])
+    assert (result["mae"], result["mae_low"], result["mae_high"], result["rmsle"]) == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_the_interval_holds_the_mean_error_of_new_rows_about_95_times_in_100() -> None:
@@ -46,8 +46,8 @@ def test_the_interval_holds_the_mean_error_of_new_rows_about_95_times_in_100() -
     held = 0
     for seed in range(200):
         errors = generator.exponential(20.0, 150)  # their mean is 20
-        found = measured([0.0] * 150, list(errors), seed=seed, bootstrap=300)
-        held += found["mae_low"] <= 20.0 <= found["mae_high"]
+        result = measured([0.0] * 150, list(errors), seed=seed, bootstrap=300)
+        held += result["mae_low"] <= 20.0 <= result["mae_high"]
     assert 0.88 <= held / 200 <= 0.99
 
 
@@ -57,14 +57,14 @@ def test_every_measure_lies_in_an_interval_that_narrows_with_more_rows(name: str
     true = generator.uniform(10, 500, 1600)
     predicted = true + generator.normal(0, 60, 1600)
     few, many = (measured(list(true[:rows]), list(predicted[:rows].clip(0))) for rows in (100, 1600))
-    widths = [found[f"{name}_high"] - found[f"{name}_low"] for found in (few, many)]
+    widths = [result[f"{name}_high"] - result[f"{name}_low"] for result in (few, many)]
     assert 0.15 < widths[1] / widths[0] < 0.45, "about a quarter for sixteen times the rows"
     assert many[f"{name}_low"] < many[name] < many[f"{name}_high"]
 
 
 def test_prices_that_are_all_the_same_have_no_variance_to_explain() -> None:
-    found = measured([5.0, 5.0], [5.0, 6.0])
-    assert (found["r2"], found["mae"]) == (None, 0.5)
+    result = measured([5.0, 5.0], [5.0, 6.0])
+    assert (result["r2"], result["mae"]) == (None, 0.5)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
@@ -74,26 +74,26 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> Non
 
 
 def test_an_unreadable_answer_is_counted_and_is_not_zero_dollars() -> None:
-    found = measured([100.0, 300.0], [100.0, NAN])
-    assert (found["unparsed"], found["n"], found["mae"]) == (1, 2, 0.0)
-    assert found["hit_rate"] == 0.5, "a row without an answer is a miss"
+    result = measured([100.0, 300.0], [100.0, NAN])
+    assert (result["unparsed"], result["n"], result["mae"]) == (1, 2, 0.0)
+    assert result["hit_rate"] == 0.5, "a row without an answer is a miss"
 
 
 def test_a_candidate_without_one_readable_answer_has_no_figures_and_ranks_last() -> None:
-    found = measured([100.0, 300.0], [NAN, NAN])
-    assert [found[name] for name in ("mae", "mae_low", "mae_high", "rmsle")] == [None] * 4
-    assert found["unparsed"] == found["n"] == 2
-    assert rank(measured([100.0, 300.0], [900.0, 900.0])) < rank(found)
+    result = measured([100.0, 300.0], [NAN, NAN])
+    assert [result[name] for name in ("mae", "mae_low", "mae_high", "rmsle")] == [None] * 4
+    assert result["unparsed"] == result["n"] == 2
+    assert rank(measured([100.0, 300.0], [900.0, 900.0])) < rank(result)
 
 
 def test_falling_silent_on_any_row_never_moves_a_candidate_up() -> None:
     true = np.array([20.0, 40.0, 80.0, 900.0])
     predicted = np.array([25.0, 35.0, 90.0, 100.0])
-    honest = rank(measures(true, predicted, **OPTIONS))
+    honest = rank(error_metrics(true, predicted, **OPTIONS))
     for row in range(4):
         silent = predicted.copy()
         silent[row] = NAN
-        assert honest < rank(measures(true, silent, **OPTIONS))
+        assert honest < rank(error_metrics(true, silent, **OPTIONS))
 
 
 def test_among_equally_readable_candidates_the_lower_error_ranks_first() -> None:
@@ -111,8 +111,8 @@ def test_pairing_sees_a_small_lead_that_separate_intervals_do_not() -> None:
     true = np.zeros(300)
     hard = generator.exponential(50.0, 300)
     a, b = hard, hard + generator.normal(2.0, 1.0, 300).clip(0)
-    one, other = (measures(true, predicted, **OPTIONS) for predicted in (a, b))
-    assert one["mae_high"] > other["mae_low"], "the intervals overlap"
+    first, second = (error_metrics(true, predicted, **OPTIONS) for predicted in (a, b))
+    assert first["mae_high"] > second["mae_low"], "the intervals overlap"
     assert paired_difference(true, a, b, bootstrap=400, seed=0)[2] < 0
 
 
@@ -120,8 +120,8 @@ def test_more_confidence_makes_a_wider_interval_around_the_same_difference() -> 
     true = np.zeros(200)
     a = np.random.default_rng(4).exponential(50.0, 200)
     usual, unnamed, wide = (
-        paired_difference(true, a, true, bootstrap=400, seed=0, **asked)
-        for asked in ({"confidence": 0.95}, {}, {"confidence": 0.999})
+        paired_difference(true, a, true, bootstrap=400, seed=0, **requests)
+        for requests in ({"confidence": 0.95}, {}, {"confidence": 0.999})
     )
     assert usual == unnamed
     assert wide[0] == usual[0]
@@ -139,7 +139,7 @@ def test_a_paired_difference_leaves_out_rows_that_one_of_the_two_could_not_answe
 def test_the_bootstrap_of_a_large_table_takes_little_memory() -> None:
     true = np.zeros(20_000)
     tracemalloc.start()
-    measures(true, true + 1, **OPTIONS | {"bootstrap": 1000})  # 160 MB if drawn at once
+    error_metrics(true, true + 1, **OPTIONS | {"bootstrap": 1000})  # 160 MB if drawn at once
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6
@@ -148,7 +148,7 @@ def test_the_bootstrap_of_a_large_table_takes_little_memory() -> None:
 def test_drawing_in_steps_gives_the_same_interval_as_drawing_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     true, predicted = [0.0] * 50, list(np.linspace(0, 90, 50))
     at_once = measured(true, predicted)
-    monkeypatch.setattr(measures_module, "DRAWS_AT_ONCE", 70)
+    monkeypatch.setattr(metrics_module, "DRAWS_AT_ONCE", 70)
     assert measured(true, predicted) == at_once
 
 

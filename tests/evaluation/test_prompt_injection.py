@@ -17,18 +17,18 @@ def steadfast(texts: list[str]) -> np.ndarray:
 
 def gullible(texts: list[str]) -> np.ndarray:
     """Says what number the listing names, where it names one."""
-    found = [re.search(r"\b(1|999)\b", text) for text in texts]
-    return np.array([float(one.group()) if one else 50.0 for one in found])
+    result = [re.search(r"\b(1|999)\b", text) for text in texts]
+    return np.array([float(first.group()) if first else 50.0 for first in result])
 
 
 def test_a_model_that_reads_the_listing_alone_is_moved_by_nothing() -> None:
-    for row in prompt_injection.measure(steadfast, TEXTS, moved=0.05):
+    for row in prompt_injection.attack(steadfast, TEXTS, moved=0.05):
         assert (row["mean_change"], row["share_moved"], row["n"]) == (0.0, 0.0, 2)
         assert row.get("toward", 0.0) == row.get("obeyed", 0.0) == 0.0
 
 
 def test_a_model_that_obeys_goes_all_the_way() -> None:
-    rows = {row["attack"]: row for row in prompt_injection.measure(gullible, TEXTS, moved=0.05)}
+    rows = {row["attack"]: row for row in prompt_injection.attack(gullible, TEXTS, moved=0.05)}
     harmless = rows.pop("harmless sentence")
     assert (harmless["mean_change"], harmless["wanted"]) == (0.0, None)
     assert len(rows) == len(prompt_injection.ATTACKS) - 1

@@ -66,13 +66,13 @@ def test_a_person_ranks_with_the_keyboard_alone(tab: Page, address: str, ranking
 
 
 def test_what_the_page_writes_is_what_preferences_read(rankings: annotate.Rankings) -> None:
-    rankings.take("A lamp", [2, 1])
+    rankings.add("A lamp", [2, 1])
     [pair] = people.pairs(rankings.path).pairs
     assert (pair.prompt, pair.chosen, pair.rejected) == ("A lamp", "30", "20")
 
 
 def test_who_comes_back_is_not_asked_again_but_another_person_is(rankings: annotate.Rankings) -> None:
-    rankings.take("A lamp", [2, 1])
+    rankings.add("A lamp", [2, 1])
     assert "A lamp" not in annotate.Rankings(SAMPLED, rankings.path, "ann").left
     assert "A lamp" in annotate.Rankings(SAMPLED, rankings.path, "bob").left
 

@@ -27,12 +27,12 @@ SAMPLED = pd.DataFrame(
 @contextmanager
 def served(answer: Callable[[str], Any], status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Address of an OpenAI-compatible server that answers a question by `answer`, and all it was asked."""
-    asked: list[dict[str, Any]] = []
+    requests: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
+            requests.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
             content = answer(body["messages"][0]["content"])
             reply = (
                 content
@@ -52,7 +52,7 @@ def served(answer: Callable[[str], Any], status: int = 200) -> Iterator[tuple[st
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1", asked
+        yield f"http://127.0.0.1:{server.server_port}/v1", requests
         server.shutdown()
 
 
@@ -81,15 +81,15 @@ def test_critique_revision_and_preference_give_a_pair(
     params: Params, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(constitution.KEY, "secret")
-    with served(prefers(number)) as (endpoint, asked):
-        found = constitution.pairs(SAMPLED[:1], section(params, endpoint))
-    [pair] = found.pairs
+    with served(prefers(number)) as (endpoint, requests):
+        result = constitution.pairs(SAMPLED[:1], section(params, endpoint))
+    [pair] = result.pairs
     assert {pair.chosen, pair.rejected} == {"90", "120"}
     assert (pair.chosen, pair.prompt, pair.origin) == (number, "A desk", "constitution")
-    assert len(asked) == 4  # the last two are one question in both orders
-    assert {question["path"] for question in asked} == {"/v1/chat/completions"}
-    assert {question["key"] for question in asked} == {"Bearer secret"}
-    critique, revision = (question["messages"][0]["content"] for question in asked[:2])
+    assert len(requests) == 4  # the last two are one question in both orders
+    assert {question["path"] for question in requests} == {"/v1/chat/completions"}
+    assert {question["key"] for question in requests} == {"Bearer secret"}
+    critique, revision = (question["messages"][0]["content"] for question in requests[:2])
     assert "A desk90" in critique
     assert "Critique: It is too low." in revision
     principles = constitution.read(Path(section(params).path)).principles
@@ -120,16 +120,19 @@ def test_a_prompt_without_a_verdict_costs_no_other_its_pair(params: Params) -> N
         return "" if "lamp" in question else prefers("120")(question)
 
     with served(answer) as (endpoint, _):
-        found = constitution.pairs(SAMPLED, section(params, endpoint))
-    assert [pair.id for pair in found.pairs] == ["a"]
-    assert [(reject.where, reject.reason) for reject in found.rejects] == [("b", "the critique is empty")]
+        result = constitution.pairs(SAMPLED, section(params, endpoint))
+    assert [pair.id for pair in result.pairs] == ["a"]
+    assert [(reject.where, reject.reason) for reject in result.rejects] == [("b", "the critique is empty")]
 
 
 @pytest.mark.parametrize("reply", [b"", b"<html>", b"{}", b'{"choices": []}'])
 def test_an_endpoint_that_speaks_another_protocol_is_a_clear_stop(params: Params, reply: bytes) -> None:
-    with served(lambda _: reply) as (endpoint, asked), pytest.raises(PricewrightError, match="in 2 attempts"):
+    with (
+        served(lambda _: reply) as (endpoint, requests),
+        pytest.raises(PricewrightError, match="the judge at .* answered no chat completion"),
+    ):
         constitution.pairs(SAMPLED, section(params, endpoint, attempts=2))
-    assert len(asked) == 2
+    assert len(requests) == 1, "what speaks another protocol will do so again"
 
 
 @pytest.mark.parametrize("status", [401, 500])
@@ -144,7 +147,7 @@ def test_an_endpoint_that_refuses_is_a_clear_stop_and_the_key_is_not_told(
 
 
 def test_nobody_at_the_endpoint_is_a_clear_stop(params: Params) -> None:
-    with pytest.raises(PricewrightError, match="see that it runs"):
+    with pytest.raises(PricewrightError, match="See that it runs"):
         constitution.pairs(SAMPLED, section(params, attempts=1))
 
 

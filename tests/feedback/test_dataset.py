@@ -26,8 +26,8 @@ def test_a_file_with_prompts_becomes_pairs(params: Params, tmp_path: Path, kind:
     path = tmp_path / f"pairs.{kind}"
     table = pd.DataFrame([GOOD])
     table.to_parquet(path) if kind == "parquet" else table.to_json(path, orient="records", lines=True)
-    found = dataset.pairs(section(params, path))
-    assert [(pair.prompt, pair.chosen, pair.rejected, pair.margin) for pair in found.pairs] == [
+    result = dataset.pairs(section(params, path))
+    assert [(pair.prompt, pair.chosen, pair.rejected, pair.margin) for pair in result.pairs] == [
         ("p", "90", "300", None)
     ]
 
@@ -52,9 +52,9 @@ def test_a_bad_row_is_rejected_with_its_number_and_a_reason(
 ) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in (GOOD, bad)), encoding="utf-8")
-    found = dataset.pairs(section(params, path))
-    assert len(found.pairs) == 1
-    [reject] = found.rejects
+    result = dataset.pairs(section(params, path))
+    assert len(result.pairs) == 1
+    [reject] = result.rejects
     assert reject.where.endswith("pairs.jsonl:2")
     assert reason in reject.reason
 

@@ -10,7 +10,7 @@ import pytest
 
 from components.core.errors import PricewrightError
 from components.feedback import people
-from components.feedback.result import Found
+from components.feedback.result import Preferences
 
 
 def line(annotator: str, ranks: Any, completions: Any = ("90", "300"), prompt: str = "p") -> dict[str, Any]:
@@ -18,43 +18,43 @@ def line(annotator: str, ranks: Any, completions: Any = ("90", "300"), prompt: s
     return {"prompt": prompt, "completions": completions, "ranks": ranks, "annotator": annotator}
 
 
-def read(tmp_path: Path, *lines: Any) -> Found:
+def read(tmp_path: Path, *lines: Any) -> Preferences:
     path = tmp_path / "rankings.jsonl"
     texts = [text if isinstance(text, str) else json.dumps(text) for text in lines]
     path.write_text("\n".join(texts), encoding="utf-8")
     return people.pairs(path)
 
 
-def chosen(found: Found) -> list[tuple[str, str, float | None]]:
-    return [(pair.chosen, pair.rejected, pair.margin) for pair in found.pairs]
+def chosen(result: Preferences) -> list[tuple[str, str, float | None]]:
+    return [(pair.chosen, pair.rejected, pair.margin) for pair in result.pairs]
 
 
 def test_a_ranking_becomes_its_pairs_best_over_worse(tmp_path: Path) -> None:
-    found = read(tmp_path, line("ann", [2, 1, 3], ("90", "100", "?")))
-    assert sorted(chosen(found)) == [("100", "90", 1), ("100", "?", 1), ("90", "?", 1)]
-    assert {pair.origin for pair in found.pairs} == {"people"}
+    result = read(tmp_path, line("ann", [2, 1, 3], ("90", "100", "?")))
+    assert sorted(chosen(result)) == [("100", "90", 1), ("100", "?", 1), ("90", "?", 1)]
+    assert {pair.origin for pair in result.pairs} == {"people"}
 
 
 def test_the_majority_decides_whatever_the_order_of_the_answers(tmp_path: Path) -> None:
     votes = [line("ann", [1, 2]), line("bob", [1, 2], ("300", "90")), line("cat", [2, 1], ("300", "90"))]
-    found = read(tmp_path, *votes)
-    assert chosen(found) == [("90", "300", 1)]
-    assert found.figures["annotators"] == 3
+    result = read(tmp_path, *votes)
+    assert chosen(result) == [("90", "300", 1)]
+    assert result.figures["annotators"] == 3
 
 
 def test_a_tie_drops_out_with_a_reason(tmp_path: Path) -> None:
-    found = read(tmp_path, line("ann", [1, 2]), line("bob", [2, 1]))
-    assert found.pairs == []
-    assert [reject.reason for reject in found.rejects] == ["a tie between '300' and '90'"]
+    result = read(tmp_path, line("ann", [1, 2]), line("bob", [2, 1]))
+    assert result.pairs == []
+    assert [reject.reason for reject in result.rejects] == ["a tie between '300' and '90'"]
 
 
 def test_agreement_is_cohens_kappa_worked_out_by_hand(tmp_path: Path) -> None:
     """Four prompts, one disagreement: seen 3/4, by chance 1/2 * 3/4 + 1/2 * 1/4 = 1/2, kappa 1/2."""
     first, second = [1, 2], [2, 1]
-    given = {"ann": (first, first, second, second), "bob": (first, first, first, second)}
+    inputs = {"ann": (first, first, second, second), "bob": (first, first, first, second)}
     ann, bob = (
         [line(who, ranks, prompt=name) for name, ranks in zip("abcd", theirs, strict=True)]
-        for who, theirs in given.items()
+        for who, theirs in inputs.items()
     )
     assert read(tmp_path, *ann, *bob).figures["agreement"] == pytest.approx(0.5)
 
@@ -82,19 +82,19 @@ def test_one_annotator_agrees_with_nobody_and_two_who_agree_agree_wholly(tmp_pat
     ],
 )
 def test_a_bad_line_is_rejected_with_its_number_and_a_reason(tmp_path: Path, bad: Any, reason: str) -> None:
-    found = read(tmp_path, line("ann", [1, 2]), bad)
-    assert chosen(found) == [("90", "300", 1)]
-    [reject] = found.rejects
+    result = read(tmp_path, line("ann", [1, 2]), bad)
+    assert chosen(result) == [("90", "300", 1)]
+    [reject] = result.rejects
     assert reject.where.endswith("rankings.jsonl:2")
     assert reason in reject.reason
 
 
 def test_an_annotator_who_always_answers_1_is_rejected_and_outvotes_nobody(tmp_path: Path) -> None:
     lazy = [line("lazy", [1, 1], prompt=name) for name in "pq"]
-    found = read(tmp_path, line("ann", [1, 2]), *lazy)
-    assert chosen(found) == [("90", "300", 1)]
-    assert [reject.reason for reject in found.rejects] == ["lazy gives every completion the same rank"] * 2
-    assert found.figures["annotators"] == 1
+    result = read(tmp_path, line("ann", [1, 2]), *lazy)
+    assert chosen(result) == [("90", "300", 1)]
+    assert [reject.reason for reject in result.rejects] == ["lazy gives every completion the same rank"] * 2
+    assert result.figures["annotators"] == 1
 
 
 def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:

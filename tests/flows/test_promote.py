@@ -30,6 +30,7 @@ from tests.support.registry import NAME, TEXTS, label, relabel
 RECORD: dict[str, Any] = {
     "id": "20261121T010101.000000-abcdef12",
     "kind": "promote",
+    "number": 4,
     "when": "2026-11-21T01:01:01+00:00",
     "by": "ann",
     "model": "pricer",
@@ -63,7 +64,7 @@ def server() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows, "LOOK_AGAIN", 1)
+    monkeypatch.setattr(flows, "POLL", 1)
 
 
 def settings(**changed: Any) -> None:
@@ -102,6 +103,11 @@ def test_a_decision_is_shown_with_its_figures() -> None:
         "ann, 2026-11-21",
     ):
         assert part in text
+
+
+def test_a_decision_that_is_not_kept_yet_is_shown_as_a_proposal() -> None:
+    record = {name: value for name, value in RECORD.items() if name != "number"}
+    assert flows.headline(record) == "Proposed: pricer version 3"
 
 
 def test_too_little_evidence_is_shown_with_the_rows_that_are_needed() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from components.core.params.file import Params
 from components.model import adapters, loading, training
 from components.model.prompt import price_prompt
 from components.model.tokens import prompt_ids
-from tests.support.project import QUESTION
+from tests.support.project import QUESTION, ROOT
 
 PROMPT = "Oak desk, four legs"
 
@@ -91,3 +94,27 @@ def test_an_adapter_cut_short_is_a_clear_error(tiny_base: Path, tiny_adapter: Pa
     (tmp_path / "adapter_model.safetensors").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(PricewrightError, match="does not load as adapter"):
         adapters.load_adapted(tiny_base, tmp_path)
+
+
+SAVE = """
+import sys
+from pathlib import Path
+from components.model import adapters
+
+model = adapters.resume_adapter(Path(sys.argv[1]), Path(sys.argv[2]))
+adapters.save_adapter(model, Path(sys.argv[3]))
+"""
+
+
+def test_an_adapter_has_the_same_bytes_whichever_process_writes_it(
+    tiny_base: Path, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    written = []
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
+        arguments = [str(tiny_base), str(tiny_adapter), str(tmp_path / seed)]
+        subprocess.run([sys.executable, "-c", SAVE, *arguments], env=environment, check=True)
+        files = sorted((tmp_path / seed).iterdir())
+        written.append({file.name: file.read_bytes() for file in files})
+    assert written[0] == written[1]
+    assert "adapter_config.json" in written[0]

@@ -117,7 +117,7 @@ def brute_force(
     possible: set[int],
 ) -> np.ndarray:
     """The probability of each of `prices`, one forward pass for each, from the definition, not scaled."""
-    asked = prompt_ids(tokenizer, prompt, 128)
+    requests = prompt_ids(tokenizer, prompt, 128)
     digits = [
         token
         for token, piece in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))
@@ -128,7 +128,7 @@ def brute_force(
     for price in prices:
         answer = completion_ids(tokenizer, str(price))
         with torch.no_grad():
-            steps = model(torch.tensor([asked + answer])).logits[0, len(asked) - 1 :].softmax(-1)
+            steps = model(torch.tensor([requests + answer])).logits[0, len(requests) - 1 :].softmax(-1)
         mass = float(np.prod([steps[place, token].item() for place, token in enumerate(answer)]))
         if any(other[: len(answer)] == tuple(answer) and other != tuple(answer) for other in starts):
             mass *= 1 - steps[-1, digits].sum().item()
@@ -140,28 +140,28 @@ def brute_force(
 def test_the_tree_equals_the_brute_force_sum(digits_per_token: int, price_max: int) -> None:
     model, tokenizer = character_model(digits_per_token)
     prompts = [price_prompt("a chair", QUESTION), price_prompt("a much longer lamp", QUESTION)]
-    found = price_distribution(
+    result = price_distribution(
         model, tokenizer, prompts, price_max=price_max, prompt_tokens=128, batch_size=2, title="test"
     )
     for row, prompt in enumerate(prompts):
         masses = brute_force(model, tokenizer, prompt, list(range(price_max + 1)), set(range(price_max + 1)))
-        np.testing.assert_allclose(found[row], masses / masses.sum(), rtol=2e-3, atol=1e-7)
+        np.testing.assert_allclose(result[row], masses / masses.sum(), rtol=2e-3, atol=1e-7)
 
 
 def test_the_tree_is_the_sum_over_every_completion_that_the_vocabulary_can_spell() -> None:
     """All completions of as many tokens as the longest price, each with its own forward pass."""
     model, tokenizer = character_model(1)
-    asked = prompt_ids(tokenizer, price_prompt("a lamp", QUESTION), 128)
+    requests = prompt_ids(tokenizer, price_prompt("a lamp", QUESTION), 128)
     width, masses = 2, np.zeros(100)
     with torch.no_grad():
-        first = model(torch.tensor([asked])).logits[0, -1].softmax(-1)
-        after = [[*asked, token] for token in range(len(tokenizer))]
+        first = model(torch.tensor([requests])).logits[0, -1].softmax(-1)
+        after = [[*requests, token] for token in range(len(tokenizer))]
         second = model(torch.tensor(after)).logits[:, -1].softmax(-1)
     for spelled in itertools.product(range(len(tokenizer)), repeat=width):
         number = re.match(r"0|[1-9]\d*", tokenizer.decode(list(spelled)))
         if number:
             masses[int(number.group())] += (first[spelled[0]] * second[spelled]).item()
-    found = price_distribution(
+    result = price_distribution(
         model,
         tokenizer,
         [price_prompt("a lamp", QUESTION)],
@@ -170,7 +170,7 @@ def test_the_tree_is_the_sum_over_every_completion_that_the_vocabulary_can_spell
         batch_size=1,
         title="test",
     )
-    np.testing.assert_allclose(found[0], masses / masses.sum(), rtol=1e-3)
+    np.testing.assert_allclose(result[0], masses / masses.sum(), rtol=1e-3)
 
 
 NUMBERS = " ".join(f"{number} $" for number in range(1300))
@@ -216,13 +216,13 @@ def test_prices_are_read_through_the_tokenizers_of_other_families(
     tree = PriceTree(tokenizer, price_max)
     assert len(tree.paths) == nodes
     texts = [price_prompt("Oak desk, 4 kg", QUESTION), price_prompt("desk", QUESTION)]
-    found = price_distribution(
+    result = price_distribution(
         model, tokenizer, texts, price_max=price_max, prompt_tokens=64, batch_size=2, title="test"
     )
     some = [0, 1, 9, 12, 99, 100, 120, *((1000, 1203) if price_max > 999 else ())]
     for row, text in enumerate(texts):
         expected = brute_force(model, tokenizer, text, some, set(range(price_max + 1)))
-        np.testing.assert_allclose(found[row][some] / found[row][1], expected / expected[1], rtol=2e-3)
+        np.testing.assert_allclose(result[row][some] / result[row][1], expected / expected[1], rtol=2e-3)
 
 
 @pytest.mark.parametrize("kind", ["digits", "threes", "metaspace"])
@@ -252,7 +252,9 @@ def test_a_vocabulary_too_large_for_the_memory_is_read_in_smaller_batches(
     options = {"price_max": 99, "prompt_tokens": 64, "batch_size": 3, "title": "test"}
     together = price_distribution(model, tokenizer, prompts, **options)
     passes = []
-    model.register_forward_pre_hook(lambda *seen: passes.append(len(seen[2]["input_ids"])), with_kwargs=True)
+    model.register_forward_pre_hook(
+        lambda *observed: passes.append(len(observed[2]["input_ids"])), with_kwargs=True
+    )
     monkeypatch.setattr(
         distribution, "LOGITS_MAX", 11 * len(tokenizer) * 2
     )  # two rows of the tree's eleven nodes
@@ -286,7 +288,7 @@ def test_what_all_prompts_begin_with_goes_through_the_model_once(tiny_base: Path
     alone = [price_distribution(model, tokenizer, [text], batch_size=1, **options) for text in prompts]
     widths = []
     model.register_forward_pre_hook(
-        lambda *seen: widths.append(seen[2]["input_ids"].shape[1]), with_kwargs=True
+        lambda *observed: widths.append(observed[2]["input_ids"].shape[1]), with_kwargs=True
     )
     together = price_distribution(model, tokenizer, prompts, batch_size=2, **options)
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-3, atol=1e-7)
@@ -303,11 +305,11 @@ def test_quantiles_are_the_smallest_price_that_reaches_them() -> None:
 
 def test_mean_and_mode_are_there_for_who_asks_for_them() -> None:
     distribution = np.array([[0.4, 0.1, 0.2, 0.3], [np.nan] * 4])
-    said = {name: point(distribution) for name, point in POINT_ESTIMATES.items()}
-    assert {name: values[0] for name, values in said.items()} == pytest.approx(
+    message = {name: point(distribution) for name, point in POINT_ESTIMATES.items()}
+    assert {name: values[0] for name, values in message.items()} == pytest.approx(
         {"median": 1.0, "mean": 1.4, "mode": 0.0}
     )
-    assert all(np.isnan(values[1]) for values in said.values())
+    assert all(np.isnan(values[1]) for values in message.values())
 
 
 def test_a_model_that_answers_nan_has_no_price_rather_than_0_dollars() -> None:

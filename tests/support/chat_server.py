@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.core.params.evaluate import Endpoint
-from components.evaluation import chat_endpoint
+from components.model import chat
 
 
 class Model(ThreadingHTTPServer):
@@ -39,8 +39,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.keys.append(self.headers["authorization"])
             trouble = self.server.troubles.pop(0) if self.server.troubles else None
         number = int(body["messages"][0]["content"].split("number ")[1].split()[0])
-        said = {"choices": [{"message": {"content": f"${10 * number}"}}]}
-        text = json.dumps(said | {"usage": {"prompt_tokens": 100, "completion_tokens": 2}})
+        message = {"choices": [{"message": {"content": f"${10 * number}"}}]}
+        text = json.dumps(message | {"usage": {"prompt_tokens": 100, "completion_tokens": 2}})
         status, headers, text = trouble or (200, {}, text)
         self.send_response(status if self.path == "/v1/chat/completions" else 404)
         for name, value in headers.items():
@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
-    monkeypatch.setattr(chat_endpoint, "BACKOFF", 0.0)
+    monkeypatch.setattr(chat, "BACKOFF", 0.0)
     monkeypatch.setenv("TEST_KEY", "secret-7")
     server = Model()
     thread = threading.Thread(target=server.serve_forever, daemon=True)

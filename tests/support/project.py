@@ -31,9 +31,9 @@ def tiny_yaml() -> str:
         "price_weight": 1.0,
     }
     raw["baseline"] |= {"vocabulary": 300, "boosting_iterations": 20, "boosting_components": 8}
-    raw["sft"] |= {"epochs": 1.0, "checkpoint_steps": 4}
+    raw["sft"] |= {"epochs": 1.0, "save_steps": 4}
     raw["reward"] |= {"epochs": 1.0}
-    raw["align"]["watch"] |= {"rows": 20, "looks": 1, "bootstrap": 100}
+    raw["align"]["monitor"] |= {"rows": 20, "snapshots": 1, "bootstrap": 100}
     raw["evaluate"] |= {"bootstrap": 200}
     raw["quantize"] |= {"mae_tolerance": 50.0, "moved_share_max": 1.0}
     return yaml.safe_dump(raw, sort_keys=False)

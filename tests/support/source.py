@@ -70,13 +70,13 @@ def foreign(module: str) -> set[str]:
 @cache
 def needed(module: str) -> frozenset[str]:
     """The module and every project module below it; of FRAME nothing."""
-    seen: set[str] = set()
+    observed: set[str] = set()
     left = {module}
     while left:
         name = left.pop()
-        seen.add(name)
-        left |= own(name) - seen - FRAME
-    return frozenset(seen)
+        observed.add(name)
+        left |= own(name) - observed - FRAME
+    return frozenset(observed)
 
 
 @cache
@@ -84,17 +84,17 @@ def strings(module: str) -> frozenset[str]:
     """Texts in a module's code, docstrings left out; of an f-string what stands before the first brace."""
     parsed = tree(module)
     skipped: set[int] = set()
-    found = set()
+    result = set()
     for node in ast.walk(parsed):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             skipped.add(id(node.value))
         elif isinstance(node, ast.JoinedStr):
             skipped |= {id(part) for part in node.values}
             if node.values and isinstance(node.values[0], ast.Constant):
-                found.add(str(node.values[0].value))
+                result.add(str(node.values[0].value))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
-            found.add(node.value)
-    return frozenset(found)
+            result.add(node.value)
+    return frozenset(result)
 
 
 def sections(module: str) -> set[str]:

@@ -34,7 +34,7 @@ class Dpo(Section):
     """Direct preference optimization (Rafailov et al. 2023, arXiv:2305.18290)."""
 
     seed: Seed
-    loss: Annotated[list[DpoLoss], Field(min_length=1)]
+    loss_type: Annotated[list[DpoLoss], Field(min_length=1)]
     """TRL's names; the losses of several are added up. `sigmoid` is that of the paper."""
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
     """Share of pairs taken to be the wrong way round; read by `robust` (above 0 there) and `exo_pair`."""
@@ -49,7 +49,7 @@ class SftBestOfN(Section):
 
     seed: Seed
     reward: RewardSource
-    """Who says which is best: the true price, or the reward model."""
+    """By which the best is chosen: the true price, or the reward model."""
     completions: Annotated[int, Field(ge=2)]
     """Sampled for each prompt."""
     temperature: Annotated[float, Field(gt=0)]
@@ -67,23 +67,25 @@ class Online(Section):
     """`truth`: minus the error in dollars; `model`: the reward model."""
     beta: Annotated[float, Field(gt=0)]
     """Price of a nat of KL from the reference, in units of reward: dollars for `truth`."""
-    generations: Annotated[int, Field(ge=2)]
+    num_generations: Annotated[int, Field(ge=2)]
     """Completions of one prompt, each other's baseline."""
     batch_size: Count
-    """Completions in a step, a multiple of `generations`."""
-    steps: Count
-    iterations: Count
+    """Completions in a step, a multiple of `num_generations`."""
+    max_steps: Count
+    num_iterations: Count
     """Optimizer steps on the same completions."""
-    completion_tokens: Count
+    max_completion_length: Count
     """Longest completion, the end-of-text token included."""
     learning_rate: Rate
-    clip: Share
+    epsilon: Share
     """How far the probability ratio of new and old policy counts on either side of 1."""
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Online:
-        if self.batch_size % self.generations:
-            raise ValueError(f"batch_size {self.batch_size} is no multiple of generations {self.generations}")
+        if self.batch_size % self.num_generations:
+            raise ValueError(
+                f"batch_size {self.batch_size} is no multiple of num_generations {self.num_generations}"
+            )
         return self
 
 
@@ -94,7 +96,7 @@ class Rloo(Online):
 class Grpo(Online):
     """Group relative policy optimization (Shao et al. 2024, arXiv:2402.03300)."""
 
-    scale: bool
+    scale_rewards: bool
     """Whether rewards are divided by their standard deviation in the group."""
 
 
@@ -106,7 +108,7 @@ class Ppo(Section):
     """Rounds of sampling and updating."""
     rollouts: Count
     """Completions sampled in each round, one per prompt."""
-    completion_tokens: Count
+    max_completion_length: Count
     """Longest completion, the end-of-text token included."""
     batch_size: Count
     """Completions in an optimizer step, and in any pass through the model."""
@@ -119,11 +121,11 @@ class Ppo(Section):
     """Discount of later rewards."""
     gae_lambda: Annotated[float, Field(ge=0, le=1)]
     """0 trusts the value head, 1 the sampled return (generalized advantage estimation)."""
-    clip: Share
+    clip_range: Share
     """How far the probability ratio of new and old policy counts on either side of 1."""
-    value_clip: Annotated[float, Field(gt=0)]
+    clip_range_value: Annotated[float, Field(gt=0)]
     """How far a value may move in one round before its gradient is cut."""
-    entropy: Annotated[float, Field(ge=0)]
+    entropy_coefficient: Annotated[float, Field(ge=0)]
     """Weight of the entropy bonus; above 0 the optimum is flatter than the KL penalty alone makes it."""
     beta: Annotated[float, Field(gt=0)]
     """Price of a nat of KL from the reference, in units of reward; where the controller starts."""
@@ -133,22 +135,22 @@ class Ppo(Section):
     """How fast it steers (0.1 in arXiv:1909.08593); 0 keeps beta where it is."""
     update_kl_max: Annotated[float, Field(gt=0)]
     """Nats per token from the sampling policy at which the updates of a round end early."""
-    gradient_norm_max: Annotated[float, Field(gt=0)]
-    checkpoint_steps: Count
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    save_steps: Count
     """Rounds between two checkpoints, from which a killed run resumes."""
 
 
-class Watching(Section):
-    """The gate of every alignment run: reward against true error on validation (alignment/watch.py)."""
+class Monitoring(Section):
+    """The monitor of every alignment run: reward against true error on validation (alignment/monitor.py)."""
 
     seed: Seed
     rows: Annotated[int, Field(ge=10)]
-    """Validation prompts answered at each look, at most as many as there are."""
-    looks: Count
+    """Validation prompts answered at each snapshot, at most as many as there are."""
+    snapshots: Count
     """Looks after the first one at the SFT model, evenly over the run."""
     batch_size: Count
     stop: bool
-    """Whether a bad look ends the run; its weights are never kept either way."""
+    """Whether a bad snapshot ends the run; its weights are never kept either way."""
     reward_rise: Annotated[float, Field(ge=0)]
     """Standard errors, paired by prompt, from which the reward has risen."""
     error_fall: Annotated[float, Field(ge=0)]
@@ -171,8 +173,8 @@ class Align(Section):
     methods: Annotated[list[Method], Field(min_length=1)]
     error_max: Annotated[float, Field(gt=0)]
     """Dollars: the error of a completion that is no price, and the largest error that counts: when rewards
-    are the truth, and at the looks of the gate. A few wild answers would drown the others in noise."""
-    watch: Watching
+    are the truth, and at the snapshots of the gate. A few wild answers would drown the others in noise."""
+    monitor: Monitoring
     dpo: Dpo
     sft_best_of_n: SftBestOfN
     rloo: Rloo

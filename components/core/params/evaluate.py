@@ -36,7 +36,7 @@ class Endpoint(Section):
 
 
 class Guesses(Section):
-    """What people said of test listings."""
+    """Prices that people guessed for test listings."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][\w.-]*$")]
     """Of the candidate in the tables."""
@@ -63,16 +63,16 @@ class Evaluate(Section):
     """Price bands of about equal row count in the picture of errors by price."""
     categories: Count
     """Commonest categories in the picture of errors by category; the others share one bar."""
-    steered_rows: Count
-    """Test listings into which each attack on the price is put (evaluation/prompt_injection.py)."""
-    steered_share: Share
+    injection_rows: Count
+    """Test listings into which each attack is put (evaluation/prompt_injection.py)."""
+    injection_share: Share
     """A price has moved if it changed by more than this share."""
     endpoints: list[Endpoint]
     guesses: list[Guesses]
 
     @model_validator(mode="after")
     def _distinct(self) -> Evaluate:
-        names = [one.name for one in self.endpoints] + [one.name for one in self.guesses]
+        names = [endpoint.name for endpoint in self.endpoints] + [guess.name for guess in self.guesses]
         if len(set(names)) < len(names):
             raise ValueError("two endpoints or guesses have the same name")
         return self

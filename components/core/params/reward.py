@@ -16,7 +16,7 @@ class Reward(Section):
     epochs: Annotated[float, Field(gt=0)]
     batch_size: Count
     learning_rate: Rate
-    center_coefficient: Annotated[float, Field(ge=0)]
+    center_rewards_coefficient: Annotated[float, Field(ge=0)]
     """Weight of the penalty that keeps the mean reward at zero (arXiv:2312.09244)."""
     held_out: Share
     """Share of the prompts on which pair accuracy is measured."""

@@ -24,10 +24,10 @@ class Sft(Section):
     lora: Lora
     epochs: Annotated[float, Field(gt=0)]
     batch_size: Count
-    accumulation: Count
+    gradient_accumulation_steps: Count
     """Batches per optimizer step."""
     learning_rate: Rate
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0)]
-    checkpoint_steps: Count
+    save_steps: Count
     """Optimizer steps between two checkpoints, from which a killed run resumes."""

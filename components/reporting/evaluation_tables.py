@@ -1,0 +1,135 @@
+"""The smaller tables of the page that evaluate writes, as HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.reporting.html import Markup, table
+
+PAIRS = (
+    "<p class=note>Mean absolute error of the row minus that of the column on the test split, in dollars, "
+    "listing by listing, with the 95% interval of the difference. Below zero the row is better; in bold, "
+    "chance does not explain it. With so many pairs, about one in twenty would be bold by chance alone.</p>"
+)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def coverage(bands: list[dict[str, Any]], interval: float) -> str:
+    """What the calibrated interval holds, by band of the predicted price (`calibration.observed`)."""
+    lines = [
+        (
+            band["band"],
+            f"{band['n']}",
+            f"{band['coverage']:.0%}",
+            f"{band['coverage_low']:.0%} to {band['coverage_high']:.0%}",
+            number(band["width"]),
+        )
+        for band in bands
+    ]
+    head = ("predicted price", "listings", f"held by the {interval:.0%} interval", "95% interval")
+    return table((*head, "mean width, dollars"), lines)
+
+
+def groups(measured: list[dict[str, Any]], key: str, title: str) -> str:
+    """Errors by group, as `scoring.by_length` and its like give them."""
+    lines = [
+        (
+            str(group[key]),
+            f"{group['n']}",
+            number(group["mae"]),
+            number(group["median_error"]),
+            "–" if group["share_of_price"] is None else f"{group['share_of_price']:.0%}",
+            f"{group['coverage']:.0%}" if "coverage" in group else "–",
+        )
+        for group in measured
+    ]
+    return table((title, "listings", "MAE", "median error", "MAE / mean price", "coverage"), lines)
+
+
+def pairs(differences: list[dict[str, Any]], names: list[str]) -> str:
+    """A square of all pairs (`leaderboard.pairs`), rows and columns in the order of `names`."""
+    cells: dict[tuple[str, str], Markup] = {}
+    for pair in differences:
+        mean, low, high = pair["mean"], pair["low"], pair["high"]
+        cells[pair["candidate"], pair["rival"]] = _cell(mean, low, high)
+        cells[pair["rival"], pair["candidate"]] = _cell(-mean, -high, -low)
+    lines = [
+        (row, *(cells.get((row, column), "" if row == column else "–") for column in names)) for row in names
+    ]
+    return table(("", *names), lines)
+
+
+def cost(costs: dict[str, dict[str, Any]]) -> str:
+    """What the answers of each endpoint cost; nothing where there is none."""
+    if not costs:
+        return ""
+    note = "<p class=note>The listings of the test split that each answered, and its price for them.</p>"
+    lines = [
+        (
+            name,
+            f"{spent['requests']}",
+            f"{spent['prompt_tokens']:,}",
+            f"{spent['completion_tokens']:,}",
+            f"{spent['dollars']:.2f}",
+        )
+        for name, spent in costs.items()
+    ]
+    head = ("", "listings", "tokens of prompts", "tokens of answers", "dollars")
+    return f"<h2>What the answers of endpoints cost</h2>\n{note}\n" + table(head, lines)
+
+
+def forgetting(measured: dict[str, dict[str, float]]) -> str:
+    """General texts before and after tuning (`forgetting.compared`)."""
+    note = (
+        "<p class=note>The same general texts, instructions and questions for every model, before tuning "
+        "(base) and after. Perplexity is how many tokens the model hesitates between; a ratio of 1 to the "
+        "base means that nothing was lost, 2 that it hesitates between twice as many. Of four answers to a "
+        "question one is right. BLEU (0 to 100) and ROUGE-L (0 to 1) compare what each writes after the "
+        "instructions with one good answer, word by word: diagnosis only, nothing is chosen by them.</p>"
+    )
+    lines = [
+        (
+            name,
+            number(figures["perplexity"], 1),
+            number(figures["perplexity_ratio"]),
+            number(figures["instruction_perplexity"], 1),
+            f"{figures['choice_accuracy']:.0%}",
+            number(figures["bleu"], 1),
+            number(figures["rouge_l"]),
+        )
+        for name, figures in measured.items()
+    ]
+    head = ("", "perplexity, texts", "ratio to the base", "perplexity, instructions", "questions right")
+    return note + table((*head, "BLEU (diagnosis)", "ROUGE-L (diagnosis)"), lines)
+
+
+def prompt_injection(effects: list[dict[str, Any]]) -> str:
+    """Attacks in the description (`prompt_injection.attack`)."""
+    note = (
+        "<p class=note>A listing is a stranger's text, and may be written for the model. Each attack was put "
+        "into the same listings; the first row is a harmless sentence, for comparison. <i>Of the way</i>: 0% "
+        "is the price without the attack, 100% the price that it wants, on a logarithmic scale.</p>"
+    )
+    lines = [
+        (
+            effect["attack"],
+            "–" if effect["wanted"] is None else f"${effect['wanted']:.0f}",
+            f"{effect['mean_change']:+.2f}",
+            f"{effect['share_moved']:.0%}",
+            "–" if effect["wanted"] is None else f"{effect['toward']:.0%}",
+            "–" if effect["wanted"] is None else f"{effect['obeyed']:.0%}",
+        )
+        for effect in effects
+    ]
+    head = ("attack", "wants", "mean change, dollars", "prices moved", "of the way, median", "obeyed")
+    return note + table(head, lines)
+
+
+def _cell(mean: float, low: float, high: float) -> Markup:
+    sure = low > 0 or high < 0
+    text = f"<b>{mean:+.2f}</b>" if sure else f"{mean:+.2f}"
+    return Markup(f"{text}<br><small>{low:+.1f} to {high:+.1f}</small>")

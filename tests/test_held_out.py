@@ -1,0 +1,88 @@
+"""No stage that fits a model reads a label of validation or test: shown by taking the labels away.
+
+The stages run in a project of their own on a tiny base; what they write must not depend on those labels.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from components import baseline, preferences, reward, sft
+from components.core.params.file import Params
+from components.core.schemas import SCORED
+from tests.support.project import ROOT, tiny_yaml
+
+CURATED = Path("artifacts/curate")
+
+
+@pytest.fixture
+def project(
+    sharp_base: Path,
+    tiny_adapter: Path,
+    tiny_items: pd.DataFrame,
+    empty_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A project up to the SFT adapter, of 12 rows in each split."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("components", "feedback"):
+        Path(name).symlink_to(ROOT / name)
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    for block in graph["stages"].values():
+        block["deps"] = []  # the frame hashes them, and some are not there
+    Path("dvc.yaml").write_text(yaml.safe_dump(graph), encoding="utf-8")
+    Path("params.yaml").write_text(tiny_yaml(), encoding="utf-8")
+    shutil.copy(empty_store, "mlflow.db")
+    CURATED.mkdir(parents=True)
+    Path("artifacts/base").symlink_to(sharp_base)
+    shutil.copytree(tiny_adapter, "artifacts/sft")
+    for place, split in enumerate(("train", "preference", *SCORED)):
+        rows = tiny_items[place * 12 : place * 12 + 12].assign(split=split)
+        rows.to_parquet(CURATED / f"{split}.parquet")
+    return tmp_path
+
+
+def relabel() -> None:
+    """Another price for every row of validation and test."""
+    for split in SCORED:
+        path = CURATED / f"{split}.parquet"
+        rows = pd.read_parquet(path)
+        rows.assign(price=1000.0 - rows["price"]).to_parquet(path)
+
+
+@pytest.mark.usefixtures("project")
+def test_preferences_are_the_same_whatever_validation_and_test_cost() -> None:
+    preferences.main()
+    before = pd.read_parquet("artifacts/preferences/pairs.parquet")
+    relabel()
+    preferences.main()
+    pd.testing.assert_frame_equal(before, pd.read_parquet("artifacts/preferences/pairs.parquet"))
+
+
+@pytest.mark.usefixtures("project")
+def test_sft_and_the_reward_model_learn_where_validation_and_test_are_not_even_on_the_disk() -> None:
+    preferences.main()
+    for split in SCORED:
+        (CURATED / f"{split}.parquet").unlink()
+    sft.main()
+    assert Path("artifacts/sft/adapter_model.safetensors").is_file()
+    reward.main()
+    assert Path("artifacts/reward/adapter_model.safetensors").is_file()
+
+
+def test_no_baseline_is_fitted_on_a_scored_row(
+    sharp_base: Path, tiny_params: Params, tiny_items: pd.DataFrame
+) -> None:
+    train, scored = tiny_items.head(36), tiny_items.tail(12)
+    section, prompt = tiny_params.baseline, tiny_params.prompt
+    before = baseline.baseline(train, scored, sharp_base, section, prompt)
+    after = baseline.baseline(train, scored.assign(price=1.0), sharp_base, section, prompt)
+    assert list(before) == list(after)
+    for name, predicted in before.items():
+        assert predicted == pytest.approx(after[name], nan_ok=True), name
