@@ -142,9 +142,7 @@ def _approved(record: dict[str, Any], hours: float) -> dict[str, Any]:
     Without one it lapses: that is recorded too, and the run fails, as Prefect has it.
     """
     try:
-        answer = pause_flow_run(
-            wait_for_input=Approval, timeout=round(hours * 3600), poll_interval=POLL
-        )
+        answer = pause_flow_run(wait_for_input=Approval, timeout=round(hours * 3600), poll_interval=POLL)
     except FlowPauseTimeout:
         lapsed = f"nobody approved within {hours:g} hours"
         _page(promotion.conclude({**record, "declined": lapsed}))

@@ -24,7 +24,11 @@ import pytest
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
+from components.core import registry, tracking
+from components.promotion import aliases
+from components.promotion.history import history
 from tests.support.project import ROOT
+from tests.support.registry import NAME, conclude_at_once, label
 
 USER, PASSWORD = "pricewright", "p@ss/w:rd"  # characters that would have to be escaped in a URL
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
@@ -172,6 +176,28 @@ def test_a_flow_and_its_stage_are_a_parent_and_a_child_run_in_postgresql(
     assert child.data.metrics == {"loss": 0.25, "test.mae": 31.7}
     assert [point.value for point in client.get_metric_history(child.info.run_id, "loss")] == [0.5, 0.25]
     assert [file.path for file in client.list_artifacts(child.info.run_id)] == ["report.json"]
+
+
+@needs_postgres
+def test_of_two_promotions_of_two_clones_at_once_postgresql_lets_one_win(
+    postgres: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = {"MLFLOW_TRACKING_URI": f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres['PGPORT']}/mlflow"}
+    for key, value in (postgres | store).items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.chdir(tmp_path)
+    tracking.connect()
+    client = MlflowClient()
+    client.create_registered_model(NAME)
+    for _ in range(3):
+        client.create_model_version(NAME, str(tmp_path / "model"))
+    label(champion="1")
+    winner, loser, error = conclude_at_once(tmp_path, ("2", "3"), {})
+    assert "now; it was 1 when" in error or "made at the same moment" in error
+    assert registry.aliases(NAME) == {"champion": winner, "previous": "1"}
+    records, faults = history(NAME)
+    assert ([record["version"] for record in records], faults) == ([winner], [])
+    assert aliases.decisions(registry.open_version(NAME, loser)) == []
 
 
 @needs_postgres

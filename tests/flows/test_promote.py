@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.flow_runs import resume_flow_run
@@ -219,6 +220,28 @@ def test_a_deployment_waits_for_a_person_where_the_params_say_so(
     assert record.get("approved_by", record.get("declined")) in ("ann", "declined by ann")
 
 
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda: label(champion="2"), "is version 2 now; it was 1 when version 2 was compared"),
+        (lambda: MlflowClient().delete_model_version(NAME, "2"), "no version 2: it never existed or is"),
+    ],
+    ids=["the champion", "the challenger"],
+)
+@pytest.mark.usefixtures("better")
+def test_an_approval_counts_for_the_two_versions_that_were_compared_alone(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[], None], error: str
+) -> None:
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "11111111-1111-1111-1111-111111111111")
+    settings(approval=True)
+    person = threading.Thread(target=_answer, args=({"name": "ann", "approve": True}, change))
+    person.start()
+    with pytest.raises(PricewrightError, match=error):
+        flows.promote()
+    person.join()
+    assert page("promote-decision").startswith("# Proposed: pricer version 2")
+
+
 @pytest.mark.usefixtures("better")
 def test_a_rejected_challenger_needs_no_approval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "11111111-1111-1111-1111-111111111111")
@@ -238,12 +261,13 @@ def test_a_proposal_that_nobody_approves_lapses(monkeypatch: pytest.MonkeyPatch)
     assert registry.aliases(NAME)["champion"] == "1"
 
 
-def _answer(form: dict[str, Any]) -> None:
-    """The person: waits for the pause, then resumes the run with an answer."""
+def _answer(form: dict[str, Any], before: Callable[[], None] = lambda: None) -> None:
+    """The person: waits for the pause, then resumes the run with an answer; `before` happens before that."""
     with get_client(sync_client=True) as client:
         for _ in range(300):
             paused = [run for run in client.read_flow_runs() if run.state and run.state.is_paused()]
             if paused:
+                before()
                 resume_flow_run(paused[0].id, run_input=form)
                 return
             time.sleep(0.2)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +13,10 @@ from components.core import registry
 from components.core.errors import PricewrightError
 from components.promotion import aliases, promote
 from components.promotion.history import history
-from tests.support.project import ROOT
 from tests.support.registry import (
     ANSWER,
     NAME,
+    conclude_at_once,
     decided,
     label,
     logged_model,
@@ -96,53 +91,16 @@ def test_a_version_that_is_whole_but_does_not_load_is_refused(bare: Path) -> Non
 
 # --- races and people --------------------------------------------------------------------------------
 
-CONCLUDE = """
-import json, sys, time
-from pathlib import Path
-from components.core import registry
-from components.core.errors import PricewrightError
-from components.promotion.promote import conclude
-
-Path("ready").touch()
-while not Path("../go").exists():
-    time.sleep(0.01)
-try:
-    with registry.connected():
-        conclude(json.loads(Path("decided.json").read_text()))
-except PricewrightError as error:
-    sys.exit(f"error: {error}")
-"""
-
 
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_told_to_compare_again(project: Path) -> None:
     """In two clones with one registry, neither of which knows of the other's lock file."""
     label(champion="1")
     source = MlflowClient().get_model_version(NAME, "2").source
     assert str(MlflowClient().create_model_version(NAME, source).version) == "3"
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db",
-    }
-    clones = {version: project / f"clone-{version}" for version in ("2", "3")}
-    running: dict[str, subprocess.Popen[str]] = {}
-    for version, clone in clones.items():
-        clone.mkdir()
-        (clone / "decided.json").write_text(json.dumps(decided(version=version)))
-        command = [sys.executable, "-c", CONCLUDE]
-        running[version] = subprocess.Popen(
-            command, cwd=clone, env=environment, stderr=subprocess.PIPE, text=True
-        )
-    until = time.monotonic() + 120
-    while not all((clone / "ready").exists() for clone in clones.values()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    (project / "go").touch()
-    errors = {version: process.communicate(timeout=120)[1] for version, process in running.items()}
-    codes = {version: process.returncode for version, process in running.items()}
-    assert sorted(codes.values()) == [0, 1], errors
-    winner, loser = sorted(codes, key=lambda version: codes[version])
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db"}
+    winner, loser, error = conclude_at_once(project, ("2", "3"), store)
     refused = (f"is version {winner} now; it was 1 when version {loser} was", "made at the same moment")
-    assert any(words in errors[loser] for words in refused)
+    assert any(words in error for words in refused)
     assert registry.aliases(NAME) == {"champion": winner, "previous": "1"}
     assert [len(decisions(version)) for version in (winner, loser)] == [1, 0]
     assert history(NAME)[1] == []
@@ -159,6 +117,16 @@ def test_a_decision_that_another_clone_made_in_the_meantime_is_refused_by_the_da
             aliases.commit(ours, decided(), {"champion": "1"})
     assert registry.aliases(NAME) == {"champion": "2", "previous": "1"}
     assert history(NAME)[1] == []
+
+
+@pytest.mark.usefixtures("project")
+def test_a_version_that_was_deleted_since_it_was_compared_is_refused() -> None:
+    label(champion="1")
+    MlflowClient().delete_model_version(NAME, "2")
+    with pytest.raises(PricewrightError, match="no version 2: it never existed or is deleted"):
+        promote.conclude(decided())
+    assert registry.aliases(NAME) == {"champion": "1"}
+    assert history(NAME) == ([], [])
 
 
 @pytest.mark.usefixtures("project")

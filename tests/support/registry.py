@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,57 @@ def logged_model(made: Path, source: str) -> Path:
     """Folder of a logged model in the artifact store, by the source of its version."""
     [folder] = made.glob(f"mlruns/**/{source.rsplit('/', 1)[-1]}/artifacts")
     return folder
+
+
+# --- two promotions at once --------------------------------------------------------------------------
+
+CONCLUDE = """
+import json, sys, time
+from pathlib import Path
+from components.core import registry
+from components.core.errors import PricewrightError
+from components.promotion.promote import conclude
+
+Path("ready").touch()
+while not Path("../go").exists():
+    time.sleep(0.01)
+try:
+    with registry.connected():
+        conclude(json.loads(Path("decided.json").read_text()))
+except PricewrightError as error:
+    sys.exit(f"error: {error}")
+"""
+
+
+def conclude_at_once(
+    folder: Path, versions: tuple[str, str], environment: dict[str, str]
+) -> tuple[str, str, str]:
+    """Promote both versions over version 1 at the same moment, each in a process and a clone of its own.
+
+    The clones are made in `folder`. Returns (the version that won, the one that was rejected, its error).
+    """
+    clones = {version: folder / f"clone-{version}" for version in versions}
+    running: dict[str, subprocess.Popen[str]] = {}
+    for version, clone in clones.items():
+        clone.mkdir()
+        (clone / "decided.json").write_text(json.dumps(decided(version=version)))
+        running[version] = subprocess.Popen(
+            [sys.executable, "-c", CONCLUDE],
+            cwd=clone,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    until = time.monotonic() + 120
+    while not all((clone / "ready").exists() for clone in clones.values()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    (folder / "go").touch()
+    errors = {version: process.communicate(timeout=120)[1] for version, process in running.items()}
+    codes = {version: process.returncode for version, process in running.items()}
+    assert sorted(codes.values()) == [0, 1], errors
+    winner, loser = sorted(codes, key=lambda version: codes[version])
+    return winner, loser, errors[loser]
 
 
 # --- fixtures, for the conftest.py of whoever needs them -----------------------------------------------
