@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from components.core import stage
 from components.core.errors import PricewrightError
@@ -181,8 +182,10 @@ def learning_curves(methods: Iterable[str], folder: Path) -> tuple[list[dict[str
     return losses, {name: report["monitor"]["snapshots"] for name, report in reports.items()}
 
 
-def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
-    """The figures of the page, by file name."""
+def draw(
+    rows: pd.DataFrame, result: dict[str, Any], curves: tuple[list[dict[str, float]], dict[str, Any]]
+) -> dict[str, Figure]:
+    """The figures of the page, by file name; `curves` are those of `learning_curves`."""
     winner, baseline = result["winner"], result["best_baseline"]
     test = rows[rows["split"] == "test"]
     panels = {name: test[test["candidate"] == name] for name in (winner, baseline)}
@@ -198,6 +201,7 @@ def draw(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
         "calibration.png": figures.calibration(
             result["calibration"]["levels"], f"Intervals of {winner} on test"
         ),
+        evaluation_page.LEARNING: figures.learning(*curves),
     }
 
 
@@ -219,9 +223,7 @@ def main() -> None:
             barred=worse_than_sft(methods, artifacts / "align"),
         )
         frame.save("predictions.parquet", rows, Prediction)
-        charts = draw(rows, result) | {
-            evaluation_page.LEARNING: figures.learning(*learning_curves(methods, Path("reports")))
-        }
+        charts = draw(rows, result, learning_curves(methods, Path("reports")))
         pictures = {name: frame.picture(figure, name) for name, figure in charts.items()}
         page = evaluation_page.page(result, worst(rows, items, result["winner"]), pictures, frame.section)
         frame.write("report.html", page)

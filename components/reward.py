@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
+from matplotlib.figure import Figure
 from tqdm import tqdm
 from trl import RewardConfig, RewardTrainer
 
@@ -141,6 +142,15 @@ def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:
     return pd.Series(np.add(longest, prompts) > room, index=pairs.index)
 
 
+def draw(calibration: dict[str, Any], rows: pd.DataFrame) -> dict[str, Figure]:
+    """The figures of the report, by file name: reliability, and reward against true error and length."""
+    columns = (rows[name].to_numpy() for name in ("reward", "error", "length"))
+    return {
+        "reliability.png": alignment_figures.reliability(calibration),
+        "rewards.png": alignment_figures.rewards_by_error(*columns),
+    }
+
+
 def main() -> None:
     """Read the pairs and the SFT adapter, write the reward model."""
     with stage.run(Reward) as frame:
@@ -155,20 +165,11 @@ def main() -> None:
         adapters.save_adapter(model, frame.folder)
         prices = stage.read("artifacts/curate/preference.parquet").set_index("id")["price"]
         report, rows = held_out_report(model, tokenizer, held_out, prices, section.batch_size)
-        frame.picture(alignment_figures.reliability(report["calibration"]), "reliability.png")
-        drawn = alignment_figures.rewards_by_error(
-            *(rows[name].to_numpy() for name in ("reward", "error", "length"))
-        )
-        frame.picture(drawn, "rewards.png")
-        frame.report(
-            {
-                "pairs": len(learned),
-                "pairs_too_long": int(long.sum()),
-                "too_long": sorted(pairs["id"][long]),
-                "held_out_pairs": len(held_out),
-                "held_out": report,
-            }
-        )
+        for name, figure in draw(report["calibration"], rows).items():
+            frame.picture(figure, name)
+        too_long_ids = sorted(pairs["id"][long])
+        counts = {"pairs": len(learned), "pairs_too_long": len(too_long_ids), "too_long": too_long_ids}
+        frame.report(counts | {"held_out_pairs": len(held_out), "held_out": report})
         frame.discard_scratch()
 
 
