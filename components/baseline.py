@@ -74,11 +74,11 @@ def untuned(
     section: Baseline,
     prompt: Prompt,
 ) -> dict[str, Floats]:
-    """What the base model says before any tuning, asked plainly and after one or some priced examples from
+    """What the base model predicts before any tuning, without and after one or some priced examples from
     `train`.
 
     Medians of its price distribution in dollars, NaN where it has none. A prompt with examples may fill
-    the model's whole context, so that the listing that is asked about is never cut for them.
+    the model's whole context, so that the listing in question is never cut for them.
     """
     model, tokenizer = loading.load_model(base), loading.load_tokenizer(base)
     context = model.config.max_position_embeddings - ANSWER_TOKENS
@@ -190,7 +190,7 @@ def _fitted(model: Any, inputs: Callable[[pd.DataFrame], Any], train: pd.DataFra
 
 
 def main() -> None:
-    """Fit, ask, write the predictions and their errors."""
+    """Fit, predict, write the predictions and their errors."""
     with stage.run(Baseline) as frame:
         prompt, folder = load_section(Prompt), Path("artifacts/curate")
         train = stage.read(folder / "train.parquet")

@@ -92,7 +92,7 @@ def held_out_report(
 
     `prices` are true dollars by item id. `completions` has a row for each different completion of a prompt,
     with its `reward`, its `length` in tokens and its `error` in dollars: NaN where its price is not known,
-    or where it is none itself. Those are counted as `unreadable`, and their mean reward is told.
+    or where it is none itself. Those are counted as `unreadable`, and their mean reward is reported.
     """
     rows = token_pairs(tokenizer, pairs)
     rewards = {

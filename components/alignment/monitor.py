@@ -85,7 +85,7 @@ def _standard_errors(differences: np.ndarray) -> float:
 
 
 class Monitor(TrainerCallback):
-    """Looks at the policy on a schedule, judges, and holds on to the weights of the last good snapshot.
+    """Measures the policy on a schedule, and keeps the weights of the last snapshot that passed every check.
 
     A callback of a trainer; a loop of its own calls `at`. It keeps its snapshots in `scratch`, so that a run
     that resumes is watched on.

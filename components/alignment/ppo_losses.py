@@ -83,13 +83,13 @@ def value_loss(values: Tensor, old: Tensor, returns: Tensor, counted: Tensor, cl
     return 0.5 * masked_mean(torch.maximum((values - returns) ** 2, (near - returns) ** 2), counted)
 
 
-def adapted(beta: float, kl: float, target: float, gain: float) -> float:
+def adapt_beta(beta: float, kl: float, target: float, gain: float) -> float:
     """The next beta: larger where the KL is above its target, by at most a fifth of `gain`."""
     return beta * (1 + gain * float(np.clip(kl / target - 1, -0.2, 0.2)))
 
 
 def explained_variance(values: Tensor, returns: Tensor, counted: Tensor) -> float:
     """Share of the returns' variance that the values explain; 0 where the returns do not vary."""
-    real, guessed = returns[counted], values[counted]
-    variance = real.var(correction=0)
-    return float(1 - (real - guessed).var(correction=0) / variance) if variance > 1e-12 else 0.0
+    targets, predicted = returns[counted], values[counted]
+    variance = targets.var(correction=0)
+    return float(1 - (targets - predicted).var(correction=0) / variance) if variance > 1e-12 else 0.0

@@ -1,4 +1,4 @@
-"""How well rewards order and price preferences: plain numpy, no model is asked and no file read.
+"""How well rewards order and price preferences: plain numpy, without a model or a file.
 
 Bradley and Terry (1952): with rewards a and b the first of two completions wins with probability
 1 / (1 + exp(b - a)). A reward model is trained to make that true; here it is measured whether it is.

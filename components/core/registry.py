@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ LOG = "pricewright.log"
 MODEL_DIGEST = "model_sha256"
 """Tag of a version: SHA-256 of all files it was registered with."""
 EVIDENCE, CARD = "evidence", "README.md"
-"""Folder and file beside the model: what it was judged by and made from, and its card."""
+"""Folder and file beside the model: what it was measured by and made from, and its card."""
 WRITTEN_LATER = ("registered_model_meta", "__pycache__")
 """Files of a fetched version that were not there when it was registered."""
 
@@ -129,23 +129,37 @@ def open_version(model_name: str, number: str) -> Version:
 def decision_log(model_name: str) -> str:
     """The id of the log (`tracking.create_log`) in which the decisions about a model stand.
 
-    It is created together with the registered model, of which the database lets there be one, so that two
-    clones that register a first version at once have the same log.
+    Of several clones that need it first at the same time, all get the same log: it is created together with
+    the registered model, of which the database lets there be one.
     """
     client = MlflowClient()
     if (log := model_tag(model_name, LOG)) is not None:
         return log
-    log = tracking.create_log(f"decisions about {model_name}")
+    proposed = tracking.create_log(f"decisions about {model_name}")
+    if _created(lambda: client.create_registered_model(model_name, tags={LOG: proposed})):
+        return proposed
+    if (log := model_tag(model_name, LOG)) is None:  # a model that was registered before there were logs
+        since = client.get_registered_model(model_name).creation_timestamp
+        anchor = f"decisions about {model_name} since {since}"  # an experiment, since its name is unique too
+        _created(lambda: client.create_experiment(anchor, tags={LOG: proposed}))
+        experiment = client.get_experiment_by_name(anchor)
+        assert experiment is not None
+        log = str(experiment.tags[LOG])
+        tag_model(model_name, LOG, log)
+    if log != proposed:
+        client.delete_run(proposed)
+    return log
+
+
+def _created(create: Callable[[], object]) -> bool:
+    """Create what the database lets there be one of; False where it exists already."""
     try:
-        client.create_registered_model(model_name, tags={LOG: log})
+        create()
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        if (other := model_tag(model_name, LOG)) is not None:
-            client.delete_run(log)
-            return other
-        client.set_registered_model_tag(model_name, LOG, log)  # a model from before there were logs
-    return log
+        return False
+    return True
 
 
 def tag_version(model_name: str, version: str, name: str, value: str) -> None:

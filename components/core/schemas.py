@@ -30,7 +30,7 @@ class Record(BaseModel):
 
 
 class Listing(Record):
-    """A raw listing as its source wrote it: `artifacts/scrape/listings.parquet`. Nothing is judged yet."""
+    """A raw listing as its source wrote it: `artifacts/scrape/listings.parquet`. Nothing is checked yet."""
 
     id: str
     """16 hex digits of the SHA-256 of source and address: the same listing has the same id in every run."""
@@ -80,13 +80,13 @@ class Item(Record):
 
 
 class Reject(Record):
-    """A listing that was not taken, and why: `artifacts/curate/rejects.parquet`."""
+    """A listing that was rejected, and why: `artifacts/curate/rejects.parquet`."""
 
     id: str
     title: str
     price: str
     rule: str
-    """Name of the rule that refused it."""
+    """Name of the rule that rejected it."""
     reason: str
     """One line for a person."""
     source: str
@@ -110,13 +110,13 @@ class Pair(Record):
     """Two completions of one prompt, ranked: `artifacts/preferences/pairs.parquet`."""
 
     id: str
-    """Id of the item asked about."""
+    """Id of the item in the prompt."""
     prompt: str
     chosen: str
     rejected: str
     margin: float | None
     """By how much `chosen` is better: dollars closer to the true price (`truth`), votes ahead (`people`);
-    None where nobody said."""
+    None where it is unknown."""
     origin: str
     """Who ranked: `truth`, `people`, `constitution`, `dataset`."""
 
@@ -130,16 +130,16 @@ class Sampled(Record):
 
 
 class RejectedPreference(Record):
-    """A ranking or pair that was not taken, and why: `artifacts/preferences/rejects.parquet`."""
+    """A ranking or pair that was rejected, and why: `artifacts/preferences/rejects.parquet`."""
 
     origin: str
     where: str
-    """The line of a file, or the id of the item asked about."""
+    """The line of a file, or the id of the item in the prompt."""
     reason: str
 
 
 class Prediction(Record):
-    """What one candidate said of one item: `predictions.parquet` of baseline and evaluate."""
+    """What one candidate predicted for one item: `predictions.parquet` of baseline and evaluate."""
 
     candidate: str
     split: Split

@@ -25,7 +25,7 @@ Statistic = Callable[[NDArray[np.int64]], Any]
 """Row numbers of shape (..., rows) to values of shape (...)."""
 
 CONFIDENCE = 0.95
-"""Of every interval, unless another is asked for."""
+"""Of every interval, unless another is given."""
 
 DRAWS_AT_ONCE = 1 << 20
 """Rows samples per step of the bootstrap: bounds its memory to some 16 MB whatever the table's size."""

@@ -1,4 +1,4 @@
-"""Low-rank adapters (arXiv:2106.09685) on an NF4 base: made, resumed, switched, merged and saved."""
+"""Low-rank adapters (arXiv:2106.09685) on an NF4 base: created, loaded, switched, merged and saved."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def load_policy(base: Path, adapter: Path, reward: Path) -> tuple[PeftModel, tor
     return model, head
 
 
-def add_reward_model(model: PeftModel, part: str, reward: Path) -> torch.nn.Linear:
-    """Put one more adapter on the model, at the reward model in `reward`; returns its scalar head."""
-    head = _add_adapter(model, part, reward)
+def add_reward_model(model: PeftModel, adapter: str, reward: Path) -> torch.nn.Linear:
+    """Load the reward model in `reward` as one more adapter of that name; returns its scalar head."""
+    head = _add_adapter(model, adapter, reward)
     if head is None:
         raise PricewrightError(f"{reward} has no score head: it is no reward model. Run that stage again")
     linear = torch.nn.Linear(head.shape[1], 1, bias=False, device=model.device)
@@ -88,10 +88,10 @@ def add_reward_model(model: PeftModel, part: str, reward: Path) -> torch.nn.Line
 
 
 @contextmanager
-def use_adapter(model: PeftModel, part: str) -> Iterator[None]:
-    """Let one adapter answer inside the block, without gradients; the policy trains on after it."""
+def use_adapter(model: PeftModel, adapter: str) -> Iterator[None]:
+    """One adapter is active inside the block, without gradients; after it `default` is, and trains on."""
     training = model.training
-    activate(model, part, frozen=True)
+    activate(model, adapter, frozen=True)
     model.eval()
     with torch.no_grad():
         yield
@@ -99,14 +99,14 @@ def use_adapter(model: PeftModel, part: str) -> Iterator[None]:
     model.train(training)
 
 
-def activate(model: PeftModel, part: str, *, frozen: bool) -> None:
-    """Let the adapter `part` answer from now on; gradients reach it unless it is `frozen`."""
-    model.set_adapter(part, inference_mode=frozen)
+def activate(model: PeftModel, adapter: str, *, frozen: bool) -> None:
+    """Make an adapter the active one; gradients reach it unless it is `frozen`."""
+    model.set_adapter(adapter, inference_mode=frozen)
 
 
-def adapter_weights(model: PeftModel, part: str) -> list[torch.nn.Parameter]:
+def adapter_weights(model: PeftModel, adapter: str) -> list[torch.nn.Parameter]:
     """The weights of one adapter, in the order of the layers."""
-    return [weight for name, weight in model.named_parameters() if name.endswith(f".{part}.weight")]
+    return [weight for name, weight in model.named_parameters() if name.endswith(f".{adapter}.weight")]
 
 
 def load_adapter(model: Any, adapter: Path, *, is_trainable: bool = False) -> PeftModel:
@@ -153,8 +153,8 @@ def parameter_counts(model: PeftModel) -> dict[str, int]:
     return {"trained_parameters": trained, "parameters": everything}
 
 
-def _add_adapter(model: PeftModel, part: str, folder: Path) -> torch.Tensor | None:
-    """Put one more trained adapter on the model; returns the weights of its scalar head if it has one."""
+def _add_adapter(model: PeftModel, adapter: str, folder: Path) -> torch.Tensor | None:
+    """Load a trained adapter under a name; returns the weights of its scalar head if it has one."""
     try:
         config = LoraConfig.from_pretrained(str(folder))
         weights = load_peft_weights(str(folder), device="cpu")
@@ -162,9 +162,9 @@ def _add_adapter(model: PeftModel, part: str, folder: Path) -> torch.Tensor | No
         raise broken(folder, "adapter", error) from error
     config.task_type, config.modules_to_save = "CAUSAL_LM", None
     head = next((weights.pop(name) for name in list(weights) if ".score." in name), None)
-    model.add_adapter(part, config)
+    model.add_adapter(adapter, config)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    set_peft_model_state_dict(model, weights, adapter_name=part)
+    set_peft_model_state_dict(model, weights, adapter_name=adapter)
     return head

@@ -1,4 +1,4 @@
-"""A chat model behind an OpenAI-compatible endpoint: asked politely, and its key is never shown."""
+"""A client of OpenAI-compatible chat endpoints: retries with back-off, and the key is never shown."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A decision is first appended to the log of the registered model, its moves included, and then carried out.
 The log is written once (`tracking.append_once`): of two decisions that are made at the same time, in whatever
-clone or on whatever machine, the database takes one as the next, and the other is refused. Whoever comes next
+clone or on whatever machine, the database takes one as the next, and the other fails. Whoever comes next
 carries out what an interrupted process has left in the log; every step of it can be done twice. The order of
 a database's write-ahead log.
 

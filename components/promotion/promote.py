@@ -1,6 +1,6 @@
 """Conclude a decision, and the way back: the aliases move, and the record of it is kept.
 
-Whatever is refused or goes wrong, the champion stays.
+Whatever is rejected or goes wrong, the champion stays.
 """
 
 from __future__ import annotations

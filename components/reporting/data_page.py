@@ -72,7 +72,7 @@ def page(
         _leaks(validated["leaks"]),
         "<h2 id=samples>What the model reads</h2>",
         f"<p class=note>{SAMPLES} of each split, from the cheapest to the dearest in equal steps. Marked is "
-        "the answer that is asked for, and on which alone it is trained. Where this makes more tokens than "
+        "the completion, on which alone it is trained. Where this makes more tokens than "
         "prompt.tokens, the listing is read without its end.</p>",
         *(_samples(split, rows, question) for split, rows in splits.items()),
     ]

@@ -95,9 +95,9 @@ def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path) -> Colle
     if crawled.stopped:
         raise PricewrightError(f"{base} has more than {pages_max} pages: raise scrape.demo_shop.pages_max")
     store = PageStore(path)
-    rows, refused = read_listings(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base))
+    rows, rejected = read_listings(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base))
     store.close()
-    return to_collected(rows, refused, crawled, lambda url: url.removeprefix(base))
+    return to_collected(rows, rejected, crawled, lambda url: url.removeprefix(base))
 
 
 @contextmanager

@@ -28,9 +28,9 @@ def collect(section: Shop) -> Collected:
     path = Path(section.store)
     crawled = crawl(crawl_job(section), path)
     store = PageStore(path)
-    rows, refused = read_listings(store, section.products, section.languages, str)
+    rows, rejected = read_listings(store, section.products, section.languages, str)
     store.close()
-    return to_collected(rows, refused, crawled, str)
+    return to_collected(rows, rejected, crawled, str)
 
 
 def crawl_job(section: Shop) -> CrawlJob:
@@ -60,9 +60,9 @@ def crawl_job(section: Shop) -> CrawlJob:
 
 
 def to_collected(
-    rows: list[Row], refused: list[Row], crawled: Crawled, address: Callable[[str], str]
+    rows: list[Row], rejected: list[Row], crawled: Crawled, address: Callable[[str], str]
 ) -> Collected:
-    """Listings, rejects (pages refused or not fetched) and notes, one for each of the first NOTES rejects.
+    """Listings, rejects (pages rejected or not fetched) and notes, one for each of the first NOTES rejects.
 
     `address` turns a URL into the address of its listing.
     """
@@ -70,7 +70,7 @@ def to_collected(
         {"title": "", "price": "", "rule": rule, "reason": reason, "address": address(url)}
         for url, rule, reason in crawled.failures
     ]
-    rejects = pd.DataFrame([*refused, *unfetched], columns=_without_origin(Reject.columns()))
+    rejects = pd.DataFrame([*rejected, *unfetched], columns=_without_origin(Reject.columns()))
     lines = [f"{row.address}: {row.reason}" for row in rejects.head(NOTES).itertuples()]
     if len(rejects) > NOTES:
         lines.append(f"and {len(rejects) - NOTES} more, in artifacts/scrape/rejects.parquet")

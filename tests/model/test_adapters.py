@@ -96,6 +96,11 @@ def test_an_adapter_cut_short_is_a_clear_error(tiny_base: Path, tiny_adapter: Pa
         adapters.load_adapted(tiny_base, tmp_path)
 
 
+def test_a_folder_without_a_score_head_is_no_reward_model(tiny_base: Path, tiny_adapter: Path) -> None:
+    with pytest.raises(PricewrightError, match="no score head"):
+        adapters.load_policy(tiny_base, tiny_adapter, tiny_adapter)
+
+
 SAVE = """
 import sys
 from pathlib import Path

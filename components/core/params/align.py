@@ -147,7 +147,7 @@ class Monitoring(Section):
     rows: Annotated[int, Field(ge=10)]
     """Validation prompts answered at each snapshot, at most as many as there are."""
     snapshots: Count
-    """Looks after the first one at the SFT model, evenly over the run."""
+    """Snapshots after the first, which is the SFT model, evenly over the run."""
     batch_size: Count
     stop: bool
     """Whether a bad snapshot ends the run; its weights are never kept either way."""

@@ -51,7 +51,7 @@ class Curate(Section):
     text_max_characters: Count
     """Longer texts are cut at a word's end."""
     boilerplate: list[Annotated[str, Field(min_length=1)]]
-    """Phrases that are taken out of titles, descriptions and specifications, whatever their case."""
+    """Phrases that are removed from titles, descriptions and specifications, whatever their case."""
     details_dropped: list[str]
     """Names of specifications that say nothing of what a thing is worth, whatever their case."""
     part_number_characters: Count | None

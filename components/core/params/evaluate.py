@@ -10,7 +10,7 @@ from components.core.params.section import Count, Section, Seed, Share
 
 
 class Endpoint(Section):
-    """An OpenAI-compatible chat endpoint that is asked for comparison."""
+    """An OpenAI-compatible chat endpoint whose prices are compared."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][\w.-]*$")]
     """Of the candidate in the tables."""
@@ -22,7 +22,7 @@ class Endpoint(Section):
     options: dict[str, Any]
     """Further fields of the request, such as `temperature` or `max_completion_tokens`."""
     rows: Count
-    """Test rows that are asked, from the first on."""
+    """Test rows that it prices, from the first on."""
     requests_per_minute: Annotated[float, Field(gt=0)]
     concurrency: Count
     """Requests under way at a time."""

@@ -38,7 +38,7 @@ class Constitution(Section):
     model: str
     """The model's name at the endpoint, or the folder of a local one."""
     prompts: Count
-    """Prompts that are judged, from the first."""
+    """Prompts whose completions are compared, from the first."""
     answer_tokens: Count
     """Longest critique, revision or verdict."""
     timeout_seconds: Annotated[float, Field(gt=0)]

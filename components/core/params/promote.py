@@ -35,7 +35,7 @@ class Promote(Section):
     size_max_mb: Annotated[float, Field(gt=0)]
     """Largest served model, millions of bytes on the disk."""
     latency_max_ms: Annotated[float, Field(gt=0)]
-    """Most milliseconds that a listing may take on the machine that decides, asked in batches."""
+    """Most milliseconds that a listing may take on the machine that decides, in batches."""
     parity_rise_max: Annotated[float, Field(ge=0)]
     """Dollars by which the validation MAE may rise from the merged to the served model."""
     forgetting_ratio_max: Annotated[float, Field(gt=0)]

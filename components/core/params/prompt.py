@@ -1,4 +1,4 @@
-"""Section `prompt` of params.yaml: the question that every model is asked, and the range of its answers."""
+"""Section `prompt` of params.yaml: the question in every prompt, and the range of its answers."""
 
 from __future__ import annotations
 

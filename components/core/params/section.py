@@ -27,7 +27,7 @@ class ParamsError(PricewrightError):
 
 
 class Section(BaseModel):
-    """A part of params.yaml: unknown keys refused, types strict, values frozen."""
+    """A part of params.yaml: unknown keys rejected, types strict, values frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

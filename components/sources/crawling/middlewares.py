@@ -95,7 +95,7 @@ class AllowedHosts:
 
 
 class Resolver(CachingThreadedResolver):
-    """Refuses to connect to a private address, judged by what the name resolves to for this connection.
+    """Refuses to connect to a private address, by what the name resolves to for this connection.
 
     `refused` keeps the reason by host name, which Twisted drops; it is a class attribute because one process
     runs one crawl.

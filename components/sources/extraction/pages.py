@@ -1,4 +1,4 @@
-"""Extracts listings from the stored pages of a crawl; a page that may not be used or has none is refused."""
+"""Extracts listings from the stored pages of a crawl; a page that may not be used or has none is rejected."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def read_listings(
     and `address` turns a URL into the address of its listing.
     """
     rows: list[Row] = []
-    refused: list[Row] = []
+    rejected: list[Row] = []
     tdmreps: dict[str, Any] = {}
     for url in _loops(store, products, address):
         reason = "redirects in a circle"
-        refused.append({"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)})
+        rejected.append({"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)})
     for page in _product_pages(store, products, address):
         place = urljoin(page.url, TDMREP)
         if place not in tdmreps:
@@ -42,11 +42,11 @@ def read_listings(
             tdmreps[place] = parse_tdmrep(kept.body) if kept and kept.status == 200 else None
         row, rule, reason = _read_page(page, address(page.url), tdmreps[place], languages)
         if rule:
-            refusal = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
-            refused.append({**refusal, "address": row["address"]})
+            rejection = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
+            rejected.append({**rejection, "address": row["address"]})
         else:
             rows.append(row)
-    return rows, refused
+    return rows, rejected
 
 
 def _product_pages(store: PageStore, products: str, address: Callable[[str], str]) -> Iterator[Page]:
@@ -74,7 +74,7 @@ def _loops(store: PageStore, products: str, address: Callable[[str], str]) -> It
 
 
 def _read_page(page: Page, address: str, tdmrep: Any, languages: list[str]) -> tuple[Row, str, str]:
-    """The listing of a page, and the rule and reason where it is refused, else two empty texts."""
+    """The listing of a page, and the rule and reason where it is rejected, else two empty texts."""
     html = decode(page.body, page.headers.get("Content-Type"))
     tree = parse(html)
     terms = statement(tree, page.headers, page.url, tdmrep)
