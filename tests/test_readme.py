@@ -125,7 +125,8 @@ def test_a_server_answers_on_the_port_that_is_named(command: str, path: str, clo
 def make(command: str) -> list[str]:
     """A command of make that takes this interpreter's environment for the clone's own."""
     installed = [word for stamp in (".installed", ".docs") for word in ("-o", f".venv/{stamp}")]
-    return [*command.split(), *installed]
+    port = ["PORT=0"] if command == "make serve" else []  # whichever is free
+    return [*command.split(), *installed, *port]
 
 
 def environment() -> dict[str, str]:
