@@ -19,13 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psycopg2
 import pytest
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
 from components.core import registry, tracking
-from components.promotion import aliases
+from components.promotion import aliases, promote
 from components.promotion.history import history
 from tests.support.project import ROOT
 from tests.support.registry import NAME, conclude_at_once, label
@@ -46,6 +47,16 @@ with tracking.flow_run("train"):
         run.metric("loss", 0.25, step=2)
         run.metrics({"test.mae": 31.7})
         run.artifact(Path("report.json"))
+"""
+CONSTANT = """
+import pandas
+
+class Model:
+    def predict(self, rows, params=None):
+        return pandas.DataFrame({"price": 20.0, "low": 10.0, "high": 30.0}, index=range(len(rows)))
+
+def _load_pyfunc(path):
+    return Model()
 """
 FLOW = """
 from prefect import flow, task
@@ -198,6 +209,50 @@ def test_of_two_promotions_of_two_clones_at_once_postgresql_lets_one_win(
     records, faults = history(NAME)
     assert ([record["version"] for record in records], faults) == ([winner], [])
     assert aliases.decisions(registry.open_version(NAME, loser)) == []
+
+
+@needs_postgres
+def test_a_version_with_a_long_card_is_registered_promoted_and_rolled_back_on_postgresql(
+    postgres: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = {"MLFLOW_TRACKING_URI": f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres['PGPORT']}/mlflow"}
+    for key, value in (postgres | store).items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.chdir(tmp_path)
+    tracking.connect()
+    name = "cards"
+    Path("constant.py").write_text(CONSTANT)
+    Path("model").mkdir()
+    Path("model", "serving.json").write_text("{}")
+    card = "# A card\n\n" + "- A line about the data.\n" * 500
+    for number in ("1", "2"):
+        with tracking.stage_run("register", {}, "abc") as run:
+            version = registry.register_version(
+                run.id,
+                name,
+                data_path=Path("model"),
+                loader_module="constant",
+                code_path=Path("constant.py"),
+                example=pd.DataFrame({"description": ["a lamp"]}),
+                answer=pd.DataFrame({"price": [20.0], "low": [10.0], "high": [30.0]}),
+                options={"point": "median"},
+                requirements=["pandas"],
+                evidence=[],
+                card=card,
+                tags={},
+            )
+        assert version == number
+    described = MlflowClient().get_model_version(name, "2").description
+    assert described.startswith("# A card")
+    assert "README.md" in described
+    with registry.fetched(registry.open_version(name, "2")) as files:
+        assert (files / registry.CARD).read_text() == card
+    registry.set_alias(name, "champion", "1")
+    promote.conclude(aliases.new_record("promote", name, "2", "1") | {"verdict": "promoted"})
+    assert registry.aliases(name) == {"champion": "2", "previous": "1"}
+    promote.rollback(name, None)
+    assert registry.aliases(name) == {"champion": "1", "previous": "2"}
+    assert [len(registry.versions(name)), history(name)[1]] == [2, []]
 
 
 @needs_postgres

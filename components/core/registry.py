@@ -30,6 +30,8 @@ MODEL_DIGEST = "model_sha256"
 """Tag of a version: SHA-256 of all files it was registered with."""
 EVIDENCE, CARD = "evidence", "README.md"
 """Folder and file beside the model: what it was measured by and made from, and its card."""
+DESCRIPTION_MAX = 5000
+"""Most characters of a version's description on PostgreSQL (MLflow's own column)."""
 WRITTEN_LATER = ("registered_model_meta", "__pycache__")
 """Files of a fetched version that were not there when it was registered."""
 
@@ -58,8 +60,9 @@ def register_version(
     `loader_module` holds `_load_pyfunc(path)`; the signature is that of `example` and `answer`, with
     `options`, what `params` of a request may name, and their values where it names none. No pickle is
     written: the model is the folder `data_path` and the code in `code_path`. Beside it the version holds
-    copies of the files `evidence`, in a folder of that name, and `card` as README.md and as its description.
-    It is tagged with the digest of all its files, by which `fetched` tells whether they are still the same.
+    copies of the files `evidence`, in a folder of that name, and `card` as README.md and, as far as there is
+    room, as its description. It is tagged with the digest of all its files, by which `fetched` tells whether
+    they are still the same.
     """
     decision_log(model_name)
     logged = mlflow.pyfunc.log_model(
@@ -81,8 +84,17 @@ def register_version(
         digest = sha256(_download(logged.model_uri, folder))
     tags = {"run_id": run_id, MODEL_DIGEST: digest, **tags}
     version = str(mlflow.register_model(logged.model_uri, model_name, tags=tags).version)
-    MlflowClient().update_model_version(model_name, version, description=card)
+    MlflowClient().update_model_version(model_name, version, description=_description(card))
     return version
+
+
+def _description(card: str) -> str:
+    """The card, or as many of its lines as a description holds, and where the rest is."""
+    if len(card) <= DESCRIPTION_MAX:
+        return card
+    more = f"\n\nThe rest of this card is in `{CARD}` of the version's files.\n"
+    head = card[: DESCRIPTION_MAX - len(more)]
+    return (head.rpartition("\n")[0] or head) + more
 
 
 def set_alias(model_name: str, alias: str, version: str) -> None:
