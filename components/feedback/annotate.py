@@ -23,6 +23,8 @@ from components.core.params.preferences import Preferences
 from components.core.params.section import load_section
 
 PAGE = Path(__file__).with_name("annotate.html")
+BODY_MAX = 1_000_000
+"""Most bytes of a ranking."""
 
 
 class Rankings:
@@ -90,8 +92,13 @@ class RankingHandler(BaseHTTPRequestHandler):
             return None
         if self.headers.get("Content-Type") != "application/json":  # no form of another page sends this
             return self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "text/plain", b"JSON, please")
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()):  # a negative one would wait for the end of the stream
+            return self._send(HTTPStatus.LENGTH_REQUIRED, "text/plain", b"how long is it?")
+        if int(length) > BODY_MAX:
+            return self._send(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "text/plain", b"that is no ranking")
         try:
-            ranking = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            ranking = json.loads(self.rfile.read(int(length)))
             self.rankings.add(ranking["prompt"], ranking["ranks"])
         except (ValueError, KeyError, TypeError) as error:
             return self._send(HTTPStatus.BAD_REQUEST, "text/plain", str(error).encode())
@@ -111,6 +118,8 @@ class RankingHandler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", "frame-ancestors 'none'")
+        self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         self.wfile.write(body)
 

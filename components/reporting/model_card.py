@@ -6,6 +6,7 @@ The headings follow Mitchell et al. 2019, Model Cards for Model Reporting.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -17,8 +18,12 @@ from components.core.params.prompt import Prompt
 from components.core.params.scrape import Scrape
 from components.core.params.sft import Sft
 
-"""Columns of a raw listing in which a source states its terms."""
 UNSTATED = "none stated"
+"""What stands for an empty column `rights` of a raw listing."""
+CUT = 100
+"""Most characters of a text that a page or a file wrote."""
+MARKUP = re.compile(r"([\\`*_{}\[\]()<>|~])")
+"""Characters that Markdown may read as more than themselves."""
 
 
 def card(
@@ -72,13 +77,20 @@ def terms(listings: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(count) for name, count in counts.items()}
 
 
+def escaped(text: str) -> str:
+    """Text from a page or a file as plain Markdown on one line, cut to `CUT` characters."""
+    line = " ".join(text.split())
+    line = line if len(line) <= CUT else line[: CUT - 1] + "…"
+    return MARKUP.sub(r"\\\1", line)
+
+
 def _data(
     source: str, limits: Curate, scrape: dict[str, Any], curate: dict[str, Any], terms: dict[str, int]
 ) -> str:
     rejected = {name: count for name, count in curate["rejected"].items() if count}
     lines = [
         f"- {scrape['listings']} raw listings from the source `{source}`.",
-        f"- Terms of the source: {_counts(terms)}.",
+        f"- Terms of the source: {', '.join(f'{escaped(name)} {count}' for name, count in terms.items())}.",
         f"- Rejected or folded, by rule: {_counts(rejected) or 'none'}.",
         f"- Rows: {_counts(curate['rows'])}; no product is in two splits.",
         f"- Prices from {limits.price_min:g} to {limits.price_max:g} {limits.currency}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,4 +102,23 @@ def test_the_page_is_for_this_machine_alone(address: str, rankings: annotate.Ran
     assert httpx.post(address, json=body, headers={"Host": "evil.example"}).status_code == 403
     assert httpx.post(address, data={"prompt": "A lamp"}).status_code == 415
     assert httpx.get(address + "/etc/passwd").status_code == 404
+    assert not rankings.path.exists()
+
+
+def test_no_page_may_frame_it(address: str) -> None:
+    for answer in (httpx.get(address), httpx.get(f"{address}/next")):
+        assert answer.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [("-1", 411), ("1e3", 411), ("", 411), (str(annotate.BODY_MAX + 1), 413)]
+)
+def test_a_length_that_is_none_or_too_large_is_answered_at_once(
+    address: str, rankings: annotate.Rankings, length: str, status: int
+) -> None:
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        request = f"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{request}Content-Length: {length}\r\n\r\n".encode())
+        assert connection.makefile("rb").read().split()[1] == str(status).encode()
     assert not rankings.path.exists()

@@ -6,9 +6,10 @@ import copy
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from components.core.params.file import Params
-from components.reporting.model_card import card, terms
+from components.reporting.model_card import CUT, card, escaped, terms
 
 REPORTS: dict[str, dict[str, Any]] = {
     "scrape": {"listings": 4321},
@@ -30,13 +31,15 @@ REPORTS: dict[str, dict[str, Any]] = {
 MADE_FROM = {"git.commit": "0123456789abcdef"}
 
 
-def made(params: Params, **changed: Any) -> str:
+TERMS = {"CC-BY-4.0": 4000, "none stated": 321}
+
+
+def made(params: Params, terms: dict[str, int] = TERMS, **changed: Any) -> str:
     reports = copy.deepcopy(REPORTS)
     reports["evaluate"] |= changed
     sections: dict[str, Any] = {
         name: getattr(params, name) for name in ("scrape", "curate", "prompt", "base", "sft", "evaluate")
     }
-    terms = {"CC-BY-4.0": 4000, "none stated": 321}
     return card(params.register.model_name, reports, terms, MADE_FROM, **sections)
 
 
@@ -86,3 +89,22 @@ def test_terms_are_counted_where_a_source_states_them() -> None:
     assert terms(unknown) == {"none stated": 2}
     stated = unknown.assign(rights=["CC0", ""])
     assert terms(stated) == {"CC0": 1, "none stated": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("CC BY 4.0", "CC BY 4.0"),
+        ("<img src=x>", r"\<img src=x\>"),
+        ("[click](javascript:x)", r"\[click\]\(javascript:x\)"),
+        ("a | b\n\n# Metrics: 0.00", r"a \| b # Metrics: 0.00"),
+        ("x" * (CUT + 1), "x" * (CUT - 1) + "…"),
+    ],
+)
+def test_what_a_page_wrote_is_plain_text_on_one_line_of_the_card(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+def test_the_terms_of_a_page_add_no_markup_to_the_card(params: Params) -> None:
+    shown = made(params, terms={"x\n## Metrics\n![](http://a.example)": 3})
+    assert r"- Terms of the source: x ## Metrics !\[\]\(http://a.example\) 3." in shown.splitlines()
