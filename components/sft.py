@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 from datasets import Dataset
-from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from components.core import stage
@@ -31,7 +30,7 @@ def sft(
     """Fine-tune an adapter on the base; returns the PEFT model.
 
     `items` needs the columns `text` and `price`. Checkpoints go to `scratch`; a run that finds some there
-    carries on from the last.
+    carries on from the last that is whole.
     """
     loading.seed_everything(section.seed)
     tokenizer = loading.load_tokenizer(base)
@@ -47,7 +46,6 @@ def sft(
         warmup_steps=int(steps * section.warmup_ratio),
         weight_decay=section.weight_decay,
         save_steps=section.save_steps,
-        save_total_limit=1,
         max_length=None,  # prompts are cut by prompt_ids, which keeps the question whole
     )
     trainer = training.train(
@@ -57,7 +55,7 @@ def sft(
         options,
         tokenizer,
         [curves],
-        get_last_checkpoint(scratch) if scratch.is_dir() else None,
+        training.last_checkpoint(scratch),
     )
     return trainer.model
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from transformers import Trainer
 
 from components import sft as stage_file
 from components.core.params.file import Params
@@ -61,5 +63,38 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
     assert [folder.name for folder in (tmp_path / "cut").glob("checkpoint-*")]
     resumed = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "cut", curves)
     for (name, first), (_, second) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
+        if "lora_" in name:
+            torch.testing.assert_close(first, second, msg=name)
+
+
+def test_a_full_disk_in_a_checkpoint_costs_the_steps_since_the_one_before(
+    tiny_base: Path,
+    tiny_params: Params,
+    tiny_items: pd.DataFrame,
+    tmp_path: Path,
+    recorder: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    section = tiny_params.sft.model_copy(update={"epochs": 2.0, "save_steps": 2})
+    arguments = (tiny_items, section, tiny_params.prompt, tiny_base)
+    undisturbed = stage_file.sft(*arguments, tmp_path / "undisturbed", training.Curves(recorder))
+    save = Trainer._save_optimizer_and_scheduler
+
+    def full_disk(trainer: Trainer, folder: str) -> None:
+        if folder.endswith("-4"):
+            Path(folder, "optimizer.pt").write_bytes(b"half of it")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(trainer, folder)
+
+    monkeypatch.setattr(Trainer, "_save_optimizer_and_scheduler", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        stage_file.sft(*arguments, tmp_path / "cut", training.Curves(recorder))
+    monkeypatch.setattr(Trainer, "_save_optimizer_and_scheduler", save)
+    assert (tmp_path / "cut/checkpoint-4/adapter_model.safetensors").exists()
+    assert training.last_checkpoint(tmp_path / "cut") == str(tmp_path / "cut/checkpoint-2")
+    resumed = stage_file.sft(*arguments, tmp_path / "cut", training.Curves(recorder))
+    for (name, first), (_, second) in zip(
+        undisturbed.named_parameters(), resumed.named_parameters(), strict=True
+    ):
         if "lora_" in name:
             torch.testing.assert_close(first, second, msg=name)

@@ -23,6 +23,9 @@ from components.model.loading import COMPUTE, ON_GPU
 if TYPE_CHECKING:
     from datasets import Dataset  # a served model needs none
 
+WHOLE = "whole"
+"""The mark: an empty file in the folder of a checkpoint."""
+
 
 def trainer_options(scratch: Path, seed: int) -> dict[str, Any]:
     """What every trainer has in common: where it runs, what it writes, no reporting of its own."""
@@ -35,6 +38,7 @@ def trainer_options(scratch: Path, seed: int) -> dict[str, Any]:
         "gradient_checkpointing": ON_GPU,
         "logging_steps": 10,
         "save_only_model": False,
+        "save_total_limit": 2,  # the one before the last is whole while the last is written
         "dataloader_pin_memory": ON_GPU,
     }
 
@@ -75,6 +79,20 @@ class Curves(TrainerCallback):
         ]
 
 
+class WholeCheckpoints(TrainerCallback):
+    """Marks a checkpoint once all of it is written: a kill or a full disk leaves one without the mark."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Called by the trainer after the last file of a checkpoint."""
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+
+def last_checkpoint(scratch: Path) -> str | None:
+    """The checkpoint of the most steps that is whole; None where `scratch` holds none."""
+    steps = {int(mark.parent.name.rpartition("-")[2]): mark for mark in scratch.glob(f"checkpoint-*/{WHOLE}")}
+    return str(steps[max(steps)].parent) if steps else None
+
+
 class QuietProgress(ProgressCallback):
     """A trainer's progress bar without the dictionary that it prints at every log line."""
 
@@ -104,5 +122,6 @@ def train(
         if isinstance(callback, ProgressCallback | PrinterCallback):
             trainer.remove_callback(callback)
     trainer.add_callback(QuietProgress())
+    trainer.add_callback(WholeCheckpoints())
     trainer.train(resume_from_checkpoint=checkpoint)
     return trainer
