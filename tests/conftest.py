@@ -42,7 +42,7 @@ def tiny_params(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Par
 
 @pytest.fixture(scope="session")
 def tiny_base(tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a base model made by the project's own script in a second or two."""
+    """Folder of a base model trained by the stage itself in a second or two."""
     from components.base import base
 
     folder = tmp_path_factory.mktemp("base")
@@ -111,7 +111,7 @@ def tiny_adapter(
 
 @pytest.fixture(scope="session")
 def sharp_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny base with a louder last layer: trained for two seconds, it can prefer no token to another."""
+    """The tiny base with a larger final norm: trained for two seconds, it prefers no token to another."""
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path_factory.mktemp("sharp") / "base"
@@ -124,7 +124,7 @@ def sharp_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def cheap_pairs(tiny_items: pd.DataFrame) -> pd.DataFrame:
-    """Columns of `Pair`: cheap is preferred to dear, whatever it is."""
+    """Columns of `Pair`: the lower of two random prices is chosen, whatever the listing."""
     import numpy as np
 
     from components.core.schemas import Pair
@@ -147,14 +147,14 @@ def cheap_pairs(tiny_items: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def cheap_judge(
+def cheap_reward_model(
     sharp_base: Path,
     tiny_adapter: Path,
     tiny_params: Params,
     cheap_pairs: pd.DataFrame,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Any, Path]:
-    """A reward model that likes cheap, and the folder it was saved to."""
+    """(a reward model that prefers the cheaper of two prices, the folder it was saved to)."""
     from components.model import adapters, loading, training
     from components.reward import reward
 
@@ -173,14 +173,14 @@ def cheap_judge(
 def cheap_task(
     sharp_base: Path,
     tiny_adapter: Path,
-    cheap_judge: tuple[Any, Path],
+    cheap_reward_model: tuple[Any, Path],
     tiny_params: Params,
     tiny_items: pd.DataFrame,
     cheap_pairs: pd.DataFrame,
     tmp_path: Path,
     recorder: Recorder,
 ) -> Task:
-    """What an alignment method is given, on the sharp base with the reward model that likes cheap."""
+    """The task of an alignment method, on the sharp base, with the reward model that prefers cheap."""
     from components.align import prompts_of
     from components.alignment.monitor import Monitor
     from components.alignment.rewards import RewardModel
@@ -188,11 +188,9 @@ def cheap_task(
     from components.model import adapters, loading, training
 
     tokenizer = loading.load_tokenizer(sharp_base)
-    model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_judge[1])
-    reward_model, prompts = (
-        RewardModel(model, head, tokenizer, 16),
-        prompts_of(tokenizer, tiny_items, tiny_params.prompt.model_copy(update={"tokens": 128})),
-    )
+    model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_reward_model[1])
+    reward_model = RewardModel(model, head, tokenizer, 16)
+    prompts = prompts_of(tokenizer, tiny_items, tiny_params.prompt.model_copy(update={"tokens": 128}))
     monitoring = tiny_params.align.monitor.model_copy(update={"snapshots": 1})
     options: dict[str, Any] = {"error_max": 999.0, "price_max": 999, "scratch": tmp_path}
     options["track"] = recorder.metric
@@ -202,7 +200,7 @@ def cheap_task(
         pairs=cheap_pairs,
         prompts=prompts,
         reward_model=reward_model,
-        reward=cheap_judge[1],
+        reward=cheap_reward_model[1],
         error_max=999.0,
         scratch=tmp_path,
         curves=training.Curves(recorder),  # type: ignore[arg-type]

@@ -112,17 +112,17 @@ def test_other_losses_of_trl_reach_the_trainer(
 
 
 def test_every_loss_in_params_is_one_of_trls(params: Params) -> None:
-    shown_ = DPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
-    assert [name for name in get_args(DpoLoss) if f"'{name}'" not in shown_] == []
+    documented = DPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
+    assert [name for name in get_args(DpoLoss) if f"'{name}'" not in documented] == []
 
 
 def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form(params: Params) -> None:
-    """TRL's sigmoid loss on every pair of answers at once, each preferred as often as Bradley and Terry say.
+    """TRL's sigmoid loss on every pair of answers at once, each preferred at its Bradley-Terry odds.
 
     One prompt, eight answers, a policy that is a row of logits: the optimum is reference times
     exp(reward / beta), scaled to 1.
     """
-    assert params.align.dpo.loss == ["sigmoid"]  # what we train with
+    assert params.align.dpo.loss_type == ["sigmoid"]  # what we train with
     draw = torch.Generator().manual_seed(3)
     reference, reward = torch.randn(2, 8, generator=draw, dtype=torch.double)
     beta = 0.5
@@ -166,38 +166,40 @@ def test_the_stages_from_preferences_to_align_fit_together(
     Path("artifacts/base").symlink_to(sharp_base)
     Path("artifacts/sft").symlink_to(tiny_adapter)
     for place, split in enumerate(("preference", "validation", "test")):
-        part = tiny_items[place * 16 : place * 16 + 16].assign(split=split)
-        part.to_parquet(f"artifacts/curate/{split}.parquet")
+        rows = tiny_items[place * 16 : place * 16 + 16].assign(split=split)
+        rows.to_parquet(f"artifacts/curate/{split}.parquet")
     monkeypatch.setattr(sys, "argv", ["align", "sft_best_of_n"])
     for stage in (preferences, reward, stage_file):
         stage.main()
     report = json.loads(Path("reports/align/sft_best_of_n.json").read_text(encoding="utf-8"))
-    verdict = json.loads(Path("artifacts/align/sft_best_of_n/against_sft.json").read_text(encoding="utf-8"))
-    assert report["against_sft"] == verdict
+    comparison = json.loads(
+        Path("artifacts/align/sft_best_of_n/against_sft.json").read_text(encoding="utf-8")
+    )
+    assert report["against_sft"] == comparison
     assert len(report["monitor"]["snapshots"]) == 2
     assert adapters.load_adapted(sharp_base, Path("artifacts/align/sft_best_of_n"))
-    shown_ = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
-    assert shown_["origins"]["truth"]["share"] == 1
+    preferences_report = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
+    assert preferences_report["origins"]["truth"]["share"] == 1
     sampled = pd.read_parquet("artifacts/preferences/sampled.parquet")
     assert len(annotate.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 16
     for picture in ("reliability.png", "rewards.png"):
         assert Path("artifacts/reward", picture).is_file()
 
 
-def test_every_method_of_params_is_a_function(params: Params) -> None:
+def test_every_method_of_params_is_a_method(params: Params) -> None:
     assert set(params.align.methods) <= set(stage_file.METHODS)
 
 
 def test_a_missing_method_is_named() -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "components.align", "pppo"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert "say which method" in done.stderr
+    assert completed.returncode == 1
+    assert "say which method" in completed.stderr
 
 
 @pytest.mark.parametrize("method", ["rloo", "ppo", "sft_best_of_n"])
@@ -219,8 +221,8 @@ def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params)
     assert barred == {"ppo"}
     items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "price": [10.0, 10.0]})
     items["category"] = "tools"
-    message = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
-    rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in message.items()])
+    prices = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
+    rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in prices.items()])
     items = items.assign(text="a chair", source="files")
     kinds = {"median": "baseline"} | dict.fromkeys(("sft", "dpo", "ppo"), "language-model")
     result = leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, barred)
