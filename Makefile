@@ -59,7 +59,7 @@ serve: $(STAMP)  ## the champion, answering on http://127.0.0.1:5001/invocations
 
 docs: $(DOCS)  ## the documentation as a site, built into site/; SERVE=1 serves it and follows changes
 	@NO_MKDOCS_2_WARNING=1 python -m mkdocs $(if $(SERVE),serve,build --quiet)
-	@test -n "$(SERVE)" || echo "Open: file://$(CURDIR)/site/index.html"
+	@test -n "$(SERVE)" || echo "Open: file://$(CURDIR)/site/index.html (its search works where it is served: make docs SERVE=1)"
 
 clean:  ## remove what a run makes; data and models stay in DVC's cache, the environment stays
 	rm -rf work .prefect build site *.egg-info .mypy_cache .ruff_cache
