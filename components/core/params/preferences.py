@@ -10,7 +10,7 @@ from components.core.params.section import Count, Section, Seed
 
 
 class People(Section):
-    """Rankings by people (origins/people.py), as `python -m components.feedback.annotate` writes them."""
+    """Rankings by people (feedback/people.py), as `python -m components.feedback.annotate` writes them."""
 
     path: str
     """JSONL with prompt, completions, ranks and annotator."""
