@@ -107,7 +107,7 @@ def rollout(actor: Actor, prompts: Tensor, beta: float, section: Ppo) -> tuple[R
 
 
 def _scored(actor: Actor, completions: Completions) -> tuple[Tensor, ...]:
-    """Log-probabilities of policy and reference, entropies, values, each (rows, steps), and scores (rows,)."""
+    """Log-probabilities of policy and reference, entropy, values, each (rows, steps), and scores (rows,)."""
     logits, reference = actor.logits("policy", completions), actor.logits("reference", completions)
     logs = (log_probabilities(logits, completions.actions), log_probabilities(reference, completions.actions))
     return (*logs, entropy(logits), actor.values(completions), actor.scores(completions))
