@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from components.alignment.task import Task
+    from tests.support.chat_server import ChatServer
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -206,6 +207,18 @@ def cheap_task(
         curves=training.Curves(recorder),  # type: ignore[arg-type]
         monitor=Monitor(model, tokenizer, reward_model, prompts[:12], monitoring, **options),
     )
+
+
+@pytest.fixture
+def chat_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """A chat endpoint that answers a question by ten times its number; retries come at once."""
+    from components.model import chat
+    from tests.support.chat_server import serving, ten_times_its_number
+
+    monkeypatch.setattr(chat, "BACKOFF", 0.0)
+    monkeypatch.setenv("TEST_KEY", "secret-7")
+    with serving(ten_times_its_number) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,8 @@ from components.core.errors import PricewrightError
 from components.core.params.evaluate import Guesses
 from components.core.schemas import Prediction
 from components.evaluation import chat_endpoint, external
-from tests.support.chat_server import Model, endpoint, model
+from tests.support.chat_server import ChatServer, endpoint
 from tests.support.project import QUESTION
-
-__all__ = ["model"]  # the fixture
 
 
 @pytest.fixture
@@ -56,14 +54,14 @@ def test_a_file_of_guesses_that_does_not_fit_is_refused(
 
 
 def test_an_endpoint_is_asked_about_its_share_of_the_rows_and_never_read_as_0_dollars(
-    test_items: pd.DataFrame, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    test_items: pd.DataFrame, chat_server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(external, "CACHE", tmp_path)
-    model.troubles = [(200, {}, '{"choices": [{"message": {"content": "I cannot say"}}]}')]
-    rows, cost = external.answered(endpoint(model, rows=3, concurrency=1), test_items, QUESTION)
+    chat_server.troubles = [(200, {}, '{"choices": [{"message": {"content": "I cannot say"}}]}')]
+    rows, cost = external.answered(endpoint(chat_server, rows=3, concurrency=1), test_items, QUESTION)
     np.testing.assert_array_equal(rows["predicted"], [np.nan, 10.0, 20.0])
     assert list(rows["id"]) == list("abc")
     assert cost["requests"] == 3
-    again = chat_endpoint.ask(endpoint(model), ["Oak desk number 1"], QUESTION, tmp_path / "frontier")
+    again = chat_endpoint.ask(endpoint(chat_server), ["Oak desk number 1"], QUESTION, tmp_path / "frontier")
     assert again.texts == ["$10"]
-    assert len(model.asked) == 3, "it is kept where it was put"
+    assert len(chat_server.requests) == 3, "it is kept where it was put"

@@ -1,85 +1,23 @@
-"""Prompt, completion, parser and the price distribution."""
+"""The price distribution: against brute force, in batches, through tokenizers of several families."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.model import distribution, loading
 from components.model.distribution import POINT_ESTIMATES, price_distribution, quantile
-from components.model.prompt import (
-    ANSWER,
-    few_shot_prompt,
-    parse_completion,
-    price_completion,
-    price_prompt,
-)
-from components.model.tokens import PriceTree, completion_ids, prompt_ids, truncate_prompt
+from components.model.prompt import few_shot_prompt, price_prompt
+from components.model.tokens import PriceTree, completion_ids, prompt_ids
 from tests.support.project import QUESTION
-
-
-@pytest.mark.parametrize(
-    ("text", "price"),
-    [
-        ("123", 123.0),
-        (" 9 or so", 9.0),
-        ("$1,299.50", 1299.5),
-        ("12345", 12345.0),
-        ("about 5", None),
-        ("", None),
-        ("-4", None),
-    ],
-)
-def test_a_completion_is_read_or_is_unparsed_but_never_zero(text: str, price: float | None) -> None:
-    assert parse_completion(text) == price
-
-
-@pytest.mark.parametrize(("price", "text"), [(1.4, "1"), (1.5, "2"), (2.5, "3"), (998.99, "999")])
-def test_a_price_is_rounded_half_up(price: float, text: str) -> None:
-    assert price_completion(price) == text
-
-
-def test_every_completion_parses_to_its_price() -> None:
-    assert all(parse_completion(price_completion(price)) == price for price in range(1000))
-
-
-def test_no_prompt_ends_in_a_space() -> None:
-    assert not price_prompt("a chair ", QUESTION).endswith(" ")
-
-
-def test_a_few_shot_prompt_holds_its_examples_and_ends_in_the_question() -> None:
-    text = few_shot_prompt("a lamp", [("a chair", 40.2), ("a desk", 99.0)], QUESTION)
-    assert "a chair\n\nPrice is $40\n\n" in text
-    assert text.endswith(price_prompt("a lamp", QUESTION))
-
-
-def test_a_long_prompt_loses_the_end_of_the_listing_and_nothing_else(tiny_base: Path) -> None:
-    tokenizer = loading.load_tokenizer(tiny_base)
-    ids = prompt_ids(tokenizer, price_prompt("word " * 200, QUESTION), 40)
-    assert len(ids) == 40
-    text = tokenizer.decode(ids)
-    assert text.startswith(QUESTION)
-    assert text.endswith(ANSWER)
-    short = price_prompt("a chair", QUESTION)
-    assert tokenizer.decode(prompt_ids(tokenizer, short, 40)) == short
-    assert (
-        len(tokenizer(truncate_prompt(tokenizer, price_prompt("word " * 200, QUESTION), 40)).input_ids) <= 40
-    )
-
-
-def test_prices_are_single_tokens_of_the_embedded_tokenizer(tiny_base: Path) -> None:
-    tokenizer = loading.load_tokenizer(tiny_base)
-    tree = PriceTree(tokenizer, 999)
-    assert tree.paths == [()]
-    assert len({token for _, token in tree.ends}) == 1000
+from tests.support.tokenizers import trained_tokenizer
 
 
 def character_model(digits_per_token: int) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
@@ -117,7 +55,7 @@ def brute_force(
     possible: set[int],
 ) -> np.ndarray:
     """The probability of each of `prices`, one forward pass for each, from the definition, not scaled."""
-    requests = prompt_ids(tokenizer, prompt, 128)
+    prompt_tokens = prompt_ids(tokenizer, prompt, 128)
     digits = [
         token
         for token, piece in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))
@@ -128,9 +66,11 @@ def brute_force(
     for price in prices:
         answer = completion_ids(tokenizer, str(price))
         with torch.no_grad():
-            steps = model(torch.tensor([requests + answer])).logits[0, len(requests) - 1 :].softmax(-1)
+            steps = (
+                model(torch.tensor([prompt_tokens + answer])).logits[0, len(prompt_tokens) - 1 :].softmax(-1)
+            )
         mass = float(np.prod([steps[place, token].item() for place, token in enumerate(answer)]))
-        if any(other[: len(answer)] == tuple(answer) and other != tuple(answer) for other in starts):
+        if any(start[: len(answer)] == tuple(answer) and start != tuple(answer) for start in starts):
             mass *= 1 - steps[-1, digits].sum().item()
         masses.append(mass)
     return np.array(masses)
@@ -151,11 +91,11 @@ def test_the_tree_equals_the_brute_force_sum(digits_per_token: int, price_max: i
 def test_the_tree_is_the_sum_over_every_completion_that_the_vocabulary_can_spell() -> None:
     """All completions of as many tokens as the longest price, each with its own forward pass."""
     model, tokenizer = character_model(1)
-    requests = prompt_ids(tokenizer, price_prompt("a lamp", QUESTION), 128)
+    prompt_tokens = prompt_ids(tokenizer, price_prompt("a lamp", QUESTION), 128)
     width, masses = 2, np.zeros(100)
     with torch.no_grad():
-        first = model(torch.tensor([requests])).logits[0, -1].softmax(-1)
-        after = [[*requests, token] for token in range(len(tokenizer))]
+        first = model(torch.tensor([prompt_tokens])).logits[0, -1].softmax(-1)
+        after = [[*prompt_tokens, token] for token in range(len(tokenizer))]
         second = model(torch.tensor(after)).logits[:, -1].softmax(-1)
     for spelled in itertools.product(range(len(tokenizer)), repeat=width):
         number = re.match(r"0|[1-9]\d*", tokenizer.decode(list(spelled)))
@@ -173,45 +113,13 @@ def test_the_tree_is_the_sum_over_every_completion_that_the_vocabulary_can_spell
     np.testing.assert_allclose(result[0], masses / masses.sum(), rtol=1e-3)
 
 
-NUMBERS = " ".join(f"{number} $" for number in range(1300))
-TEXTS = [price_prompt(f"Oak desk, {number} kg", QUESTION) + f"{number} dollars" for number in range(120)] * 3
-
-
-def trained(kind: str) -> PreTrainedTokenizerFast:
-    """A BPE tokenizer, trained here, that treats numbers as a family of models does."""
-    core = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=kind == "metaspace"))
-    special = ["<unk>", "<end>"]
-    if kind == "metaspace":  # Llama 2, Gemma: a word carries the space before it, so does the first one
-        core.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split("\n", "isolated"),
-                pre_tokenizers.Metaspace(prepend_scheme="first"),
-                pre_tokenizers.Digits(individual_digits=True),
-            ]
-        )
-        core.decoder = decoders.Metaspace(prepend_scheme="first")
-    else:
-        three = r"\p{N}{1,3}|[^\s\p{N}]+|\s+(?!\S)|\s"
-        split = {
-            "digits": pre_tokenizers.Digits(individual_digits=True),  # SmolLM, Qwen
-            "threes": pre_tokenizers.Split(Regex(three), "isolated"),  # Llama 3
-        }[kind]
-        core.pre_tokenizer = pre_tokenizers.Sequence(
-            [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=kind == "digits")]
-        )
-        core.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=2200, special_tokens=special, show_progress=False)
-    core.train_from_iterator([*TEXTS, NUMBERS], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", unk_token="<unk>")
-
-
 @pytest.mark.parametrize(
-    ("kind", "price_max", "nodes"), [("digits", 1203, 121), ("threes", 1203, 22), ("metaspace", 120, 13)]
+    ("family", "price_max", "nodes"), [("digits", 1203, 121), ("threes", 1203, 22), ("metaspace", 120, 13)]
 )
-def test_prices_are_read_through_the_tokenizers_of_other_families(
-    kind: str, price_max: int, nodes: int
+def test_prices_are_read_through_the_tokenizers_of_several_families(
+    family: str, price_max: int, nodes: int
 ) -> None:
-    tokenizer = trained(kind)
+    tokenizer = trained_tokenizer(family)
     model = random_model(len(tokenizer))
     tree = PriceTree(tokenizer, price_max)
     assert len(tree.paths) == nodes
@@ -219,29 +127,10 @@ def test_prices_are_read_through_the_tokenizers_of_other_families(
     result = price_distribution(
         model, tokenizer, texts, price_max=price_max, prompt_tokens=64, batch_size=2, title="test"
     )
-    some = [0, 1, 9, 12, 99, 100, 120, *((1000, 1203) if price_max > 999 else ())]
+    checked = [0, 1, 9, 12, 99, 100, 120, *((1000, 1203) if price_max > 999 else ())]
     for row, text in enumerate(texts):
-        expected = brute_force(model, tokenizer, text, some, set(range(price_max + 1)))
-        np.testing.assert_allclose(result[row][some] / result[row][1], expected / expected[1], rtol=2e-3)
-
-
-@pytest.mark.parametrize("kind", ["digits", "threes", "metaspace"])
-def test_a_prompt_has_the_tokens_that_its_text_has(kind: str) -> None:
-    tokenizer = trained(kind)
-    text = price_prompt("Oak desk, 4 kg", QUESTION)
-    assert prompt_ids(tokenizer, text, 512) == tokenizer(text).input_ids
-    whole = tokenizer(text + "128").input_ids
-    assert prompt_ids(tokenizer, text, 512) + completion_ids(tokenizer, "128") == whole
-
-
-def test_a_number_does_not_go_on_after_a_space() -> None:
-    state = json.loads(trained("metaspace").backend_tokenizer.to_str())
-    spaced = len(state["model"]["vocab"])
-    state["model"]["vocab"]["▁5"] = spaced
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(state)))
-    assert tokenizer.decode([spaced]) == "5", "alone it reads like a digit"
-    digits = PriceTree(tokenizer, 99).digits
-    assert sorted(tokenizer.convert_ids_to_tokens(digits)) == list("0123456789")
+        expected = brute_force(model, tokenizer, text, checked, set(range(price_max + 1)))
+        np.testing.assert_allclose(result[row][checked] / result[row][1], expected / expected[1], rtol=2e-3)
 
 
 def test_a_vocabulary_too_large_for_the_memory_is_read_in_smaller_batches(
@@ -252,18 +141,15 @@ def test_a_vocabulary_too_large_for_the_memory_is_read_in_smaller_batches(
     options = {"price_max": 99, "prompt_tokens": 64, "batch_size": 3, "title": "test"}
     together = price_distribution(model, tokenizer, prompts, **options)
     passes = []
-    model.register_forward_pre_hook(
-        lambda *observed: passes.append(len(observed[2]["input_ids"])), with_kwargs=True
-    )
-    monkeypatch.setattr(
-        distribution, "LOGITS_MAX", 11 * len(tokenizer) * 2
-    )  # two rows of the tree's eleven nodes
+    model.register_forward_pre_hook(lambda *call: passes.append(len(call[2]["input_ids"])), with_kwargs=True)
+    two_rows = 11 * len(tokenizer) * 2  # of the tree's eleven nodes
+    monkeypatch.setattr(distribution, "LOGITS_MAX", two_rows)
     apart = price_distribution(model, tokenizer, prompts, **options)
-    assert passes == [1, 2, 1], "what all begin with, and then the rest"
+    assert passes == [1, 2, 1], "the shared beginning, and then the rest"
     np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-8)
 
 
-def test_a_batch_gives_what_its_rows_give_one_by_one(tiny_base: Path) -> None:
+def test_a_batch_has_the_distributions_of_its_rows_alone(tiny_base: Path) -> None:
     tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_model(tiny_base, four_bit=False)
     prompts = [
         price_prompt(text, QUESTION) for text in ("a chair", "a very much longer text about a lamp", "x")
@@ -277,7 +163,9 @@ def test_a_batch_gives_what_its_rows_give_one_by_one(tiny_base: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["single tokens", "digits"])
-def test_what_all_prompts_begin_with_goes_through_the_model_once(tiny_base: Path, family: str) -> None:
+def test_the_beginning_that_all_prompts_share_goes_through_the_model_once(
+    tiny_base: Path, family: str
+) -> None:
     model, tokenizer = character_model(1)
     if family == "single tokens":
         model, tokenizer = loading.load_model(tiny_base, four_bit=False), loading.load_tokenizer(tiny_base)
@@ -288,7 +176,7 @@ def test_what_all_prompts_begin_with_goes_through_the_model_once(tiny_base: Path
     alone = [price_distribution(model, tokenizer, [text], batch_size=1, **options) for text in prompts]
     widths = []
     model.register_forward_pre_hook(
-        lambda *observed: widths.append(observed[2]["input_ids"].shape[1]), with_kwargs=True
+        lambda *call: widths.append(call[2]["input_ids"].shape[1]), with_kwargs=True
     )
     together = price_distribution(model, tokenizer, prompts, batch_size=2, **options)
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-3, atol=1e-7)
@@ -303,31 +191,14 @@ def test_quantiles_are_the_smallest_price_that_reaches_them() -> None:
     assert quantile(distribution, 1.0).tolist() == [3.0, 0.0]
 
 
-def test_mean_and_mode_are_there_for_who_asks_for_them() -> None:
+def test_the_point_estimates_are_median_mean_and_mode() -> None:
     distribution = np.array([[0.4, 0.1, 0.2, 0.3], [np.nan] * 4])
-    message = {name: point(distribution) for name, point in POINT_ESTIMATES.items()}
-    assert {name: values[0] for name, values in message.items()} == pytest.approx(
+    estimates = {name: point(distribution) for name, point in POINT_ESTIMATES.items()}
+    assert {name: values[0] for name, values in estimates.items()} == pytest.approx(
         {"median": 1.0, "mean": 1.4, "mode": 0.0}
     )
-    assert all(np.isnan(values[1]) for values in message.values())
+    assert all(np.isnan(values[1]) for values in estimates.values())
 
 
-def test_a_model_that_answers_nan_has_no_price_rather_than_0_dollars() -> None:
+def test_a_model_of_nan_has_no_price_rather_than_0_dollars() -> None:
     assert np.isnan(quantile(np.array([[np.nan, np.nan], [0.0, 1.0]]), 0.5)).tolist() == [True, False]
-
-
-def test_a_tokenizer_that_glues_numbers_to_the_dollar_sign_is_refused(
-    tiny_base: Path, tmp_path: Path
-) -> None:
-    state = json.loads((tiny_base / "tokenizer.json").read_text(encoding="utf-8"))
-    state["model"]["vocab"]["$1"] = len(state["model"]["vocab"])
-    state["model"]["merges"].insert(0, ["$", "1"])
-    state["pre_tokenizer"] = {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": False,
-    }
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(state)))
-    with pytest.raises(Exception, match="glues '12' to the '\\$'"):
-        completion_ids(tokenizer, "12")

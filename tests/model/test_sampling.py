@@ -1,4 +1,4 @@
-"""Text completions, greedy and drawn."""
+"""Text completions, greedy and sampled."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_greedy_text_is_the_likeliest_and_comes_in_the_order_of_the_prompts(tiny
         strict=True,
     ):
         ids = torch.tensor([prompt_ids(tokenizer, prompt, 64)])
-        requests = model.generate(ids, do_sample=False, max_new_tokens=8, pad_token_id=tokenizer.eos_token_id)
-        expected = tokenizer.decode(requests[0, ids.shape[1] :], skip_special_tokens=True)
+        output = model.generate(ids, do_sample=False, max_new_tokens=8, pad_token_id=tokenizer.eos_token_id)
+        expected = tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)
         assert cold == greedy == [expected] * 3
 
 
@@ -50,6 +50,6 @@ def test_a_heavy_penalty_lets_no_token_come_again(tiny_base: Path) -> None:
     prompts = [price_prompt("Oak desk", QUESTION)]
     tokenizer = loading.load_tokenizer(tiny_base)
     [[text]] = sampled(tiny_base, prompts, completions=1, temperature=0.0, repetition_penalty=1e6)
-    message = tokenizer(text, add_special_tokens=False).input_ids
-    assert not set(message) & set(prompt_ids(tokenizer, prompts[0], 64))
-    assert len(set(message)) == len(message)
+    tokens = tokenizer(text, add_special_tokens=False).input_ids
+    assert not set(tokens) & set(prompt_ids(tokenizer, prompts[0], 64))
+    assert len(set(tokens)) == len(tokens)

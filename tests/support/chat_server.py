@@ -1,47 +1,53 @@
-"""A chat endpoint on loopback that answers listings by their number."""
+"""An OpenAI-compatible chat endpoint on loopback."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
-
 from components.core.params.evaluate import Endpoint
-from components.model import chat
 
 
-class Model(ThreadingHTTPServer):
-    """Answers every listing with ten times its number, after the `troubles` at the head of the list."""
+class ChatServer(ThreadingHTTPServer):
+    """Replies to a question by `answer`, after the `troubles` at the head of the list."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Callable[[str], str]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[dict[str, Any]] = []
+        self.answer = answer
+        self.requests: list[dict[str, Any]] = []
+        """The bodies of all requests so far."""
         self.keys: list[str | None] = []
+        """Their headers `Authorization`."""
         self.troubles: list[tuple[int, dict[str, str], str]] = []
+        """(status, headers, body) of the next replies."""
         self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1"
 
+    def questions(self) -> list[str]:
+        """The text of each request."""
+        return [request["messages"][0]["content"] for request in self.requests]
+
 
 class Handler(BaseHTTPRequestHandler):
-    server: Model
+    server: ChatServer
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         with self.server.lock:
-            self.server.asked.append(body)
+            self.server.requests.append(body)
             self.server.keys.append(self.headers["authorization"])
             trouble = self.server.troubles.pop(0) if self.server.troubles else None
-        number = int(body["messages"][0]["content"].split("number ")[1].split()[0])
-        message = {"choices": [{"message": {"content": f"${10 * number}"}}]}
-        text = json.dumps(message | {"usage": {"prompt_tokens": 100, "completion_tokens": 2}})
-        status, headers, text = trouble or (200, {}, text)
+        message = {"role": "assistant", "content": self.server.answer(body["messages"][0]["content"])}
+        usage = {"prompt_tokens": 100, "completion_tokens": 2}
+        reply = json.dumps({"choices": [{"index": 0, "message": message}], "usage": usage})
+        status, headers, text = trouble or (200, {}, reply)
         self.send_response(status if self.path == "/v1/chat/completions" else 404)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -49,22 +55,25 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, *_: Any) -> None:
-        """Nothing on the screen."""
+        """Quiet."""
 
 
-@pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
-    monkeypatch.setattr(chat, "BACKOFF", 0.0)
-    monkeypatch.setenv("TEST_KEY", "secret-7")
-    server = Model()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+@contextmanager
+def serving(answer: Callable[[str], str]) -> Iterator[ChatServer]:
+    """A server that answers inside the block."""
+    with ChatServer(answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
-def endpoint(server: Model, **changed: Any) -> Endpoint:
+def ten_times_its_number(question: str) -> str:
+    """$30 for a question about "Oak desk number 3"."""
+    return f"${10 * int(question.split('number ')[1].split()[0])}"
+
+
+def endpoint(server: ChatServer, **changes: Any) -> Endpoint:
+    """The section of `evaluate.endpoints` that names this server."""
     options = {
         "name": "frontier",
         "url": server.url,
@@ -79,4 +88,4 @@ def endpoint(server: Model, **changed: Any) -> Endpoint:
         "dollars_in": 2.5,
         "dollars_out": 10.0,
     }
-    return Endpoint(**options | changed)
+    return Endpoint(**options | changes)
