@@ -59,9 +59,9 @@ def register_version(
 
     `loader_module` holds `_load_pyfunc(path)`; the signature is that of `example` and `answer`, with
     `options`, what `params` of a request may name, and their values where it names none. No pickle is
-    written: the model is the folder `data_path` and the code in `code_path`. Beside it are copies of the files
-    `evidence`, in a folder of that name, and `card` as README.md; its beginning is the description. A tag
-    holds the digest of all files, by which `fetched` tells whether they are still the same.
+    written: the model is the folder `data_path` and the code in `code_path`. Beside it are copies of the
+    files `evidence`, in a folder of that name, and `card` as README.md; its beginning is the description. A
+    tag holds the digest of all files, by which `fetched` tells whether they are still the same.
     """
     decision_log(model_name)
     logged = mlflow.pyfunc.log_model(
