@@ -1,8 +1,9 @@
 """Listings from JSONL, CSV and Parquet files, the text ones compressed or not.
 
 A row's address is its file as params.yaml names it and its number: the line in JSONL, the row in CSV (the
-first below the header is 1) and Parquet. A row that cannot be parsed is rejected with its reason, and so is
-the rest of a file from the point where it is broken; the other rows are kept. A JSON line that is no object
+first below the header is 1) and Parquet. A row that cannot be parsed, or whose title or price cannot be
+decoded, is rejected with its reason, and so is the rest of a file from the point where it is broken; the
+other rows are kept. A JSON line that is no object
 becomes an empty listing, for curate to reject with a reason.
 """
 
@@ -46,7 +47,7 @@ class Fault(NamedTuple):
     address: str
     """Of the row or the file."""
     rule: str
-    """`broken_row`, or `broken_file` for all that follows."""
+    """`broken_row` or `undecodable`, or `broken_file` for all that follows."""
     reason: str
 
 
@@ -58,6 +59,7 @@ LINE_CHARACTERS = 2**24
 UNREADABLE = (pa.ArrowException, OSError, EOFError, zlib.error, lzma.LZMAError)
 BATCH = 10_000  # rows of Parquet at a time
 LEVEL = 3  # the entry of a category path that becomes the category, counted from 1
+LOST = "\ufffd"  # what stands for bytes that are no character
 MISSING = object()
 
 
@@ -118,7 +120,18 @@ def _listings(path: Path, columns: Columns, faults: list[Fault]) -> list[dict[st
         raise PricewrightError(f"{path}: empty: no row in it")
     if rows:
         _check_columns(path, [value for _, _, value in rows if isinstance(value, dict)], columns)
-    return [_listing(path, row, columns) for row in rows]
+    listings = [_listing(path, row, columns) for row in rows]
+    faults.extend(fault for listing in listings if (fault := _undecodable(listing)))
+    return [listing for listing in listings if _undecodable(listing) is None]
+
+
+def _undecodable(listing: dict[str, str]) -> Fault | None:
+    """The fault of a listing whose title or price holds a character that was lost in decoding."""
+    for name in ("title", "price"):
+        if LOST in listing[name]:
+            reason = f"its {name} has a character that cannot be decoded, {listing[name]!r}: save it as UTF-8"
+            return Fault(listing["address"], "undecodable", reason)
+    return None
 
 
 def read(path: Path) -> Iterator[NumberedRow | Fault]:
@@ -233,20 +246,21 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8 where the whole file decodes as it, else a guess from its beginning."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    """UTF-8 where most lines that are not plain ASCII decode as it, else a guess from those that do not."""
+    utf8, other, sample = 0, 0, bytearray()
     with _open(path) as stream, contextlib.suppress(*UNREADABLE):
-        first = stream.read(SAMPLE_BYTES)
-        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        try:
-            chunk = first
-            while chunk:
-                decoder.decode(chunk)
-                chunk = stream.read(SAMPLE_BYTES)
-        except UnicodeDecodeError:
-            return looks_like(first) or "cp1252"
-    return "utf-8-sig"
+        for line in iter(lambda: stream.readline(LINE_CHARACTERS), b""):
+            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not utf8 + other:
+                return "utf-16"
+            if line.isascii():
+                continue
+            try:
+                line.decode("utf-8")
+                utf8 += 1
+            except UnicodeDecodeError:
+                other += 1
+                sample += line if len(sample) < SAMPLE_BYTES else b""
+    return "utf-8-sig" if utf8 >= other else looks_like(bytes(sample)) or "cp1252"
 
 
 def _jsonl(path: Path) -> Iterator[NumberedRow | Fault]:

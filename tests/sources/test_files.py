@@ -240,6 +240,29 @@ def test_the_encoding_and_the_delimiter_of_a_csv_file_are_detected(
     assert [row["title"], row["price"], row["description"]] == rows[1]
 
 
+def test_an_accent_far_below_plain_text_still_decides_the_encoding(tmp_path: Path) -> None:
+    lines = ["title,price", *["A plain lamp,12.00"] * 100_000, "Cafetière,£19.99"]
+    (tmp_path / "a.csv").write_bytes("\n".join(lines).encode("cp1252"))
+    assert read(tmp_path / "a.csv")[-1]["price"] == "£19.99"
+
+
+def test_one_broken_byte_rejects_its_row_and_leaves_the_others_in_utf8(tmp_path: Path) -> None:
+    good = "Cafetière,£19.99\nThéière,€12.00\n".encode()
+    (tmp_path / "a.csv").write_bytes(b"title,price\n" + good + b"Kettle,\xa39.99\n" + b"Pot \xe9,5.00\n")
+    collected = files.collect(Files(paths=[str(tmp_path / "a.csv")], columns=columns()))
+    assert list(collected.rows["title"]) == ["Cafetière", "Théière"]
+    assert list(collected.rejects["rule"]) == ["undecodable"] * 2
+    assert [address.rsplit(":", 1)[-1] for address in collected.rejects["address"]] == ["3", "4"]
+    assert "its price has a character that cannot be decoded" in collected.rejects["reason"][0]
+
+
+def test_a_character_lost_in_a_description_costs_no_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(
+        "title,price,description\nÉtui,5,Größe\nPot,7,".encode() + b"\xe9t\xe9\n"
+    )
+    assert len(read(tmp_path / "a.csv", description="description")) == 2
+
+
 @pytest.mark.parametrize(
     ("suffix", "pack"),
     [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd)],
