@@ -38,8 +38,8 @@ def test_only_safetensors_and_a_model_card_are_written(tiny_base: Path) -> None:
 def test_the_same_seed_gives_the_same_weights(tiny_params: Params, tiny_base: Path, tmp_path: Path) -> None:
     stage_file.base(tiny_params.base, QUESTION, tmp_path, lambda *_: None)
     again, first = (loading.load_model(folder, four_bit=False) for folder in (tmp_path, tiny_base))
-    for left, second in zip(again.parameters(), first.parameters(), strict=True):
-        torch.testing.assert_close(left, second)
+    for left, right in zip(again.parameters(), first.parameters(), strict=True):
+        torch.testing.assert_close(left, right)
 
 
 def test_training_lowers_the_loss_and_reports_it(tiny_params: Params, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_the_weight_of_the_price_falls_on_the_price_and_its_neighbours(tiny_base
     rows = [row, row[:9] + row[-2:]]
     with torch.no_grad():
         plain, heavy = (stage_file._weighted_loss(model, rows, targets, weight) for weight in (1.0, 1e9))
-        logs = [model(input_ids=torch.tensor([left])).logits[0, -3].log_softmax(-1) for left in rows]
+        logs = [model(input_ids=torch.tensor([ids])).logits[0, -3].log_softmax(-1) for ids in rows]
     price_only = -sum((targets.shares[row[-2]] * log[targets.tokens]).sum() for log in logs) / 2
     torch.testing.assert_close(heavy, price_only, rtol=1e-4, atol=1e-4)
     assert plain != heavy

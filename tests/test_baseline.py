@@ -17,14 +17,13 @@ from components.core.params.file import Params
 from components.model import loading
 from components.model.distribution import price_distribution
 from components.model.prompt import few_shot_prompt, price_prompt
-from components.regression.features import specifications
 from tests.support.project import QUESTION
 
 CLASSICAL = ["linear", "bag_of_words_ridge", "tfidf_ridge", "boosting"]
 
 
 def shop(rows: int, seed: int, split: str = "train") -> pd.DataFrame:
-    """Drives and cables whose price doubles with the capacity, which stands in text and details alike."""
+    """Drives and cables whose price doubles with the capacity, which stands in both text and details."""
     draw = np.random.default_rng(seed)
     size = 2.0 ** draw.integers(3, 8, rows)
     brand = draw.choice(["Acme", "Bolt", "Crux"], rows)
@@ -32,10 +31,12 @@ def shop(rows: int, seed: int, split: str = "train") -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": [f"{split}{row}" for row in range(rows)],
-            "text": [f"{first} drive with {int(two)} GB" for first, two in zip(brand, size, strict=True)],
+            "text": [
+                f"{name} drive with {int(gigabytes)} GB" for name, gigabytes in zip(brand, size, strict=True)
+            ],
             "brand": brand,
             "category": "Drives",
-            "details": [json.dumps({"Capacity": f"{int(two)} GB"}) for two in size],
+            "details": [json.dumps({"Capacity": f"{int(gigabytes)} GB"}) for gigabytes in size],
             "price": np.round(2 * size * premium * np.exp(0.05 * draw.standard_normal(rows)), 2),
             "split": split,
         }
@@ -111,17 +112,6 @@ def test_a_brand_and_a_specification_never_seen_in_train_are_survived(tiny_param
     assert all(np.isfinite(predicted).all() for predicted in answers.values())
 
 
-def test_a_specification_is_the_first_number_in_its_value() -> None:
-    details = {"Memory": "16 GB of 32", "Rank": "1,655,008", "Size": '7.5"', "Color": "red", "Year": 2015}
-    assert specifications(json.dumps(details)) == {
-        "Memory": 16.0,
-        "Rank": 1655008.0,
-        "Size": 7.5,
-        "Year": 2015.0,
-    }
-    assert specifications("{}") == specifications("") == {}
-
-
 def words(text: str) -> SimpleNamespace:
     """A tokenizer by hand: a token per word."""
     return SimpleNamespace(input_ids=text.split())
@@ -138,16 +128,16 @@ def test_examples_come_from_train_and_fit_into_their_room(tiny_params: Params) -
     assert examples(words, train, tiny_params.baseline, question=QUESTION, tokens=3) == []
 
 
-def test_the_untuned_base_is_asked_plainly_and_then_after_examples_that_cut_no_listing(
+def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listing(
     tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests = []
+    passes = []
 
-    def listen(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> np.ndarray:
-        requests.append((prompts, options["prompt_tokens"]))
+    def recorded(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> np.ndarray:
+        passes.append((prompts, options["prompt_tokens"]))
         return price_distribution(model, tokenizer, prompts, **options)
 
-    monkeypatch.setattr(stage_file, "price_distribution", listen)
+    monkeypatch.setattr(stage_file, "price_distribution", recorded)
     train, scored, section = tiny_items.head(40), tiny_items.tail(8), tiny_params.baseline
     answers = untuned(tiny_base, train, scored, section, tiny_params.prompt)
 
@@ -155,7 +145,7 @@ def test_the_untuned_base_is_asked_plainly_and_then_after_examples_that_cut_no_l
     for name, predicted in answers.items():
         assert predicted.shape == (8,), name
         assert ((predicted >= 0) & (predicted <= 999)).all(), name
-    (plain, plain_limit), (first, _), (after, after_limit) = requests
+    (plain, plain_limit), (first, _), (after, after_limit) = passes
     assert [text.count(QUESTION) for text in first] == [2] * 8
     assert (plain, plain_limit) == ([price_prompt(text, QUESTION) for text in scored["text"]], 256)
     tokenizer = loading.load_tokenizer(tiny_base)

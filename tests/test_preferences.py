@@ -13,12 +13,7 @@ from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Pair
 from components.feedback.result import Preferences
-from components.feedback.truth import ranked_pairs
 from components.model import loading
-
-
-def ranked(completions: list[str], margin_min: float = 5.0, most: int = 9) -> list[tuple[str, str, float]]:
-    return ranked_pairs(completions, 100.0, margin_min=margin_min, most=most)
 
 
 def sampled(*completions: list[str]) -> pd.DataFrame:
@@ -31,29 +26,8 @@ def tokenizer(tiny_base: Path) -> Any:
     return loading.load_tokenizer(tiny_base)
 
 
-def test_the_closer_completion_is_chosen_and_the_margin_is_in_dollars() -> None:
-    assert ranked(["90", "130"]) == [("90", "130", 20.0)]
-
-
-def test_the_widest_margins_come_first_and_only_so_many() -> None:
-    assert ranked(["100", "110", "150"], most=2) == [("100", "150", 50.0), ("110", "150", 40.0)]
-
-
-def test_ties_and_small_margins_are_left_out() -> None:
-    assert ranked(["90", "110", "90", "93"]) == []
-    assert ranked(["90", "110"], margin_min=0.0) == []
-
-
-def test_an_unreadable_completion_loses_to_every_readable_one() -> None:
-    assert ranked(["cheap", "999", "300"]) == [
-        ("300", "cheap", 799.0),
-        ("300", "999", 699.0),
-        ("999", "cheap", 100.0),
-    ]
-
-
 @pytest.mark.parametrize("completions", [["9"], ["9", "9"]])
-def test_one_completion_and_equal_ones_are_rejected_with_a_reason(
+def test_a_single_completion_and_equal_completions_are_rejected_with_a_reason(
     completions: list[str], params: Params, tokenizer: Any
 ) -> None:
     prices = pd.Series({"p0": 100.0, "p1": 50.0})
@@ -73,7 +47,7 @@ def test_no_pair_at_all_is_a_clear_error(params: Params, tokenizer: Any) -> None
         stage_file.usable(result, set(), tokenizer)
 
 
-def inputs(*prompts: str) -> Preferences:
+def by_people(*prompts: str) -> Preferences:
     result = Preferences("people")
     for prompt in prompts:
         result.pair(prompt[:8], prompt, "90", "300", 1)
@@ -81,25 +55,25 @@ def inputs(*prompts: str) -> Preferences:
 
 
 def test_a_prompt_of_validation_or_test_is_in_no_pair(tokenizer: Any) -> None:
-    pairs, rejects = stage_file.usable([inputs("held back\n", "free")], {"held back"}, tokenizer)
+    pairs, rejects = stage_file.usable([by_people("held back\n", "free")], {"held back"}, tokenizer)
     assert pairs["prompt"].tolist() == ["free"]
     assert rejects["reason"].tolist() == ["its prompt is in validation or test"]
 
 
 def test_a_prompt_longer_than_the_context_is_rejected_with_its_length(tokenizer: Any) -> None:
-    pairs, rejects = stage_file.usable([inputs("word " * 600, "free")], set(), tokenizer)
+    pairs, rejects = stage_file.usable([by_people("word " * 600, "free")], set(), tokenizer)
     assert pairs["prompt"].tolist() == ["free"]
     assert f"context of {tokenizer.model_max_length}" in rejects["reason"][0]
 
 
-def test_the_report_tells_shares_by_origin_and_a_bias_of_length(tokenizer: Any) -> None:
+def test_the_report_has_shares_by_origin_and_a_bias_of_length(tokenizer: Any) -> None:
     truth = Preferences("truth")
     for chosen, rejected in (("90", "300 300 300"), ("90 90", "300"), ("90", "70"), ("90", "80 80")):
         truth.pair("p", "free", chosen, rejected, 5.0)
-    result = [truth, inputs("one", "two", "three", "four")]
+    result = [truth, by_people("one", "two", "three", "four")]
     pairs, rejects = stage_file.usable(result, set(), tokenizer)
     report = stage_file.report_of(result, pairs, rejects, tokenizer)
-    assert {name: first["share"] for name, first in report["origins"].items()} == {
+    assert {name: origin["share"] for name, origin in report["origins"].items()} == {
         "truth": 0.5,
         "people": 0.5,
     }

@@ -62,7 +62,7 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
 
 
 def noisy(prompts: int, noise: float, seed: int) -> pd.DataFrame:
-    """One of two prices is better for every prompt, but a share of the labels says the opposite."""
+    """The same of two prices is better for every prompt, but a share of the labels is flipped."""
     flipped = np.random.default_rng(seed).random(prompts) < noise
     return pd.DataFrame(
         {
@@ -93,7 +93,7 @@ def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibra
     assert report["calibration"]["expected_error"] < 0.06
 
 
-def test_a_pair_that_just_fits_the_context_is_told_from_one_that_does_not(tiny_base: Path) -> None:
+def test_a_pair_that_just_fits_the_context_is_kept_and_a_longer_one_is_not(tiny_base: Path) -> None:
     tokenizer = loading.load_tokenizer(tiny_base)
     prompt = price_prompt("word", QUESTION)
     pairs = pd.DataFrame({"prompt": prompt, "chosen": "7", "rejected": ["8", "1 1 1"]})

@@ -1,4 +1,4 @@
-"""The gate of alignment: a rising reward has to be a better answer."""
+"""The monitor of alignment: a rising reward has to be a better answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def section(params: Params) -> Monitoring:
     return params.align.monitor
 
 
-def observed(step: int = 1, error: float = 50.0, reward: float = 0.0, **changes: Any) -> Snapshot:
+def snapshot(step: int = 1, error: float = 50.0, reward: float = 0.0, **changes: Any) -> Snapshot:
     """A snapshot of answers that all differ; errors and rewards spread around their means."""
     spread = np.linspace(-1, 1, ROWS)
     plain = {"kl": 0.5, "entropy": 2.0, "length": 2.0, "completions": [str(n) for n in range(ROWS)]}
@@ -36,31 +36,29 @@ def observed(step: int = 1, error: float = 50.0, reward: float = 0.0, **changes:
     return Snapshot(step=step, **(noise | plain | changes))
 
 
-def shifted(snapshot: Snapshot, error: float, reward: float) -> Snapshot:
-    """A later snapshot whose rows changed by about so much, not all alike."""
+def shifted(start: Snapshot, error: float, reward: float) -> Snapshot:
+    """A later snapshot whose rows changed by so much on average, some more than others."""
     wobble = np.tile([0.5, 1.5], ROWS // 2)
-    return snapshot._replace(
-        errors=snapshot.errors + error * wobble, rewards=snapshot.rewards + reward * wobble
-    )
+    return start._replace(errors=start.errors + error * wobble, rewards=start.rewards + reward * wobble)
 
 
 def test_a_better_answer_with_a_higher_reward_is_good(section: Monitoring) -> None:
-    assert faults_of(observed(0), shifted(observed(), -10, 1), section) == []
+    assert faults_of(snapshot(0), shifted(snapshot(), -10, 1), section) == []
 
 
 @pytest.mark.parametrize("error", [0.0, 5.0])
 def test_a_higher_reward_without_a_better_answer_is_hacking(section: Monitoring, error: float) -> None:
-    [fault] = faults_of(observed(0), shifted(observed(), error, 1), section)
+    [fault] = faults_of(snapshot(0), shifted(snapshot(), error, 1), section)
     assert "true error did not fall" in fault
 
 
 def test_a_worse_answer_with_a_lower_reward_is_no_hacking(section: Monitoring) -> None:
-    assert faults_of(observed(0), shifted(observed(), 5, -1), section) == []
+    assert faults_of(snapshot(0), shifted(snapshot(), 5, -1), section) == []
 
 
 def test_a_rise_within_the_noise_is_none(section: Monitoring) -> None:
     noise = np.tile([3.0, -2.9], ROWS // 2)
-    assert faults_of(observed(0), observed()._replace(rewards=observed().rewards + noise), section) == []
+    assert faults_of(snapshot(0), snapshot()._replace(rewards=snapshot().rewards + noise), section) == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +72,7 @@ def test_a_rise_within_the_noise_is_none(section: Monitoring) -> None:
     ],
 )
 def test_distance_and_collapse_are_named(section: Monitoring, changes: dict[str, Any], words: str) -> None:
-    [fault] = faults_of(observed(0), observed(**changes), section)
+    [fault] = faults_of(snapshot(0), snapshot(**changes), section)
     assert words in fault
 
 
@@ -130,15 +128,15 @@ def test_a_planted_reward_that_can_be_hacked_is_caught_and_the_last_good_policy_
     assert "monitor.reward" in {name for name, _, _ in recorder.points}
 
 
-def test_a_bad_look_ends_the_run_where_that_is_set(
+def test_a_bad_snapshot_ends_the_run_where_that_is_set(
     cheap_task: Task, tiny_params: Params, recorder: Any
 ) -> None:
     monitor = hacked(cheap_task, length, tiny_params, recorder, stop=True, kl_max=1e-6)
-    assert [snapshot.step for snapshot in monitor.snapshots] == [0, 3]
+    assert [kept.step for kept in monitor.snapshots] == [0, 3]
     assert monitor.last_good() == 0
 
 
-def test_a_look_leaves_the_random_numbers_of_the_training_alone(cheap_task: Task) -> None:
+def test_a_snapshot_leaves_the_random_numbers_of_the_training_alone(cheap_task: Task) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     cheap_task.monitor.at(0, 4)
@@ -147,9 +145,9 @@ def test_a_look_leaves_the_random_numbers_of_the_training_alone(cheap_task: Task
 
 def test_the_sft_model_is_no_distance_from_itself(cheap_task: Task) -> None:
     cheap_task.monitor.at(0, 4)
-    [snapshot] = cheap_task.monitor.snapshots
-    assert snapshot.kl == pytest.approx(0, abs=1e-5)
-    assert snapshot.entropy > 0
+    [start] = cheap_task.monitor.snapshots
+    assert start.kl == pytest.approx(0, abs=1e-5)
+    assert start.entropy > 0
 
 
 def test_divergence_is_that_of_the_distributions_at_every_token(cheap_task: Task) -> None:
@@ -161,19 +159,19 @@ def test_divergence_is_that_of_the_distributions_at_every_token(cheap_task: Task
         weight.data.add_(0.05 * torch.randn_like(weight))
     ids = [[5, 6, 7], [9]]
     logs = {}
-    for part in ("default", "reference"):
-        with adapters.use_adapter(model, part):
+    for adapter in ("default", "reference"):
+        with adapters.use_adapter(model, adapter):
             rows = [model(input_ids=torch.tensor([row])).logits[0, -1].log_softmax(0) for row in ids]
-        logs[part] = torch.stack(rows)
+        logs[adapter] = torch.stack(rows)
     expected = float((logs["default"].exp() * (logs["default"] - logs["reference"])).sum(1).mean())
-    spread = float(-(logs["default"].exp() * logs["default"]).sum(1).mean())
+    expected_entropy = float(-(logs["default"].exp() * logs["default"]).sum(1).mean())
     kl, entropy = divergence(model, ids, [[3], [4]], 2)
     assert kl == pytest.approx(expected, rel=1e-3)
-    assert entropy == pytest.approx(spread, rel=1e-3)
+    assert entropy == pytest.approx(expected_entropy, rel=1e-3)
     assert kl > 0.01
 
 
-def test_a_missing_folder_is_made_for_the_looks(cheap_task: Task, tmp_path: Path) -> None:
+def test_a_missing_folder_is_made_for_the_snapshots(cheap_task: Task, tmp_path: Path) -> None:
     cheap_task.monitor.file = tmp_path / "not" / "there" / "monitor.pt"
     cheap_task.monitor.at(0, 4)
     assert cheap_task.monitor.file.is_file()

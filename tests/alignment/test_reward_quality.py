@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from components.alignment import reward_quality
-from components.reporting import alignment_figures
 
 
 def test_pairs_of_unknown_margin_count_overall_and_in_no_quarter() -> None:
     report = reward_quality.quality(np.array([2.0, 0]), np.ones(2), np.array([np.nan, 5]))
     assert report["accuracy"] == 0.5
-    assert [part["pairs"] for part in report["by_margin"]] == [1]
+    assert [quarter["pairs"] for quarter in report["by_margin"]] == [1]
     assert reward_quality.by_margin(np.array([True]), np.array([np.nan])) == []
 
 
@@ -20,14 +19,14 @@ def test_accuracy_by_margin_is_that_of_each_quarter() -> None:
     chosen, rejected = np.array([0.0, 2, 2, 2, 2, 2, 2, 2]), np.ones(8)
     report = reward_quality.quality(chosen, rejected, np.arange(8.0))
     assert report["accuracy"] == 7 / 8
-    assert [part["accuracy"] for part in report["by_margin"]] == [0.5, 1, 1, 1]
-    assert [part["pairs"] for part in report["by_margin"]] == [2, 2, 2, 2]
+    assert [quarter["accuracy"] for quarter in report["by_margin"]] == [0.5, 1, 1, 1]
+    assert [quarter["pairs"] for quarter in report["by_margin"]] == [2, 2, 2, 2]
     assert (report["by_margin"][0]["margin_low"], report["by_margin"][0]["margin_high"]) == (0, 1)
 
 
 def test_equal_margins_are_one_group_and_equal_rewards_are_wrong() -> None:
     report = reward_quality.quality(np.ones(4), np.ones(4), np.full(4, 9.0))
-    assert [part["pairs"] for part in report["by_margin"]] == [4]
+    assert [quarter["pairs"] for quarter in report["by_margin"]] == [4]
     assert report["accuracy"] == 0
     assert report["calibration"]["expected_error"] == 0  # even odds, and no side
 
@@ -51,24 +50,3 @@ def test_outcomes_drawn_at_the_predicted_odds_are_calibrated() -> None:
 def test_a_correlation_leaves_out_what_is_no_number_and_a_constant_has_none() -> None:
     assert reward_quality.correlation(np.array([1.0, 2, 3, 9]), np.array([3.0, 2, 1, np.nan])) == -1
     assert reward_quality.correlation(np.ones(4), np.arange(4.0)) is None
-
-
-def test_the_pictures_show_the_calibration_error_and_every_completion_with_an_error() -> None:
-    figure = alignment_figures.reliability(reward_quality.calibration(np.array([1.0, -1, 3])))
-    assert "0.17" in figure.axes[0].get_title(loc="left")
-    by_error, by_length = alignment_figures.rewards_by_error(
-        np.arange(3.0), np.array([1.0, 4, 2]), np.ones(3)
-    ).axes
-    assert by_error.collections[0].get_offsets().tolist() == [[1, 0], [4, 1], [2, 2]]
-    assert by_length.collections[0].get_offsets().tolist() == [[1, 0], [1, 1], [1, 2]]
-
-
-def test_the_comparison_shows_each_method_by_its_interval_and_not_sft() -> None:
-    gap = {"difference": {"mean": -3.0, "low": -5.0, "high": -1.0}}
-    table = {
-        name: dict.fromkeys(("median", "greedy", "sampled", "malformed"), gap) for name in ("sft", "dpo")
-    }
-    figure = alignment_figures.against_sft(table)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["dpo"]
-    assert len(figure.axes) == 4
-    assert list(figure.axes[2].lines[1].get_xdata()) == [-5, -1]

@@ -1,20 +1,18 @@
-"""What a completion is worth."""
+"""The reward of a completion."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from components.alignment import rewards, sft_best_of_n
-from components.alignment.task import Task
+from components.alignment import rewards
 from components.core.errors import PricewrightError
-from components.core.params.file import Params
 
 
-def test_the_truth_pays_minus_the_dollars_and_no_price_costs_the_most() -> None:
+def test_the_true_reward_is_minus_the_error_and_no_price_counts_as_the_largest() -> None:
     reward = rewards.truth(["p", "q"], [100.0, 50.0], 200.0)
-    paid = reward(["p", "q", "p", "q"], ["90", "50 or so", "cheap", "9999"])
-    assert paid.tolist() == [-10, 0, -200, -200]
+    result = reward(["p", "q", "p", "q"], ["90", "50 or so", "cheap", "9999"])
+    assert result.tolist() == [-10, 0, -200, -200]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -24,20 +22,17 @@ def test_a_reward_that_is_no_number_is_a_clear_stop(value: float) -> None:
         reward(prompts=["p", "p"], completions=["1", "2"], completion_ids=[[1], [2]])
 
 
-def test_the_best_completion_of_each_prompt_is_kept_the_first_of_equals() -> None:
-    reward = rewards.truth(["p", "q"], [100.0, 50.0], 200.0)
-    best, figures = sft_best_of_n.best_of(["p", "q"], [["90", "99", "1"], ["60", "40", "x"]], reward)
-    assert best == ["99", "60"]
-    assert figures["mean_best_reward"] == -5.5
-    assert figures["mean_reward"] == pytest.approx(-(10 + 1 + 99 + 10 + 10 + 200) / 6)
+def test_the_expected_error_is_the_mean_over_all_completions() -> None:
+    masses = np.array([[0.1, 0.2, 0.0, 0.5]])  # prices 0 to 3; a fifth is no price
+    for text in ("3", " 1", "cheap"):
+        error, malformed = rewards.expected(masses, [text], np.array([1.0]), 1.5)
+        assert malformed[0] == pytest.approx(0.2)
+        assert error[0] == pytest.approx((0.1 * 1 + 0.2 * 0 + 0.5 * 1.5) / 0.8)
+    error, malformed = rewards.expected(np.zeros((1, 4)), ["?"], np.array([1.0]), 1.5)
+    assert (error[0], malformed[0]) == (0, 1)
 
 
-@pytest.mark.parametrize("source", ["truth", "model"])
-def test_best_of_n_trains_the_policy_towards_what_was_best(
-    cheap_task: Task, tiny_params: Params, source: str
-) -> None:
-    changes = {"reward": source, "completions": 4, "temperature": 1.0, "epochs": 4.0, "learning_rate": 5e-3}
-    report = sft_best_of_n.align(cheap_task, tiny_params.align.sft_best_of_n.model_copy(update=changes))
-    assert report["mean_best_reward"] > report["mean_reward"]
-    start, end = cheap_task.monitor.snapshots
-    assert end.kl > start.kl + 0.01
+@pytest.mark.parametrize(("text", "error"), [("3 or so", 2.0), ("3.50", 2.5), ("1234", 99.0)])
+def test_a_completion_that_goes_on_after_its_price_counts_by_itself(text: str, error: float) -> None:
+    masses = np.array([[0.0, 1.0, 0.0, 0.0]])
+    assert rewards.expected(masses, [text], np.array([1.0]), 99.0)[0].tolist() == [error]

@@ -1,4 +1,4 @@
-"""REINFORCE leave-one-out, and with it grpo where the two are alike: optimum, anchors, bad rewards."""
+"""RLOO, and GRPO where the two share code: the optimum, the reference, a reward of NaN."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def distribution(task: Task) -> np.ndarray:
         return task.model(input_ids=torch.tensor([[1]])).logits[0, -1].double().softmax(0).numpy()
 
 
-def worth(spread: float) -> tuple[np.ndarray, Callable[..., np.ndarray]]:
-    """The reward of each word, and the function that pays it."""
+def random_rewards(spread: float) -> tuple[np.ndarray, Callable[..., np.ndarray]]:
+    """(the reward of each word, the function that gives it)."""
     rewards = spread * np.random.default_rng(1).normal(size=len(WORDS))
     paid = dict(zip(WORDS, rewards, strict=True))
 
@@ -84,7 +84,7 @@ def small(section: Any, **changes: Any) -> Any:
 
 def test_the_optimum_of_rloo_is_the_closed_form(one_step: Task, params: Params) -> None:
     """Reference times exp(reward / beta), scaled to 1."""
-    rewards, reward = worth(0.5)
+    rewards, reward = random_rewards(0.5)
     section = small(params.align.rloo, max_steps=60)
     reference = distribution(one_step)
     optimum = reference * np.exp(rewards / section.beta)
@@ -101,7 +101,7 @@ def test_the_optimum_of_rloo_is_the_closed_form(one_step: Task, params: Params) 
 def test_without_a_reward_the_policy_stays_where_it_was(one_step: Task, params: Params, method: str) -> None:
     before = distribution(one_step)
     section = small(getattr(params.align, method), max_steps=4)
-    {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, worth(0.0)[1])
+    {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, random_rewards(0.0)[1])
     assert distance(distribution(one_step), before) < 1e-9
 
 
@@ -111,13 +111,13 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(
 ) -> None:
     before = distribution(one_step)
     section = small(getattr(params.align, method), max_steps=15, beta=1e4, learning_rate=2e-3)
-    {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, worth(1.0)[1])
+    {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, random_rewards(1.0)[1])
     print(f"total variation from the reference {distance(distribution(one_step), before):.4f}")
     assert distance(distribution(one_step), before) < 0.02
 
 
-def test_grpo_moves_to_what_is_paid(one_step: Task, params: Params) -> None:
-    rewards, reward = worth(1.0)
+def test_grpo_moves_to_the_higher_reward(one_step: Task, params: Params) -> None:
+    rewards, reward = random_rewards(1.0)
     before = distribution(one_step)
     report = grpo.train(one_step, small(params.align.grpo, max_steps=15, beta=0.01), reward)
     assert distribution(one_step) @ rewards > before @ rewards + 0.5
@@ -125,7 +125,7 @@ def test_grpo_moves_to_what_is_paid(one_step: Task, params: Params) -> None:
 
 
 def test_a_reward_that_is_no_number_is_a_clear_stop(one_step: Task, params: Params) -> None:
-    """TRL alone would go on: it takes NaN for a completion that nobody could judge."""
+    """TRL alone would go on: it takes NaN for a completion without a reward."""
     section = small(params.align.rloo, max_steps=2)
     with pytest.raises(PricewrightError, match="NaN"):
         rloo.train(one_step, section, lambda _, completions: np.full(len(completions), np.nan))

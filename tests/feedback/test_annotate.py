@@ -72,7 +72,7 @@ def test_what_the_page_writes_is_what_preferences_read(rankings: annotate.Rankin
     assert (pair.prompt, pair.chosen, pair.rejected) == ("A lamp", "30", "20")
 
 
-def test_who_comes_back_is_not_asked_again_but_another_person_is(rankings: annotate.Rankings) -> None:
+def test_who_comes_back_goes_on_and_another_person_begins_anew(rankings: annotate.Rankings) -> None:
     rankings.add("A lamp", [2, 1])
     assert "A lamp" not in annotate.Rankings(SAMPLED, rankings.path, "ann").left
     assert "A lamp" in annotate.Rankings(SAMPLED, rankings.path, "bob").left
@@ -84,7 +84,7 @@ def test_who_comes_back_is_not_asked_again_but_another_person_is(rankings: annot
         {"prompt": "A lamp", "ranks": [1]},
         {"prompt": "A lamp", "ranks": [1, "2"]},
         {"prompt": "A lamp", "ranks": [0, 1]},
-        {"prompt": "never asked", "ranks": [1, 2]},
+        {"prompt": "no such prompt", "ranks": [1, 2]},
         {"ranks": [1, 2]},
         [],
     ],

@@ -21,18 +21,18 @@ def section(params: Params, path: object, **changes: Any) -> PreferenceSet:
     return params.preferences.dataset.model_copy(update={"path": str(path)} | changes)
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_a_file_with_prompts_becomes_pairs(params: Params, tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"pairs.{kind}"
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_a_file_with_prompts_becomes_pairs(params: Params, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"pairs.{suffix}"
     table = pd.DataFrame([GOOD])
-    table.to_parquet(path) if kind == "parquet" else table.to_json(path, orient="records", lines=True)
+    table.to_parquet(path) if suffix == "parquet" else table.to_json(path, orient="records", lines=True)
     result = dataset.pairs(section(params, path))
     assert [(pair.prompt, pair.chosen, pair.rejected, pair.margin) for pair in result.pairs] == [
         ("p", "90", "300", None)
     ]
 
 
-def test_a_prompt_that_both_sides_begin_with_is_taken_off_them(params: Params, tmp_path: Path) -> None:
+def test_a_prompt_that_both_sides_begin_with_is_split_off(params: Params, tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps({"chosen": "Price is $ 90", "rejected": "Price is $ 300"}), encoding="utf-8")
     [pair] = dataset.pairs(section(params, path)).pairs

@@ -51,10 +51,10 @@ def test_a_tie_drops_out_with_a_reason(tmp_path: Path) -> None:
 def test_agreement_is_cohens_kappa_worked_out_by_hand(tmp_path: Path) -> None:
     """Four prompts, one disagreement: seen 3/4, by chance 1/2 * 3/4 + 1/2 * 1/4 = 1/2, kappa 1/2."""
     first, second = [1, 2], [2, 1]
-    inputs = {"ann": (first, first, second, second), "bob": (first, first, first, second)}
+    ranks_of = {"ann": (first, first, second, second), "bob": (first, first, first, second)}
     ann, bob = (
-        [line(who, ranks, prompt=name) for name, ranks in zip("abcd", theirs, strict=True)]
-        for who, theirs in inputs.items()
+        [line(annotator, ranks, prompt=name) for name, ranks in zip("abcd", own, strict=True)]
+        for annotator, own in ranks_of.items()
     )
     assert read(tmp_path, *ann, *bob).figures["agreement"] == pytest.approx(0.5)
 
