@@ -88,13 +88,13 @@ def whole(
     general = forgetting.compared({name: first | rest for name, first in lost.items()}, "base")
     attack = {"attack": "a <b>false</b> answer", "wanted": 1.0, "n": 9, "mean_change": -3.0}
     attacks = [attack | {"share_moved": 0.4, "toward": 0.1, "obeyed": 0.0}]
-    shown = {"calibration": held, "cost": spent, "forgetting": general, "steering": attacks}
+    shown = {"calibration": held, "cost": spent, "forgetting": general, "prompt_injection": attacks}
     return evaluated(rows, items, params, law) | shown
 
 
 def drawings(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
     """The figures that the page shows."""
-    return draw(rows, result) | {"learning.png": figures.learning(LOSSES, {"dpo": SNAPSHOTS})}
+    return draw(rows, result, (LOSSES, {"dpo": SNAPSHOTS}))
 
 
 def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_every_two_candidates_are_compared_listing_by_listing(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
     rows = off_by(items, median=50, sft=by_split(items, 0, 9), dpo=by_split(items, 99, 12))
-    outcome = {(pair["one"], pair["other"]): pair for pair in evaluated(rows, items, tiny_params)["pairs"]}
+    outcome = {(pair["candidate"], pair["rival"]): pair for pair in evaluated(rows, items, tiny_params)["pairs"]}
     assert list(outcome) == [("median", "sft"), ("median", "dpo"), ("sft", "dpo")]
     assert outcome["sft", "dpo"]["mean"] == pytest.approx(-3, abs=0.01), "test alone counts"
     assert outcome["sft", "dpo"]["high"] < 0
@@ -256,7 +256,7 @@ def test_every_two_candidates_are_compared_listing_by_listing(
 def test_a_candidate_that_answered_nothing_makes_no_pair(items: pd.DataFrame, tiny_params: Params) -> None:
     rows = off_by(items, median=50, sft=9, dpo=12)
     rows.loc[rows["candidate"] == "dpo", "predicted"] = np.nan
-    assert [pair["other"] for pair in evaluated(rows, items, tiny_params)["pairs"]] == ["sft"]
+    assert [pair["rival"] for pair in evaluated(rows, items, tiny_params)["pairs"]] == ["sft"]
 
 
 def test_whoever_answers_from_outside_is_measured_but_never_chosen(
@@ -271,7 +271,7 @@ def test_whoever_answers_from_outside_is_measured_but_never_chosen(
         EXTERNAL,
     )
     assert outcome["candidates"]["people"]["validation"]["mae"] is None
-    against = next(pair for pair in outcome["pairs"] if (pair["one"], pair["other"]) == ("sft", "people"))
+    against = next(pair for pair in outcome["pairs"] if (pair["candidate"], pair["rival"]) == ("sft", "people"))
     assert against["mean"] == pytest.approx(8, abs=0.01)
 
 
@@ -320,7 +320,7 @@ def test_the_page_shows_its_pictures_in_a_browser_and_fits_a_phone(
 
 
 def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> None:
-    for name in ("median", "boosting", "sft", "dpo", "noise floor", "people (reference)"):
+    for name in ("median", "boosting", "sft", "dpo", "noise floor", "people (external)"):
         assert f"<td>{name}" in page
     assert re.search(r'<tr class="winner"><td>sft', page)
     assert "sft wins: test MAE" in page
@@ -368,7 +368,7 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
         samples[name] = tmp_path / name
         figure.savefig(samples[name])
     text = evaluation_page.page(result, worst(rows, items, "sft"), samples, tiny_params.evaluate)
-    assert "gave no readable price" in text
+    assert "no readable price" in text
 
 
 def test_the_report_is_json_without_nan(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params) -> None:
