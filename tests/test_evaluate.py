@@ -247,7 +247,9 @@ def test_every_two_candidates_are_compared_listing_by_listing(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
     rows = off_by(items, median=50, sft=by_split(items, 0, 9), dpo=by_split(items, 99, 12))
-    outcome = {(pair["candidate"], pair["rival"]): pair for pair in evaluated(rows, items, tiny_params)["pairs"]}
+    outcome = {
+        (pair["candidate"], pair["rival"]): pair for pair in evaluated(rows, items, tiny_params)["pairs"]
+    }
     assert list(outcome) == [("median", "sft"), ("median", "dpo"), ("sft", "dpo")]
     assert outcome["sft", "dpo"]["mean"] == pytest.approx(-3, abs=0.01), "test alone counts"
     assert outcome["sft", "dpo"]["high"] < 0
@@ -271,7 +273,9 @@ def test_whoever_answers_from_outside_is_measured_but_never_chosen(
         EXTERNAL,
     )
     assert outcome["candidates"]["people"]["validation"]["mae"] is None
-    against = next(pair for pair in outcome["pairs"] if (pair["candidate"], pair["rival"]) == ("sft", "people"))
+    against = next(
+        pair for pair in outcome["pairs"] if (pair["candidate"], pair["rival"]) == ("sft", "people")
+    )
     assert against["mean"] == pytest.approx(8, abs=0.01)
 
 
