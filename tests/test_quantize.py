@@ -144,7 +144,7 @@ def test_w4a16_is_what_vllm_loads_and_answers_alike_from_a_quarter_of_the_bytes(
 def test_a_model_whose_layers_are_too_narrow_for_w4a16_is_an_error_that_says_so(
     tiny_base: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(PricewrightError, match="cannot be had as w4a16"):
+    with pytest.raises(PricewrightError, match="cannot be written as w4a16"):
         formats.write_quantized(tiny_base, tmp_path, "w4a16")
 
 
