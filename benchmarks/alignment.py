@@ -34,21 +34,21 @@ INTERVAL = ("aligned_low", "aligned_high")
 
 
 def row(task: Task, items: pd.DataFrame, comparison: dict[str, Any], section: Monitoring) -> dict[str, Any]:
-    """A line of the table: the verdict on test, KL and reward of one completion per prompt."""
+    """A line of the table: the comparison on test, KL and reward of a sampled completion per prompt."""
     prompts = list(items["prompt"])
     ids = [prompt_ids(task.tokenizer, text, task.tokenizer.model_max_length) for text in prompts]
     loading.seed_everything(section.seed)
     with adapters.use_adapter(task.model, "default"):
-        samples = sampling.sample_tokens(
+        sampled = sampling.sample_tokens(
             task.model,
             task.tokenizer,
             ids,
             completions=1,
             temperature=1.0,
             batch_size=section.batch_size,
-            title="drawing",
+            title="sampling",
         )
-    tokens = [first[0] for first in samples]
+    tokens = [completions[0] for completions in sampled]
     texts = task.tokenizer.batch_decode(tokens, skip_special_tokens=True)
     kl = divergence(task.model, ids, tokens, section.batch_size)[0]
     return {**comparison, "kl": kl, "reward": float(task.reward_model(prompts, texts).mean())}
@@ -63,8 +63,8 @@ def rendered(table: dict[str, dict[str, Any]]) -> Table:
         for way in ways:
             gap, digits = figures[way]["difference"], 4 if way == "malformed" else 2
             mean, low, high = (f"{gap[end]:+.{digits}f}" for end in ("mean", "low", "high"))
-            figure, least, most = (f"{figures[way][of]:.{digits}f}" for of in ("aligned", *INTERVAL))
-            cells.append(f"{figure} ({least} to {most})\n{mean} ({low} to {high})")
+            figure, low_end, high_end = (f"{figures[way][of]:.{digits}f}" for of in ("aligned", *INTERVAL))
+            cells.append(f"{figure} ({low_end} to {high_end})\n{mean} ({low} to {high})")
         cells += [
             f"{figures['kl']:.2f}",
             f"{figures['reward']:.2f}",
@@ -77,15 +77,17 @@ def rendered(table: dict[str, dict[str, Any]]) -> Table:
 
 def main() -> None:
     """Train, measure, write, print."""
-    read = load_params()
-    section, price_max = read.align, read.prompt.price_max
+    params = load_params()
+    section, price_max = params.align, params.prompt.price_max
     methods = sys.argv[1:] or list(align.METHODS)
     table: dict[str, dict[str, Any]] = {}
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tracking.stage_run("alignment", section.model_dump(), "") as tracked:
         for method in methods:
-            task = align.load_task(section, read.prompt, FOLDER / method, tracked)
-            items = align.prompts_of(task.tokenizer, stage.read("artifacts/curate/test.parquet"), read.prompt)
+            task = align.load_task(section, params.prompt, FOLDER / method, tracked)
+            items = align.prompts_of(
+                task.tokenizer, stage.read("artifacts/curate/test.parquet"), params.prompt
+            )
             if not table:
                 same = align.compare_with_sft(task, items, section.monitor, price_max)
                 table["sft"] = row(task, items, same, section.monitor) | {"seconds": 0, "may_win": ""}
@@ -94,7 +96,7 @@ def main() -> None:
             report = align.align(task, method, getattr(section, method))
             seconds = perf_counter() - began
             allowed = align.compare_with_sft(task, task.monitor.items, section.monitor, price_max)["may_win"]
-            kept = f"{'yes' if allowed else 'no'} (step {report['watch']['kept_step']})"
+            kept = f"{'yes' if allowed else 'no'} (step {report['monitor']['kept_step']})"
             comparison = align.compare_with_sft(task, items, section.monitor, price_max)
             own = row(task, items, comparison, section.monitor)
             table[method] = own | {"seconds": seconds, "may_win": kept}

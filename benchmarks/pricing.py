@@ -1,9 +1,9 @@
 """Pricing the test split: one pass for the whole distribution against one `generate` per listing.
 
 The other way is that of the course "LLM engineering": generate up to five tokens for one listing after the
-other and read the text as a price. It is timed twice: to the end that our model says, and always five tokens,
-as with the course's model, which has learned no end. The same weights, rows, processor and run, each way
-warmed up on a few rows; prints each, and the ratios.
+other and read the text as a price. It is timed twice: to the end-of-text token of our model, and always five
+tokens, as with the course's model, which has learned no end. The same weights, rows, processor and
+run, each way warmed up on a few rows; prints each, and the ratios.
 
     python -m benchmarks.pricing [--rows 540]
 """
@@ -27,7 +27,7 @@ from components.model.prompt import parse_completion, price_prompt
 
 NEW_TOKENS = 5  # of the course
 WARM_UP = 16
-NO_TOKEN = -1  # an end that no model says
+NO_TOKEN = -1  # an end-of-text token that no model generates
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
         return quantile(distribution, 0.5)
 
     def one_by_one(prompts: list[str], end: int) -> np.ndarray:
-        message = []
+        prices = []
         for prompt in prompts:
             ids = tokenizer(prompt, return_tensors="pt").input_ids
             with torch.inference_mode():
@@ -69,22 +69,22 @@ def main() -> None:
             price = parse_completion(
                 str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
             )
-            message.append(np.nan if price is None else price)
-        return np.array(message)
+            prices.append(np.nan if price is None else price)
+        return np.array(prices)
 
     ways: dict[str, Callable[[list[str]], np.ndarray]] = {
         "one pass, the distribution's median": one_pass,
-        "one generate each, to its end": lambda requests: one_by_one(requests, tokenizer.eos_token_id),
-        "one generate each, five tokens": lambda requests: one_by_one(requests, NO_TOKEN),
+        "one generate each, to its end": lambda texts: one_by_one(texts, tokenizer.eos_token_id),
+        "one generate each, five tokens": lambda texts: one_by_one(texts, NO_TOKEN),
     }
     speeds, maes = [], []
     for name, way in ways.items():
         way(prompts[:WARM_UP])
         start = time.perf_counter()
-        message = way(prompts)
+        predicted = way(prompts)
         speeds.append(len(items) / (time.perf_counter() - start))
-        maes.append(float(np.nanmean(np.abs(message - true))))
-        unparsed = int(np.isnan(message).sum())
+        maes.append(float(np.nanmean(np.abs(predicted - true))))
+        unparsed = int(np.isnan(predicted).sum())
         print(f"{name:<36} {speeds[-1]:8.1f} listings/s  MAE ${maes[-1]:.2f}  unparsed {unparsed}")
     to_its_end, five = (speeds[0] / speed for speed in speeds[1:])
     print(

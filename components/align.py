@@ -48,7 +48,7 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
     model, head = adapters.load_policy(artifacts / "base", artifacts / "sft", reward)
     reward_model = RewardModel(model, head, tokenizer, monitoring.batch_size)
     validation = stage.read("artifacts/curate/validation.parquet")
-    shown = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
+    monitored = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
     return Task(
         model=model,
         tokenizer=tokenizer,
@@ -63,7 +63,7 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
             model,
             tokenizer,
             reward_model,
-            prompts_of(tokenizer, shown, prompt),
+            prompts_of(tokenizer, monitored, prompt),
             monitoring,
             error_max=section.error_max,
             price_max=prompt.price_max,

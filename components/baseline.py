@@ -41,7 +41,7 @@ Predictor = Callable[[pd.DataFrame], Floats]
 """Items to dollars, shape (n,); they may leave the range of prices."""
 
 WORD = r"(?u)\b\w+\b"
-LOG_LARGEST = 20.0  # where a line runs off, exp() must not overflow
+LOG_LARGEST = 20.0  # where a regression extrapolates, exp() must not overflow
 ANSWER_TOKENS = 8  # room for the price itself at the end of the base model's context
 
 
@@ -84,9 +84,9 @@ def untuned(
     context = model.config.max_position_embeddings - ANSWER_TOKENS
     shots = examples(tokenizer, train, section, question=prompt.question, tokens=context - prompt.tokens)
     answers = {}
-    for name, shown in (("base_zero_shot", []), ("base_one_shot", shots[:1]), ("base_few_shot", shots)):
-        prompts = [few_shot_prompt(text, shown, prompt.question) for text in scored["text"]]
-        limit = context if shown else min(prompt.tokens, context)
+    for name, used in (("base_zero_shot", []), ("base_one_shot", shots[:1]), ("base_few_shot", shots)):
+        prompts = [few_shot_prompt(text, used, prompt.question) for text in scored["text"]]
+        limit = context if used else min(prompt.tokens, context)
         options = {"price_max": prompt.price_max, "prompt_tokens": limit, "batch_size": section.batch_size}
         distribution = price_distribution(model, tokenizer, prompts, title=name, **options)
         answers[name] = quantile(distribution, 0.5)

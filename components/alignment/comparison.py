@@ -26,8 +26,9 @@ def measure(
     batch_size: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Of an adapter, each (rows,): errors in dollars by `median`, by `greedy` completion (NaN where that is
-    no price) and, expected, of a completion `sampled` at temperature 1; probability that one is `malformed`.
+    """Errors of an adapter in dollars, each (rows,): of the `median`, of the `greedy` completion (NaN where
+    that is no price), and of a completion `sampled` at temperature 1, in expectation; and the probability
+    that such a completion is `malformed`.
     """
     common: dict[str, Any] = {"prompt_tokens": tokenizer.model_max_length, "batch_size": batch_size}
     with adapters.use_adapter(model, adapter):
@@ -42,7 +43,7 @@ def measure(
     medians = quantile(masses / masses.sum(axis=1, keepdims=True), 0.5)
     likeliest = prices_of([texts[0] for texts in greedy])
     error, malformed = expected(masses, [texts[0] for texts in sampled], prices, price_max)
-    highest = np.minimum(likeliest, price_max)  # else one answer in millions would be all that a mean shows
+    highest = np.minimum(likeliest, price_max)  # else one answer in millions would decide the mean
     answers = {"median": medians, "greedy": highest}
     errors = {way: np.abs(answer - prices) for way, answer in answers.items()}
     return {**errors, "sampled": error, "malformed": malformed}
@@ -61,8 +62,8 @@ def against_sft(
 
 
 def _is_worse(compared: dict[str, Any], sft: np.ndarray, aligned: np.ndarray) -> bool:
-    silent = bool(np.isnan(aligned).sum() > np.isnan(sft).sum())
-    return silent or (compared["difference"] is not None and compared["difference"]["mean"] > 0)
+    fewer_answers = bool(np.isnan(aligned).sum() > np.isnan(sft).sum())
+    return fewer_answers or (compared["difference"] is not None and compared["difference"]["mean"] > 0)
 
 
 def compare(sft: np.ndarray, aligned: np.ndarray, *, bootstrap: int, seed: int) -> dict[str, Any]:

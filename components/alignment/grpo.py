@@ -1,7 +1,8 @@
 """Group relative policy optimization (Shao et al. 2024, arXiv:2402.03300), by TRL.
 
 Like rloo.py a baseline from the group of a prompt's completions, its rewards divided by their standard
-deviation where `scale` says so (without it: arXiv:2503.20783); the KL is charged to the loss of each token.
+deviation where `scale_rewards` is on (without it: arXiv:2503.20783); the KL is charged to
+the loss of each token.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ def _standard_errors(differences: np.ndarray) -> float:
 class Monitor(TrainerCallback):
     """Measures the policy on a schedule, and keeps the weights of the last snapshot that passed every check.
 
-    A callback of a trainer; a loop of its own calls `at`. It keeps its snapshots in `scratch`, so that a run
-    that resumes is watched on.
+    A callback of a trainer; a loop of its own calls `at`. Its snapshots are kept in `scratch`, so that the
+    monitor of a resumed run goes on with them.
     """
 
     def __init__(

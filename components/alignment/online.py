@@ -29,10 +29,10 @@ def trainer_config(task: Task, section: Online) -> dict[str, Any]:
     }
 
 
-def train_online(task: Task, kind: Any, options: Any, reward: Reward) -> dict[str, Any]:
-    """Train by TRL's trainer `kind`; returns the figures of the first and of the last step."""
+def train_online(task: Task, trainer_class: Any, options: Any, reward: Reward) -> dict[str, Any]:
+    """Train by a trainer of TRL; returns the figures of the first and of the last step."""
     trainer: Any = training.train(
-        kind,
+        trainer_class,
         task.model,
         Dataset.from_dict({"prompt": list(dict.fromkeys(task.prompts["prompt"]))}),
         options,

@@ -70,9 +70,9 @@ def calibration(lead: Floats) -> dict[str, Any]:
     return {"expected_error": float(error), "confidence": float(confidence.mean()), "bins": bins}
 
 
-def correlation(rewards: Floats, other: Floats) -> float | None:
+def correlation(rewards: Floats, values: Floats) -> float | None:
     """Spearman's rank correlation over the rows where both are numbers; None where one is constant."""
-    both = ~(np.isnan(rewards) | np.isnan(other))
-    if both.sum() < 3 or np.ptp(rewards[both]) == 0 or np.ptp(other[both]) == 0:
+    both = ~(np.isnan(rewards) | np.isnan(values))
+    if both.sum() < 3 or np.ptp(rewards[both]) == 0 or np.ptp(values[both]) == 0:
         return None
-    return float(spearmanr(rewards[both], other[both]).statistic)
+    return float(spearmanr(rewards[both], values[both]).statistic)

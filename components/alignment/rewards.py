@@ -106,8 +106,8 @@ class RewardModel:
         """
         scores = torch.empty(len(rows))
         with adapters.use_adapter(self.model, "reward"):
-            for part in torch.arange(len(rows)).split(self.batch_size):
-                scores[part] = self._of_batch([rows[place] for place in part])
+            for batch in torch.arange(len(rows)).split(self.batch_size):
+                scores[batch] = self._of_batch([rows[place] for place in batch])
         return scores
 
     def _of_batch(self, rows: list[list[int]]) -> Tensor:

@@ -1,1 +1,1 @@
-"""Where preferences come from, a file each. `ORIGINS` in components/preferences.py names them."""
+"""Where preferences come from, a file each. components/preferences.py picks among them."""

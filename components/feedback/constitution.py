@@ -26,7 +26,7 @@ from components.model.chat import ChatClient
 
 KEY = "PRICEWRIGHT_JUDGE_KEY"
 Judge = Callable[[str], str]
-"""A question to an answer."""
+"""Answers a question."""
 
 
 class Principles(BaseModel):
@@ -72,15 +72,15 @@ def read(path: Path) -> Principles:
 def _compare(judge: Judge, principles: Principles, principle: str, row: Any, result: Preferences) -> None:
     """Critique, revision and preference of a prompt; the pair, or why there is none, goes to `result`."""
     answer = row.completions[0]
-    about = {"principle": principle, "prompt": row.prompt, "answer": answer}
-    critique = judge(principles.critique.format(**about)).strip()
+    fields = {"principle": principle, "prompt": row.prompt, "answer": answer}
+    critique = judge(principles.critique.format(**fields)).strip()
     if not critique:
         return result.reject(row.id, "the critique is empty")
-    revised = judge(principles.revision.format(**about, critique=critique)).strip()
-    others = [text for text in (revised, *row.completions) if text and text != answer]
-    if not others:
+    revised = judge(principles.revision.format(**fields, critique=critique)).strip()
+    alternatives = [text for text in (revised, *row.completions) if text and text != answer]
+    if not alternatives:
         return result.reject(row.id, "the revision is empty or equal, and there is no other completion")
-    both = (answer, others[0])
+    both = (answer, alternatives[0])
     votes = [
         _choice(judge(principles.preference.format(principle=principle, prompt=row.prompt, a=a, b=b)))
         for a, b in (both, both[::-1])
@@ -94,7 +94,7 @@ def _compare(judge: Judge, principles: Principles, principle: str, row: Any, res
 
 
 def _choice(text: str) -> str | None:
-    """A or B, where a reply names just one of them."""
+    """A or B, where a reply names exactly one of the two."""
     named = set(re.findall(r"\b[AB]\b", text))
     return named.pop() if len(named) == 1 else None
 

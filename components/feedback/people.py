@@ -47,7 +47,7 @@ def pairs(path: Path) -> Preferences:
 
 def agreement(votes: dict[tuple[str, Comparison], int]) -> float | None:
     """Cohen's kappa (1960) of the votes of two annotators on what both compared, averaged over all pairs of
-    annotators, weighted by how much both compared; None where no two compared the same.
+    annotators, weighted by how much both compared; None where no two compared the same completions.
     """
     by_annotator: dict[str, dict[Comparison, int]] = defaultdict(dict)
     for (annotator, comparison), vote in votes.items():
@@ -65,7 +65,7 @@ def agreement(votes: dict[tuple[str, Comparison], int]) -> float | None:
 
 
 def _rankings(path: Path, result: Preferences) -> list[dict[str, Any]]:
-    """The rankings that can be used; the others are rejected with their line."""
+    """The usable rankings; those that are not are rejected with their line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -123,7 +123,7 @@ def _constant(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def _votes(rows: list[dict[str, Any]]) -> dict[tuple[str, Comparison], int]:
-    """(annotator, comparison) to 1 where its first completion is better, -1 the other, 0 for a tie."""
+    """(annotator, comparison) to 1 where its first completion is better, -1 where its second is, else 0."""
     votes = {}
     for row in rows:
         ranked = sorted(zip(row["completions"], row["ranks"], strict=True))

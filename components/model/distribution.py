@@ -36,9 +36,9 @@ def price_distribution(
     """Probability of each whole-dollar price, float32 of shape (prompts, price_max + 1), rows sum to 1.
 
     The probability of a price is that of all completions that begin with its digits, spelled as the
-    tokenizer spells them, and go on with something other than a digit; a price that no longer one begins
-    with counts whatever follows it. What the model gives to anything but a price from 0 to `price_max` is
-    left out and the rest scaled to 1. A row is NaN where nothing is left.
+    tokenizer spells them, and go on with something other than a digit; where no longer price begins with
+    these digits, whatever follows them. The probability of anything but a price from 0 to `price_max` is left
+    out and the rest scaled to 1. A row is NaN where nothing is left.
     """
     masses = price_masses(
         model,
@@ -81,7 +81,7 @@ def price_masses(
 def quantile(distribution: np.ndarray, q: float | np.ndarray) -> np.ndarray:
     """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for NaN.
 
-    `q` is one level or one for each row.
+    `q` is a single level, or a level for each row.
     """
     levels = np.broadcast_to(np.clip(q, 0.0, 1 - 1e-6), len(distribution))
     reached = np.cumsum(distribution, axis=1, dtype=np.float64) >= levels[:, None]
@@ -108,13 +108,13 @@ POINT_ESTIMATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @lru_cache(maxsize=2)
 def _tree(tokenizer: PreTrainedTokenizerBase, price_max: int) -> PriceTree:
-    """Kept, for it takes longer to spell a thousand prices than to read one listing."""
+    """Cached: to spell a thousand prices takes longer than to read a listing."""
     return PriceTree(tokenizer, price_max)
 
 
 def _shared(ids: list[list[int]]) -> int:
     """How many tokens all rows begin with; at least one of each row is left."""
-    first, last = min(ids), max(ids)  # in the order of a dictionary: what these two share, all share
+    first, last = min(ids), max(ids)  # in lexicographic order: what these two share, all share
     equal = [left == right for left, right in zip(first, last, strict=False)]
     return min([*equal, False].index(False), min(map(len, ids)) - 1)
 
@@ -132,7 +132,7 @@ def _node_probabilities(
     model: Any, ids: list[list[int]], tree: PriceTree, begun: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probability of each of the tree's tokens after every inner node, float32 (rows, nodes, tokens), and
-    of going on with a digit there, (rows, nodes). `ids` go on after what `_begin` gave, if anything.
+    of going on with a digit there, (rows, nodes). `ids` follow the tokens of `begun`, where there are any.
 
     All nodes of a tree go through the model in one pass behind the prompt, each attending to the prompt
     and to its own ancestors only, so the prompt's keys and values are computed once.

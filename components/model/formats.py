@@ -24,21 +24,22 @@ CONVERTER = "convert_hf_to_gguf.py"
 GGUF = "model.gguf"
 
 
-def write_quantized(merged: Path, folder: Path, kind: str) -> None:
-    """Write the full-precision model in `merged` to `folder` in the format `kind` (see `Quantize.formats` in
-    params.py), with its tokenizer. Raises PricewrightError where what the format needs is missing.
+def write_quantized(merged: Path, folder: Path, name: str) -> None:
+    """Write the full-precision model in `merged` to `folder` in the format of that name (see `formats` in
+    core/params/quantize.py), with its tokenizer. Raises PricewrightError where a tool of that format is
+    missing.
     """
-    if kind == "gguf":
+    if name == "gguf":
         _convert(merged, folder)
     else:
-        made = _w4a16(merged) if kind == "w4a16" else quantized(merged, kind)
-        made.save_pretrained(folder)
+        model = _w4a16(merged) if name == "w4a16" else quantized(merged, name)
+        model.save_pretrained(folder)
     load_tokenizer(merged).save_pretrained(folder)
 
 
-def quantized(folder: Path, kind: str) -> PreTrainedModel:
-    """The full-precision model in `folder`, its linear layers in the format `kind` of FORMATS."""
-    options = weights(False) | {"quantization_config": FORMATS[kind]}
+def quantized(folder: Path, name: str) -> PreTrainedModel:
+    """The full-precision model in `folder`, its linear layers in a format of FORMATS."""
+    options = weights(False) | {"quantization_config": FORMATS[name]}
     return loaded(AutoModelForCausalLM, folder, **options).eval()
 
 
@@ -54,14 +55,14 @@ def _convert(merged: Path, folder: Path) -> None:
     converter = shutil.which(CONVERTER)
     if converter is None or find_spec("gguf") is None:
         raise PricewrightError(
-            f"quantize.formats: gguf needs llama.cpp's {CONVERTER} on the PATH, and to load what it makes: "
+            f"quantize.formats: gguf needs llama.cpp's {CONVERTER} on the PATH, and to load its output: "
             'pip install -c constraints.txt -e ".[gguf]"'
         )
     folder.mkdir(parents=True, exist_ok=True)
     command = [converter, str(merged), "--outfile", str(folder / GGUF), "--outtype", "q8_0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        reason = (completed.stderr.strip() or f"exit code {completed.returncode}").splitlines()[-1]
         raise PricewrightError(f"quantize.formats: {CONVERTER} cannot write this model as gguf: {reason}")
 
 
@@ -83,4 +84,4 @@ def _w4a16(folder: Path) -> PreTrainedModel:
     try:
         return oneshot(model=model, recipe=recipe).eval()
     except (ValueError, RuntimeError) as error:
-        raise PricewrightError(f"quantize.formats: this model cannot be had as w4a16: {error}") from error
+        raise PricewrightError(f"quantize.formats: this model cannot be written as w4a16: {error}") from error

@@ -101,22 +101,27 @@ class QuietProgress(ProgressCallback):
 
 
 def train(
-    kind: type[Trainer],
+    trainer_class: type[Trainer],
     model: PeftModel,
     rows: Dataset,
     options: Any,
     tokenizer: PreTrainedTokenizerBase,
     callbacks: list[TrainerCallback],
     checkpoint: str | None = None,
-    **parts: Any,
+    **arguments: Any,
 ) -> Trainer:
-    """Train by one of TRL's trainers in full precision, from a checkpoint where one is named; returns it.
+    """Train by a trainer of TRL in full precision, from a checkpoint where one is named; returns the trainer.
 
-    `options` are those of its kind, `parts` whatever else it is made of.
+    `options` is the configuration of its class, `arguments` what else its constructor takes.
     """
     with full_precision(model):
-        trainer: Any = kind(
-            model, args=options, train_dataset=rows, processing_class=tokenizer, callbacks=callbacks, **parts
+        trainer: Any = trainer_class(
+            model,
+            args=options,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            callbacks=callbacks,
+            **arguments,
         )
     for callback in list(trainer.callback_handler.callbacks):
         if isinstance(callback, ProgressCallback | PrinterCallback):

@@ -173,7 +173,7 @@ class Align(Section):
     methods: Annotated[list[Method], Field(min_length=1)]
     error_max: Annotated[float, Field(gt=0)]
     """Dollars: the error of a completion that is no price, and the largest error that counts: when rewards
-    are the truth, and at the snapshots of the gate. A few wild answers would drown the others in noise."""
+    are the truth, and at the snapshots of the monitor. A few wild answers would drown the rest in noise."""
     monitor: Monitoring
     dpo: Dpo
     sft_best_of_n: SftBestOfN
