@@ -73,12 +73,7 @@ def register_version(
         input_example=example,
         pip_requirements=requirements,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, CARD).write_text(card, encoding="utf-8")
-        Path(folder, EVIDENCE).mkdir()
-        for path in evidence:
-            shutil.copy(path, Path(folder, EVIDENCE))
-        MlflowClient().log_model_artifacts(logged.model_id, folder)
+    _add_evidence(logged.model_id, evidence, card)
     with tempfile.TemporaryDirectory() as folder:
         digest = sha256(_download(logged.model_uri, folder))
     tags = {"run_id": run_id, MODEL_DIGEST: digest, **tags}
@@ -96,9 +91,19 @@ def _description(card: str) -> str:
     return (head.rpartition("\n")[0] or head) + more
 
 
+def _add_evidence(model_id: str, evidence: list[Path], card: str) -> None:
+    """Copy the files `evidence` and the card beside a logged model."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, CARD).write_text(card, encoding="utf-8")
+        Path(folder, EVIDENCE).mkdir()
+        for path in evidence:
+            shutil.copy(path, Path(folder, EVIDENCE))
+        MlflowClient().log_model_artifacts(model_id, folder)
+
+
 def set_alias(model_name: str, alias: str, version: str) -> None:
     """Move `alias` to `version`."""
-    MlflowClient().set_registered_model_alias(model_name, alias, version)
+    _put(lambda: MlflowClient().set_registered_model_alias(model_name, alias, version))
 
 
 def aliases(model_name: str) -> dict[str, str]:
@@ -175,7 +180,7 @@ def _created(create: Callable[[], object]) -> bool:
 
 def tag_version(model_name: str, version: str, name: str, value: str) -> None:
     """Set a tag of a version."""
-    MlflowClient().set_model_version_tag(model_name, version, name, value)
+    _put(lambda: MlflowClient().set_model_version_tag(model_name, version, name, value))
 
 
 def model_tag(model_name: str, name: str) -> str | None:
@@ -191,7 +196,19 @@ def model_tag(model_name: str, name: str) -> str | None:
 
 def tag_model(model_name: str, name: str, value: str) -> None:
     """Set a tag of the registered model itself."""
-    MlflowClient().set_registered_model_tag(model_name, name, value)
+    _put(lambda: MlflowClient().set_registered_model_tag(model_name, name, value))
+
+
+def _put(write: Callable[[], None]) -> None:
+    """Set a tag or an alias, twice where the first attempt fails.
+
+    MLflow looks whether there is one and then inserts it. Where another process inserts it in between, the
+    database refuses the insert; by the second attempt there is one to update.
+    """
+    try:
+        write()
+    except MlflowException:
+        write()
 
 
 def versions(model_name: str) -> list[Version]:
