@@ -99,7 +99,7 @@ def _both_gone(decided: list[dict[str, Any]]) -> None:
     MlflowClient().delete_run(run(2, decided))
 
 
-def _one_made_up(decided: list[dict[str, Any]]) -> None:
+def _record_made_up(decided: list[dict[str, Any]]) -> None:
     made_up = decided[2] | {"id": "20990101T000000.000000-ffffffff", "number": 4, "verdict": "promoted"}
     registry.tag_version(NAME, "3", aliases.DECISION + made_up["id"], json.dumps(made_up))
 
@@ -132,7 +132,7 @@ def test_a_copy_that_still_fits_the_chain_is_the_one_that_is_listed(decided: lis
 
 def test_a_record_that_cannot_be_read_or_was_made_up_is_named(decided: list[dict[str, Any]]) -> None:
     _tag_unreadable(decided)
-    _one_made_up(decided)
+    _record_made_up(decided)
     faults = history(NAME)[1]
     for version in ("2", "3"):
         assert any(fault.endswith(f"of version {version} cannot be read") for fault in faults)
