@@ -38,28 +38,30 @@ def fresh(rows: int, seed: int, noise: float, price_max: float) -> tuple[list[st
 
 
 def main() -> None:
-    """Ask the served model about fresh listings and count."""
+    """Price fresh listings with the served model and count."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=12345)
-    requests = parser.parse_args()
+    arguments = parser.parse_args()
     params, pricer = load_params(), Pricer(Path("artifacts/quantize"))
-    texts, true = fresh(requests.rows, requests.seed, params.scrape.demo_shop.noise, params.curate.price_max)
+    texts, true = fresh(
+        arguments.rows, arguments.seed, params.scrape.demo_shop.noise, params.curate.price_max
+    )
     distribution = pricer.settings.distribution(pricer.model, pricer.tokenizer, texts, "fresh listings")
     predicted, calibration = quantile(distribution, 0.5), pricer.settings.calibration
     edges = [-np.inf, *np.quantile(predicted, [0.2, 0.4, 0.6, 0.8]), np.inf]
     groups = {"overall": np.ones(len(true), bool)}
     own = [-np.inf, *calibration.edges, np.inf]
-    for kind, bounds in (("calibrated band", own), ("fifth", edges)):
+    for grouping, bounds in (("calibrated band", own), ("fifth", edges)):
         for low, high in pairwise(bounds):
-            groups[f"{kind} ${max(low, 0):.0f} to ${high:.0f}"] = (predicted >= low) & (predicted < high)
+            groups[f"{grouping} ${max(low, 0):.0f} to ${high:.0f}"] = (predicted >= low) & (predicted < high)
     for name, rows in groups.items():
         line = f"{name:<32} n={rows.sum():<5}"
-        for title, first in (
+        for title, intervals in (
             ("served", calibration),
             ("raw", Calibration.uncalibrated(calibration.coverage)),
         ):
-            low_end, high_end = first.interval(distribution[rows])
+            low_end, high_end = intervals.interval(distribution[rows])
             share = float(((true[rows] >= low_end) & (true[rows] <= high_end)).mean())
             ends = share_interval(share, int(rows.sum()))
             line += f"  {title} {share:.1%} ({ends[0]:.1%} to {ends[1]:.1%})"

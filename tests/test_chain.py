@@ -101,15 +101,15 @@ def _run(command: list[str], folder: Path, seconds: int = 120) -> subprocess.Com
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in which the training flow has run once."""
-    made = Clone(tmp_path_factory.mktemp("clone"), tiny_yaml())
-    done = made.run("flows.pipeline")
+    fresh = Clone(tmp_path_factory.mktemp("clone"), tiny_yaml())
+    done = fresh.run("flows.pipeline")
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    made.first_output = done.stdout + done.stderr  # type: ignore[attr-defined]
-    return made
+    fresh.first_output = done.stdout + done.stderr  # type: ignore[attr-defined]
+    return fresh
 
 
 def test_the_flow_ends_with_a_table_and_the_commands_to_look_further(clone: Clone) -> None:
-    shown = clone.first_output  # type: ignore[attr-defined]
+    output = clone.first_output  # type: ignore[attr-defined]
     for word in (
         "noise floor",
         "tfidf_ridge",
@@ -120,7 +120,7 @@ def test_the_flow_ends_with_a_table_and_the_commands_to_look_further(clone: Clon
         "make prefect",
         "make report",
     ):
-        assert word in shown, word
+        assert word in output, word
 
 
 def test_every_candidate_is_measured_on_both_splits(clone: Clone) -> None:

@@ -80,12 +80,12 @@ def whole(
     rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
 ) -> dict[str, Any]:
     """The report with everything that the page shows."""
-    message = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
-    held = coverage(items, message, params.evaluate)
+    probabilities = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
+    held = coverage(items, probabilities, params.evaluate)
     spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "dollars": 1.25}}
     lost = {"base": {"perplexity": 9.0}, "sft": {"perplexity": 12.0}}
     rest = {"instruction_perplexity": 20.0, "choice_accuracy": 0.25, "bleu": 3.0, "rouge_l": 0.1}
-    general = forgetting.compared({name: first | rest for name, first in lost.items()}, "base")
+    general = forgetting.compared({name: figures | rest for name, figures in lost.items()}, "base")
     attack = {"attack": "a <b>false</b> answer", "wanted": 1.0, "n": 9, "mean_change": -3.0}
     attacks = [attack | {"share_moved": 0.4, "toward": 0.1, "obeyed": 0.0}]
     shown = {"calibration": held, "cost": spent, "forgetting": general, "prompt_injection": attacks}
@@ -115,7 +115,7 @@ def test_the_winner_is_the_best_language_model_on_validation(
         off_by(items, median=50, boosting=20, base_zero_shot=1, sft=9, dpo=7), items, tiny_params
     )
     assert (outcome["winner"], outcome["best_baseline"]) == ("dpo", "base_zero_shot")
-    kinds = {name: first["kind"] for name, first in outcome["candidates"].items()}
+    kinds = {name: candidate["kind"] for name, candidate in outcome["candidates"].items()}
     assert kinds["base_zero_shot"] == kinds["median"] == "baseline"
     assert kinds["sft"] == kinds["dpo"] == "language-model"
     assert outcome["candidates"]["sft"]["test"]["mae"] == pytest.approx(9, abs=0.01)
@@ -261,9 +261,7 @@ def test_a_candidate_that_answered_nothing_makes_no_pair(items: pd.DataFrame, ti
     assert [pair["rival"] for pair in evaluated(rows, items, tiny_params)["pairs"]] == ["sft"]
 
 
-def test_whoever_answers_from_outside_is_measured_but_never_chosen(
-    items: pd.DataFrame, tiny_params: Params
-) -> None:
+def test_an_external_candidate_is_measured_but_never_chosen(items: pd.DataFrame, tiny_params: Params) -> None:
     some = off_by(items[items["split"] == "test"].head(50), people=1)
     outcome = evaluated(pd.concat([off_by(items, median=50, sft=9, dpo=12), some]), items, tiny_params)
     assert (outcome["winner"], outcome["best_baseline"]) == ("sft", "median")
@@ -298,11 +296,11 @@ def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: 
     rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12)
     rows = pd.concat([rows, off_by(items.tail(30), people=8)], ignore_index=True)
     result = whole(rows, items, tiny_params, law)
-    samples = {}
+    pictures = {}
     for name, figure in drawings(rows, result).items():
-        samples[name] = tmp_path / name
-        figure.savefig(samples[name], metadata={"Software": None})
-    return evaluation_page.page(result, worst(rows, items, result["winner"]), samples, tiny_params.evaluate)
+        pictures[name] = tmp_path / name
+        figure.savefig(pictures[name], metadata={"Software": None})
+    return evaluation_page.page(result, worst(rows, items, result["winner"]), pictures, tiny_params.evaluate)
 
 
 def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
@@ -319,7 +317,7 @@ def test_the_page_shows_its_pictures_in_a_browser_and_fits_a_phone(
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto((tmp_path / "report.html").as_uri())
     assert tab.get_by_role("heading", level=1).inner_text() == "What does it cost?"
-    assert tab.evaluate("[...document.images].map(one => one.naturalWidth > 300)") == [True] * 6
+    assert tab.evaluate("[...document.images].map(image => image.naturalWidth > 300)") == [True] * 6
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -340,7 +338,7 @@ def test_the_page_compares_any_two_from_both_sides(page: str, tab: Page, tmp_pat
     lines = [line.split("\t") for line in square.inner_text().splitlines()]
     assert "-3.00" in str(lines)
     bold = square.locator("b").all_inner_texts()
-    assert sorted(float(first) for first in bold if abs(float(first)) < 4) == [-3.0, -1.0, 1.0, 3.0]
+    assert sorted(float(text) for text in bold if abs(float(text)) < 4) == [-3.0, -1.0, 1.0, 3.0]
 
 
 def test_the_page_and_the_pictures_are_the_same_on_every_run(
@@ -349,13 +347,13 @@ def test_the_page_and_the_pictures_are_the_same_on_every_run(
     rows = off_by(items, median=50, sft=9, dpo=12)
     rows.loc[0, "predicted"] = np.nan
     pages = []
-    for place in ("one", "other"):
+    for place in ("first", "second"):
         result = whole(rows, items, tiny_params)
-        samples = {}
+        pictures = {}
         for name, figure in drawings(rows, result).items():
-            samples[name] = tmp_path / f"{place}-{name}"
-            figure.savefig(samples[name], metadata={"Software": None})
-        pages.append(evaluation_page.page(result, worst(rows, items, "sft"), samples, tiny_params.evaluate))
+            pictures[name] = tmp_path / f"{place}-{name}"
+            figure.savefig(pictures[name], metadata={"Software": None})
+        pages.append(evaluation_page.page(result, worst(rows, items, "sft"), pictures, tiny_params.evaluate))
     assert pages[0] == pages[1]
 
 
@@ -367,11 +365,11 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
     result = whole(rows, items, tiny_params)
     assert result["headline"].startswith("A baseline does better: on validation median")
     assert json.loads(json.dumps(result, allow_nan=False))["winner_minus_best_baseline"]["test"] is None
-    samples = {}
+    pictures = {}
     for name, figure in drawings(rows, result).items():
-        samples[name] = tmp_path / name
-        figure.savefig(samples[name])
-    text = evaluation_page.page(result, worst(rows, items, "sft"), samples, tiny_params.evaluate)
+        pictures[name] = tmp_path / name
+        figure.savefig(pictures[name])
+    text = evaluation_page.page(result, worst(rows, items, "sft"), pictures, tiny_params.evaluate)
     assert "no readable price" in text
 
 
@@ -385,28 +383,28 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
 ) -> None:
     scored = tiny_items.head(12).assign(split=["validation", "test"] * 6)
 
-    def requests() -> pd.DataFrame:
+    def predicted() -> pd.DataFrame:
         model, tokenizer = adapters.load_adapted(tiny_base, tiny_adapter), loading.load_tokenizer(tiny_base)
         texts = scored["text"].tolist()
-        message = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, tiny_params.prompt)
-        return predict("sft", scored, message, tiny_params.evaluate)
+        probabilities = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, tiny_params.prompt)
+        return predict("sft", scored, probabilities, tiny_params.evaluate)
 
-    rows = requests()
+    rows = predicted()
     assert list(rows.columns) == Prediction.columns()
     assert list(rows["id"]) == list(scored["id"])
     assert ((rows["low"] <= rows["predicted"]) & (rows["predicted"] <= rows["high"])).all()
     assert rows["predicted"].between(0, 999).all()
-    pd.testing.assert_frame_equal(rows, requests())
+    pd.testing.assert_frame_equal(rows, predicted())
 
 
 def test_prices_of_test_move_no_interval_and_those_of_validation_do(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
-    message = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
+    probabilities = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
     ends = {}
     for changed in ("nothing", "validation", "test"):
         prices = np.where(items["split"] == changed, 140.0, items["price"])
-        rows = predict("sft", items.assign(price=prices), message, tiny_params.evaluate)
+        rows = predict("sft", items.assign(price=prices), probabilities, tiny_params.evaluate)
         ends[changed] = rows[["low", "high"]]
     pd.testing.assert_frame_equal(ends["nothing"], ends["test"])
     assert (ends["validation"]["high"] > ends["nothing"]["high"]).all()
@@ -415,8 +413,8 @@ def test_prices_of_test_move_no_interval_and_those_of_validation_do(
 def test_a_model_that_gives_no_price_any_probability_is_unreadable(
     items: pd.DataFrame, tiny_params: Params
 ) -> None:
-    message = np.full((400, 200), 1 / 200)
-    message[1] = np.nan  # what scaling a row of zeros to 1 leaves
-    rows = predict("sft", items, message, tiny_params.evaluate)
+    probabilities = np.full((400, 200), 1 / 200)
+    probabilities[1] = np.nan  # what scaling a row of zeros to 1 leaves
+    rows = predict("sft", items, probabilities, tiny_params.evaluate)
     assert rows.loc[1, ["predicted", "low", "high"]].isna().all()
     assert rows.drop(1).notna().all(axis=None)

@@ -1,4 +1,4 @@
-"""No stage that fits a model reads a label of validation or test: shown by taking the labels away.
+"""No model is fitted on a label of validation or test: shown by taking the labels away.
 
 The stages run in a project of their own on a tiny base; what they write must not depend on those labels.
 """
@@ -6,13 +6,14 @@ The stages run in a project of their own on a tiny base; what they write must no
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from components import baseline, preferences, reward, sft
+from components import align, baseline, preferences, reward, sft
 from components.core.params.file import Params
 from components.core.schemas import SCORED
 from tests.support.project import ROOT, tiny_yaml
@@ -74,6 +75,17 @@ def test_sft_and_the_reward_model_learn_where_validation_and_test_are_not_even_o
     assert Path("artifacts/sft/adapter_model.safetensors").is_file()
     reward.main()
     assert Path("artifacts/reward/adapter_model.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("project")
+def test_align_learns_where_test_is_not_even_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation is there: the monitor watches a training on it."""
+    preferences.main()
+    reward.main()
+    (CURATED / "test.parquet").unlink()
+    monkeypatch.setattr(sys, "argv", ["align", "dpo"])
+    align.main()
+    assert Path("artifacts/align/dpo/adapter_model.safetensors").is_file()
 
 
 def test_no_baseline_is_fitted_on_a_scored_row(

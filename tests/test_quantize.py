@@ -53,10 +53,10 @@ def test_format_none_is_the_merged_model(tiny_base: Path, tiny_adapter: Path, tm
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
     stage_file.write_format(tmp_path / "merged", tmp_path / "served", "none")
     served = formats.load_served(tmp_path / "served")
-    for first, second in zip(
+    for parameter, merged in zip(
         served.parameters(), adapters.merge_adapter(tiny_base, tiny_adapter).parameters(), strict=True
     ):
-        torch.testing.assert_close(first, second)
+        torch.testing.assert_close(parameter, merged)
 
 
 OPTIONS: dict[str, Any] = {"moved": 0.05, "bootstrap": 200, "seed": 1}
@@ -71,7 +71,7 @@ def test_parity_is_measured_on_the_same_rows() -> None:
     assert result["mae_change_low"] < result["mae_change"] < result["mae_change_high"]
 
 
-def test_a_price_that_is_no_longer_said_has_moved() -> None:
+def test_a_price_that_only_the_merged_model_gives_has_moved() -> None:
     true = merged = np.array([100.0, 200.0])
     result = stage_file.parity(true, merged, np.array([100.0, np.nan]), **OPTIONS)
     assert (result["share_moved"], result["mae_change"]) == (0.5, 0.0)
@@ -123,7 +123,9 @@ def test_int8_is_smaller_and_loads_afresh(tiny_base: Path, tiny_adapter: Path, t
     )
 
 
-def test_w4a16_is_what_vllm_loads_and_answers_alike_from_a_quarter_of_the_bytes(tmp_path: Path) -> None:
+def test_w4a16_is_what_vllm_loads_and_answers_nearly_the_same_from_a_quarter_of_the_bytes(
+    tmp_path: Path,
+) -> None:
     base = ROOT / "artifacts" / "base"
     formats.write_quantized(base, tmp_path, "w4a16")
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["quantization_config"]

@@ -29,7 +29,7 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dvc.LOCK.write_text(yaml.safe_dump({"stages": {"a": {"outs": outs[:1]}, "b": {"outs": outs[1:]}}}))
 
 
-def test_what_a_stage_wrote_is_taken() -> None:
+def test_what_a_stage_wrote_is_read() -> None:
     assert dvc.report(REPORT) == {"winner": "sft", "mae": 30.1}
     assert dvc.intact(Path("artifacts/curate/test.txt")).read_text() == "rows"
 

@@ -1,4 +1,4 @@
-"""Calibrated intervals: what they hold on new rows, by band, and that only the rows given decide."""
+"""Calibrated intervals: what they hold on new rows, by band, and that only the calibration rows decide."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def coverage(calibration: Calibration, distribution: np.ndarray, true: np.ndarra
     return (true >= low) & (true <= high)
 
 
-def test_a_bold_and_a_timid_band_both_come_to_hold_what_was_asked_on_new_rows() -> None:
+def test_a_bold_and_a_timid_band_both_come_to_hold_the_nominal_share_on_new_rows() -> None:
     fitted = calibrate(*too_bold_and_too_timid(1000, 0), coverage=0.8, rows_min=250)
     distribution, true = too_bold_and_too_timid(4000, 1)
     own = coverage(Calibration.uncalibrated(0.8), distribution, true)
@@ -43,7 +43,7 @@ def test_a_bold_and_a_timid_band_both_come_to_hold_what_was_asked_on_new_rows() 
         assert 0.76 < calibrated[part].mean() < 0.84
 
 
-def test_over_many_samples_the_coverage_is_at_least_what_was_asked_and_hardly_more() -> None:
+def test_over_many_samples_the_coverage_is_at_least_nominal_and_hardly_more() -> None:
     held = []
     for seed in range(60):
         distribution, true = too_bold_and_too_timid(79, seed)
@@ -59,12 +59,12 @@ def test_a_distance_is_how_far_the_interval_has_to_go_and_no_farther() -> None:
     true = generator.uniform(0, 49, 200).round(2)
     reach = distances(distribution, true)
     for row in range(200):
-        first, price = distribution[row : row + 1], true[row : row + 1]
-        assert coverage(Calibration(0.8, [], [reach[row] + 1e-9]), first, price).all()
-        assert not coverage(Calibration(0.8, [], [reach[row] - 1e-9]), first, price).any() or reach[row] <= 0
+        own, price = distribution[row : row + 1], true[row : row + 1]
+        assert coverage(Calibration(0.8, [], [reach[row] + 1e-9]), own, price).all()
+        assert not coverage(Calibration(0.8, [], [reach[row] - 1e-9]), own, price).any() or reach[row] <= 0
 
 
-def test_a_price_beyond_the_distribution_asks_for_all_of_it() -> None:
+def test_a_price_beyond_the_distribution_needs_all_of_it() -> None:
     assert distances(np.full((1, 10), 0.1), np.array([12.0])).tolist() == pytest.approx([0.5])
 
 
@@ -83,26 +83,26 @@ def test_rows_without_an_answer_are_left_out_and_have_no_interval() -> None:
     distribution, true = too_bold_and_too_timid(300, 5)
     silent = distribution.copy()
     silent[:50] = np.nan
-    requests = {"coverage": 0.8, "rows_min": 250}
-    assert calibrate(silent, true, **requests) == calibrate(distribution[50:], true[50:], **requests)
+    options = {"coverage": 0.8, "rows_min": 250}
+    assert calibrate(silent, true, **options) == calibrate(distribution[50:], true[50:], **options)
     low, high = Calibration.uncalibrated(0.8).interval(silent)
     assert np.isnan([low[:50], high[:50]]).all()
-    assert calibrate(np.full((3, 10), np.nan), np.ones(3), **requests) == Calibration.uncalibrated(0.8)
+    assert calibrate(np.full((3, 10), np.nan), np.ones(3), **options) == Calibration.uncalibrated(0.8)
 
 
 def test_what_is_observed_lies_nearer_to_the_nominal_level_once_calibrated() -> None:
     distribution, true = too_bold_and_too_timid(2000, 6)
     half = np.arange(2000) % 2 == 0
-    requests = {"coverage": 0.8, "rows_min": 250}
-    result = observed(distribution, true, half, [0.5, 0.8], **requests)
+    options = {"coverage": 0.8, "rows_min": 250}
+    result = observed(distribution, true, half, [0.5, 0.8], **options)
     assert [level["nominal"] for level in result["levels"]] == [0.5, 0.8]
     for level in result["levels"]:
         assert abs(level["calibrated"] - level["nominal"]) < 0.04
-    second = observed(distribution, np.where(half, true, 500.0), half, [0.5, 0.8], **requests)
-    assert second["levels"] != result["levels"], "it is the other half that is judged"
+    second = observed(distribution, np.where(half, true, 500.0), half, [0.5, 0.8], **options)
+    assert second["levels"] != result["levels"], "it is the other half that is measured"
 
 
-def test_the_bands_that_are_observed_hold_every_judged_row_once() -> None:
+def test_the_bands_that_are_observed_hold_every_measured_row_once() -> None:
     distribution, true = too_bold_and_too_timid(2000, 7)
     distribution[1] = np.nan
     half = np.arange(2000) % 2 == 0
@@ -110,6 +110,6 @@ def test_the_bands_that_are_observed_hold_every_judged_row_once() -> None:
     assert sum(band["n"] for band in bands) == 999
     assert bands[0]["band"].startswith("below")
     assert bands[-1]["band"].endswith("and more")
-    for first in bands:
-        assert first["coverage_low"] < first["coverage"] < first["coverage_high"]
-        assert 0.75 < first["coverage"] < 0.85
+    for measured in bands:
+        assert measured["coverage_low"] < measured["coverage"] < measured["coverage_high"]
+        assert 0.75 < measured["coverage"] < 0.85

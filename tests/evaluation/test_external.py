@@ -53,7 +53,7 @@ def test_a_file_of_guesses_that_does_not_fit_is_refused(
         external.guessed(guesses(tmp_path, text), test_items)
 
 
-def test_an_endpoint_is_asked_about_its_share_of_the_rows_and_never_read_as_0_dollars(
+def test_an_endpoint_prices_its_share_of_the_rows_and_an_unreadable_answer_is_not_0_dollars(
     test_items: pd.DataFrame, chat_server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(external, "CACHE", tmp_path)

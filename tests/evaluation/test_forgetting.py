@@ -79,8 +79,8 @@ def test_a_model_that_writes_the_answers_scores_all_and_one_that_writes_others_n
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     right = [[answer] for _, answer in forgetting.INSTRUCTIONS]
-    for message, scores in ((right, (100, 1)), ([["xyz"]] * len(right), (0, 0))):
-        monkeypatch.setattr(forgetting.sampling, "sample", lambda *_, message=message, **__: message)
+    for generated, scores in ((right, (100, 1)), ([["xyz"]] * len(right), (0, 0))):
+        monkeypatch.setattr(forgetting.sampling, "sample", lambda *_, generated=generated, **__: generated)
         result = forgetting.generate(None, None)
         assert (result["bleu"], result["rouge_l"]) == pytest.approx(scores)
 

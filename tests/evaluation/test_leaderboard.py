@@ -31,7 +31,7 @@ def items() -> pd.DataFrame:
             "source": "files",
             "category": "Lamps",
             "address": "/",
-            "price": draw.uniform(20, 400, 2 * ROWS),
+            "price": draw.uniform(50, 400, 2 * ROWS),
             "split": np.repeat(["validation", "test"], ROWS),
         }
     )

@@ -120,8 +120,8 @@ def test_more_confidence_makes_a_wider_interval_around_the_same_difference() -> 
     true = np.zeros(200)
     a = np.random.default_rng(4).exponential(50.0, 200)
     usual, unnamed, wide = (
-        paired_difference(true, a, true, bootstrap=400, seed=0, **requests)
-        for requests in ({"confidence": 0.95}, {}, {"confidence": 0.999})
+        paired_difference(true, a, true, bootstrap=400, seed=0, **options)
+        for options in ({"confidence": 0.95}, {}, {"confidence": 0.999})
     )
     assert usual == unnamed
     assert wide[0] == usual[0]

@@ -16,9 +16,9 @@ def steadfast(texts: list[str]) -> np.ndarray:
 
 
 def gullible(texts: list[str]) -> np.ndarray:
-    """Says what number the listing names, where it names one."""
-    result = [re.search(r"\b(1|999)\b", text) for text in texts]
-    return np.array([float(first.group()) if first else 50.0 for first in result])
+    """Predicts the number that the listing names, 50 dollars where it names none."""
+    matches = [re.search(r"\b(1|999)\b", text) for text in texts]
+    return np.array([float(match.group()) if match else 50.0 for match in matches])
 
 
 def test_a_model_that_reads_the_listing_alone_is_moved_by_nothing() -> None:

@@ -1,4 +1,4 @@
-"""The model card: every figure from a report, new measures by themselves, nothing that is not there."""
+"""The model card: every figure from a report, new metrics by themselves, nothing that is not there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MADE_FROM = {"git.commit": "0123456789abcdef"}
 TERMS = {"CC-BY-4.0": 4000, "none stated": 321}
 
 
-def made(params: Params, terms: dict[str, int] = TERMS, **changed: Any) -> str:
+def rendered(params: Params, terms: dict[str, int] = TERMS, **changed: Any) -> str:
     reports = copy.deepcopy(REPORTS)
     reports["evaluate"] |= changed
     sections: dict[str, Any] = {
@@ -43,8 +43,8 @@ def made(params: Params, terms: dict[str, int] = TERMS, **changed: Any) -> str:
     return card(params.register.model_name, reports, terms, MADE_FROM, **sections)
 
 
-def test_a_card_tells_data_terms_measures_with_intervals_parity_and_origin(params: Params) -> None:
-    shown = made(params)
+def test_a_card_tells_data_terms_metrics_with_intervals_parity_and_origin(params: Params) -> None:
+    markdown = rendered(params)
     for part in (
         "4321 raw listings from the source `demo_shop`",
         "CC-BY-4.0 4000, none stated 321",
@@ -58,30 +58,30 @@ def test_a_card_tells_data_terms_measures_with_intervals_parity_and_origin(param
         "| validation, mae served | 13.75 |",
         "| git.commit | 0123456789abcdef |",
     ):
-        assert part in shown, part
+        assert part in markdown, part
 
 
-def test_a_measure_that_evaluate_adds_shows_by_itself_with_its_interval(params: Params) -> None:
+def test_a_metric_that_evaluate_adds_shows_by_itself_with_its_interval(params: Params) -> None:
     test = {"mae": 12.34, "median_error": 7.89, "median_error_low": 7.01, "median_error_high": 8.91}
     candidates = {"sft": {"validation": {"mae": 13.57}, "test": test}}
-    shown = made(params, candidates=candidates, forgetting={"sft": {"perplexity_ratio": 1.625}})
-    assert "| median error | 7.89 | 7.01 to 8.91 |" in shown
-    assert "## Forgetting" in shown
-    assert "| perplexity ratio | 1.625 |" in shown
+    markdown = rendered(params, candidates=candidates, forgetting={"sft": {"perplexity_ratio": 1.625}})
+    assert "| median error | 7.89 | 7.01 to 8.91 |" in markdown
+    assert "## Forgetting" in markdown
+    assert "| perplexity ratio | 1.625 |" in markdown
 
 
 def test_what_was_not_measured_has_no_heading(params: Params) -> None:
-    shown = made(params)
-    assert "Forgetting" not in shown
-    assert "known law" not in shown
-    floor = made(params, noise_floor={"test": {"mae": 9.87}})
+    markdown = rendered(params)
+    assert "Forgetting" not in markdown
+    assert "known law" not in markdown
+    floor = rendered(params, noise_floor={"test": {"mae": 9.87}})
     assert "The law itself errs 9.87 on the test rows" in floor
 
 
 def test_an_aligned_winner_says_by_which_method(params: Params) -> None:
-    assert "Aligned by" not in made(params)
+    assert "Aligned by" not in rendered(params)
     candidates = {"dpo": REPORTS["evaluate"]["candidates"]["sft"]}
-    assert "Aligned by `dpo`" in made(params, winner="dpo", candidates=candidates)
+    assert "Aligned by `dpo`" in rendered(params, winner="dpo", candidates=candidates)
 
 
 def test_terms_are_counted_where_a_source_states_them() -> None:
@@ -92,7 +92,7 @@ def test_terms_are_counted_where_a_source_states_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "plain"),
     [
         ("CC BY 4.0", "CC BY 4.0"),
         ("<img src=x>", r"\<img src=x\>"),
@@ -101,10 +101,10 @@ def test_terms_are_counted_where_a_source_states_them() -> None:
         ("x" * (CUT + 1), "x" * (CUT - 1) + "…"),
     ],
 )
-def test_what_a_page_wrote_is_plain_text_on_one_line_of_the_card(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+def test_what_a_page_wrote_is_plain_text_on_one_line_of_the_card(text: str, plain: str) -> None:
+    assert escaped(text) == plain
 
 
 def test_the_terms_of_a_page_add_no_markup_to_the_card(params: Params) -> None:
-    shown = made(params, terms={"x\n## Metrics\n![](http://a.example)": 3})
-    assert r"- Terms of the source: x ## Metrics !\[\]\(http://a.example\) 3." in shown.splitlines()
+    markdown = rendered(params, terms={"x\n## Metrics\n![](http://a.example)": 3})
+    assert r"- Terms of the source: x ## Metrics !\[\]\(http://a.example\) 3." in markdown.splitlines()
