@@ -61,7 +61,7 @@ def _served() -> str:
     name = load_params().register.model_name
     with registry.connected():
         if CHAMPION not in registry.aliases(name):
-            raise PricewrightError(f"{name} has no {CHAMPION} yet: `make promote` judges the challenger")
+            raise PricewrightError(f"{name} has no {CHAMPION} yet: `make promote` decides on the challenger")
     return f"{name}@{CHAMPION}"
 
 

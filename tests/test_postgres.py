@@ -138,6 +138,16 @@ def postgres() -> Iterator[dict[str, str]]:
         yield access
 
 
+@pytest.fixture
+def team_store(postgres: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process works in a folder of its own, on the runs and the registry in PostgreSQL."""
+    store = {"MLFLOW_TRACKING_URI": f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres['PGPORT']}/mlflow"}
+    for key, value in (postgres | store).items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.chdir(tmp_path)
+    tracking.connect()
+
+
 def _python(code: str, folder: Path, settings: dict[str, str]) -> subprocess.Popen[str]:
     """A process of its own that runs `code` in `folder`: what it sees is its environment alone."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
@@ -190,14 +200,10 @@ def test_a_flow_and_its_stage_are_a_parent_and_a_child_run_in_postgresql(
 
 
 @needs_postgres
+@pytest.mark.usefixtures("team_store")
 def test_of_two_promotions_of_two_clones_at_once_postgresql_lets_one_win(
-    postgres: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    store = {"MLFLOW_TRACKING_URI": f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres['PGPORT']}/mlflow"}
-    for key, value in (postgres | store).items():
-        monkeypatch.setenv(key, value)
-    monkeypatch.chdir(tmp_path)
-    tracking.connect()
     client = MlflowClient()
     client.create_registered_model(NAME)
     for _ in range(3):
@@ -212,14 +218,8 @@ def test_of_two_promotions_of_two_clones_at_once_postgresql_lets_one_win(
 
 
 @needs_postgres
-def test_a_version_with_a_long_card_is_registered_promoted_and_rolled_back_on_postgresql(
-    postgres: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = {"MLFLOW_TRACKING_URI": f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres['PGPORT']}/mlflow"}
-    for key, value in (postgres | store).items():
-        monkeypatch.setenv(key, value)
-    monkeypatch.chdir(tmp_path)
-    tracking.connect()
+@pytest.mark.usefixtures("team_store")
+def test_a_version_with_a_long_card_is_registered_promoted_and_rolled_back_on_postgresql() -> None:
     name = "cards"
     Path("constant.py").write_text(CONSTANT)
     Path("model").mkdir()

@@ -75,8 +75,7 @@ class Frame(Generic[S]):
 
     def save(self, filename: str, rows: pd.DataFrame, kind: type[Record]) -> Path:
         """Write a table with the columns of `kind` to the stage's folder and log it as a data set."""
-        path = self.folder / filename
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = _made(self.folder) / filename
         rows[kind.columns()].to_parquet(path, index=False)
         self.tracked.dataset(rows[kind.columns()], name=path.stem, source=path)
         return path
@@ -94,23 +93,21 @@ class Frame(Generic[S]):
     def report(self, report: dict[str, Any]) -> None:
         """Write `reports/<name>.json` and log its numbers as metrics."""
         path = Path("reports") / f"{self.name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _made(path.parent)
         path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         self.tracked.metrics(report)
         self.tracked.artifact(path)
 
     def write(self, filename: str, text: str) -> Path:
         """Write a text file to the stage's folder and log it."""
-        path = self.folder / filename
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = _made(self.folder) / filename
         path.write_text(text, encoding="utf-8")
         self.tracked.artifact(path)
         return path
 
     def picture(self, figure: Figure, filename: str) -> Path:
         """Write a figure to `artifacts/<name>/<filename>` and log it."""
-        path = self.folder / filename
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = _made(self.folder) / filename
         figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
         self.tracked.artifact(path)
         return path
@@ -155,6 +152,12 @@ def read(path: Path | str) -> pd.DataFrame:
 
 
 # --- helpers -----------------------------------------------------------------------------------------
+
+
+def _made(folder: Path) -> Path:
+    """The folder, which is there afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _is_full_disk(error: BaseException | None) -> bool:

@@ -88,22 +88,22 @@ def decide(
     Raises ValueError where the three differ in length or a true price is missing.
     """
     _require_complete(true, challenger, champion)
-    broken = [fault for budget in budgets if (fault := budget.fault())]
-    faults = _unreadable(challenger, champion, unparsed_share_max) + broken
+    faults = _unreadable(challenger, champion, unparsed_share_max)
+    faults += [fault for budget in budgets if (fault := budget.fault())]
     both = ~(np.isnan(challenger) | np.isnan(champion))
-    rows = int(both.sum())
-    if rows == 0:
+    if (rows := int(both.sum())) == 0:
         return _without_rows(faults, rows_min)
     gains = (np.abs(champion - true) - np.abs(challenger - true))[both]
     difference = round(float(gains.mean()), 4)
     low, high = interval(gains, error_rate, bootstrap=bootstrap, seed=seed)
     verdict, reason = _by_interval(low, high, minimum_effect, rows, rows_min)
-    needed, verdict = None, "rejected" if faults else verdict
-    if verdict == "not enough evidence":
+    needed = None
+    if faults:
+        verdict = "rejected"
+    elif verdict == "not enough evidence":
         spread = float(gains.std(ddof=1)) if rows > 1 else 0.0
         needed = rows_needed(difference, spread, minimum_effect, error_rate=error_rate, power=power)
-        if needed is not None:
-            needed = max(needed, rows_min, rows + 1)
+        needed = None if needed is None else max(needed, rows_min, rows + 1)
     return Decision(verdict, difference, low, high, rows, needed, (*faults, reason))
 
 

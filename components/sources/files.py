@@ -120,9 +120,14 @@ def _listings(path: Path, columns: Columns, faults: list[Fault]) -> list[dict[st
         raise PricewrightError(f"{path}: empty: no row in it")
     if rows:
         _check_columns(path, [value for _, _, value in rows if isinstance(value, dict)], columns)
-    listings = [_listing(path, row, columns) for row in rows]
-    faults.extend(fault for listing in listings if (fault := _undecodable(listing)))
-    return [listing for listing in listings if _undecodable(listing) is None]
+    listings = []
+    for row in rows:
+        listing = _listing(path, row, columns)
+        if fault := _undecodable(listing):
+            faults.append(fault)
+        else:
+            listings.append(listing)
+    return listings
 
 
 def _undecodable(listing: dict[str, str]) -> Fault | None:
@@ -235,9 +240,8 @@ def _open(path: Path) -> IO[bytes]:
     return OPENERS.get(path.suffix, Path.open)(path, "rb")
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path, encoding: str) -> Iterator[str]:
     """Lines of text with their ends, without a byte order mark. Raises OSError for one that is too long."""
-    encoding = _encoding(path)
     with _open(path) as stream, io.TextIOWrapper(stream, encoding, errors="replace", newline="") as text:
         while line := text.readline(LINE_CHARACTERS):
             if len(line) == LINE_CHARACTERS:
@@ -264,7 +268,7 @@ def _encoding(path: Path) -> str:
 
 
 def _jsonl(path: Path) -> Iterator[NumberedRow | Fault]:
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(_lines(path, _encoding(path)), start=1):
         if not line.strip():
             continue
         try:
@@ -278,7 +282,8 @@ def _jsonl(path: Path) -> Iterator[NumberedRow | Fault]:
 
 def _csv(path: Path) -> Iterator[NumberedRow | Fault]:
     csv.field_size_limit(LINE_CHARACTERS)
-    rows = csv.reader(_lines(path), delimiter=_delimiter(path), strict=True)
+    encoding = _encoding(path)
+    rows = csv.reader(_lines(path, encoding), delimiter=_delimiter(path, encoding), strict=True)
     header = next(rows, [])
     for number, cells in enumerate(filter(None, rows), start=1):
         if len(cells) != len(header):
@@ -288,11 +293,11 @@ def _csv(path: Path) -> Iterator[NumberedRow | Fault]:
             yield number, json.dumps(cells).encode(), dict(zip(header, cells, strict=True))
 
 
-def _delimiter(path: Path) -> str:
+def _delimiter(path: Path, encoding: str) -> str:
     """The delimiter by which the most of the first rows have as many cells as the header, at least two."""
     start: list[str] = []
     with contextlib.suppress(*UNREADABLE):  # the reader of its rows reports the fault
-        start.extend(itertools.islice(_lines(path), SAMPLE_LINES))
+        start.extend(itertools.islice(_lines(path, encoding), SAMPLE_LINES))
 
     def agreeing_rows(sign: str) -> tuple[int, int]:
         widths = [len(cells) for cells in csv.reader(start, delimiter=sign) if cells]

@@ -6,29 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from tests.support.project import ROOT
-from tests.support.registered_repository import copy_of, object_of, registered_repository
-
-
-@pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
-    """A repository with a registered version."""
-    folder = tmp_path_factory.mktemp("repository")
-    with registered_repository(folder, empty_store):
-        yield folder
-
-
-@pytest.fixture
-def copied(registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, to break."""
-    monkeypatch.chdir(tmp_path)  # and back
-    return copy_of(registered, tmp_path / "copied")
+from tests.support.registered_repository import object_of
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

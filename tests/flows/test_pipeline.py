@@ -250,9 +250,8 @@ def command(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.usefixtures("project")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_every_process_and_the_next_run_carries_on(sent: signal.Signals, code: int) -> None:
+def stuck_in_a_stage() -> subprocess.Popen[str]:
+    """The flow, at work on its second stage, which ends only where there is a file `mended`."""
     stages(
         first={},
         slow={
@@ -264,6 +263,13 @@ def test_a_signal_ends_every_process_and_the_next_run_carries_on(sent: signal.Si
     while not Path("pid").exists() or not Path("pid").read_text():
         assert child.poll() is None, child.communicate()
         time.sleep(0.1)
+    return child
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_every_process_and_the_next_run_carries_on(sent: signal.Signals, code: int) -> None:
+    child = stuck_in_a_stage()
     if sent is signal.SIGINT:
         os.killpg(child.pid, sent)  # as a terminal sends Ctrl-C: to Prefect's server as well
     else:
@@ -281,17 +287,7 @@ def test_a_signal_ends_every_process_and_the_next_run_carries_on(sent: signal.Si
 @pytest.mark.usefixtures("project")
 def test_a_run_that_is_killed_leaves_no_process_and_no_lock_and_the_next_one_carries_on() -> None:
     """SIGKILL gives the flow no moment to end its stages and Prefect's server: their guards do."""
-    stages(
-        first={},
-        slow={
-            "deps": ["out/first"],
-            "cmd": "test -e mended || { sleep 300 & echo $! > pid; wait; }; touch out/slow",
-        },
-    )
-    child = command()
-    while not Path("pid").exists() or not Path("pid").read_text():
-        assert child.poll() is None, child.communicate()
-        time.sleep(0.1)
+    child = stuck_in_a_stage()
     below = psutil.Process(child.pid).children(recursive=True)
     assert int(Path("pid").read_text()) in {descendant.pid for descendant in below}
     os.kill(child.pid, signal.SIGKILL)

@@ -21,13 +21,9 @@ from tests.support.registry import (
     NAME,
     copy_project,
     decided,
+    decisions,
     label,
 )
-
-
-def decisions(number: str) -> list[dict[str, Any]]:
-    return aliases.decisions(registry.open_version(NAME, number))
-
 
 CRASH = """
 import json, os, sys

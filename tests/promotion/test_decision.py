@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
-from components.promotion import aliases, decision, promote
+from components.promotion import decision, promote
 from tests.support.registry import (
     ANSWER,
     EVIDENCE,
@@ -23,16 +22,12 @@ from tests.support.registry import (
     SHARED,
     TEXTS,
     baselines,
+    decisions,
     label,
     logged_model,
     register_served,
     relabel,
 )
-
-
-def decisions(number: str) -> list[dict[str, Any]]:
-    return aliases.decisions(registry.open_version(NAME, number))
-
 
 # --- the verdicts ------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,15 +17,11 @@ from tests.support.registry import (
     NAME,
     conclude_at_once,
     decided,
+    decisions,
     label,
     logged_model,
     register_served,
 )
-
-
-def decisions(number: str) -> list[dict[str, Any]]:
-    return aliases.decisions(registry.open_version(NAME, number))
-
 
 # --- rollback ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,26 +19,9 @@ from tests.support.registered_repository import (
     MAKE,
     NAME,
     commit,
-    copy_of,
     object_of,
-    registered_repository,
     run,
 )
-
-
-@pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
-    """A repository with a registered version."""
-    folder = tmp_path_factory.mktemp("repository")
-    with registered_repository(folder, empty_store):
-        yield folder
-
-
-@pytest.fixture
-def copied(registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, to break."""
-    monkeypatch.chdir(tmp_path)  # and back
-    return copy_of(registered, tmp_path / "copied")
 
 
 def states(*kinds: str) -> dict[str, str]:

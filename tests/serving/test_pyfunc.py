@@ -41,10 +41,10 @@ def test_one_or_many_descriptions_get_price_low_and_high(pricer: pyfunc.Pricer) 
 
 def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer: pyfunc.Pricer) -> None:
     text = pd.DataFrame({"description": ["Oak desk"]})
-    message = {name: pricer.predict(text, {"point": name}).iloc[0] for name in ("median", "mean", "mode")}
-    assert message["median"].tolist() == pricer.predict(text).iloc[0].tolist()
-    assert len({first["price"] for first in message.values()}) == 3
-    assert len({first["low"] for first in message.values()}) == 1
+    answers = {name: pricer.predict(text, {"point": name}).iloc[0] for name in ("median", "mean", "mode")}
+    assert answers["median"].tolist() == pricer.predict(text).iloc[0].tolist()
+    assert len({answer["price"] for answer in answers.values()}) == 3
+    assert len({answer["low"] for answer in answers.values()}) == 1
     with pytest.raises(PricewrightError, match="no point 'best': choose among median, mean, mode"):
         pricer.predict(text, {"point": "best"})
 

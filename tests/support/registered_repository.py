@@ -166,3 +166,18 @@ def copy_of(repository: Path, folder: Path) -> Path:
     os.chdir(folder)
     tracking.connect()
     return folder
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
+    """A repository with a registered version."""
+    folder = tmp_path_factory.mktemp("repository")
+    with registered_repository(folder, empty_store):
+        yield folder
+
+
+@pytest.fixture
+def copied(registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, to break."""
+    monkeypatch.chdir(tmp_path)  # and back
+    return copy_of(registered, tmp_path / "copied")

@@ -113,6 +113,11 @@ def decided(**changed: Any) -> dict[str, Any]:
     return record
 
 
+def decisions(number: str) -> list[dict[str, Any]]:
+    """The records that are kept with a version."""
+    return aliases.decisions(registry.open_version(NAME, number))
+
+
 def logged_model(made: Path, source: str) -> Path:
     """Folder of a logged model in the artifact store, by the source of its version."""
     [folder] = made.glob(f"mlruns/**/{source.rsplit('/', 1)[-1]}/artifacts")

@@ -70,13 +70,13 @@ def foreign(module: str) -> set[str]:
 @cache
 def needed(module: str) -> frozenset[str]:
     """The module and every project module below it; of FRAME nothing."""
-    observed: set[str] = set()
+    visited: set[str] = set()
     left = {module}
     while left:
         name = left.pop()
-        observed.add(name)
-        left |= own(name) - observed - FRAME
-    return frozenset(observed)
+        visited.add(name)
+        left |= own(name) - visited - FRAME
+    return frozenset(visited)
 
 
 @cache
