@@ -214,8 +214,8 @@ def _put(write: Callable[[], None]) -> None:
 def versions(model_name: str) -> list[Version]:
     """The versions that there are, the oldest first."""
     registered = MlflowClient().search_model_versions(f"name = '{model_name}'")
-    numbers = sorted((str(version.version) for version in registered), key=int)
-    return [open_version(model_name, number) for number in numbers]
+    versions = [Version(model_name, str(version.version), dict(version.tags)) for version in registered]
+    return sorted(versions, key=lambda version: int(version.number))
 
 
 @contextmanager

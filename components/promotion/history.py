@@ -19,6 +19,7 @@ from rich.table import Table
 from components.core import registry, tracking
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
+from components.core.registry import Version
 from components.promotion import aliases
 
 Record = dict[str, Any]
@@ -32,10 +33,11 @@ def history(model_name: str) -> tuple[list[Record], list[str]]:
     Of a record whose two copies differ the one is given that fits the chain. The tags of a deleted version
     are gone with it; that is no fault while its runs are there.
     """
-    tags, faults = _tags(model_name)
+    versions = registry.versions(model_name)
+    tags, faults = _tags(versions)
     copies = [("tag", entry) for entry in tags]
     copies += [("decision.json", entry) for entry in tracking.logged_decisions(model_name) if _whole(entry)]
-    versions = {version.number for version in registry.versions(model_name)}
+    numbers = {version.number for version in versions}
     count, expected = aliases.head(model_name)
     records: list[Record] = []
     for number in range(count, 0, -1):
@@ -52,7 +54,7 @@ def history(model_name: str) -> tuple[list[Record], list[str]]:
         faults += [f"{label}: its {where} was changed since" for where in changed]
         entry = (right or own)[0][1]
         kept = {where for where, _ in own}
-        wanted = {"decision.json"} | ({"tag"} if entry["version"] in versions else set())
+        wanted = {"decision.json"} | ({"tag"} if entry["version"] in numbers else set())
         faults += [f"{label}: its {where} is gone" for where in sorted(wanted - kept)]
         records.append(entry)
         expected = entry["before"]
@@ -62,10 +64,10 @@ def history(model_name: str) -> tuple[list[Record], list[str]]:
     return records[::-1], faults
 
 
-def _tags(model_name: str) -> tuple[list[Record], list[str]]:
+def _tags(versions: list[Version]) -> tuple[list[Record], list[str]]:
     """The records in the versions' tags, and a line for each that cannot be read."""
     records, faults = [], []
-    for version in registry.versions(model_name):
+    for version in versions:
         for name, text in version.tags.items():
             if name.startswith(aliases.DECISION):
                 try:
