@@ -86,6 +86,8 @@ def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path) -> Colle
         concurrency=concurrency,
         delay=0.0,
         retries=4,
+        wait_max=30.0,
+        refusals_max=20,
         pages_max=pages_max,
         bytes_max=2**40,
         page_bytes_max=2**24,

@@ -52,6 +52,8 @@ def crawl_job(section: Shop) -> CrawlJob:
         concurrency=section.concurrency,
         delay=section.delay,
         retries=section.retries,
+        wait_max=section.wait_max,
+        refusals_max=section.refusals_max,
         pages_max=section.pages_max,
         bytes_max=section.bytes_max,
         page_bytes_max=section.page_bytes_max,

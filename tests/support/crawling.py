@@ -34,6 +34,8 @@ def crawl_job(start: list[str], **changes: object) -> CrawlJob:
         concurrency=4,
         delay=0.01,
         retries=1,
+        wait_max=30.0,
+        refusals_max=20,
         pages_max=200,
         bytes_max=100 * MEGABYTE,
         page_bytes_max=MEGABYTE,
@@ -70,9 +72,11 @@ def memory_watched() -> Iterator[list[int]]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    yield sizes
-    done.set()
-    watcher.join()
+    try:
+        yield sizes
+    finally:
+        done.set()
+        watcher.join()
 
 
 def run(site: Site, job: CrawlJob, store: Path) -> Outcome:

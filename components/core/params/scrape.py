@@ -72,6 +72,10 @@ class Shop(Section):
     """Seconds between two requests to a host, at least; a slow host or its Crawl-delay raises it."""
     retries: Annotated[int, Field(ge=0)]
     """Retries of a page that answers 429 or 5xx, or not at all."""
+    wait_max: Annotated[float, Field(gt=0)]
+    """Seconds that a busy host is waited for in a run; one that asks for more is deferred to a later run."""
+    refusals_max: Count
+    """Refusals in a row (401, 403, 429, 451, 5xx, no answer) after which a host is left alone."""
     pages_max: Count
     """Responses after which a crawl stops."""
     bytes_max: Count

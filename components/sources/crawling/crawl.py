@@ -13,11 +13,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from components.core.errors import PricewrightError
-from components.sources.crawling.job import CAPS, CrawlJob, Failure
+from components.sources.crawling.job import CAPS, DEFERRED, CrawlJob, Failure
 
 COUNTS = {
     "fetched": "pricewright/pages",
@@ -44,7 +45,8 @@ class Crawled(NamedTuple):
 def crawl(job: CrawlJob, store: Path) -> Crawled:
     """Fetch the pages of one round into the store at `store`, or the rest of a round that was interrupted.
 
-    Raises PricewrightError where another crawl is writing to this store, or this one fails or is stopped.
+    Raises PricewrightError where another crawl is writing to this store, or this one fails or is stopped, or
+    a host asks to be left alone for longer than `wait_max`.
     """
     with _locked(store):
         process = subprocess.run(
@@ -63,6 +65,13 @@ def crawl(job: CrawlJob, store: Path) -> Crawled:
     reason = stats.get("finish_reason")
     if reason not in ("finished", *CAPS):
         raise PricewrightError(f"the crawl was stopped ({reason}): run again and it carries on")
+    if waits := {key.removeprefix(DEFERRED): stats[key] for key in stats if key.startswith(DEFERRED)}:
+        until = max(waits.values())
+        raise PricewrightError(
+            f"{', '.join(sorted(waits))} asks to wait: nothing is requested before "
+            f"{datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S} UTC. Run again then: the crawl "
+            f"carries on with what is in {store}"
+        )
     if bugs := stats.get("spider_exceptions/count"):
         raise PricewrightError(f"{bugs} pages could not be read: see above")
     counts = {name: int(stats.get(key, 0)) for name, key in COUNTS.items()}

@@ -9,6 +9,8 @@ CAPS = {  # Scrapy's reason to finish, and the limit that it stands for
     "closespider_pagecount": "pages_max",
     "bytes_max": "bytes_max",
 }
+DEFERRED = "pricewright/deferred/"
+"""Beginning of the statistic of a deferred host; its value is the time until then, seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,13 @@ class CrawlJob:
     concurrency: int
     """Requests at a time to one host."""
     delay: float
-    """Seconds between two requests to a host, at least; 0 leaves the throttle off."""
+    """Seconds between two requests to a host, at least."""
     retries: int
     """Retries of a page that answers 429 or 5xx, or not at all."""
+    wait_max: float
+    """Seconds that a busy host is waited for; one that asks for more is deferred to a later run."""
+    refusals_max: int
+    """Refusals in a row after which a host is left alone."""
     pages_max: int
     """Responses after which the crawl stops."""
     bytes_max: int
@@ -53,5 +59,5 @@ class Failure(NamedTuple):
 
     url: str
     rule: str
-    """`robots`, `outside`, `loop`, `not_found`, `status`, `too_large`, `no_answer`."""
+    """`robots`, `outside`, `refused`, `loop`, `not_found`, `status`, `too_large`, `no_answer`."""
     reason: str

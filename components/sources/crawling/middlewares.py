@@ -1,16 +1,12 @@
-"""Scrapy middlewares that keep the crawler polite: robots.txt, allowed hosts, Retry-After, a cache of pages.
+"""Scrapy middlewares that keep the crawler polite: robots.txt, allowed hosts, a cache of pages.
 
 The throttle, the retries, the limits of size and time and the parser of robots.txt are Scrapy's own.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import signal
-import time
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -26,25 +22,31 @@ from scrapy.responsetypes import responsetypes
 from twisted.internet.error import DNSLookupError
 
 from components.sources.crawling.addresses import host_of, is_private
+from components.sources.crawling.pace import DELAY_MAX, Pace
 from components.sources.crawling.page_store import KEPT_HEADERS, Page, PageStore
 
-RETRY_AFTER_MAX = 30.0  # seconds: the longest wait that a server may ask for by Retry-After
-CRAWL_DELAY_MAX = 60.0  # seconds: a shop that asks for more between two pages is not crawled
 DISALLOW_ALL = b"User-agent: *\nDisallow: /"
 
 
 class RobotsTxt(RobotsTxtMiddleware):
-    """Obeys robots.txt and its Crawl-delay; one that cannot be fetched forbids all (RFC 9309, 2.3.1.4)."""
+    """Obeys robots.txt and its Crawl-delay (RFC 9309); where it cannot be fetched, nothing is requested.
+
+    A 429 or 5xx defers the host: its rules are asked for again when the round is carried on.
+    """
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         self.unreachable: dict[str, str] = {}
-        """Host to the reason why its robots.txt could not be fetched."""
+        """Host to the message of its requests, where robots.txt could not be fetched."""
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         parser = self._parserimpl.from_crawler(self.crawler, response.body)
         delay = parser.crawl_delay(self._default_useragent) or 0.0
-        if response.status >= 500 or delay > CRAWL_DELAY_MAX:
+        pace = self.crawler.get_downloader_middleware(Pace)
+        if pace and (response.status == 429 or response.status >= 500):
+            pace.defer(response.url, pace.wait_max)
+            self.unreachable[netloc] = pace.left_alone[host_of(response.url)]
+        if delay > DELAY_MAX:  # nor is a shop crawled that asks for more than that between two pages
             response = response.replace(body=DISALLOW_ALL)
         elif response.status >= 400:
             response = response.replace(body=b"")
@@ -63,13 +65,14 @@ class RobotsTxt(RobotsTxtMiddleware):
 
     def process_request_2(self, rp: Any, request: Request) -> None:
         """Raise IgnoreRequest where robots.txt forbids a request or could not be fetched."""
-        if error := self.unreachable.get(urlsplit(request.url).netloc):
-            raise IgnoreRequest(f"no robots.txt: {error}")
+        if message := self.unreachable.get(urlsplit(request.url).netloc):
+            raise IgnoreRequest(message)
         super().process_request_2(rp, request)
 
     def _robots_error(self, exc: Exception, netloc: str) -> None:
         private = Resolver.refused.get(urlsplit(f"//{netloc}").hostname or "")
-        self.unreachable[netloc] = private or " ".join(str(exc).split()) or type(exc).__name__
+        reason = private or " ".join(str(exc).split()) or type(exc).__name__
+        self.unreachable[netloc] = reason if isinstance(exc, IgnoreRequest) else f"no robots.txt: {reason}"
         waiting: Any = self._parsers[netloc]
         disallow_all = self._parserimpl.from_crawler(self.crawler, DISALLOW_ALL)
         self._parsers[netloc] = disallow_all
@@ -89,9 +92,11 @@ class AllowedHosts:
 
     def process_request(self, request: Request) -> None:
         """Raise IgnoreRequest for a URL of another host or scheme."""
-        if urlsplit(request.url).scheme not in ("http", "https") or host_of(request.url) not in self.hosts:
+        host = host_of(request.url)
+        if urlsplit(request.url).scheme not in ("http", "https") or host not in self.hosts:
             self.stats.inc_value("allowed_hosts/outside")
-            raise IgnoreRequest(f"outside: {request.url} is none of the allowed hosts")
+            verb = "redirects to" if request.meta.get("redirect_urls") else "is"
+            raise IgnoreRequest(f"outside: {verb} {request.url}; to crawl it add {host} to scrape.shop.hosts")
 
 
 class Resolver(CachingThreadedResolver):
@@ -120,27 +125,6 @@ class Resolver(CachingThreadedResolver):
             self.refused[name] = reason
             raise DNSLookupError(reason)  # any other error is logged at length
         return address
-
-
-class RetryAfter:
-    """Sends a host no request for as long as the Retry-After of its 429 or 503 says."""
-
-    def __init__(self) -> None:
-        self.until: dict[str, float] = {}
-
-    async def process_request(self, request: Request) -> None:
-        """Wait until the time that the host has named."""
-        while (wait := self.until.get(host_of(request.url), 0.0) - time.monotonic()) > 0:
-            await asyncio.sleep(wait)
-
-    def process_response(self, request: Request, response: Response) -> Response:
-        """Remember the time that a 429 or 503 names."""
-        if response.status in (429, 503):
-            written = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
-            self.until[host_of(request.url)] = time.monotonic() + min(
-                retry_after_seconds(written), RETRY_AFTER_MAX
-            )
-        return response
 
 
 class PageCache:
@@ -195,12 +179,3 @@ def to_response(page: Page, request: Request) -> Response:
 def _headers(response: Response) -> dict[str, str]:
     lists = {name: response.headers.getlist(name) for name in KEPT_HEADERS}
     return {name: b", ".join(values).decode("latin-1") for name, values in lists.items() if values}
-
-
-def retry_after_seconds(written: str) -> float:
-    """Seconds to wait by a Retry-After header, a number or a date; 0 where it is neither."""
-    with contextlib.suppress(ValueError):
-        return max(float(written), 0.0)
-    with contextlib.suppress(ValueError, TypeError):
-        return max(parsedate_to_datetime(written).timestamp() - time.time(), 0.0)
-    return 0.0

@@ -2,13 +2,14 @@
 
 One crawl of a shop is a round. Each page is written in a transaction of its own before anything is extracted
 from it, so a round that was killed resumes with the pages that are missing. The next round revalidates every
-page by the validators that came with it (`ETag`, `Last-Modified`; RFC 9110, section 13). No time is stored.
+page by the validators that came with it (`ETag`, `Last-Modified`; RFC 9110, section 13).
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS page (
     url TEXT PRIMARY KEY, round INTEGER, status INTEGER, headers TEXT, body BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS round (number INTEGER PRIMARY KEY, finished INTEGER);
+CREATE TABLE IF NOT EXISTS deferral (host TEXT PRIMARY KEY, until REAL) WITHOUT ROWID;
 """
 KEPT_HEADERS = (
     "Content-Type",
@@ -85,6 +87,15 @@ class PageStore:
         """The pages of this round, sorted by URL."""
         rows = self.database.execute("SELECT * FROM page WHERE round = ? ORDER BY url", (self.round,))
         return map(_page, rows)
+
+    def defer(self, host: str, until: float) -> None:
+        """Note that a host gets no request before `until`, seconds since 1970."""
+        self.database.execute("INSERT OR REPLACE INTO deferral VALUES (?, ?)", (host, until))
+
+    def deferrals(self) -> dict[str, float]:
+        """The hosts that get no request now, and the time until then, seconds since 1970."""
+        rows = self.database.execute("SELECT host, until FROM deferral WHERE until > ?", (time.time(),))
+        return dict(rows.fetchall())
 
     def close(self) -> None:
         """Close the file."""

@@ -29,19 +29,23 @@ from scrapy.spiders import SitemapSpider
 from tqdm import tqdm
 
 from components.sources.crawling.addresses import host_of, resolves_privately
-from components.sources.crawling.job import CAPS, CrawlJob, Failure
-from components.sources.crawling.middlewares import AllowedHosts, PageCache, Resolver, RetryAfter, RobotsTxt
+from components.sources.crawling.job import CAPS, DEFERRED, CrawlJob, Failure
+from components.sources.crawling.middlewares import AllowedHosts, PageCache, Resolver, RobotsTxt
 from components.sources.crawling.opt_out import TDMREP, directives
+from components.sources.crawling.pace import DELAY_MAX, Pace
 from components.sources.crawling.page_store import PageStore
 
 CHATTY = ("scrapy.core.downloader.handlers.http11", "scrapy.downloadermiddlewares.robotstxt")
 """Loggers of errors that the report names in a line each."""
 LINK_CHARACTERS = 1000  # a longer URL comes from a loop of relative links
 KNOWN_PER_PAGE = 50  # times pages_max: URLs that are remembered, so that memory is bounded
+REL = "concat(' ', normalize-space(translate(@rel, 'NOFLW,', 'noflw ')), ' ')"
+FOLLOWED = f"//a[not(contains({REL}, ' nofollow '))]/@href"
 REFUSALS = {
     "Forbidden by robots.txt": "robots",
     "no robots.txt": "no_answer",
     "outside": "outside",
+    "refused": "refused",
     "max redirections": "loop",
 }
 """How the message of an ignored request begins, and the rule of the reject."""
@@ -113,8 +117,10 @@ class ShopSpider(SitemapSpider):
         return bool(self.products.search(url))
 
     def failed(self, failure: Any) -> None:
-        """Record the reason why a URL gave no page."""
+        """Record the reason why a URL gave no page; the URLs of a deferred host are yet to be requested."""
         rule, reason = self._explain(failure.value)
+        if rule == "deferred":
+            return
         self.crawler.stats.inc_value("pricewright/not_found", int(rule == "not_found"))
         request = failure.request
         self._fail(request.meta.get("redirect_urls", [request.url])[0], rule, reason)
@@ -127,6 +133,8 @@ class ShopSpider(SitemapSpider):
         for beginning, rule in REFUSALS.items():
             if isinstance(error, IgnoreRequest) and message.startswith(beginning):
                 return rule, message
+        if isinstance(error, IgnoreRequest) and message.startswith("deferred"):
+            return "deferred", message
         if isinstance(error, IgnoreRequest | DownloadCancelledError):
             return "too_large", f"more than page_bytes_max, {self.job.page_bytes_max} bytes: {message}"
         return "no_answer", message
@@ -141,7 +149,7 @@ class ShopSpider(SitemapSpider):
 
 
 def _hrefs(response: HtmlResponse) -> Iterator[str]:
-    for href in response.xpath("//a/@href").getall():
+    for href in response.xpath(FOLLOWED).getall():
         try:
             urlsplit(urljoin(response.url, href))
         except ValueError:
@@ -166,11 +174,14 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
         "CONCURRENT_REQUESTS_PER_DOMAIN": job.concurrency,
         "DOWNLOAD_DELAY": job.delay,
         "RANDOMIZE_DOWNLOAD_DELAY": False,
-        "AUTOTHROTTLE_ENABLED": job.delay > 0,
+        "AUTOTHROTTLE_ENABLED": True,
         "AUTOTHROTTLE_START_DELAY": job.delay,
+        "AUTOTHROTTLE_MAX_DELAY": max(job.delay, DELAY_MAX),
         "AUTOTHROTTLE_TARGET_CONCURRENCY": job.concurrency,
         "CLOSESPIDER_PAGECOUNT": job.pages_max,
         "BYTES_MAX": job.bytes_max,
+        "WAIT_MAX": job.wait_max,
+        "REFUSALS_MAX": job.refusals_max,
         "DOWNLOAD_MAXSIZE": job.page_bytes_max,
         "DOWNLOAD_TIMEOUT": job.page_seconds_max,
         "RETRY_TIMES": job.retries,
@@ -180,7 +191,7 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
             RobotsTxtMiddleware: None,
             AllowedHosts: 50,
             RobotsTxt: 100,
-            RetryAfter: 560,  # nearer to the network than the retries, at 550
+            Pace: 560,  # nearer to the network than the retries, at 550
             HttpCompressionMiddleware: 800,
             PageCache: 780,  # sees redirects, at 600, and plain bodies
         },
@@ -214,7 +225,8 @@ def main() -> None:
     process.crawl(crawler, job=job)
     process.start()
     stats = crawler.stats.get_stats() if crawler.stats else {}
-    if stats.get("finish_reason") in ("finished", *CAPS):
+    deferred = any(name.startswith(DEFERRED) for name in stats)
+    if stats.get("finish_reason") in ("finished", *CAPS) and not deferred:
         pages.finish()
     failures = getattr(crawler.spider, "failures", [])
     text = json.dumps({"stats": stats, "failures": failures}, default=str)

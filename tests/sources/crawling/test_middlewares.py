@@ -1,44 +1,12 @@
-"""Middlewares of the crawler: Retry-After, allowed hosts, private addresses."""
+"""Middlewares of the crawler: allowed hosts, private addresses."""
 
-import asyncio
-import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from types import SimpleNamespace
 
 import pytest
 from scrapy import Request
 from scrapy.exceptions import IgnoreRequest
-from scrapy.http import Response
 
-from components.sources.crawling.middlewares import AllowedHosts, Resolver, RetryAfter, retry_after_seconds
-
-
-@pytest.mark.parametrize(
-    ("status", "header", "wait"), [(429, "1", 1.0), (503, "1", 1.0), (429, "soon", 0.0), (200, "1", 0.0)]
-)
-def test_a_host_gets_no_request_until_its_retry_after_has_passed(
-    status: int, header: str, wait: float
-) -> None:
-    middleware, page = RetryAfter(), Request("http://a/p/1")
-    answer = Response("http://a/p/1", status=status, headers={"Retry-After": header})
-    assert middleware.process_response(page, answer) is answer
-    start = time.monotonic()
-    asyncio.run(middleware.process_request(Request("http://b/p/1")))
-    assert time.monotonic() - start < 0.5
-    asyncio.run(middleware.process_request(Request("http://a/p/2")))
-    assert time.monotonic() - start == pytest.approx(wait, abs=0.5)
-
-
-def test_retry_after_is_a_number_or_a_date() -> None:
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=60))
-    assert retry_after_seconds(later) == pytest.approx(60, abs=5)
-    assert (
-        retry_after_seconds("2.5"),
-        retry_after_seconds("-3"),
-        retry_after_seconds("nan-ish"),
-        retry_after_seconds(""),
-    ) == (2.5, 0.0, 0.0, 0.0)
+from components.sources.crawling.middlewares import AllowedHosts, Resolver
 
 
 @pytest.mark.parametrize(
