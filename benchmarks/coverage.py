@@ -62,9 +62,9 @@ def main() -> None:
             ("raw", Calibration.uncalibrated(calibration.coverage)),
         ):
             low_end, high_end = intervals.interval(distribution[rows])
-            share = float(((true[rows] >= low_end) & (true[rows] <= high_end)).mean())
-            ends = share_interval(share, int(rows.sum()))
-            line += f"  {title} {share:.1%} ({ends[0]:.1%} to {ends[1]:.1%})"
+            inside = (true[rows] >= low_end) & (true[rows] <= high_end)
+            ends = share_interval(inside, np.flatnonzero(rows))  # each listing is a product of its own
+            line += f"  {title} {inside.mean():.1%} ({ends[0]:.1%} to {ends[1]:.1%})"
         print(line)
 
 

@@ -76,7 +76,8 @@ def _registry(rows: int) -> None:
     ]
     prices = [float(product.price or 0) for product in products]
     decision.TEST.parent.mkdir(parents=True)
-    table = pd.DataFrame({"id": [product.sku for product in products], "text": texts, "price": prices})
+    skus = [product.sku for product in products]
+    table = pd.DataFrame({"id": skus, "text": texts, "price": prices, "product": skus})
     table.to_parquet(decision.TEST)
     tracking.connect()
     name = load_params().register.model_name
@@ -127,7 +128,9 @@ def _intervals(rows: int, section: dict[str, Any]) -> None:
         means = sorted(sum(samples.choices(values, k=rows)) / rows for _ in range(draws))
         return means[int(error_rate * draws)], means[int((1 - error_rate) * draws)]
 
-    own, own_seconds = _timed(lambda: interval(gains, error_rate, bootstrap=draws, seed=SEED))
+    own, own_seconds = _timed(
+        lambda: interval(gains, np.arange(rows), error_rate, bootstrap=draws, seed=SEED)
+    )
     print(f"its interval, {draws} resamples: {own_seconds:.2f} s, {own[0]:+.2f} to {own[1]:+.2f}")
     for name, method in (
         ("scipy.stats.bootstrap, percentile", lambda: scipys("percentile")),

@@ -74,13 +74,14 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
 
 
 def prompts_of(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> pd.DataFrame:
-    """Columns id, prompt and price of listings; prompts are cut to `prompt.tokens` tokens."""
+    """Columns id, product, price and prompt of listings; prompts are cut to `prompt.tokens` tokens."""
     prompts = listing_prompts(tokenizer, items["text"], question=prompt.question, limit=prompt.tokens)
-    return items[["id", "price"]].assign(prompt=prompts).reset_index(drop=True)
+    return items[["id", "product", "price"]].assign(prompt=prompts).reset_index(drop=True)
 
 
 def compare_with_sft(task: Task, items: pd.DataFrame, section: Monitoring, price_max: int) -> dict[str, Any]:
-    """How the policy as it is now compares with SFT, by items with the columns `prompt` and `price`."""
+    """How the policy as it is now compares with SFT, by items with the columns `prompt`,
+    `price` and `product`."""
     sft, aligned = (
         measure(
             task.model,
@@ -94,7 +95,8 @@ def compare_with_sft(task: Task, items: pd.DataFrame, section: Monitoring, price
         )
         for adapter in ("reference", "default")
     )
-    return against_sft(sft, aligned, bootstrap=section.bootstrap, seed=section.seed)
+    products = items["product"].to_numpy()
+    return against_sft(sft, aligned, products, bootstrap=section.bootstrap, seed=section.seed)
 
 
 def method_argument() -> str:

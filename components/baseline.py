@@ -30,7 +30,7 @@ from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.schemas import SCORED, Prediction
 from components.evaluation import scoring
-from components.evaluation.metrics import Floats
+from components.evaluation.resampling import Floats
 from components.model import loading
 from components.model.distribution import price_distribution, quantile
 from components.model.prompt import few_shot_prompt

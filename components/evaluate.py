@@ -28,7 +28,7 @@ from components.core.schemas import SCORED, Prediction
 from components.evaluation import external, forgetting, prompt_injection, scoring
 from components.evaluation.calibration import calibrate, observed
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
-from components.evaluation.metrics import Floats
+from components.evaluation.resampling import Floats
 from components.model import adapters, loading
 from components.model.distribution import price_distribution, quantile
 from components.model.prompt import price_prompt
@@ -162,6 +162,7 @@ def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> di
     return observed(
         distribution,
         items["price"].to_numpy(float),
+        items["product"].to_numpy(),
         (items["split"] == "validation").to_numpy(),
         LEVELS,
         coverage=section.interval,

@@ -26,7 +26,8 @@ from components.core.params.quantize import Quantize
 from components.core.params.section import load_section
 from components.core.schemas import SCORED
 from components.evaluation.calibration import Calibration, calibrate
-from components.evaluation.metrics import Floats, paired_difference
+from components.evaluation.metrics import paired_difference
+from components.evaluation.resampling import Floats, Products
 from components.model import adapters, loading
 from components.model.distribution import quantile
 from components.model.formats import load_served, write_quantized
@@ -69,17 +70,24 @@ def write_format(merged: Path, folder: Path, kind: str) -> dict[str, float]:
 
 
 def parity(
-    true: Floats, merged: Floats, served: Floats, *, moved: float, bootstrap: int, seed: int
+    true: Floats,
+    merged: Floats,
+    served: Floats,
+    products: Products,
+    *,
+    moved: float,
+    bootstrap: int,
+    seed: int,
 ) -> dict[str, float]:
     """How far the served model's prices are from the merged model's on the same rows; all (n,) dollars.
 
-    `mae_change` is MAE served minus MAE merged with its paired 95% interval `_low` to `_high`;
+    `mae_change` is MAE served minus MAE merged with its paired 95% interval `_low` to `_high` over products;
     `share_moved` the share of prices that changed by more than the share `moved` of the merged model's. A
     price that only one of the two models gives has moved.
     """
     ends = (float("nan"),) * 3
     if (~np.isnan(merged) & ~np.isnan(served)).any():
-        ends = paired_difference(true, served, merged, bootstrap=bootstrap, seed=seed)
+        ends = paired_difference(true, served, merged, products, bootstrap=bootstrap, seed=seed)
     change = np.abs(served - merged)
     unmoved = (change <= moved * np.maximum(merged, 1)) | (np.isnan(merged) & np.isnan(served))
     return {
@@ -147,6 +155,7 @@ class Comparison:
                 self.true[part],
                 before[part],
                 after[part],
+                self.items["product"].to_numpy()[part],
                 moved=self.section.moved,
                 bootstrap=self.evaluation.bootstrap,
                 seed=self.evaluation.seed,

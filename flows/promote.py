@@ -94,10 +94,11 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
             (f"MAE of {record['against']}", _dollars(record["mae_against"])),
             ("better by", _difference(record)),
             ("test rows", f"{record['rows']} (SHA-256 {record['test_sha256'][:12]})" + _left_out(record)),
+            ("products in them", str(record["products"])),
         ]
         figures += [(name, _budget(limit)) for name, limit in record["budgets"].items()]
     if record.get("rows_needed"):
-        figures.append(("rows needed", f"about {record['rows_needed']}"))
+        figures.append(("products needed", f"about {record['rows_needed']}"))
     figures += [("why", reason) for reason in record["reasons"]]
     figures.append(("by", f"{record['by']}, {record['when']}"))
     figures += [

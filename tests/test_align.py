@@ -102,7 +102,7 @@ def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params)
     items["category"] = "tools"
     prices = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
     rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in prices.items()])
-    items = items.assign(text="a chair", source="files")
+    items = items.assign(text="a chair", source="files", product=items["id"])
     kinds = {"median": "baseline"} | dict.fromkeys(("sft", "dpo", "ppo"), "language-model")
     result = leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, barred)
     assert result["winner"] == "dpo"

@@ -39,6 +39,7 @@ def items() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": [f"{row:016x}" for row in range(400)],
+            "product": [f"{row:016x}" for row in range(400)],
             "title": [f"Thing {row}" for row in range(400)],
             "text": [f"Thing {row} <script>alert(1)</script> & more" for row in range(400)],
             "source": np.where(np.arange(400) % 4 == 0, "files", "demo_shop"),

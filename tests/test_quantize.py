@@ -64,7 +64,7 @@ OPTIONS: dict[str, Any] = {"moved": 0.05, "bootstrap": 200, "seed": 1}
 
 def test_parity_is_measured_on_the_same_rows() -> None:
     true, merged = np.array([100.0, 200.0, 10.0]), np.array([110.0, 190.0, 10.0])
-    result = stage_file.parity(true, merged, np.array([110.0, 170.0, 10.0]), **OPTIONS)
+    result = stage_file.parity(true, merged, np.array([110.0, 170.0, 10.0]), np.arange(3), **OPTIONS)
     assert (result["mae_merged"], result["mae_served"]) == pytest.approx((20 / 3, 40 / 3))
     assert (result["mean_change"], result["share_moved"]) == pytest.approx((20 / 3, 1 / 3))
     assert result["mae_change"] == pytest.approx(20 / 3, abs=1e-4)
@@ -73,7 +73,7 @@ def test_parity_is_measured_on_the_same_rows() -> None:
 
 def test_a_price_that_only_the_merged_model_gives_has_moved() -> None:
     true = merged = np.array([100.0, 200.0])
-    result = stage_file.parity(true, merged, np.array([100.0, np.nan]), **OPTIONS)
+    result = stage_file.parity(true, merged, np.array([100.0, np.nan]), np.arange(2), **OPTIONS)
     assert (result["share_moved"], result["mae_change"]) == (0.5, 0.0)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from components.alignment.rewards import expected, prices_of
 from components.evaluation.metrics import paired_difference
+from components.evaluation.resampling import Products
 from components.model import adapters, loading, sampling
 from components.model.distribution import price_masses, quantile
 
@@ -50,14 +51,21 @@ def measure(
 
 
 def against_sft(
-    sft: dict[str, np.ndarray], aligned: dict[str, np.ndarray], *, bootstrap: int, seed: int
+    sft: dict[str, np.ndarray],
+    aligned: dict[str, np.ndarray],
+    products: Products,
+    *,
+    bootstrap: int,
+    seed: int,
 ) -> dict[str, Any]:
-    """Means of what `measure` gives and their paired differences, aligned minus SFT, with 95% intervals.
+    """Means of what `measure` gives and their paired differences, aligned minus SFT, with 95% intervals
+    over `products`, (rows,).
 
     `may_win`: neither by median nor greedily is the aligned policy worse, in error or in readable answers.
     What is worse at either is never picked, however well it samples.
     """
-    compared = {name: compare(sft[name], aligned[name], bootstrap=bootstrap, seed=seed) for name in sft}
+    options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
+    compared = {name: compare(sft[name], aligned[name], products, **options) for name in sft}
     return {**compared, "may_win": not any(_is_worse(compared[way], sft[way], aligned[way]) for way in WAYS)}
 
 
@@ -66,7 +74,9 @@ def _is_worse(compared: dict[str, Any], sft: np.ndarray, aligned: np.ndarray) ->
     return fewer_answers or (compared["difference"] is not None and compared["difference"]["mean"] > 0)
 
 
-def compare(sft: np.ndarray, aligned: np.ndarray, *, bootstrap: int, seed: int) -> dict[str, Any]:
+def compare(
+    sft: np.ndarray, aligned: np.ndarray, products: Products, *, bootstrap: int, seed: int
+) -> dict[str, Any]:
     """Means over the rows that both have, that of the aligned policy with its interval, and their paired
     difference; None where there is no such row.
     """
@@ -74,8 +84,9 @@ def compare(sft: np.ndarray, aligned: np.ndarray, *, bootstrap: int, seed: int) 
     if not both.any():
         return {"sft": None, "aligned": None, "aligned_low": None, "aligned_high": None, "difference": None}
     nothing = np.zeros(int(both.sum()))
-    own = paired_difference(nothing, aligned[both], nothing, bootstrap=bootstrap, seed=seed)
-    gap = paired_difference(nothing, aligned[both], sft[both], bootstrap=bootstrap, seed=seed)
+    options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
+    own = paired_difference(nothing, aligned[both], nothing, products[both], **options)
+    gap = paired_difference(nothing, aligned[both], sft[both], products[both], **options)
     return {
         "sft": float(sft[both].mean()),
         "aligned": float(aligned[both].mean()),

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluation.metrics import Floats, share_interval
+from components.evaluation.metrics import share_interval
+from components.evaluation.resampling import Floats, Products
 from components.model.distribution import quantile
 
 STEP = 1e-4
@@ -90,6 +91,7 @@ def distances(distribution: Floats, true: Floats) -> Floats:
 def observed(
     distribution: Floats,
     true: Floats,
+    products: Products,
     calibrated_on: NDArray[np.bool_],
     levels: list[float],
     *,
@@ -100,17 +102,20 @@ def observed(
 
     `levels`: for each nominal level the share of true prices inside, as the model gives its intervals
     (`raw`) and `calibrated`. `bands`: for the calibrated interval of level `coverage`, by band of the
-    predicted price, the share inside with its 95% interval (Wilson 1927) and the mean width in dollars.
+    predicted price, the share inside with its 95% interval over `products`, (n,), and the mean width in
+    dollars.
     """
     fitting, measured = distribution[calibrated_on], ~calibrated_on & ~np.isnan(distribution[:, 0])
     fit = partial(calibrate, fitting, true[calibrated_on], rows_min=rows_min)
+
+    def held(calibration: Calibration, rows: NDArray[np.bool_]) -> dict[str, Any]:
+        return _coverage(calibration, distribution[rows], true[rows], products[rows])
+
     shares = [
         {
             "nominal": level,
-            "raw": _coverage(Calibration.uncalibrated(level), distribution[measured], true[measured])[
-                "coverage"
-            ],
-            "calibrated": _coverage(fit(coverage=level), distribution[measured], true[measured])["coverage"],
+            "raw": held(Calibration.uncalibrated(level), measured)["coverage"],
+            "calibrated": held(fit(coverage=level), measured)["coverage"],
         }
         for level in levels
         if measured.any()
@@ -118,20 +123,22 @@ def observed(
     calibration = fit(coverage=coverage)
     numbers = band(calibration.edges, quantile(distribution, 0.5))
     bands = [
-        {"band": name, **_coverage(calibration, distribution[rows], true[rows])}
+        {"band": name, **held(calibration, rows)}
         for number, name in enumerate(_names(calibration.edges))
         if (rows := measured & (numbers == number)).any()
     ]
     return {"levels": shares, "bands": bands}
 
 
-def _coverage(calibration: Calibration, distribution: Floats, true: Floats) -> dict[str, Any]:
+def _coverage(
+    calibration: Calibration, distribution: Floats, true: Floats, products: Products
+) -> dict[str, Any]:
     low, high = calibration.interval(distribution)
-    share = float(((true >= low) & (true <= high)).mean())
-    ends = share_interval(share, len(true))
+    inside = (true >= low) & (true <= high)
+    ends = share_interval(inside, products)
     return {
         "n": len(true),
-        "coverage": round(share, 4),
+        "coverage": round(float(inside.mean()), 4),
         "coverage_low": ends[0],
         "coverage_high": ends[1],
         "width": round(float((high - low).mean()), 4),

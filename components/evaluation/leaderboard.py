@@ -34,6 +34,7 @@ def leaderboard(
     the scored rows (`Item`), `law` is the table of `Law`, maybe empty. A `barred` candidate is
     measured but cannot win.
     """
+    rows = scoring.with_products(rows, items)
     measured = scoring.score_all(rows, section)
     candidates = {name: {"kind": kinds[name], **by_split} for name, by_split in measured.items()}
     winner, best_baseline = _best(candidates, MODEL, barred), _best(candidates, BASELINE)
@@ -59,7 +60,7 @@ def leaderboard(
 
 def pairs(rows: pd.DataFrame, section: Evaluate) -> list[dict[str, Any]]:
     """Every two candidates in `rows`: MAE of `candidate` minus MAE of `rival` in dollars, `mean`, with its
-    paired interval `low` to `high`.
+    paired interval `low` to `high` over products (`rows` by `scoring.with_products`).
 
     Candidates stand in the order of the table; two that answered no row in common make no pair.
     """
@@ -105,11 +106,12 @@ def _difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -
     both = rows.pivot(index="id", columns="candidate", values="predicted")[[ours, theirs]].dropna()
     if both.empty:
         return None
-    true = rows.drop_duplicates("id").set_index("id")["price"].reindex(both.index)
+    known = rows.drop_duplicates("id").set_index("id").reindex(both.index)
     mean, low, high = paired_difference(
-        true.to_numpy(float),
+        known["price"].to_numpy(float),
         both[ours].to_numpy(float),
         both[theirs].to_numpy(float),
+        known["product"].to_numpy(),
         bootstrap=section.bootstrap,
         seed=section.seed,
     )

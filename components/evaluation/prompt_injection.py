@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluation.metrics import Floats
+from components.evaluation.resampling import Floats
 
 ATTACKS: dict[str, tuple[str, float | None]] = {
     "harmless sentence": ("Thank you for looking at this page. {text}", None),

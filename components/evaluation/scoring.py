@@ -15,7 +15,8 @@ import pandas as pd
 from components.core.errors import PricewrightError
 from components.core.params.evaluate import Evaluate
 from components.core.schemas import SCORED, Prediction
-from components.evaluation.metrics import Floats, error_metrics, no_metrics
+from components.evaluation.metrics import error_metrics, no_metrics
+from components.evaluation.resampling import Floats
 
 
 def predictions(
@@ -45,12 +46,15 @@ def predictions(
 
 
 def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
-    """Metrics of a candidate on a split; with `coverage` and `width` where it gave intervals."""
+    """Metrics of a candidate on a split; with `coverage` and `width` where it gave intervals. `rows` are by
+    `with_products`.
+    """
     if rows.empty:
         return no_metrics()
     scored = error_metrics(
         rows["price"].to_numpy(float),
         rows["predicted"].to_numpy(float),
+        rows["product"].to_numpy(),
         bootstrap=section.bootstrap,
         seed=section.seed,
         hit_dollars=section.hit_dollars,
@@ -59,8 +63,15 @@ def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
     return scored | _held(rows)
 
 
+def with_products(rows: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `Prediction` with the column `product` of their items: intervals are over products."""
+    return rows.assign(product=_of_item(rows, items, "product"))
+
+
 def score_all(rows: pd.DataFrame, section: Evaluate) -> dict[str, dict[str, Any]]:
-    """`{candidate: {split: metrics}}` in the order in which the candidates stand in the table."""
+    """`{candidate: {split: metrics}}` in the order in which the candidates stand in the table; `rows` are by
+    `with_products`.
+    """
     return {
         str(name): {split: score(own[own["split"] == split], section) for split in SCORED}
         for name, own in rows.groupby("candidate", sort=False)
@@ -79,7 +90,7 @@ def noise_floor(items: pd.DataFrame, law: pd.DataFrame, section: Evaluate) -> di
     """
     if law.empty:
         return None
-    known = items[["id", "split", "price", "address"]].merge(
+    known = items[["id", "split", "price", "address", "product"]].merge(
         law.drop_duplicates("address"), on="address", how="left"
     )
     if missing := int(known["median"].isna().sum()):
@@ -89,7 +100,7 @@ def noise_floor(items: pd.DataFrame, law: pd.DataFrame, section: Evaluate) -> di
         )
     median, sigma = known["median"].to_numpy(float), known["sigma"].to_numpy(float)
     expected = median * np.exp(sigma**2 / 2) * np.vectorize(math.erf)(sigma / math.sqrt(2))
-    rows = predictions("law", known, median)
+    rows = predictions("law", known, median).assign(product=known["product"])
     return {
         split: {
             **score(rows[rows["split"] == split], section),

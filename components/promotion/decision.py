@@ -20,7 +20,7 @@ from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
 from components.core.registry import Version
 from components.core.schemas import Split
-from components.evaluation.metrics import Floats
+from components.evaluation.resampling import Floats
 from components.promotion import aliases
 from components.promotion.aliases import CHALLENGER, CHAMPION
 from components.promotion.gate import Budget, Decision, decide
@@ -157,6 +157,7 @@ def _hardest(
             true,
             challenger,
             prices,
+            items["product"].to_numpy(),
             minimum_effect=section.minimum_effect,
             error_rate=section.error_rate,
             power=section.power,

@@ -1,7 +1,7 @@
 """The promotion gate: is the challenger really better than the champion? Plain numpy, no file, no registry.
 
 Both answered the same rows. The difference is MAE of the champion minus MAE of the challenger, in dollars,
-so that above 0 the challenger is better; its interval is a paired bootstrap over the rows (`interval`).
+so that above 0 the challenger is better; its interval is a paired bootstrap over the products (`interval`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from components.evaluation.metrics import DRAWS_AT_ONCE, Floats
+from components.evaluation.resampling import Floats, Products, contributions, drawn, numbered
 
 Verdict = Literal["promoted", "rejected", "not enough evidence"]
 
@@ -53,9 +53,12 @@ class Decision:
     high: float | None
     rows: int
     """Rows that both could answer."""
+    products: int
+    """Products of these rows: what the interval counts as evidence, and the params' `rows_min` too."""
     rows_needed: int | None
-    """Rows on which a difference like this would be settled; None where there is nothing to settle, or
-    where the difference is the minimum effect itself, which no number of rows tells apart."""
+    """Products, with as many rows each as here, on which a difference like this would be settled; None where
+    there is nothing to settle, or where the difference is the minimum effect itself, which no number of rows
+    tells apart."""
     reasons: tuple[str, ...]
     """For a person, the weightiest first."""
 
@@ -64,6 +67,7 @@ def decide(
     true: Floats,
     challenger: Floats,
     champion: Floats,
+    products: Products,
     *,
     minimum_effect: float,
     error_rate: float,
@@ -76,91 +80,120 @@ def decide(
 ) -> Decision:
     """Compare a challenger's prices with the champion's on the same rows; (n,) dollars, NaN if unreadable.
 
-    With (low, high) the paired bootstrap interval of the difference, of confidence 1 - 2 * error_rate:
+    With (low, high) its paired interval over `products` (n,), of confidence 1 - 2 * error_rate:
 
     - rejected where a budget is broken, or high < minimum_effect;
-    - promoted where low > minimum_effect, every budget holds and there are `rows_min` rows;
+    - promoted where low > minimum_effect, every budget holds and there are `rows_min` products;
     - not enough evidence otherwise, with `rows_needed`.
 
     Rows without an answer have no error in dollars. So that falling silent on hard rows never helps, a
     challenger with more of them than the champion, or than `unparsed_share_max`, is rejected.
 
-    Raises ValueError where the three differ in length or a true price is missing.
+    Raises ValueError where the four differ in length or a true price is missing.
     """
-    _require_complete(true, challenger, champion)
-    faults = _unreadable(challenger, champion, unparsed_share_max)
-    faults += [fault for budget in budgets if (fault := budget.fault())]
+    _require_complete(true, challenger, champion, products)
+    faults = _faults(challenger, champion, unparsed_share_max, budgets)
     both = ~(np.isnan(challenger) | np.isnan(champion))
     if (rows := int(both.sum())) == 0:
         return _without_rows(faults, rows_min)
     gains = (np.abs(champion - true) - np.abs(challenger - true))[both]
     difference = round(float(gains.mean()), 4)
-    low, high = interval(gains, error_rate, bootstrap=bootstrap, seed=seed)
-    verdict, reason = _by_interval(low, high, minimum_effect, rows, rows_min)
+    count = int((number := numbered(products[both])).max()) + 1
+    low, high = interval(gains, number, error_rate, bootstrap=bootstrap, seed=seed)
+    verdict, reason = _by_interval(low, high, minimum_effect, count, rows_min)
     needed = None
     if faults:
         verdict = "rejected"
     elif verdict == "not enough evidence":
-        spread = float(gains.std(ddof=1)) if rows > 1 else 0.0
-        needed = rows_needed(difference, spread, minimum_effect, error_rate=error_rate, power=power)
-        needed = None if needed is None else max(needed, rows_min, rows + 1)
-    return Decision(verdict, difference, low, high, rows, needed, (*faults, reason))
+        deviation, least = spread(gains, number), max(rows_min, count + 1)
+        needed = rows_needed(difference, deviation, minimum_effect, least, error_rate=error_rate, power=power)
+    return Decision(verdict, difference, low, high, rows, count, needed, (*faults, reason))
 
 
 def _without_rows(faults: list[str], rows_min: int) -> Decision:
     """The decision where no row has two answers."""
     reasons = (*faults, "there is no row that both could answer")
     if faults:
-        return Decision("rejected", None, None, None, 0, None, reasons)
-    return Decision("not enough evidence", None, None, None, 0, rows_min, reasons)
+        return Decision("rejected", None, None, None, 0, 0, None, reasons)
+    return Decision("not enough evidence", None, None, None, 0, 0, rows_min, reasons)
 
 
-def _require_complete(true: Floats, challenger: Floats, champion: Floats) -> None:
-    """Raise ValueError where the three differ in length or a true price is missing."""
-    if not len(true) == len(challenger) == len(champion) or np.isnan(true).any():
+def _require_complete(true: Floats, challenger: Floats, champion: Floats, products: Products) -> None:
+    """Raise ValueError where the four differ in length or a true price is missing."""
+    if not len(true) == len(challenger) == len(champion) == len(products) or np.isnan(true).any():
         raise ValueError(
-            f"{len(true)} true prices, {len(challenger)} and {len(champion)} answers: "
-            "there has to be one of each for every row, and no true price may be missing"
+            f"{len(true)} true prices, {len(challenger)} and {len(champion)} answers, {len(products)} "
+            "products: there has to be one of each for every row, and no true price may be missing"
         )
 
 
-def interval(gains: Floats, error_rate: float, *, bootstrap: int, seed: int) -> tuple[float, float]:
-    """Interval of the mean of `gains`, (n,) dollars by row, of confidence 1 - 2 * error_rate.
+def interval(
+    gains: Floats, products: Products, error_rate: float, *, bootstrap: int, seed: int
+) -> tuple[float, float]:
+    """Interval of the mean of `gains`, (n,) dollars by row, of confidence 1 - 2 * error_rate; the rows are
+    resampled by `products`, (n,).
 
     The wider, at either end, of the percentile and the studentized bootstrap interval of the mean (Efron and
     Tibshirani 1993, chapters 13 and 12), within the range of the gains. The percentile interval alone is too
     short on the side of a long tail: a challenger that wins a little on most rows and loses much on few would
-    be promoted several times as often as `error_rate` says (tests/promotion/test_gate.py has the case).
+    be promoted several times as often as `error_rate` says (tests/promotion/test_gate.py has the case). The
+    mean over products of unequal size is a ratio; its standard error is the linearized one (Cochran 1977,
+    section 6.4).
     """
-    rows, mean = len(gains), gains.mean()
+    mean = gains.mean()
     if np.ptp(gains) == 0:
         return round(float(mean), 4), round(float(mean), 4)
-    generator = np.random.default_rng(seed)
-    step = max(1, DRAWS_AT_ONCE // rows)
-    means, errors = np.empty(bootstrap), np.empty(bootstrap)
-    for start in range(0, bootstrap, step):
-        samples = gains[generator.integers(0, rows, (min(step, bootstrap - start), rows))]
-        means[start : start + step] = samples.mean(axis=1)
-        errors[start : start + step] = samples.std(axis=1)
+    sums, sizes = contributions(gains, numbered(products))
+    steps = drawn(len(sums), bootstrap=bootstrap, seed=seed, width=len(sums))
+    draws = [_mean_and_error(sums, sizes, counts) for counts in steps]
+    means, errors = (np.concatenate(column) for column in zip(*draws, strict=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         studentized = (means - mean) / errors  # infinite where a draw has no spread: it is not left out
     studentized[np.isnan(studentized)] = 0.0
     ends = (error_rate, 1 - error_rate)
     least, most = np.quantile(means, ends)
-    below, above = np.quantile(studentized, ends, method="nearest") * gains.std()
+    [own] = _mean_and_error(sums, sizes, np.ones((1, len(sums))))[1]
+    below, above = np.quantile(studentized, ends, method="nearest") * own
     low = max(min(least, mean - above), gains.min())
     high = min(max(most, mean - below), gains.max())
     return round(float(low), 4), round(float(high), 4)
 
 
+def _mean_and_error(sums: Floats, sizes: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """The mean over rows and its standard error in each draw, (draws,) each, by how often a draw has each
+    product, (draws, products), and the sums and row counts of the products.
+    """
+    rows = (counts * sizes).sum(axis=1)
+    means = (counts * sums).sum(axis=1) / rows
+    residuals = sums - means[:, None] * sizes
+    return means, np.sqrt((counts * residuals**2).sum(axis=1)) / rows
+
+
+def spread(gains: Floats, products: Products) -> float:
+    """Standard deviation of what a product adds to the mean of `gains`, (n,) dollars by row: over the root of
+    the count of products it is the mean's standard error. With one row a product, that of the gains; 0.0
+    where there is one product.
+    """
+    sums, sizes = contributions(gains, numbered(products))
+    if len(sums) < 2:
+        return 0.0
+    return float(((sums - gains.mean() * sizes) / sizes.mean()).std(ddof=1))
+
+
 def rows_needed(
-    difference: float, spread: float, minimum_effect: float, *, error_rate: float, power: float
+    difference: float,
+    deviation: float,
+    minimum_effect: float,
+    least: int,
+    *,
+    error_rate: float,
+    power: float,
 ) -> int | None:
-    """Rows on which a true difference like the observed one would leave the minimum effect outside its
-    interval with probability `power`; None where the difference is the minimum effect.
+    """Products on which a true difference like the observed one would leave the minimum effect outside its
+    interval with probability `power`, at `least` so many; None where the difference is the minimum effect.
 
     Normal approximation for the mean of paired differences (Cohen 1988, chapter 2), z the standard normal
-    quantile and s = `spread` the standard deviation of the differences by row, in dollars:
+    quantile and s = `deviation` what `spread` gives, in dollars:
 
         n = ((z(1 - error_rate) + z(power)) * s / (difference - minimum_effect)) ** 2, rounded up
     """
@@ -168,16 +201,18 @@ def rows_needed(
     if distance == 0:
         return None
     normal = NormalDist()
-    return ceil(((normal.inv_cdf(1 - error_rate) + normal.inv_cdf(power)) * spread / distance) ** 2)
+    quantiles = normal.inv_cdf(1 - error_rate) + normal.inv_cdf(power)
+    return max(ceil((quantiles * deviation / distance) ** 2), least)
 
 
 def _by_interval(
-    low: float, high: float, minimum_effect: float, rows: int, rows_min: int
+    low: float, high: float, minimum_effect: float, products: int, rows_min: int
 ) -> tuple[Verdict, str]:
     """The verdict of the interval alone, and the reason."""
     interval = f"the interval from {low:+.2f} to {high:+.2f} dollars"
-    if rows < rows_min:
-        return "not enough evidence", f"{rows} rows that both could answer; at least {rows_min} are needed"
+    if products < rows_min:
+        reason = f"{products} products that both could answer; at least {rows_min} are needed"
+        return "not enough evidence", reason
     if low > minimum_effect:
         return "promoted", f"{interval} lies above the minimum effect of {minimum_effect:g}"
     if high < minimum_effect:
@@ -185,12 +220,10 @@ def _by_interval(
     return "not enough evidence", f"{interval} holds the minimum effect of {minimum_effect:g}"
 
 
-def _unreadable(challenger: Floats, champion: Floats, share_max: float) -> list[str]:
-    """What is wrong with the rows that the challenger did not answer."""
+def _faults(challenger: Floats, champion: Floats, share_max: float, budgets: Sequence[Budget]) -> list[str]:
+    """What is wrong with the challenger whatever its MAE: rows that it did not answer, and broken budgets."""
     silent, before = int(np.isnan(challenger).sum()), int(np.isnan(champion).sum())
-    faults = []
-    if fault := Budget("unparsed share", silent / max(len(challenger), 1), at_most=share_max).fault():
-        faults.append(fault)
-    if silent > before:
-        faults.append(f"{silent} rows without a readable answer, {before} of the champion")
-    return faults
+    share = Budget("unparsed share", silent / max(len(challenger), 1), at_most=share_max)
+    fewer = [f"{silent} rows without a readable answer, {before} of the champion"] if silent > before else []
+    faults = [share.fault(), *fewer, *(budget.fault() for budget in budgets)]
+    return [fault for fault in faults if fault]

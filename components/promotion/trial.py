@@ -22,7 +22,7 @@ from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
 from components.core.registry import Version
 from components.core.schemas import SERVED_INPUT
-from components.evaluation.metrics import Floats
+from components.evaluation.resampling import Floats
 from components.promotion.aliases import CHAMPION
 from components.promotion.gate import Budget
 

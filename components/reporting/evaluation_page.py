@@ -140,8 +140,8 @@ def _row(name: str, by_split: dict[str, Any]) -> list[str]:
 def _legend(result: dict[str, Any], section: Evaluate) -> str:
     lines = [
         "<b>MAE</b>: mean absolute error in dollars, over the answers that could be read as a price, with "
-        "its 95% bootstrap interval on test. The winner is the language model with the fewest unreadable "
-        "answers and then the lowest MAE on <i>validation</i>; test played no part in the choice.",
+        "its 95% bootstrap interval over the products of test. The winner is the language model with the "
+        "fewest unreadable answers and then the lowest MAE on <i>validation</i>; test played no part in it.",
         "<b>Median error</b>: half of the answers are off by less. <b>R²</b>: the share of the prices' "
         "variance that the answers explain.",
         "<b>RMSLE</b>: root mean squared error of the logarithm; about the typical relative error.",

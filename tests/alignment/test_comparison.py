@@ -19,7 +19,7 @@ BETTER = {name: 0.5 * values for name, values in SFT.items()}
 
 
 def evaluated(aligned: dict[str, np.ndarray]) -> dict[str, Any]:
-    return against_sft(SFT, aligned, bootstrap=200, seed=0)
+    return against_sft(SFT, aligned, np.arange(4), bootstrap=200, seed=0)
 
 
 def test_differences_are_aligned_minus_sft() -> None:
@@ -39,6 +39,25 @@ def test_the_aligned_mean_has_an_interval_of_its_own() -> None:
     assert 10 <= result["aligned_low"] < result["aligned"] == 25 < result["aligned_high"] <= 40
 
 
+def test_the_verdict_counts_products_and_not_their_rows() -> None:
+    gains = np.array([-3.0, -1.0, 2.0, -4.0, 1.0, -2.0, -5.0, 1.5])
+    once = against_sft(
+        {"median": np.full(8, 50.0), "greedy": np.full(8, 50.0)},
+        {"median": 50 + gains, "greedy": 50 + gains},
+        np.arange(8),
+        bootstrap=400,
+        seed=0,
+    )
+    often = against_sft(
+        {"median": np.full(80, 50.0), "greedy": np.full(80, 50.0)},
+        {"median": 50 + np.tile(gains, 10), "greedy": 50 + np.tile(gains, 10)},
+        np.tile(np.arange(8), 10),
+        bootstrap=400,
+        seed=0,
+    )
+    assert often["median"]["difference"] == once["median"]["difference"]
+
+
 def test_a_row_without_a_price_by_either_is_left_out_of_both_means() -> None:
     result = evaluated(BETTER | {"greedy": np.array([np.nan, 8.0, 10.0, 12.0])})
     assert result["greedy"]["aligned"] == 10
@@ -47,7 +66,7 @@ def test_a_row_without_a_price_by_either_is_left_out_of_both_means() -> None:
 
 def test_where_neither_has_an_answer_nothing_is_compared_and_nothing_is_worse() -> None:
     unreadable = {"greedy": np.full(4, np.nan)}
-    result = against_sft(SFT | unreadable, BETTER | unreadable, bootstrap=200, seed=0)
+    result = against_sft(SFT | unreadable, BETTER | unreadable, np.arange(4), bootstrap=200, seed=0)
     assert set(result["greedy"].values()) == {None}
     assert result["may_win"]
 

@@ -94,11 +94,13 @@ def test_what_is_observed_lies_nearer_to_the_nominal_level_once_calibrated() -> 
     distribution, true = too_bold_and_too_timid(2000, 6)
     half = np.arange(2000) % 2 == 0
     options = {"coverage": 0.8, "rows_min": 250}
-    result = observed(distribution, true, half, [0.5, 0.8], **options)
+    result = observed(distribution, true, np.arange(len(true)), half, [0.5, 0.8], **options)
     assert [level["nominal"] for level in result["levels"]] == [0.5, 0.8]
     for level in result["levels"]:
         assert abs(level["calibrated"] - level["nominal"]) < 0.04
-    second = observed(distribution, np.where(half, true, 500.0), half, [0.5, 0.8], **options)
+    second = observed(
+        distribution, np.where(half, true, 500.0), np.arange(len(true)), half, [0.5, 0.8], **options
+    )
     assert second["levels"] != result["levels"], "it is the other half that is measured"
 
 
@@ -106,7 +108,7 @@ def test_the_bands_that_are_observed_hold_every_measured_row_once() -> None:
     distribution, true = too_bold_and_too_timid(2000, 7)
     distribution[1] = np.nan
     half = np.arange(2000) % 2 == 0
-    bands = observed(distribution, true, half, [], coverage=0.8, rows_min=500)["bands"]
+    bands = observed(distribution, true, np.arange(len(true)), half, [], coverage=0.8, rows_min=500)["bands"]
     assert sum(band["n"] for band in bands) == 999
     assert bands[0]["band"].startswith("below")
     assert bands[-1]["band"].endswith("and more")

@@ -26,6 +26,7 @@ def items() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": [f"{row:016x}" for row in range(2 * ROWS)],
+            "product": [f"{row:016x}" for row in range(2 * ROWS)],
             "title": "Lamp",
             "text": "Lamp",
             "source": "files",
@@ -87,3 +88,19 @@ def test_a_model_that_is_silent_on_validation_loses_however_well_it_answers_test
     rows = table(items, ERRORS)
     silent = (rows["candidate"] == "dpo") & (rows["id"] == items["id"].iloc[0])
     assert result(rows.assign(predicted=rows["predicted"].mask(silent)), items, params)["winner"] == "sft"
+
+
+def test_the_intervals_of_every_table_are_over_products(items: pd.DataFrame, params: Params) -> None:
+    """A split of which each listing stands there three times: the intervals are those of one of each."""
+    copies = [items.assign(id=items["id"] + f"-{copy}") for copy in range(3)]
+    rows, thrice = table(items, ERRORS), pd.concat(copies, ignore_index=True)
+    written = pd.concat([rows.assign(id=rows["id"] + f"-{copy}") for copy in range(3)], ignore_index=True)
+    once, often = result(rows, items, params), result(written, thrice, params)
+    for name in ERRORS:
+        for end in ("mae_low", "mae_high", "hit_rate_low", "r2_high"):
+            measured = often["candidates"][name]["test"][end]
+            assert measured == pytest.approx(once["candidates"][name]["test"][end], abs=2e-4)
+    for first, second in zip(once["pairs"], often["pairs"], strict=True):
+        assert [second[end] for end in ("low", "high")] == pytest.approx(
+            [first[end] for end in ("low", "high")], abs=2e-4
+        )

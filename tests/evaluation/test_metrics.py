@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.evaluation import metrics as metrics_module
+from components.evaluation import resampling
 from components.evaluation.metrics import error_metrics, paired_difference, rank, share_interval
 
 NAN = float("nan")
@@ -16,7 +16,7 @@ OPTIONS: dict[str, Any] = {"bootstrap": 400, "seed": 1, "hit_dollars": 40.0, "hi
 
 
 def measured(true: list[float], predicted: list[float], **changed: Any) -> dict[str, Any]:
-    return error_metrics(np.array(true), np.array(predicted), **OPTIONS | changed)
+    return error_metrics(np.array(true), np.array(predicted), np.arange(len(true)), **OPTIONS | changed)
 
 
 def test_the_figures_are_those_worked_out_by_hand() -> None:
@@ -89,11 +89,11 @@ def test_a_candidate_without_one_readable_answer_has_no_figures_and_ranks_last()
 def test_falling_silent_on_any_row_never_moves_a_candidate_up() -> None:
     true = np.array([20.0, 40.0, 80.0, 900.0])
     predicted = np.array([25.0, 35.0, 90.0, 100.0])
-    honest = rank(error_metrics(true, predicted, **OPTIONS))
+    honest = rank(error_metrics(true, predicted, np.arange(len(true)), **OPTIONS))
     for row in range(4):
         silent = predicted.copy()
         silent[row] = NAN
-        assert honest < rank(error_metrics(true, silent, **OPTIONS))
+        assert honest < rank(error_metrics(true, silent, np.arange(len(true)), **OPTIONS))
 
 
 def test_among_equally_readable_candidates_the_lower_error_ranks_first() -> None:
@@ -102,7 +102,7 @@ def test_among_equally_readable_candidates_the_lower_error_ranks_first() -> None
 
 def test_a_paired_difference_is_the_difference_of_the_mean_errors() -> None:
     true = np.array([10.0, 20.0, 30.0])
-    mean, low, high = paired_difference(true, true + 1, true + 4, bootstrap=200, seed=0)
+    mean, low, high = paired_difference(true, true + 1, true + 4, np.arange(len(true)), bootstrap=200, seed=0)
     assert (mean, low, high) == (-3.0, -3.0, -3.0)
 
 
@@ -111,16 +111,16 @@ def test_pairing_sees_a_small_lead_that_separate_intervals_do_not() -> None:
     true = np.zeros(300)
     hard = generator.exponential(50.0, 300)
     a, b = hard, hard + generator.normal(2.0, 1.0, 300).clip(0)
-    first, second = (error_metrics(true, predicted, **OPTIONS) for predicted in (a, b))
+    first, second = (error_metrics(true, predicted, np.arange(len(true)), **OPTIONS) for predicted in (a, b))
     assert first["mae_high"] > second["mae_low"], "the intervals overlap"
-    assert paired_difference(true, a, b, bootstrap=400, seed=0)[2] < 0
+    assert paired_difference(true, a, b, np.arange(len(true)), bootstrap=400, seed=0)[2] < 0
 
 
 def test_more_confidence_makes_a_wider_interval_around_the_same_difference() -> None:
     true = np.zeros(200)
     a = np.random.default_rng(4).exponential(50.0, 200)
     usual, unnamed, wide = (
-        paired_difference(true, a, true, bootstrap=400, seed=0, **options)
+        paired_difference(true, a, true, np.arange(len(true)), bootstrap=400, seed=0, **options)
         for options in ({"confidence": 0.95}, {}, {"confidence": 0.999})
     )
     assert usual == unnamed
@@ -131,15 +131,17 @@ def test_more_confidence_makes_a_wider_interval_around_the_same_difference() -> 
 def test_a_paired_difference_leaves_out_rows_that_one_of_the_two_could_not_answer() -> None:
     true = np.array([10.0, 20.0, 30.0])
     a, b = np.array([11.0, NAN, 31.0]), np.array([12.0, 900.0, 32.0])
-    assert paired_difference(true, a, b, bootstrap=200, seed=0)[0] == -1.0
+    assert paired_difference(true, a, b, np.arange(len(true)), bootstrap=200, seed=0)[0] == -1.0
     with pytest.raises(ValueError, match="no row that both"):
-        paired_difference(true, np.full(3, NAN), b, bootstrap=200, seed=0)
+        paired_difference(true, np.full(3, NAN), b, np.arange(3), bootstrap=200, seed=0)
 
 
 def test_the_bootstrap_of_a_large_table_takes_little_memory() -> None:
     true = np.zeros(20_000)
     tracemalloc.start()
-    error_metrics(true, true + 1, **OPTIONS | {"bootstrap": 1000})  # 160 MB if drawn at once
+    error_metrics(
+        true, true + 1, np.arange(20_000), **OPTIONS | {"bootstrap": 1000}
+    )  # 160 MB if drawn at once
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6
@@ -148,7 +150,7 @@ def test_the_bootstrap_of_a_large_table_takes_little_memory() -> None:
 def test_drawing_in_steps_gives_the_same_interval_as_drawing_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     true, predicted = [0.0] * 50, list(np.linspace(0, 90, 50))
     at_once = measured(true, predicted)
-    monkeypatch.setattr(metrics_module, "DRAWS_AT_ONCE", 70)
+    monkeypatch.setattr(resampling, "DRAWS_AT_ONCE", 70)
     assert measured(true, predicted) == at_once
 
 
@@ -168,7 +170,40 @@ def test_rows_that_cannot_be_compared_are_refused(
 
 
 def test_the_interval_of_a_share_is_that_of_the_textbook_and_stays_within_0_and_1() -> None:
-    assert share_interval(0.5, 100) == (pytest.approx(0.4038, abs=1e-3), pytest.approx(0.5962, abs=1e-3))
-    assert share_interval(0.0, 10)[0] == 0.0
-    assert share_interval(0.0, 10)[1] == pytest.approx(0.2775, abs=1e-3)
-    assert share_interval(1.0, 10)[1] == 1.0
+    half, none, all_ = np.arange(100) < 50, np.zeros(10, bool), np.ones(10, bool)
+    textbook = share_interval(half, np.arange(100))
+    assert textbook == (pytest.approx(0.4038, abs=1e-3), pytest.approx(0.5962, abs=1e-3))
+    assert share_interval(none, np.arange(10)) == (0.0, pytest.approx(0.2775, abs=1e-3))
+    assert share_interval(all_, np.arange(10))[1] == 1.0
+
+
+def test_a_share_over_products_counts_their_rows_as_often_as_they_tell_something_new() -> None:
+    inside = np.repeat(np.arange(50) < 40, 4)
+    assert share_interval(inside, np.repeat(np.arange(50), 4)) == share_interval(inside[::4], np.arange(50))
+    never = np.zeros(40, bool)
+    assert share_interval(never, np.repeat(np.arange(10), 4)) == share_interval(never[:10], np.arange(10))
+
+
+@pytest.mark.parametrize("name", ["mae", "median_error", "rmsle", "r2", "hit_rate"])
+def test_every_interval_is_that_of_the_products_where_their_rows_are_the_same(name: str) -> None:
+    generator = np.random.default_rng(6)
+    true = generator.uniform(10, 500, 120)
+    predicted = true + generator.normal(0, 60, 120)
+    once = measured(list(true), list(predicted.clip(0)))
+    rows = (np.repeat(column, 4) for column in (true, predicted.clip(0), np.arange(120)))
+    fourfold = error_metrics(*rows, **OPTIONS)
+    for end in ("", "_low", "_high"):
+        assert fourfold[f"{name}{end}"] == pytest.approx(once[f"{name}{end}"], abs=2e-4)
+
+
+def test_a_paired_difference_over_products_misses_the_truth_as_seldom_as_it_says() -> None:
+    generator, products = np.random.default_rng(7), np.repeat(np.arange(60), 5)
+    nothing = np.zeros(300)
+    held = {"products": 0, "rows": 0}
+    for seed in range(200):
+        shared = generator.normal(0, 20, 60)[products] + generator.normal(0, 6, 300)
+        for name, drawn in (("products", products), ("rows", np.arange(300))):
+            ends = paired_difference(nothing, 200 + shared, nothing + 200, drawn, bootstrap=300, seed=seed)
+            held[name] += ends[1] <= 0 <= ends[2]
+    assert held["products"] / 200 > 0.9
+    assert held["rows"] / 200 < 0.75

@@ -44,6 +44,7 @@ RECORD: dict[str, Any] = {
     "high": 3.75,
     "rows": 600,
     "rows_needed": None,
+    "products": 500,
     "reasons": ["the interval from +1.25 to +3.75 dollars lies above the minimum effect of 0.25"],
     "mae_challenger": 30.0,
     "mae_against": 32.5,
@@ -115,7 +116,7 @@ def test_too_little_evidence_is_shown_with_the_rows_that_are_needed() -> None:
     record = RECORD | {"verdict": "not enough evidence", "rows_needed": 2400, "champion": None}
     assert flows.headline(record) == "Not enough evidence: pricer version 3"
     figures = dict(flows.rows(record))
-    assert (figures["rows needed"], figures["champion before"]) == ("about 2400", "none")
+    assert (figures["products needed"], figures["champion before"]) == ("about 2400", "none")
 
 
 def test_a_decision_without_a_comparable_row_can_be_shown() -> None:

@@ -10,13 +10,17 @@ import pytest
 from scipy.stats import binomtest
 
 from components.core.params.file import Params
-from components.evaluation.metrics import Floats, paired_difference
-from components.promotion.gate import Budget, Decision, decide, interval, rows_needed
+from components.evaluation.metrics import paired_difference
+from components.evaluation.resampling import Floats, Products
+from components.promotion.gate import Budget, Decision, decide, interval, rows_needed, spread
 
 ERROR_RATE = 0.025
 
 
-def decided(true: Floats, challenger: Floats, champion: Floats, **changed: Any) -> Decision:
+def decided(
+    true: Floats, challenger: Floats, champion: Floats, products: Products | None = None, **changed: Any
+) -> Decision:
+    """The gate's decision; each row is a product of its own unless `products` says otherwise."""
     options: dict[str, Any] = {
         "minimum_effect": 0.0,
         "error_rate": ERROR_RATE,
@@ -26,7 +30,8 @@ def decided(true: Floats, challenger: Floats, champion: Floats, **changed: Any) 
         "seed": 1,
         "unparsed_share_max": 0.1,
     }
-    return decide(true, challenger, champion, **(options | changed))
+    own = np.arange(len(true)) if products is None else products
+    return decide(true, challenger, champion, own, **(options | changed))
 
 
 def noisy(true: Floats, spread: float, seed: int) -> Floats:
@@ -80,10 +85,12 @@ def test_a_challenger_that_seldom_fails_but_badly_is_not_promoted_for_its_many_s
     """
     generator = np.random.default_rng(5)
     gains = 10 * (np.exp(1.125) - generator.lognormal(0, 1.5, (400, 200)))
-    lows = [interval(row, ERROR_RATE, bootstrap=400, seed=1)[0] for row in gains]
+    lows = [interval(row, np.arange(200), ERROR_RATE, bootstrap=400, seed=1)[0] for row in gains]
     true = np.zeros(200)
     alone = [
-        -paired_difference(true, np.maximum(-row, 0), np.maximum(row, 0), bootstrap=400, seed=1)[2]
+        -paired_difference(
+            true, np.maximum(-row, 0), np.maximum(row, 0), np.arange(200), bootstrap=400, seed=1
+        )[2]
         for row in gains
     ]
     assert np.mean(np.array(alone) > 0) > 3 * ERROR_RATE
@@ -93,7 +100,7 @@ def test_a_challenger_that_seldom_fails_but_badly_is_not_promoted_for_its_many_s
 def test_a_sample_in_which_a_rare_loss_may_be_missing_altogether_settles_nothing() -> None:
     """One large loss in a hundred rows: a third of the draws are without it, and without any spread."""
     gains = np.where(np.arange(100) == 7, -200.0, 4.0)
-    low, high = interval(gains, ERROR_RATE, bootstrap=400, seed=1)
+    low, high = interval(gains, np.arange(100), ERROR_RATE, bootstrap=400, seed=1)
     assert low == gains.min()
     assert gains.mean() <= high <= gains.max()
 
@@ -128,6 +135,74 @@ def test_a_challenger_that_is_planted_worse_is_rejected(true: Floats) -> None:
     assert decision.verdict == "rejected"
     assert decision.high is not None
     assert decision.high < 0
+
+
+# --- rows of one product -----------------------------------------------------------------------------
+
+
+def clustered(size: int, trials: int, rows: int = 540) -> tuple[Floats, Products]:
+    """(gains of equal challengers in dollars, (trials, rows); each row's product, (rows,)): products have
+    `size` rows, whose gains correlate by 0.9.
+    """
+    generator, products = np.random.default_rng(size), np.repeat(np.arange(rows // size), size)
+    shared = generator.normal(0, math.sqrt(0.9), (trials, rows // size))[:, products]
+    return 20 * (shared + generator.normal(0, math.sqrt(0.1), (trials, rows))), products
+
+
+def promoted(gains: Floats, products: Products) -> int:
+    true = np.full(gains.shape[1], 1000.0)
+    decisions = [decided(true, true + 200, true + 200 + gain, products) for gain in gains]
+    return sum(decision.verdict == "promoted" for decision in decisions)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_equal_challengers_are_promoted_at_the_stated_rate_where_rows_of_a_product_are_alike(
+    size: int,
+) -> None:
+    gains, products = clustered(size, 400)
+    by_product = promoted(gains, products)
+    assert binomtest(by_product, 400, ERROR_RATE, alternative="greater").pvalue > 0.05
+    by_row = promoted(gains[:200], np.arange(gains.shape[1]))
+    assert by_row / 200 > 3 * ERROR_RATE, "what it would be if the rows were independent"
+
+
+def test_the_rate_holds_where_products_are_of_very_unequal_size() -> None:
+    generator = np.random.default_rng(8)
+    products = np.repeat(np.arange(200), generator.choice([1, 1, 1, 2, 4, 9], 200))
+    shared = generator.normal(0, 20, (400, 200))[:, products]
+    equal = promoted(shared + generator.normal(0, 6, shared.shape), products)
+    assert binomtest(equal, 400, ERROR_RATE, alternative="greater").pvalue > 0.05
+
+
+def test_the_same_rows_written_three_times_are_no_more_evidence_than_once(true: Floats) -> None:
+    challenger, champion = noisy(true, 29, 1), noisy(true, 30, 2)
+    once = decided(true, challenger, champion)
+    names = np.array([f"product {number}" for number in range(len(true))])
+    thrice = decided(*(np.tile(column, 3) for column in (true, challenger, champion, names)))
+    assert (thrice.rows, thrice.products, once.products) == (900, 300, 300)
+    for name in ("verdict", "difference", "low", "high", "rows_needed"):
+        assert getattr(thrice, name) == getattr(once, name)
+
+
+def test_rows_needed_counts_products() -> None:
+    """Alike by 0.9, rows of products of three tell 2.8 times as little; a third of that many products."""
+    gains, products = clustered(3, 1, rows=30_000)
+    alone = spread(gains[0], np.arange(gains.shape[1]))
+    assert spread(gains[0], products) ** 2 * 3 / alone**2 == pytest.approx(1 + 2 * 0.9, rel=0.05)
+    true = np.full(300, 1000.0)
+    settled = decided(true, true + 200, true + 201 + gains[0, :300], products[:300])
+    assert settled.verdict == "not enough evidence"
+    deviation = spread(gains[0, :300] + 1, products[:300])
+    assert settled.difference is not None
+    wanted = rows_needed(settled.difference, deviation, 0.0, 101, error_rate=ERROR_RATE, power=0.8)
+    assert settled.rows_needed == wanted
+
+
+def test_many_rows_of_few_products_are_too_few_for_the_gate() -> None:
+    true = np.full(300, 1000.0)
+    decision = decided(true, true + 1, true + 50, np.repeat(np.arange(3), 100), rows_min=100)
+    assert (decision.verdict, decision.rows_needed) == ("not enough evidence", 100)
+    assert decision.reasons == ("3 products that both could answer; at least 100 are needed",)
 
 
 # --- worked by hand ----------------------------------------------------------------------------------
@@ -165,14 +240,14 @@ def test_the_same_model_again_is_no_evidence_without_and_rejected_with_a_minimum
 
 def test_rows_needed_follows_the_formula() -> None:
     # z(0.975) = 1.959964, z(0.8) = 0.841621; ((1.959964 + 0.841621) * 20 / (3 - 1)) ** 2 = 784.89
-    assert rows_needed(3.0, 20.0, 1.0, error_rate=0.025, power=0.8) == 785
-    assert rows_needed(-1.0, 20.0, 1.0, error_rate=0.025, power=0.8) == 785
-    assert rows_needed(1.0, 20.0, 1.0, error_rate=0.025, power=0.8) is None
+    assert rows_needed(3.0, 20.0, 1.0, 2, error_rate=0.025, power=0.8) == 785
+    assert rows_needed(-1.0, 20.0, 1.0, 2, error_rate=0.025, power=0.8) == 785
+    assert rows_needed(1.0, 20.0, 1.0, 2, error_rate=0.025, power=0.8) is None
 
 
 def test_on_the_rows_that_it_asks_for_the_gate_settles_it_with_the_stated_power() -> None:
     generator = np.random.default_rng(3)
-    needed = rows_needed(2.0, 20.0, 0.0, error_rate=ERROR_RATE, power=0.8)
+    needed = rows_needed(2.0, 20.0, 0.0, 2, error_rate=ERROR_RATE, power=0.8)
     assert needed == 785
     promoted = []
     for _ in range(200):
@@ -192,7 +267,7 @@ def test_too_little_evidence_says_how_many_rows_there_should_be(true: Floats) ->
 def test_one_lucky_row_promotes_nothing() -> None:
     decision = decided(flat(10.0), flat(10.0), flat(90.0), rows_min=50)
     assert (decision.verdict, decision.rows_needed) == ("not enough evidence", 50)
-    assert decision.reasons == ("1 rows that both could answer; at least 50 are needed",)
+    assert decision.reasons == ("1 products that both could answer; at least 50 are needed",)
 
 
 # --- budgets and silence -----------------------------------------------------------------------------
@@ -252,5 +327,5 @@ def test_where_no_row_was_answered_by_both_nothing_is_decided_for_the_challenger
 
 
 def test_tables_of_other_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 true prices, 3 and 3 answers"):
+    with pytest.raises(ValueError, match="2 true prices, 3 and 3 answers, 2 products"):
         decided(flat(1, 2), flat(1, 2, 3), flat(1, 2, 3))

@@ -19,11 +19,12 @@ class Promote(Section):
     """Chance with which a challenger that is better by no more than `minimum_effect` is promoted all the
     same; the interval holds the true difference with probability 1 - 2 * error_rate."""
     power: Share
-    """Chance with which a difference as large as the observed one would be found on `rows_needed` rows."""
+    """Chance with which a difference like the observed one would be found on `rows_needed` products."""
     minimum_effect: Annotated[float, Field(ge=0)]
     """Dollars of MAE; a challenger has to be better by more."""
     rows_min: Annotated[int, Field(ge=2)]
-    """Fewest test rows that both could answer: on fewer a bootstrap interval is too narrow to be trusted."""
+    """Fewest products of test rows that both could answer: on fewer a bootstrap interval is too narrow to be
+    trusted."""
     baselines: Annotated[list[str], Field(min_length=1)]
     """Candidates of `baseline` that a first champion has to beat, each by the same test."""
     unparsed_share_max: Annotated[float, Field(ge=0, lt=1)]
