@@ -1,60 +1,34 @@
 """Finds prices in running text, and their currency: signs, codes and digit groups of many countries.
 
-The library price-parser reads the number; this module locates the price and tells its currency.
+Also reads a price by itself: a field of the markup, or the cell of a table, whose column decides which sign
+stands in front of the decimals.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from price_parser import Price
+from components.core.currencies import COUNTRIES, NAME, NAMES, SHARED, SHARED_SIGNS, SIGNS
 
-SIGNS = {
-    "€": "EUR", "Euro": "EUR", "euros": "EUR", "euro": "EUR", "£": "GBP", "₹": "INR", "₩": "KRW",
-    "원": "KRW", "円": "JPY", "元": "CNY", "₺": "TRY", "₽": "RUB", "₪": "ILS", "₫": "VND", "₴": "UAH",
-    "฿": "THB", "₱": "PHP", "₦": "NGN", "zł": "PLN", "Kč": "CZK", "Ft": "HUF", "lei": "RON", "Lei": "RON",
-    "лв": "BGN", "руб": "RUB", "TL": "TRY", "Rs": "INR", "Rp": "IDR", "RM": "MYR", "SFr": "CHF",
-    "Fr.": "CHF", "R$": "BRL", "S/": "PEN", "US$": "USD", "US $": "USD", "C$": "CAD", "CA$": "CAD",
-    "CDN$": "CAD", "A$": "AUD", "AU$": "AUD", "AU $": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD",
-    "NT$": "TWD", "MX$": "MXN", "MXN$": "MXN",
-}  # fmt: skip
-"""Signs of a single currency. `$`, `kr` and `¥` are shared: the country of the page decides."""
-DOLLARS = {"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD"}
-PESOS = {"MXN", "ARS", "CLP", "COP", "UYU"}
-SHARED = {
-    "$": DOLLARS | PESOS,
-    "dollar": DOLLARS,
-    "peso": PESOS,
-    "kr": {"SEK", "NOK", "DKK", "ISK"},
-    "¥": {"JPY", "CNY"},
-}
-COUNTRIES = {
-    "EUR": "AT BE DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK", "USD": "US PR EC", "GBP": "GB UK",
-    "CHF": "CH LI", "SEK": "SE", "NOK": "NO", "DKK": "DK", "ISK": "IS", "PLN": "PL", "CZK": "CZ",
-    "HUF": "HU", "RON": "RO", "BGN": "BG", "TRY": "TR", "RUB": "RU", "UAH": "UA", "CAD": "CA", "MXN": "MX",
-    "BRL": "BR", "ARS": "AR", "CLP": "CL", "COP": "CO", "PEN": "PE", "UYU": "UY", "AUD": "AU", "NZD": "NZ",
-    "JPY": "JP", "CNY": "CN", "KRW": "KR", "HKD": "HK", "TWD": "TW", "SGD": "SG", "INR": "IN", "IDR": "ID",
-    "MYR": "MY", "THB": "TH", "VND": "VN", "PHP": "PH", "ILS": "IL", "AED": "AE", "SAR": "SA", "ZAR": "ZA",
-}  # fmt: skip
-"""Currency to the countries that use it, ISO 3166 codes; UK is the domain."""
 COUNTRY_OF_LANGUAGE = {
     "sv": "SE", "nb": "NO", "nn": "NO", "no": "NO", "da": "DK", "is": "IS", "pl": "PL", "cs": "CZ",
     "hu": "HU", "ro": "RO", "tr": "TR", "ja": "JP", "ko": "KR", "fi": "FI", "nl": "NL", "it": "IT",
     "el": "GR", "uk": "UA",
 }  # fmt: skip
-SHARED_SIGNS = ["$", "¥", "kr.", "Kr.", "kr", "Kr", "kronor", "kroner", "dollars", "pesos"]
 
 _CODE = "|".join(COUNTRIES)
 _SIGN = "|".join(sorted((re.escape(sign) for sign in [*SIGNS, *SHARED_SIGNS]), key=len, reverse=True))
 _BEFORE = rf"(?<![^\W\d_])(?:(?:{_CODE}|{_SIGN}))"
 _AFTER = rf"(?:{_CODE}|{_SIGN})(?![^\W\d_])"
-_DASH = r"[.,:] ?[-–—]+"
+_DASH = r"[.,:] ?[-–—]{1,3}"
 """Swiss, German, Dutch and Scandinavian shops write 1299.– for an amount without cents."""
 _AMOUNT = (
-    r"(?:\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:[., '’]\d{3})+(?!\d)|\d+)"
+    r"(?:\d{1,2}(?:,\d{2}){1,5},\d{3}|\d{1,3}(?:[., '’]\d{3}){1,4}(?!\d)|\d{1,15}(?!\d))"
     r"(?:[.,]\d{1,2}(?!\d))?"
 )
 PRICE = re.compile(
@@ -62,9 +36,24 @@ PRICE = re.compile(
     rf"|(?<![\d.,]){_AMOUNT}(?:{_DASH})? ?{_AFTER}(?: ?\d\d(?!\d))?"
     rf"|(?<![\d.,]){_AMOUNT}{_DASH}"
 )
-"""A price as shops write it: sign or code before or after the amount, or an amount that ends in a dash."""
-BARE = re.compile(r"\d{1,3}(?:[., ]?\d{3})*[.,]\d\d")
+"""A price as shops write it: sign or code before or after the amount, or an amount that ends in a dash.
+
+No part of it repeats without bound, so that the time for a text grows with its length alone.
+"""
+BARE = re.compile(r"\d{1,3}(?:[., ]?\d{3}){0,4}[.,]\d\d")
 """An amount with cents and no sign: a price only where the markup says so."""
+LINE_CHARACTERS = 10_000  # of a line in which prices are looked for
+CELL_CHARACTERS = 80  # a text that is longer is no price
+
+
+def find_prices(text: str) -> Iterator[re.Match[str]]:
+    """The prices in running text, each as a match of PRICE, from the first characters of each line."""
+    start = 0
+    while start <= len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield from PRICE.finditer(text, start, min(end, start + LINE_CHARACTERS))
+        start = end + 1
 
 
 def countries(language: str, url: str) -> list[str]:
@@ -80,6 +69,7 @@ def countries(language: str, url: str) -> list[str]:
 
 def currency(price: str, places: Iterable[str] = ()) -> str:
     """ISO 4217 code of a price as written; empty for a shared sign such as `$` where no country decides."""
+    price = price[:CELL_CHARACTERS]
     if code := re.search(rf"(?<![A-Z])(?:{_CODE})(?![A-Z])", price.upper()):
         return code.group()
     for sign in sorted(SIGNS, key=len, reverse=True):
@@ -98,6 +88,90 @@ def plain(price: str) -> str:
     return re.sub(r"(\d)\s?(€)\s?(\d\d)$", r"\1,\3 \2", price)
 
 
+# --- a price by itself: a field of the markup, a cell of a table -------------------------------------
+
+DECIMALS = (".", ",", " ")
+"""Signs in front of the decimals; a blank where an export lost its points: `58 45`."""
+_RUN = re.compile(r"(?:(?<!\w)[.,])?\d(?:[\d.,' ]*\d)?")
+_LIKE_ASCII = str.maketrans(dict.fromkeys("’‘`´٬", "'") | dict.fromkeys("−‐‑–—", "-") | {"٫": "."})
+_IGNORED = re.compile(r"[\s.,:;+*()'-]*")
+
+
+def _written_as(decimal: str, groups: str, decimals: str) -> re.Pattern[str]:
+    grouped = rf"[1-9]\d{{0,2}}(?P<group>[{groups}])\d{{3}}(?:(?P=group)\d{{3}}){{0,9}}"
+    indian = r"|[1-9]\d?(?:,\d\d){1,9},\d{3}" if "," in groups else ""
+    return re.compile(rf"(?P<whole>{grouped}{indian}|\d*)(?:{re.escape(decimal)}(?P<decimals>{decimals}))?")
+
+
+_STYLES = {
+    ".": _written_as(".", ", '", r"\d+"),
+    ",": _written_as(",", ". '", r"\d+"),
+    " ": _written_as(" ", ", '", r"\d\d?"),
+}
+
+
+class WrittenPrice(NamedTuple):
+    """The parts of a price by itself, before it is known how its column writes decimals."""
+
+    number: str
+    """Digits and the signs between them; empty where there is not exactly one number."""
+    negative: bool
+    currencies: frozenset[str]
+    """Codes, and signs in `currencies.SHARED`, that are named."""
+    unknown: str
+    """The first sign or word beside the number that is not understood; empty where there is none."""
+
+
+def parse(written: str) -> WrittenPrice:
+    """The parts of a price by itself. A text of more than CELL_CHARACTERS has no number."""
+    text = written if written.isascii() else _ascii_digits(written)
+    numbers = _RUN.findall(text) if len(text) <= CELL_CHARACTERS else []
+    if len(numbers) != 1:
+        return WrittenPrice("", False, frozenset(), "")
+    before, _, after = text.partition(numbers[0])
+    number = numbers[0] + (",00" if re.match(r",\s?-", after) else "")  # 1.299,- has no cents
+    currencies, beside = frozenset[str](), f"{before}\n{after}"
+    if not _IGNORED.fullmatch(beside):
+        currencies = frozenset(NAMES[" ".join(name.split()).casefold()] for name in NAME.findall(beside))
+        beside = NAME.sub(" ", beside)
+    unknown = _IGNORED.sub("", beside, count=1) if not _IGNORED.fullmatch(beside) else ""
+    return WrittenPrice(number, "-" in before, currencies, " ".join(unknown.split()))
+
+
+def _ascii_digits(written: str) -> str:
+    """The text with every digit, blank, apostrophe and dash as ASCII has it."""
+    signs = written.translate(_LIKE_ASCII)
+    return "".join(
+        str(unicodedata.decimal(sign)) if sign.isdecimal() else " " if sign.isspace() else sign
+        for sign in signs
+    )
+
+
+def readings(number: str) -> dict[str, Decimal]:
+    """What a number as written is for each of DECIMALS as which it can be read."""
+    values = {}
+    for decimal, style in _STYLES.items():
+        match = style.fullmatch(number)
+        if match and (match["whole"] or match["decimals"]):
+            whole = re.sub(r"\D", "", match["whole"])
+            values[decimal] = Decimal(f"{whole or 0}.{match['decimals'] or ''}")
+    return values
+
+
 def amount(price: str) -> Decimal | None:
-    """The number in a price as written; None where there is none."""
-    return Price.fromstring(price).amount
+    """The amount of a price by itself, None where it is not exactly one number.
+
+    `1.299` alone is a number of the markup; beside a sign its point groups thousands, as three digits follow.
+    """
+    written = parse(price)
+    values = readings(written.number)
+    if not values:
+        return None
+    bare = re.fullmatch(r"[-+]?\d+\.\d+", price.strip())
+    value = values["."] if bare else max(values.values())
+    return -value if written.negative else value
+
+
+def plain_number(amount: Decimal | None) -> str:
+    """An amount as `Listing.amount` holds it: digits and a decimal point; empty for None."""
+    return "" if amount is None else format(amount, "f")

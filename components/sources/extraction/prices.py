@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from lxml.html import HtmlElement
 
 from components.sources.extraction.dom import HEADINGS, is_aside, is_shown, names, path
-from components.sources.extraction.money import BARE, PRICE, amount, plain
+from components.sources.extraction.money import BARE, PRICE, amount, find_prices, plain
 from components.sources.extraction.price_words import (
     BEST_NAMES,
     BUY,
@@ -57,7 +57,7 @@ def prices(main: HtmlElement) -> list[PriceCandidate]:
     _render(main, page, 0.0, 0)
     text, candidates = "".join(page.pieces), []
     title = next((start for start, _, element, _ in page.spans if element.tag == "h1"), 0)
-    for match, _ in zip(PRICE.finditer(text), range(CANDIDATES_MAX), strict=False):
+    for match, _ in zip(find_prices(text), range(CANDIDATES_MAX), strict=False):
         element, penalty = page.element_of(*match.span())
         if element.tag != "h1":
             score = penalty + _score(text, match, element, page) - 0.5 * (match.start() < title)
