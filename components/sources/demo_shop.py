@@ -88,6 +88,7 @@ def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path) -> Colle
         retries=4,
         wait_max=30.0,
         refusals_max=20,
+        terms_age_max=86_400.0,
         pages_max=pages_max,
         bytes_max=2**40,
         page_bytes_max=2**24,

@@ -17,6 +17,7 @@ from components.sources.crawling.page_store import PageStore
 from components.sources.extraction.pages import Row, read_listings
 from components.sources.result import Collected
 
+DAY = 86_400.0  # seconds: what RFC 9309, 2.4 lets a robots.txt be kept for
 NOTES = 20  # lines; the rest is in rejects.parquet
 
 
@@ -54,6 +55,7 @@ def crawl_job(section: Shop) -> CrawlJob:
         retries=section.retries,
         wait_max=section.wait_max,
         refusals_max=section.refusals_max,
+        terms_age_max=DAY,
         pages_max=section.pages_max,
         bytes_max=section.bytes_max,
         page_bytes_max=section.page_bytes_max,

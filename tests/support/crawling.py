@@ -36,6 +36,7 @@ def crawl_job(start: list[str], **changes: object) -> CrawlJob:
         retries=1,
         wait_max=30.0,
         refusals_max=20,
+        terms_age_max=86_400.0,
         pages_max=200,
         bytes_max=100 * MEGABYTE,
         page_bytes_max=MEGABYTE,

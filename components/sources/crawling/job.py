@@ -39,6 +39,8 @@ class CrawlJob:
     """Seconds that a busy host is waited for; one that asks for more is deferred to a later run."""
     refusals_max: int
     """Refusals in a row after which a host is left alone."""
+    terms_age_max: float
+    """Seconds after which robots.txt and what states the use of pages are asked for again."""
     pages_max: int
     """Responses after which the crawl stops."""
     bytes_max: int

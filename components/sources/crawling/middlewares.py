@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import IgnoreRequest
 from scrapy.extensions.throttle import AutoThrottle
-from scrapy.http import Headers, Response
+from scrapy.http import Headers, Response, TextResponse
 from scrapy.resolver import CachingThreadedResolver
 from scrapy.responsetypes import responsetypes
 from twisted.internet.error import DNSLookupError
@@ -24,6 +25,7 @@ from twisted.internet.error import DNSLookupError
 from components.sources.crawling.addresses import host_of, is_private
 from components.sources.crawling.pace import DELAY_MAX, Pace
 from components.sources.crawling.page_store import KEPT_HEADERS, Page, PageStore
+from components.sources.crawling.site_terms import AI_TXT, ROBOTS, TDMREP, licences_of
 
 DISALLOW_ALL = b"User-agent: *\nDisallow: /"
 
@@ -38,14 +40,27 @@ class RobotsTxt(RobotsTxtMiddleware):
         super().__init__(crawler)
         self.unreachable: dict[str, str] = {}
         """Host to the message of its requests, where robots.txt could not be fetched."""
+        self.asked: dict[str, float] = {}
+        """Host to the time when its robots.txt was asked for, seconds of the monotonic clock."""
+        self.age_max = crawler.settings.getfloat("TERMS_AGE_MAX")
+
+    async def robot_parser(self, request: Request) -> Any:
+        """The rules of a host; those older than a day are asked for again (RFC 9309, 2.4)."""
+        netloc = urlsplit(request.url).netloc
+        now = time.monotonic()
+        if now - self.asked.setdefault(netloc, now) > self.age_max:
+            self.asked[netloc] = now
+            self._parsers.pop(netloc, None)
+            self.unreachable.pop(netloc, None)
+        return await super().robot_parser(request)
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         parser = self._parserimpl.from_crawler(self.crawler, response.body)
         delay = parser.crawl_delay(self._default_useragent) or 0.0
         pace = self.crawler.get_downloader_middleware(Pace)
         if pace and (response.status == 429 or response.status >= 500):
-            pace.defer(response.url, pace.wait_max)
-            self.unreachable[netloc] = pace.left_alone[host_of(response.url)]
+            pace.defer(request.url, pace.wait_max)
+            self.unreachable[netloc] = pace.left_alone[host_of(request.url)]
         if delay > DELAY_MAX:  # nor is a shop crawled that asks for more than that between two pages
             response = response.replace(body=DISALLOW_ALL)
         elif response.status >= 400:
@@ -53,6 +68,12 @@ class RobotsTxt(RobotsTxtMiddleware):
         else:
             self._slow_down(delay)
         await super()._parse_robots(response, netloc, request)
+        self._request_terms(response, request.url)
+
+    def _request_terms(self, robots: Response, url: str) -> None:
+        licences = licences_of(robots.text if isinstance(robots, TextResponse) else "", url)
+        for document in (urljoin(url, TDMREP), urljoin(url, AI_TXT), *licences):
+            self.crawler.engine.crawl(self.crawler.spider.request_terms(document))  # type: ignore[union-attr]
 
     def _slow_down(self, delay: float) -> None:
         throttle = self.crawler.get_extension(AutoThrottle)
@@ -134,6 +155,7 @@ class PageCache:
         self.crawler = crawler
         self.store = PageStore(Path(crawler.settings["STORE"]))
         self.bytes_left = crawler.settings.getint("BYTES_MAX")
+        self.terms_age_max = crawler.settings.getfloat("TERMS_AGE_MAX")
         self.parent_pid = os.getppid()
 
     @classmethod
@@ -141,9 +163,13 @@ class PageCache:
         return cls(crawler)
 
     def process_request(self, request: Request) -> Response | None:
-        """The stored page if this round fetched it; else make the request conditional on its validators."""
+        """The stored page if this round fetched it; else make the request conditional on its validators.
+
+        Terms that are older than a day are asked for again.
+        """
         page = self.store.get(request.url)
-        if page and page.round == self.store.round:
+        current = not are_terms(request) or self.store.terms_age(request.url) < self.terms_age_max
+        if page and page.round == self.store.round and current:
             return to_response(page, request)
         for validator, condition in (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since")):
             if page and validator in page.headers:
@@ -157,6 +183,8 @@ class PageCache:
         if "stored" in response.flags:
             return response
         page = self.store.get(request.url)
+        if are_terms(request) and (response.status < 500 and response.status != 429):
+            self.store.put_terms(request.url)
         if response.status == 304 and page:
             self.store.confirm(request.url)
             self.crawler.stats.inc_value("pricewright/not_modified")
@@ -167,6 +195,11 @@ class PageCache:
         if self.bytes_left < 0 and self.crawler.spider:
             self.crawler.engine.close_spider(self.crawler.spider, "bytes_max")
         return response
+
+
+def are_terms(request: Request) -> bool:
+    """Whether a request is for robots.txt or another document that states what may be crawled and used."""
+    return bool(request.meta.get("terms")) or urlsplit(request.url).path == ROBOTS
 
 
 def to_response(page: Page, request: Request) -> Response:

@@ -1,45 +1,61 @@
-"""Whether a page opts out of being used: noindex, noai, or text and data mining reserved.
+"""Whether a page opts out of being used: noindex, noai, or its use for mining or training reserved.
 
-Read are the robots directives in the header `X-Robots-Tag` and the meta tag `robots`, and the TDM Reservation
-Protocol (W3C community group report, 2024): meta tag, then header, then /.well-known/tdmrep.json.
+Read are the robots directives in the header `X-Robots-Tag` and the meta tag `robots`; the TDM Reservation
+Protocol (W3C community group report, 2024): meta tag, then header, then /.well-known/tdmrep.json; the header
+`Content-Usage`; RSL licences that the page links to; and what its host states (site_terms.py).
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin
 
 from lxml.html import HtmlElement
 
-TDMREP = "/.well-known/tdmrep.json"
-AGENT_NAME = "pricewright"
+from components.sources.crawling.paths import covers
+from components.sources.crawling.site_terms import AGENT_NAME, TDMREP, SiteTerms, Statement, usage
+
+RSL = "application/rsl+xml"
 
 
-@dataclass(frozen=True)
-class Statement:
-    """What a page states about its use."""
-
-    rule: str
-    """`noindex`, `noai` or `tdm_reservation` where the page may not be used; else empty."""
-    text: str
-    """The statement in words, for the listing's `rights`; empty where the page states nothing."""
+def statement(tree: HtmlElement | None, headers: Mapping[str, str], url: str, terms: SiteTerms) -> Statement:
+    """The first reservation of a page, or else all that is stated about it; `terms` are those of its host."""
+    stated = [each for each in _statements(tree, headers, url, terms) if each.text]
+    reservations = [each for each in stated if each.rule]
+    return reservations[0] if reservations else Statement("", "; ".join(each.text for each in stated))
 
 
-def statement(tree: HtmlElement | None, headers: Mapping[str, str], url: str, tdmrep: Any) -> Statement:
-    """The first reservation of a page; `tdmrep` is its host's tdmrep.json, None where there is none."""
-    stated = set(directives(tree, headers))
+def _statements(
+    tree: HtmlElement | None, headers: Mapping[str, str], url: str, terms: SiteTerms
+) -> Iterator[Statement]:
+    robots = set(directives(tree, headers))
     for rule in ("noindex", "noai"):
-        if rule in stated or (rule == "noindex" and "none" in stated):
-            return Statement(rule, f"robots: {', '.join(sorted(stated))}")
-    for where, reservation, policy in _tdm(tree, headers, url, tdmrep):
+        if rule in robots or (rule == "noindex" and "none" in robots):
+            yield Statement(rule, f"robots: {', '.join(sorted(robots))}")
+    for where, reservation, policy in _tdm(tree, headers, url, terms.tdmrep):
         if reservation in ("0", "1"):
             text = f"tdm-reservation: {reservation} ({where})" + (f", tdm-policy: {policy}" if policy else "")
-            return Statement("tdm_reservation" if reservation == "1" else "", text)
-    return Statement("", "")
+            yield Statement("tdm_reservation" if reservation == "1" else "", text)
+            break
+    yield usage(headers.get("Content-Usage", ""), "Content-Usage in the header")
+    for licence in linked_licences(tree, headers, url):
+        yield terms.licence(licence, url)
+    yield from terms.statements(url)
+
+
+def linked_licences(tree: HtmlElement | None, headers: Mapping[str, str], url: str) -> list[str]:
+    """URLs of the RSL licences in the header `Link` and the link elements of a page."""
+    links = [
+        target
+        for target, attributes in re.findall(r"<([^<>]*)>([^<>]*)", headers.get("Link", ""))
+        if RSL in attributes.lower() and "license" in attributes.lower()
+    ]
+    for link in tree.iter("link") if tree is not None else ():
+        if "license" in (link.get("rel") or "").lower().split() and (link.get("type") or "").lower() == RSL:
+            links.append(link.get("href") or "")
+    return list(dict.fromkeys(urljoin(url, link.strip()) for link in links))
 
 
 def directives(tree: HtmlElement | None, headers: Mapping[str, str]) -> Iterator[str]:
@@ -66,15 +82,8 @@ def _tdm(
     yield "meta tag", _meta(tree, "tdm-reservation").strip(), _meta(tree, "tdm-policy")
     yield "header", headers.get("TDM-Reservation", "").strip(), headers.get("TDM-Policy", "")
     for entry in tdmrep if isinstance(tdmrep, list) else []:
-        if isinstance(entry, dict) and _covers(str(entry.get("location", "")), url):
+        if isinstance(entry, dict) and covers(str(entry.get("location", "")), url):
             yield TDMREP, str(entry.get("tdm-reservation", "")), str(entry.get("tdm-policy") or "")
-
-
-def _covers(location: str, url: str) -> bool:
-    """Whether a path pattern with `*` and `$`, as in robots.txt, matches a URL."""
-    pattern = re.sub(r"(?:\\\*)+", ".*", re.escape(location.removesuffix("$")))
-    path = urlsplit(url)._replace(scheme="", netloc="").geturl() or "/"
-    return re.match(pattern + ("$" if location.endswith("$") else ""), path) is not None
 
 
 def _meta(tree: HtmlElement | None, name: str) -> str:
@@ -82,11 +91,3 @@ def _meta(tree: HtmlElement | None, name: str) -> str:
         return ""
     tags = (tag for tag in tree.iter("meta") if (tag.get("name") or "").lower() == name)
     return ",".join(tag.get("content") or "" for tag in tags)
-
-
-def parse_tdmrep(body: bytes) -> Any:
-    """The contents of a tdmrep.json; None where it is not JSON."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None

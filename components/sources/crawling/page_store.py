@@ -8,6 +8,7 @@ page by the validators that came with it (`ETag`, `Last-Modified`; RFC 9110, sec
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 import zlib
@@ -19,6 +20,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS page (
     url TEXT PRIMARY KEY, round INTEGER, status INTEGER, headers TEXT, body BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS round (number INTEGER PRIMARY KEY, finished INTEGER);
+CREATE TABLE IF NOT EXISTS terms (url TEXT PRIMARY KEY, time REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deferral (host TEXT PRIMARY KEY, until REAL) WITHOUT ROWID;
 """
 KEPT_HEADERS = (
@@ -28,6 +30,8 @@ KEPT_HEADERS = (
     "X-Robots-Tag",
     "TDM-Reservation",
     "TDM-Policy",
+    "Content-Usage",
+    "Link",
     "Location",
 )
 
@@ -87,6 +91,19 @@ class PageStore:
         """The pages of this round, sorted by URL."""
         rows = self.database.execute("SELECT * FROM page WHERE round = ? ORDER BY url", (self.round,))
         return map(_page, rows)
+
+    def put_terms(self, url: str) -> None:
+        """Note that the terms at `url`, robots.txt or one of its relatives, have been asked for now."""
+        self.database.execute("INSERT OR REPLACE INTO terms VALUES (?, ?)", (url, time.time()))
+
+    def terms(self) -> dict[str, float]:
+        """URLs of all terms, and the time when each was last asked for, seconds since 1970."""
+        return dict(self.database.execute("SELECT url, time FROM terms ORDER BY url").fetchall())
+
+    def terms_age(self, url: str) -> float:
+        """Seconds since the terms at `url` were asked for; infinite where they never were."""
+        row = self.database.execute("SELECT time FROM terms WHERE url = ?", (url,)).fetchone()
+        return time.time() - row[0] if row else math.inf
 
     def defer(self, host: str, until: float) -> None:
         """Note that a host gets no request before `until`, seconds since 1970."""

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from components.sources.crawling.addresses import host_of, resolves_privately
 from components.sources.crawling.job import CAPS, DEFERRED, CrawlJob, Failure
 from components.sources.crawling.middlewares import AllowedHosts, PageCache, Resolver, RobotsTxt
-from components.sources.crawling.opt_out import TDMREP, directives
+from components.sources.crawling.opt_out import directives, linked_licences
 from components.sources.crawling.pace import DELAY_MAX, Pace
 from components.sources.crawling.page_store import PageStore
 
@@ -67,15 +67,19 @@ class ShopSpider(SitemapSpider):
         super().__init__(**arguments)
 
     async def start(self) -> AsyncIterator[Any]:
-        """The tdmrep.json of each host, the seeds, then the sitemaps."""
-        for url in dict.fromkeys(urljoin(url, TDMREP) for url in self.job.seeds):
-            yield Request(url, self.ignore, errback=self.ignore, priority=3)
+        """The seeds, then the sitemaps."""
         for url in self.job.start:
             yield self._request(url)
         for url in self.job.pages:
             yield self._request(url, self.parse_alone)
         async for request in super().start():
             yield request.replace(errback=self.failed, priority=2)
+
+    def request_terms(self, url: str) -> Request:
+        """The request for a document that states what may be used; it is asked for again when it is old."""
+        return Request(
+            url, self.ignore, errback=self.ignore, priority=3, meta={"terms": True}, dont_filter=True
+        )
 
     def ignore(self, *_: object) -> None:
         """Nothing to do: the answer is in the store, and its absence is no failure."""
@@ -88,8 +92,8 @@ class ShopSpider(SitemapSpider):
                 self.known.add(request.url)
                 yield self._request(request.url, self.parse if self.job.start else self.parse_alone)
 
-    def parse_alone(self, response: Response) -> None:
-        """Count a page whose links are not followed."""
+    def parse_alone(self, response: Response) -> Iterator[Request]:
+        """Count a page whose links are not followed, but for those to its licences."""
         if isinstance(response, HtmlResponse):
             self.crawler.stats.inc_value("pricewright/pages")
         else:
@@ -97,10 +101,14 @@ class ShopSpider(SitemapSpider):
         self.known.add(response.url)
         self.bar.total = len(self.known)
         self.bar.update()
+        for licence in _licences(response):
+            if licence not in self.known:
+                self.known.add(licence)
+                yield self.request_terms(licence)
 
     def parse(self, response: Response) -> Iterator[Request]:  # type: ignore[override]
         """Count a page and follow its links."""
-        self.parse_alone(response)
+        yield from self.parse_alone(response)
         if not isinstance(response, HtmlResponse) or "nofollow" in directives(None, _robots_header(response)):
             return
         links = {urldefrag(urljoin(response.url, href))[0] for href in _hrefs(response)}
@@ -157,6 +165,13 @@ def _hrefs(response: HtmlResponse) -> Iterator[str]:
         yield href
 
 
+def _licences(response: Response) -> list[str]:
+    """URLs of the RSL licences that a page links to."""
+    header = b", ".join(response.headers.getlist("Link")).decode("latin-1")
+    tree = response.selector.root if isinstance(response, HtmlResponse) else None
+    return linked_licences(tree, {"Link": header}, response.url)
+
+
 def _robots_header(response: HtmlResponse) -> dict[str, str]:
     """The robots directives of a page, its meta tags included, as one X-Robots-Tag header."""
     tags = ", ".join(response.xpath("//meta[@name='robots']/@content").getall())
@@ -182,6 +197,7 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
         "BYTES_MAX": job.bytes_max,
         "WAIT_MAX": job.wait_max,
         "REFUSALS_MAX": job.refusals_max,
+        "TERMS_AGE_MAX": job.terms_age_max,
         "DOWNLOAD_MAXSIZE": job.page_bytes_max,
         "DOWNLOAD_TIMEOUT": job.page_seconds_max,
         "RETRY_TIMES": job.retries,

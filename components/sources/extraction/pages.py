@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any
 from urllib.parse import urljoin
 
 from components.sources import writable
-from components.sources.crawling.opt_out import TDMREP, parse_tdmrep, statement
+from components.sources.crawling.opt_out import statement
 from components.sources.crawling.page_store import Page, PageStore
+from components.sources.crawling.site_terms import SiteTerms, read_terms
 from components.sources.extraction.encoding import decode
 from components.sources.extraction.product import extract, parse
 
@@ -31,16 +31,15 @@ def read_listings(
     """
     rows: list[Row] = []
     rejected: list[Row] = []
-    tdmreps: dict[str, Any] = {}
+    terms: dict[str, SiteTerms] = {}
     for url in _loops(store, products, address):
         reason = "redirects in a circle"
         rejected.append({"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)})
     for page in _product_pages(store, products, address):
-        place = urljoin(page.url, TDMREP)
-        if place not in tdmreps:
-            kept = store.get(place)
-            tdmreps[place] = parse_tdmrep(kept.body) if kept and kept.status == 200 else None
-        row, rule, reason = _read_page(page, address(page.url), tdmreps[place], languages)
+        host = urljoin(page.url, "/")
+        if host not in terms:
+            terms[host] = read_terms(store, host)
+        row, rule, reason = _read_page(page, address(page.url), terms[host], languages)
         if rule:
             rejection = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
             rejected.append({**rejection, "address": row["address"]})
@@ -73,18 +72,18 @@ def _loops(store: PageStore, products: str, address: Callable[[str], str]) -> It
             yield url
 
 
-def _read_page(page: Page, address: str, tdmrep: Any, languages: list[str]) -> tuple[Row, str, str]:
+def _read_page(page: Page, address: str, terms: SiteTerms, languages: list[str]) -> tuple[Row, str, str]:
     """The listing of a page, and the rule and reason where it is rejected, else two empty texts."""
     html = decode(page.body, page.headers.get("Content-Type"))
     tree = parse(html)
-    terms = statement(tree, page.headers, page.url, tdmrep)
+    stated = statement(tree, page.headers, page.url, terms)
     fields = asdict(extract(html, address))
-    fields["rights"] = "; ".join(filter(None, (fields["rights"], terms.text)))
+    fields["rights"] = "; ".join(filter(None, (fields["rights"], stated.text)))
     fields |= {name: json.dumps(fields[name], ensure_ascii=False) for name in ("details", "places")}
     row = {"address": address, "page_hash": hashlib.sha256(page.body).hexdigest(), **fields}
     row = {name: writable(value) for name, value in row.items()}
-    if terms.rule:
-        return {**row, "title": "", "price": ""}, terms.rule, terms.text
+    if stated.rule:
+        return {**row, "title": "", "price": ""}, stated.rule, stated.text
     language = (tree.get("lang") or "").lower() if tree is not None else ""
     if languages and language and language.split("-")[0] not in languages:
         return (

@@ -4,15 +4,18 @@ from typing import Any
 
 import pytest
 
-from components.sources.crawling.opt_out import parse_tdmrep, statement
+from components.sources.crawling.opt_out import statement
+from components.sources.crawling.site_terms import SiteTerms, parse_tdmrep
 from components.sources.extraction.product import parse
 
+PAID = "<rsl><content url='/'><license><payment type='purchase'/></license></content></rsl>"
 URL = "https://a.example/art/print-1?size=2"
 
 
 def opt_out(head: str = "", tdmrep: Any = None, **headers: str) -> tuple[str, str]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    stated = statement(parse(f"<html><head>{head}</head><body>x</body></html>"), named, URL, tdmrep)
+    terms = SiteTerms(tdmrep=tdmrep, licences={"https://a.example/l.xml": PAID})
+    stated = statement(parse(f"<html><head>{head}</head><body>x</body></html>"), named, URL, terms)
     return stated.rule, stated.text
 
 
@@ -32,6 +35,13 @@ def opt_out(head: str = "", tdmrep: Any = None, **headers: str) -> tuple[str, st
         ("<meta name=tdm-reservation content=1>", {}, "tdm_reservation"),
         ("", {"TDM_Reservation": "1"}, "tdm_reservation"),
         ("<meta name=tdm-reservation content=0>", {"TDM_Reservation": "1"}, ""),
+        ("", {"Content_Usage": "train-ai=n"}, "content_usage"),
+        ("", {"Content_Usage": "search=n, train-ai=y"}, ""),
+        ("<link rel=license type=application/rsl+xml href=/l.xml>", {}, "rsl"),
+        ("<link rel=license type=text/html href=/l.xml>", {}, ""),
+        ("", {"Link": '</l.xml>; rel="license"; type="application/rsl+xml"'}, "rsl"),
+        ("", {"Link": '</style.css>; rel="preload"'}, ""),
+        ("<link rel=license type=application/rsl+xml href=https://b.example/x.xml>", {}, "rsl"),
         ("", {}, ""),
     ],
 )
@@ -57,8 +67,6 @@ def test_the_first_entry_that_matches_a_url_decides() -> None:
     assert opt_out(tdmrep=[free, {"location": "/", "tdm-reservation": 1}])[0] == ""
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"<h1>404</h1>", b"\xff", b"[" * 100_000, b'{"location": "/"}', b"[3]"]
-)
-def test_a_broken_tdmrep_json_reserves_nothing(body: bytes) -> None:
+@pytest.mark.parametrize("body", ["", "<h1>404</h1>", "\ufffd", "[" * 100_000, '{"location": "/"}', "[3]"])
+def test_a_broken_tdmrep_json_reserves_nothing(body: str) -> None:
     assert opt_out(tdmrep=parse_tdmrep(body)) == ("", "")
