@@ -12,10 +12,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
-from components.curation.cleaning import parse_price
 from components.sources.extraction.markup import readings
+from components.sources.extraction.money import amount
 from components.sources.extraction.product import EMPTY, Extracted, extract, parse
 
 PAGES = Path(__file__).parents[1] / "tests" / "pages"
@@ -69,8 +70,8 @@ def pages() -> list[LabelledPage]:
 
 def is_right(page: LabelledPage, extracted: Extracted) -> bool:
     """Whether price and currency are those of the page."""
-    return bool(page.price) and (parse_price(extracted.price), extracted.currency) == (
-        float(page.price),
+    return bool(page.price) and (amount(extracted.price), extracted.currency) == (
+        Decimal(page.price),
         page.currency,
     )
 

@@ -48,6 +48,7 @@ def listing(rng: Random, number: int, previous: str) -> dict[str, str]:
         "category": rng.choice(WORDS[:30]),
         "details": json.dumps({"Weight": f"{number % 90} kg", "Colour": rng.choice(WORDS)}),
         "price": price,
+        "amount": price.removeprefix("$"),
         "currency": "USD",
         "source": "files",
         "address": f"listings.jsonl:{number}",

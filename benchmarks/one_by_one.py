@@ -8,10 +8,9 @@ from components.core.params.curate import Curate
 from components.curation.cleaning import (
     clean_details,
     converted,
+    currencies_of,
     cut,
-    parse_price,
     plain,
-    price_currency,
     tidy,
 )
 from components.curation.rules import Candidate, Rejection, first_rejection
@@ -23,7 +22,8 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
     title, brand, description = (plain(row[key], section) for key in ("title", "brand", "description"))
     details = clean_details(row["details"], section)
     written = tidy(row["price"])
-    currencies = {code for code in (row["currency"].strip().upper(), price_currency(written)) if code}
+    currencies = currencies_of(row["currency"], written)
+    price = float(row["amount"]) if row["amount"] else None
     return Candidate(
         id=row["id"],
         title=title,
@@ -33,7 +33,7 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
         details=details,
         text=cut(listing_text(title, brand, details, description), section.text_max_characters),
         written=written,
-        price=converted(parse_price(written), currencies, section.rates),
+        price=converted(price, currencies, section.rates),
         currencies=currencies,
         source=row["source"],
         address=row["address"],

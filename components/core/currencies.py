@@ -91,6 +91,11 @@ def named(written: str) -> str | None:
     return NAMES.get(" ".join(written.split()).casefold())
 
 
+def names_in(written: str) -> set[str]:
+    """The codes, and the signs in SHARED, that are named in a price by itself."""
+    return {NAMES[" ".join(name.split()).casefold()] for name in NAME.findall(written)}
+
+
 def agreed(names: set[str]) -> str | None:
     """The currency of which all of `names` (codes and signs in SHARED) are names; None where they differ.
 

@@ -44,8 +44,10 @@ class Listing(Record):
     """Specifications as a JSON object of name to value, `{}` where there are none."""
     price: str
     """As written by the source, currency signs and all; empty where there is none."""
+    amount: str
+    """The number in it as it was read, with a decimal point; empty where it is not exactly one number."""
     currency: str
-    """ISO 4217 code, empty where the source names none."""
+    """ISO 4217 code, or the sign in `currencies.SHARED` where no more is known; empty where none is named."""
     source: str
     """Name of the source, as in `scrape.source`."""
     address: str

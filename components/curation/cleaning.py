@@ -1,4 +1,4 @@
-"""Cleaning of a single listing: texts without markup, boilerplate, codes and prices; prices as numbers."""
+"""Cleaning of a single listing: texts without markup, boilerplate, codes and prices."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from price_parser import Price
-
+from components.core.currencies import agreed, named, names_in
 from components.core.params.curate import Curate
 
 TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|</?[a-z][^<>]*>", re.IGNORECASE | re.DOTALL)
@@ -38,8 +37,6 @@ LEAD = (
 PRICE_MENTION = re.compile(rf"{LEAD}(?:{WORTH}(?:\s?(?:-|–|to)\s?{WORTH})?|{NAMED})", re.IGNORECASE)
 PART_LABEL = r"(?i:(?:(?:part|model|item|style|catalog)\s(?:number|no\.?|#)|p/n|mpn|sku|upc|ean|asin))"
 PRICE_NAME = re.compile(r"\b(?:price|msrp|rrp|cost)\b", re.IGNORECASE)
-
-CURRENCIES = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "US$": "USD"}  # a bare $ says nothing
 
 
 def tidy(text: str) -> str:
@@ -136,25 +133,11 @@ def cut(text: str, limit: int) -> str:
     return text[: end if end > 0 else limit].rstrip()
 
 
-def parse_price(written: str) -> float | None:
-    """The amount of a price as shops write it, None where it is not exactly one number.
-
-    `$1,299.00` and `1.299,00 €` are both 1299.0; `12.99 - 15.99` is None.
-    """
-    if re.fullmatch(r"[-+]?\d+(\.\d+)?", written):  # the number of a file, not the writing of a shop
-        return float(written)
-    runs = re.findall(r"\d[\d.,'\s]*", written)
-    amount = Price.fromstring(written).amount if len(runs) == 1 else None
-    if amount is None:
-        return None
-    negative = re.match(r"\D*[-−]\D*\d", written)
-    return -float(amount) if negative else float(amount)
-
-
-def price_currency(written: str) -> str:
-    """ISO 4217 code that a written price names, empty where it names none."""
-    sign = Price.fromstring(written).currency or ""
-    return CURRENCIES.get(sign, sign if re.fullmatch("[A-Z]{3}", sign) else "")
+def currencies_of(currency: str, price: str) -> set[str]:
+    """The currency, a code or a shared sign, that both fields of a listing name; all where they disagree."""
+    names = names_in(price) | ({named(currency) or currency.strip().upper()} - {""})
+    one = agreed(names)
+    return names if one is None else {one} - {""}
 
 
 def converted(price: float | None, currencies: set[str], rates: dict[str, float]) -> float | None:

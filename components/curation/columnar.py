@@ -19,15 +19,14 @@ from components.core.params.curate import Curate
 from components.curation.cleaning import (
     clean_details,
     converted,
+    currencies_of,
     cut,
-    parse_price,
-    price_currency,
     tidy,
     without_boilerplate,
     without_part_numbers,
     without_prices,
 )
-from components.curation.rules import Candidate, first_rejection
+from components.curation.rules import Candidate, first_rejection, possible_names
 from components.model.listing_text import listing_text
 
 # RE2, on UTF-8. Markup, entities, control and invisible characters, blanks that are no single space.
@@ -41,7 +40,6 @@ MONEY = (
 )
 NAME = r'"[^"\\ ](?:[^"\\]*[^"\\ ])?"'
 FLAT = rf"^(?:\{{\}}|\{{{NAME}: {NAME}(?:, {NAME}: {NAME})*\}})$"
-PLAIN_PRICE = r"^\$? ?(?:\d+(?:\.\d\d?)?|\d{1,3}(?:,\d{3})+\.\d\d)$"
 
 
 def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
@@ -54,7 +52,7 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
     brand = _of_distinct(listings["brand"], lambda texts: plain_column(texts, section))
     details, line, odd = _details(listings["details"], section)
     written = _where(listings["price"], _untidy, tidy)
-    price, currencies = _prices(written, listings["currency"], section)
+    price, currencies = _prices(listings["amount"], written, listings["currency"], section)
     columns = {
         "id": _string(listings["id"]),
         "title": title,
@@ -174,26 +172,24 @@ def _texts(
     )
 
 
-def _prices(written: pa.Array, named: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array]:
-    """`converted` prices, null where they cannot be read, and all currencies that a listing names.
+def _prices(
+    amounts: pa.Array, written: pa.Array, named: pa.Array, section: Curate
+) -> tuple[pa.Array, pa.Array]:
+    """`converted` amounts, null where there is none, and `currencies_of` each listing.
 
     `written` are the prices as written, which may name a currency too, `named` the listings' currencies.
     """
-    odd = pc.invert(pc.match_substring_regex(written, PLAIN_PRICE))
-    rare = written.filter(odd).to_pylist()
-    digits = pc.replace_substring_regex(pc.if_else(odd, "0", written), r"[$ ,]", "")
-    price = pc.replace_with_mask(
-        digits.cast(pa.float64()), odd, pa.array(map(parse_price, rare), pa.float64())
+    amounts = _string(amounts)
+    price = pc.if_else(pc.equal(amounts, ""), None, amounts).cast(pa.float64())
+    # Digits name no currency: without them few texts differ.
+    around = pc.replace_substring_regex(written, r"\d+", "0")
+    pairs = pc.binary_join_element_wise(_string(named), around, "\n")
+    currencies = _of_distinct(
+        pairs,
+        lambda texts: pa.array(
+            [" ".join(sorted(currencies_of(*text.split("\n", 1)))) for text in texts.to_pylist()], pa.string()
+        ),
     )
-    codes = _of_distinct(
-        named, lambda codes: pa.array([code.strip().upper() for code in codes.to_pylist()], pa.string())
-    )
-    signs = pa.array([price_currency(text) for text in rare], pa.string())
-    in_price = pc.replace_with_mask(pa.array([""] * len(written), pa.string()), odd, signs)
-    differ = pc.and_(pc.not_equal(in_price, ""), pc.not_equal(in_price, codes))
-    pairs = zip(codes.filter(differ).to_pylist(), in_price.filter(differ).to_pylist(), strict=True)
-    both = [" ".join(sorted({*pair} - {""})) for pair in pairs]
-    currencies = pc.replace_with_mask(codes, differ, pa.array(both, pa.string()))
     if section.rates:
         foreign = pc.and_(pc.is_valid(price), pc.is_in(currencies, pa.array(list(section.rates))))
         amounts = zip(price.filter(foreign).to_pylist(), currencies.filter(foreign).to_pylist(), strict=True)
@@ -208,7 +204,7 @@ def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
     price = table["price"]
     sound = pc.and_(pc.greater_equal(price, section.price_min), pc.less_equal(price, section.price_max))
     sound = pc.and_(pc.fill_null(sound, False), pc.greater_equal(lengths, section.text_min_characters))
-    sound = pc.and_(sound, pc.is_in(table["currencies"], pa.array(["", section.currency])))
+    sound = pc.and_(sound, pc.is_in(table["currencies"], pa.array(["", *possible_names(section.currency)])))
     doubtful = pc.invert(sound).combine_chunks()
     candidates = candidates_of(table.filter(doubtful))
     rejections = [first_rejection(candidate, section) or ("", "") for candidate in candidates]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from components.core.currencies import SHARED
 from components.core.params.curate import Balance, Curate
 from components.curation.minhash import Neighbours
 from components.curation.products import numbers
@@ -35,7 +36,7 @@ class Candidate(NamedTuple):
     price: float | None
     """In the currency of `curate`, None where it cannot be read."""
     currencies: set[str]
-    """ISO 4217 codes that the listing or its price names."""
+    """ISO 4217 code that the listing or its price names, or a shared sign; several where they disagree."""
     source: str
     address: str
 
@@ -67,10 +68,15 @@ def price_not_above_zero(candidate: Candidate, _: Curate) -> str:
 
 
 def other_currency(candidate: Candidate, section: Curate) -> str:
-    others = sorted(candidate.currencies - {section.currency})
+    others = sorted(candidate.currencies - possible_names(section.currency))
     if not others or (len(candidate.currencies) == 1 and candidate.currencies <= section.rates.keys()):
         return ""
     return f"price in {' and '.join(others)}, not in {section.currency}"
+
+
+def possible_names(code: str) -> set[str]:
+    """The code of a currency and the signs that it shares with others."""
+    return {code} | {sign for sign, codes in SHARED.items() if code in codes}
 
 
 def price_out_of_range(candidate: Candidate, section: Curate) -> str:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from components.core.errors import PricewrightError
 from components.core.params.scrape import AmazonReviews
 from components.sources import writable
+from components.sources.extraction.money import amount, plain_number
 from components.sources.files import category_name, details, text
 from components.sources.result import Collected
 
@@ -95,6 +96,7 @@ def _listing(category: str, item: dict[str, Any]) -> dict[str, str]:
         "category": category_name(item["categories"]) or text(item["main_category"]),
         "details": json.dumps(details(item["details"]), ensure_ascii=False),
         "price": price,
+        "amount": plain_number(amount(price)),
         "currency": "USD",
         "address": f"{category}:{text(item['parent_asin'])}",
         "page_hash": hashlib.sha256(

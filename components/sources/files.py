@@ -35,6 +35,7 @@ from components.core.params.scrape import Columns, Files
 from components.core.schemas import Reject
 from components.sources import writable
 from components.sources.extraction.encoding import looks_like
+from components.sources.extraction.money import amount, plain_number
 from components.sources.result import Collected, empty
 
 NumberedRow = tuple[int, bytes, Any]
@@ -178,6 +179,7 @@ def _listing(path: Path, row: NumberedRow, columns: Columns) -> dict[str, str]:
         "category": category_name(field(columns.category)),
         "details": json.dumps(details(field(columns.details)), ensure_ascii=False),
         "price": price,
+        "amount": plain_number(amount(price)),
         "currency": text(field(columns.currency)).upper(),
         "address": f"{path.as_posix()}:{number}",
         "page_hash": hashlib.sha256(written).hexdigest(),

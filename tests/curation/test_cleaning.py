@@ -8,9 +8,8 @@ from components.core.params.file import load_params
 from components.curation.cleaning import (
     clean_details,
     converted,
+    currencies_of,
     cut,
-    parse_price,
-    price_currency,
     tidy,
     without_boilerplate,
     without_part_numbers,
@@ -22,38 +21,24 @@ SECTION = load_params(ROOT / "params.yaml").curate
 
 
 @pytest.mark.parametrize(
-    ("written", "dollars"),
+    ("currency", "price", "currencies"),
     [
-        ("$1,299.00", 1299.0),
-        ("1.299,00 €", 1299.0),
-        ("1 299,00 kr", 1299.0),
-        ("US$ 58.45", 58.45),
-        ("129", 129.0),
-        ("129.99", 129.99),
-        ("1299.999", 1299.999),
-        ("12,99", 12.99),
-        ("USD 40", 40.0),
-        ("-5", -5.0),
-        ("-$12.00", -12.0),
-        ("$-12.00", -12.0),
-        ("0", 0.0),
+        ("", "1.299,00 €", {"EUR"}),
+        ("usd", "$3", {"USD"}),
+        ("", "US$ 5", {"USD"}),
+        ("$", "CA$12", {"CAD"}),
+        ("", "$12", {"$"}),
+        ("", "199 kr", {"kr"}),
+        ("€", "12", {"EUR"}),
+        ("USD", "5 €", {"EUR", "USD"}),
+        ("EUR", "$5", {"EUR", "$"}),
+        ("", "12", set()),
     ],
 )
-def test_a_price_is_read_as_shops_and_files_write_it(written: str, dollars: float) -> None:
-    assert parse_price(written) == dollars
-
-
-@pytest.mark.parametrize("written", ["", "call us", "nan", "inf", "12.99 - 15.99", "2 for $5", "1e5", "free"])
-def test_what_is_not_exactly_one_number_is_no_price(written: str) -> None:
-    assert parse_price(written) is None
-
-
-@pytest.mark.parametrize(
-    ("written", "code"),
-    [("1.299,00 €", "EUR"), ("£3", "GBP"), ("US$ 5", "USD"), ("CAD 12", "CAD"), ("$12", ""), ("12", "")],
-)
-def test_a_written_price_names_its_currency_but_a_bare_dollar_sign_does_not(written: str, code: str) -> None:
-    assert price_currency(written) == code
+def test_a_listing_names_one_currency_or_all_where_its_fields_disagree(
+    currency: str, price: str, currencies: set[str]
+) -> None:
+    assert currencies_of(currency, price) == currencies
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from benchmarks.one_by_one import cleaned as one_by_one
 from components.core.params.file import load_params
 from components.core.schemas import Listing
 from components.curation.columnar import candidates_of, cleaned
+from components.sources.extraction.money import amount, plain_number
 from components.synthetic.catalogue import catalogue
 from tests.support.project import ROOT
 
@@ -69,7 +70,7 @@ LISTINGS = st.fixed_dictionaries(
             lambda details: json.dumps(details, ensure_ascii=False)
         ),
         "price": PRICES,
-        "currency": st.sampled_from(["", "USD", "eur", " EUR ", "GBP"]),
+        "currency": st.sampled_from(["", "USD", "eur", " EUR ", "GBP", "$", "kr"]),
         "source": st.just("files"),
         "address": st.just("shop:1"),
     }
@@ -77,6 +78,7 @@ LISTINGS = st.fixed_dictionaries(
 
 
 def assert_equal(rows: list[dict[str, Any]]) -> None:
+    rows = [row | {"amount": plain_number(amount(row["price"]))} for row in rows]
     listings = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
     table = cleaned(listings, SECTION)
     rejections = zip(table["rule"].to_pylist(), table["reason"].to_pylist(), strict=True)
@@ -120,6 +122,7 @@ def test_a_table_is_cleaned_as_its_listing_without_phrases_and_codes_to_drop(
         "title": "Oak A+B <b>lamp</b>",
         "details": '{"ASIN": "B00"}',
         "price": "3",
+        "amount": "3",
     }
     table = cleaned(pa.Table.from_pylist([row]), section)
     assert candidates_of(table) == [candidate for candidate, _ in one_by_one([row], section)]

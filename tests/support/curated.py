@@ -16,6 +16,7 @@ from components.core.params.file import load_params
 from components.core.schemas import SPLITS, Listing, Split
 from components.curate import curate as curate_files
 from components.curation.minhash import Map
+from components.sources.extraction.money import amount, plain_number
 from tests.support.project import ROOT
 
 SECTION = load_params(ROOT / "params.yaml").curate.model_copy(
@@ -35,6 +36,7 @@ def listing(number: int, **changes: str) -> dict[str, str]:
         "category": "Things",
         "details": json.dumps({"Weight": f"{number} kg"}),
         "price": f"${10 + number}.00",
+        "amount": "",
         "currency": "USD",
         "source": "files",
         "address": f"shop.jsonl:{number}",
@@ -44,7 +46,9 @@ def listing(number: int, **changes: str) -> dict[str, str]:
 
 
 def table(rows: list[dict[str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=Listing.columns())
+    """Listings as a source gives them: with the amount in their price."""
+    read = [row | {"amount": plain_number(amount(row["price"]))} for row in rows]
+    return pd.DataFrame(read, columns=Listing.columns())
 
 
 @dataclass

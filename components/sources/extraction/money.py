@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from components.core.currencies import COUNTRIES, NAME, NAMES, SHARED, SHARED_SIGNS, SIGNS
+from components.core.currencies import COUNTRIES, NAME, SHARED, SHARED_SIGNS, SIGNS, names_in
 
 COUNTRY_OF_LANGUAGE = {
     "sv": "SE", "nb": "NO", "nn": "NO", "no": "NO", "da": "DK", "is": "IS", "pl": "PL", "cs": "CZ",
@@ -132,7 +132,7 @@ def parse(written: str) -> WrittenPrice:
     number = numbers[0] + (",00" if re.match(r",\s?-", after) else "")  # 1.299,- has no cents
     currencies, beside = frozenset[str](), f"{before}\n{after}"
     if not _IGNORED.fullmatch(beside):
-        currencies = frozenset(NAMES[" ".join(name.split()).casefold()] for name in NAME.findall(beside))
+        currencies = frozenset(names_in(beside))
         beside = NAME.sub(" ", beside)
     unknown = _IGNORED.sub("", beside, count=1) if not _IGNORED.fullmatch(beside) else ""
     return WrittenPrice(number, "-" in before, currencies, " ".join(unknown.split()))

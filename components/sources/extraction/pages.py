@@ -14,6 +14,7 @@ from components.sources.crawling.opt_out import statement
 from components.sources.crawling.page_store import Page, PageStore
 from components.sources.crawling.site_terms import SiteTerms, read_terms
 from components.sources.extraction.encoding import decode
+from components.sources.extraction.money import amount, plain_number
 from components.sources.extraction.product import extract, parse
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -80,6 +81,7 @@ def _read_page(page: Page, address: str, terms: SiteTerms, languages: list[str])
     fields = asdict(extract(html, address))
     fields["rights"] = "; ".join(filter(None, (fields["rights"], stated.text)))
     fields |= {name: json.dumps(fields[name], ensure_ascii=False) for name in ("details", "places")}
+    fields["amount"] = plain_number(amount(fields["price"]))
     row = {"address": address, "page_hash": hashlib.sha256(page.body).hexdigest(), **fields}
     row = {name: writable(value) for name, value in row.items()}
     if stated.rule:

@@ -1,6 +1,5 @@
 """The product of a whole page: how its readings are combined, on small, mangled and hand-written pages."""
 
-import math
 from dataclasses import asdict
 from random import Random
 
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.extract import PAGES as FOLDER
 from benchmarks.extract import LabelledPage, all_readings, is_right, pages, score, structured_data
-from components.curation.cleaning import parse_price
+from components.sources.extraction.money import amount
 from components.sources.extraction.product import EMPTY, extract
 from components.synthetic import shop_pages
 from components.synthetic.catalogue import catalogue
@@ -79,8 +78,8 @@ def test_any_page_gives_typed_fields_and_a_price_that_parses_or_is_refused(html:
     extracted = extract(html, url)
     assert all(isinstance(value, str | dict) for value in asdict(extracted).values())
     assert bool(extracted.price) == bool(extracted.found_in)
-    number = parse_price(extracted.price)
-    assert number is None or math.isfinite(number)
+    number = amount(extracted.price)
+    assert number is None or number.is_finite()
 
 
 @pytest.mark.parametrize(("markup", "place"), [(0.0, "json-ld"), (0.8, "microdata"), (0.95, "page")])
