@@ -25,7 +25,8 @@ SIGNS = {
     "лв": "BGN", "руб": "RUB", "TL": "TRY", "Rs": "INR", "Rp": "IDR", "RM": "MYR", "SFr": "CHF",
     "Fr.": "CHF", "R$": "BRL", "S/": "PEN", "US$": "USD", "US $": "USD", "C$": "CAD", "CA$": "CAD",
     "CDN$": "CAD", "A$": "AUD", "AU$": "AUD", "AU $": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD",
-    "NT$": "TWD", "MX$": "MXN", "MXN$": "MXN",
+    "NT$": "TWD", "MX$": "MXN", "MXN$": "MXN", "ر.س": "SAR", "د.إ": "AED", "ج.م": "EGP", "тг": "KZT",
+    "₸": "KZT", "грн": "UAH", "KSh": "KES", "₾": "GEL", "₼": "AZN", "дин": "RSD",
 }  # fmt: skip
 """Signs of a single currency."""
 WORDS = {
@@ -33,7 +34,7 @@ WORDS = {
     "rupees": "INR", "yen": "JPY", "yuan": "CNY", "rmb": "CNY", "won": "KRW", "zl": "PLN", "zloty": "PLN",
     "złoty": "PLN", "złotych": "PLN", "kc": "CZK", "korun": "CZK", "forint": "HUF", "pound sterling": "GBP",
     "pounds sterling": "GBP", "reais": "BRL", "rand": "ZAR", "baht": "THB", "fr": "CHF", "chf.": "CHF",
-    "р.": "RUB", "грн": "UAH", "د.إ": "AED", "ر.س": "SAR",
+    "р.": "RUB",
 }  # fmt: skip
 """Words, and signs that mean something else in running text: only for the cell of a price or a currency."""
 DOLLARS = {"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD"}
@@ -55,6 +56,9 @@ COUNTRIES = {
     "BRL": "BR", "ARS": "AR", "CLP": "CL", "COP": "CO", "PEN": "PE", "UYU": "UY", "AUD": "AU", "NZD": "NZ",
     "JPY": "JP", "CNY": "CN", "KRW": "KR", "HKD": "HK", "TWD": "TW", "SGD": "SG", "INR": "IN", "IDR": "ID",
     "MYR": "MY", "THB": "TH", "VND": "VN", "PHP": "PH", "ILS": "IL", "AED": "AE", "SAR": "SA", "ZAR": "ZA",
+    "EGP": "EG", "KZT": "KZ", "KES": "KE", "GEL": "GE", "AZN": "AZ", "MKD": "MK", "RSD": "RS", "KWD": "KW",
+    "QAR": "QA", "BHD": "BH", "OMR": "OM", "JOD": "JO", "MAD": "MA", "PKR": "PK", "BDT": "BD", "LKR": "LK",
+    "NGN": "NG", "BYN": "BY", "BAM": "BA", "ALL": "AL", "MDL": "MD",
 }  # fmt: skip
 """Currency to the countries that use it, ISO 3166 codes; UK is the domain."""
 

@@ -55,9 +55,12 @@ class Listing(Record):
     page_hash: str
     """SHA-256 of the bytes of the page or row."""
     found_in: str
-    """Where the price was: `json-ld`, `microdata`, `rdfa`, `itemprop`, `meta`, `page`, `row`; or empty."""
+    """Where the price was: `json-ld`, `microdata`, `rdfa`, `itemprop`, `state`, `attribute`, `meta`, `page`,
+    `row`; or empty."""
     places: str
-    """JSON object of field to the place on the page that it was read from; `{}` for a row of a file."""
+    """JSON object of field to the place on the page that it was read from; `{}` for a row of a file. That of
+    a price which is not the only one ends in `(range)`, `(from)` or `(variants)`: it is the lowest, or that
+    of the variant which the address picks."""
     rights: str
     """Licence or reservation of text and data mining that the source states; empty where it states none."""
 

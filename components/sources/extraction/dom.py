@@ -12,7 +12,17 @@ from components.sources.extraction.price_words import ASIDE_NAMES
 SILENT_TAGS = {"script", "style", "template", "noscript", "select", "head", "svg", "textarea"}
 ASIDE_TAGS = {"nav", "footer", "header", "aside", "del", "s", "strike"}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
-NAMED_BY = ("class", "id", "data-test", "data-testid", "data-hook", "data-qa", "data-cy", "itemprop")
+NAMED_BY = (
+    "class",
+    "id",
+    "data-test",
+    "data-testid",
+    "data-hook",
+    "data-qa",
+    "data-cy",
+    "data-price-type",
+    "itemprop",
+)
 
 
 def main_part(tree: HtmlElement) -> HtmlElement:
@@ -32,6 +42,17 @@ def _pieces(element: HtmlElement) -> Iterator[str]:
         if is_shown(child):
             yield from _pieces(child)
         yield child.tail or ""
+
+
+def short_text(element: HtmlElement, characters: int) -> str | None:
+    """All text of an element, hidden or not, where it is shorter than so many characters; else None."""
+    pieces, length = [], 0
+    for piece in element.itertext():
+        pieces.append(piece)
+        length += len(piece)
+        if length >= characters:
+            return None
+    return "".join(pieces)
 
 
 def is_shown(element: HtmlElement) -> bool:

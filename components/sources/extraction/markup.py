@@ -7,27 +7,15 @@ nodes of one shape, that of JSON-LD, and read by the same code.
 from __future__ import annotations
 
 import contextlib
-import html as entities
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from typing import Any
 
 from lxml.html import HtmlElement
 
-Node = dict[str, Any]
-
-
-class Value(NamedTuple):
-    """The value of a field and its place on the page."""
-
-    text: str
-    place: str
-    """The reading, then the property: `json-ld offers.price`, `meta og:title`."""
-
-
-Reading = dict[str, Value]
+from components.sources.extraction.nodes import DEPTH_MAX, Node, Reading, Value, nodes_of, same_page, text
+from components.sources.extraction.offers import offer
 
 PRODUCTS = {
     "Product",
@@ -39,16 +27,14 @@ PRODUCTS = {
     "Car",
     "Book",
 }
-NOT_PAID = re.compile("Strikethrough|ListPrice|MSRP|SRP")
 OWN_DETAILS = ("color", "material", "size", "pattern", "model")
-DEPTH_MAX = 30  # nested items that are read; a deeper page is hostile
 META = {
     "title": ("og:title", "twitter:title"),
     "description": ("og:description", "description", "twitter:description"),
     "brand": ("product:brand", "og:brand"),
     "category": ("product:category",),
-    "price": ("product:price:amount", "product:sale_price:amount", "og:price:amount"),
-    "currency": ("product:price:currency", "product:sale_price:currency", "og:price:currency"),
+    "price": ("product:sale_price:amount", "product:price:amount", "og:price:amount"),
+    "currency": ("product:sale_price:currency", "product:price:currency", "og:price:currency"),
 }
 
 
@@ -171,8 +157,8 @@ def _outside_products(tree: HtmlElement) -> Reading:
     outside = _item(tree, "itemscope", "itemtype", "itemprop")
     for node in (offers[0] if len(offers) == 1 else {}, outside):
         if node.get("price") and (len(node["price"]) == 1):
-            offer = _offer({"offers": node}, "")
-            return {key: Value(value.text, f"itemprop {value.place}") for key, value in offer.items()}
+            reading = offer({"offers": node}, "")
+            return {key: Value(value.text, f"itemprop {value.place}") for key, value in reading.items()}
     return {}
 
 
@@ -182,7 +168,7 @@ def _outside_products(tree: HtmlElement) -> Reading:
 def _page_product(products: list[Node], url: str, heading: str) -> Node | None:
     """The product that the page is about: by its URL, by its name, or because it is the only one."""
     for fits in (
-        lambda node: _same_page(text(node.get("url")), url),
+        lambda node: same_page(text(node.get("url")), url),
         lambda node: (
             len(text(node.get("name"))) > 2 and text(node.get("name")).casefold() in heading.casefold()
         ),
@@ -190,14 +176,6 @@ def _page_product(products: list[Node], url: str, heading: str) -> Node | None:
         if named := [node for node in products if fits(node)]:
             return next((node for node in named if node.get("offers")), named[0])
     return products[0] if len({text(node.get("name")) for node in products}) == 1 else None
-
-
-def _same_page(written: str, url: str, query: bool = False) -> bool:
-    try:
-        link, page = urlsplit(urljoin(url, written)), urlsplit(url)
-    except ValueError:
-        return False
-    return bool(written) and link.path == page.path and (not query or link.query == page.query)
 
 
 def _product(node: Node, nodes: list[Node], name: str, url: str) -> Reading:
@@ -222,51 +200,10 @@ def _product(node: Node, nodes: list[Node], name: str, url: str) -> Reading:
     if not written["category"][0]:
         written["category"] = (_breadcrumb(nodes, text(node.get("name"))), "BreadcrumbList")
     reading = {key: Value(value, place) for key, (value, place) in written.items() if value}
-    reading |= _offer(_variant(node, url), url, by_id)
-    return {key: Value(entry.text, f"{name} {entry.place}") for key, entry in reading.items()}
-
-
-def _variant(node: Node, url: str) -> Node:
-    """The variant whose offer counts: the node itself, the variant of this URL, or the cheapest one."""
-    variants = [variant for variant in nodes_of(node.get("hasVariant")) if _offer(variant, url)]
-    if node.get("offers") or not variants:
-        return node
-    for variant in variants:
-        addresses = [
-            text(variant.get("url")),
-            *(text(offer.get("url")) for offer in nodes_of(variant.get("offers"))),
-        ]
-        if any(_same_page(address, url, query=True) for address in addresses):
-            return variant
-    return min(variants, key=lambda variant: _number(_offer(variant, url)["price"].text))
-
-
-def _offer(node: Node, url: str, by_id: dict[str, Node] | None = None) -> Reading:
-    """Price as written and currency code of the first offer that has a price to pay, not a list price."""
-    offers = [(by_id or {}).get(str(entry.get("@id")), entry) for entry in nodes_of(node.get("offers"))]
-    offers.sort(key=lambda entry: not _same_page(text(entry.get("url")), url, query=True))
-    for offer in offers:
-        inner = [*nodes_of(offer.get("priceSpecification")), *nodes_of(offer.get("offers"))]
-        for path, part in (("offers", offer), *(("offers.priceSpecification", entry) for entry in inner)):
-            if NOT_PAID.search(text(part.get("priceType"))):
-                continue
-            for key in ("price", "lowPrice"):
-                written = text(part.get(key))
-                if _number(written) > 0:
-                    code = text(part.get("priceCurrency")) or text(offer.get("priceCurrency"))
-                    reading = {"price": Value(written, f"{path}.{key}")}
-                    return reading | (
-                        {"currency": Value(code.upper(), f"{path}.priceCurrency")} if code else {}
-                    )
-    return {}
-
-
-def _number(written: str) -> float:
-    """A rough number: enough to recognize a price above zero and to find the cheapest."""
-    digits = re.sub(r"[^\d.]", "", written)
-    with contextlib.suppress(ValueError):
-        return float(digits)
-    return float(bool(re.search("[1-9]", digits)))
+    reading |= offer(node, url, by_id)
+    return {
+        key: Value(entry.text, f"{name} {entry.place}") for key, entry in reading.items() if key != "chosen"
+    }
 
 
 def _breadcrumb(nodes: list[Node], title: str) -> str:
@@ -281,24 +218,5 @@ def _breadcrumb(nodes: list[Node], title: str) -> str:
 def _types(node: Node) -> set[str]:
     written = node.get("@type")
     names = written if isinstance(written, list) else [written]
-    return {re.split("[/:#]", str(name))[-1] for name in names}
-
-
-def nodes_of(value: object) -> list[Node]:
-    """The objects of a property that may hold one, several or none."""
-    return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, dict)]
-
-
-def text(value: object) -> str:
-    """A property as text: of a list the first entry, of an object its name."""
-    for _ in range(DEPTH_MAX):
-        match value:
-            case str():
-                return " ".join(entities.unescape(value).split())
-            case dict():
-                value = value.get("name") or value.get("@value")
-            case [first, *_]:
-                value = first
-            case _:
-                return ""
-    return ""
+    local = (re.split("[/:#]", str(name))[-1] for name in names)
+    return {name[:1].upper() + name[1:] for name in local}  # shops write `product`, too

@@ -79,6 +79,8 @@ def _read_page(page: Page, address: str, terms: SiteTerms, languages: list[str])
     tree = parse(html)
     stated = statement(tree, page.headers, page.url, terms)
     fields = asdict(extract(html, address))
+    if kind := fields.pop("price_kind"):
+        fields["places"]["price"] += f" ({kind})"
     fields["rights"] = "; ".join(filter(None, (fields["rights"], stated.text)))
     fields |= {name: json.dumps(fields[name], ensure_ascii=False) for name in ("details", "places")}
     fields["amount"] = plain_number(amount(fields["price"]))

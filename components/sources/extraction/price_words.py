@@ -41,7 +41,7 @@ NOT_PAID = _words(
     "installment* instalment* per_week financ*",
     # a sum to reach, a part, an addition, another tax
     "over above from_orders minimum mindest* ab_einem dès_d'achat orders_over accessories extra deposit",
-    "pfand eco-part* éco-part* ecotax ex_tax excl* ohne netto hors_tax* ht bez_dph reward cashback trade",
+    "pfand eco-part* éco-part* ecotax reward cashback trade",
     "bank up_to save_up cart basket items kurv warenkorb panier gavekort gift superior* supérieur*",
     "compras achats einkauf* bestellwert",
     # for some only
@@ -54,7 +54,7 @@ NOT_PAID_AFTER = re.compile(
     r"(?:/|per|pro|a|al|por|par|im|i|na|za|je)\s?(?:mo|mth|month|monat|mois|mes|mês|mese|maand|mån|mnd|måned|kk"
     r"|miesi|měs|week|\d*\s?(?:kg|kilo|g|l|ml|100|m|cm|st|unit|kilogramm|liter|litre))"
     r"|mtl|/?mo\b|monthly|sans frais|sem juros|sin inter|senza inter|off\b|rabatt"
-    r"|ship|deliver|postage|frakt|versand|üzeri|of free|more|cheaper|ekstra|extra"
+    r"|shipping|deliver|postage|frakt|versand|üzeri|of free|more|cheaper|ekstra|extra"
     r"|(?:zzgl|exkl|excl|ohne|plus|ex|\+)\.? ?(?:mwst|ust|vat|tax|btw|moms|iva|tva|dph)|bez dph|excl|ex\b)",
     re.IGNORECASE,
 )
@@ -63,6 +63,31 @@ INSTALMENTS = re.compile(
     r"(?:\s+(?:à|de|da|of|von|x|rat|zu|van))*\W*$",
     re.IGNORECASE,
 )
+_WITHOUT = (
+    r"ex|excl\w*|exkl\w*|ekskl\w*|without|before|plus|\+|ohne|zzgl|hors|sans|sin|senza|sem|zonder|bez|brez|be|uden|utan"
+    r"|uten|ilman|fără|fara|χωρίς|без|без учета|net of"
+)
+_TAX = (
+    r"vat|tax(?:es)?|gst|mwst|ust|mehrwertsteuer|tva|iva|btw|moms|mva|alv|dph|ddv|pdv|áfa|afa|pvn|pvm|km|kdv|ндс|пдв|дд"
+    r"|φπα|imposto|impuestos"
+)
+NET = re.compile(
+    rf"(?<!\w)(?:{_WITHOUT})\.?:? ?(?:\d{{1,2}}(?:[.,]\d)? ?% ?)?(?:of )?(?:{_TAX})(?!\w)"
+    r"|(?<!\w)(?:net|netto|nettó|h\.?t\.?|htva)(?!\w)"
+    rf"|(?:{_TAX}) (?:hariç|nélkül|excluded|excl|nicht enthalten|esclusa|no incluido|não incluído)"
+    r"|税抜|税別|별도",
+    re.IGNORECASE,
+)
+"""Beside a price that tax is still added to."""
+FROM = re.compile(
+    r"(?<!\w)(?:from|starting at|as low as|ab|von|dès|à partir de|a partir de|desde|da|vanaf|från|fra|od"
+    r"|alkaen|от|від"
+    r"|από|starting from|من|mulai|从)\W{0,3}$",
+    re.IGNORECASE,
+)
+"""Right before the lowest of several prices."""
+TO = re.compile(r" ?(?:[-–—~〜～]|to|bis|à|al?|tot|till|til|do|até|hasta|до|até) ?", re.IGNORECASE)
+"""Between the two ends of a range of prices."""
 PAID = _words(
     "price now today just only our your sale current special deal total preis jetzt heute nur aktuell*",
     "sonderpreis prix maintenant actuel precio ahora hoy oferta preço agora hoje por prezzo ora adesso",
@@ -92,7 +117,7 @@ ASIDE_NAMES = re.compile(
     r"|rrp|msrp|list-price|saving\w*|save|shipping|ship|delivery|postage|review\w*|compare|instal\w*|emi|financ\w*|credit|before"
     r"|original|basisprice|secondary-price|unit|reference|suggested|crossed|cart-contents|minicart|basket|breadcrumb\w*|fbt|sims"
     r"|affirm|klarna|partpayment|deposit|ecotax|ecopart|subtotal|raty|fulfilment|card|tile|cells?|thumb|other|alternatives"
-    r"|recommendations?|discount-rate|org|origin\w*|striked)(?![a-z])"
+    r"|recommendations?|loyalty|members?(?:hip)?|discount-rate|org|origin\w*|striked)(?![a-z])"
     r"|oldprice|listprice|compareprice|originalprice|wasprice|priceold|regularprice"
 )
 """In class names, ids and data attributes of elements whose price is not the product's."""
@@ -100,6 +125,20 @@ PRICE_NAMES = re.compile(
     r"price|amount|cost(?!umer)|pris(?:$|[^a-z])|preis|prix|precio|prezzo|cena|prc(?![a-z])|money"
 )
 BEST_NAMES = re.compile(
-    r"(?<![a-z])(?:current|final|sale|special|now|main|primary|retail|topay|buy|hero|userprice|total-price|dsc|promo|highlight)"
+    r"(?<![a-z])(?:current|final|sales?|special|now|main|primary|retail|topay|buy|hero|userprice|total-price|dsc|promo|highlight)"
     r"(?![a-z])|pricetopay|primaryprice|finalprice|saleprice|currentprice"
 )
+CENT_NAMES = re.compile(
+    r"(?<![a-z])(?:cents?|centimes|centavos|c[eé]ntimos|decimals?|dec|fraction(?:al)?|minor|superscript|kopecks)(?![a-z])"
+)
+"""In class names of the part of a price behind its point."""
+NET_NAMES = re.compile(
+    r"(?<![a-z])(?:net|netto|excl?(?:uding)?|without|before|no|ex)-?(?:tax|vat|gst|mwst|btw|iva|tva)|tax-?excl?(?![a-z])"
+    r"|(?<![a-z])(?:net|price-tax|price-ht|ht)(?![a-z])"
+)
+"""In class names and keys of a price without its tax."""
+LIST_NAMES = re.compile(
+    r"regular|(?<![a-z])(?:base|full|crossed|max\w*|high\w*|undiscounted|old|list|was|compare\w*|msrp|rrp|unit)(?![a-z])"
+    r"|without-reduction|before"
+)
+"""In keys and attributes of a price that may be the one from before a reduction."""

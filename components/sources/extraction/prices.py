@@ -8,34 +8,73 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass, replace
 
 from lxml.html import HtmlElement
 
-from components.sources.extraction.dom import HEADINGS, is_aside, is_shown, names, path
+from components.sources.extraction.dom import HEADINGS, names, path
 from components.sources.extraction.money import BARE, PRICE, amount, find_prices, plain
+from components.sources.extraction.page_text import PageText, render
 from components.sources.extraction.price_words import (
     BEST_NAMES,
     BUY,
+    FROM,
     INSTALMENTS,
+    NET,
     NOT_PAID,
     NOT_PAID_AFTER,
     PAID,
     PRICE_NAMES,
-    RELATED,
+    TO,
 )
 
-INLINE = {"a", "abbr", "b", "bdi", "button", "data", "del", "em", "font", "i", "ins", "label", "meta"}
-INLINE |= {"s", "small", "span", "strike", "strong", "sub", "sup", "time", "u"}
-CENTS = re.compile(r"(?<![a-z])(?:cents?|decimals?|fraction)(?![a-z])")
 LABEL_WORDS = 4
 PROSE_WORDS = 12
-RELATED_CHARACTERS = 60
+CONTEXT = 300  # characters of a line before and behind a price that are looked at
 PROBABLE = 2.0  # score from which a price is probably the product's; above 0 it may be
 CLOSE, NEAR = 0.75, 2  # score and lines within which two prices may be the old and the new one
-DEPTH_MAX = 200  # levels of elements; deeper ones are ignored
-ELEMENTS_MAX = 50_000  # of a page, in document order; later ones are ignored
 CANDIDATES_MAX = 300  # prices of a page that are looked at
+CARDS = 3  # different prices in elements of one kind, from which they are those of a list of products
+NAMES_DEPTH = 4  # elements, from that of a price upwards, whose names may call it a price
+CARD_DEPTH = 4  # elements, from that of a price upwards, whose class names tell its kind
+TAX_RATES: tuple[float, ...] = (
+    3,
+    4,
+    5,
+    5.5,
+    6,
+    7,
+    7.7,
+    8,
+    8.1,
+    9,
+    9.5,
+    10,
+    11,
+    12,
+    13,
+    13.5,
+    14,
+    15,
+    16,
+    17,
+    18,
+    19,
+    20,
+    21,
+    22,
+    23,
+    24,
+    25,
+)
+TAX_RATES += (25.5, 27)
+"""Standard and reduced rates of value added and sales taxes, percent (OECD, Consumption Tax Trends 2024)."""
+TAX_LINES = 8  # between a price with tax and that without
+CENTS, UNITS = 0.013, 1.0  # what rounding may add to their difference: to cents, to whole units
+LOW_END = re.compile(r"(?<![\d.,])(\d(?:[\d.,]*\d)?) ?[-–—] ?\Z")
+"""An amount and a dash before a price: `12.00 - ` in `12.00 - 24.00 €`."""
+BARE_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
@@ -45,31 +84,125 @@ class PriceCandidate:
     text: str
     """As written."""
     score: float
-    place: str
-    """XPath of its element."""
+    element: HtmlElement
     line: int
     """Line number in the rendered text, where every block element is a line."""
+    kind: str = ""
+    """`range` for the low end of one, `from` for the lowest of several prices, else empty."""
+    is_net: bool = False
+    """Whether it says that tax is not included."""
+
+    @property
+    def place(self) -> str:
+        """XPath of its element."""
+        return path(self.element)
 
 
 def prices(main: HtmlElement) -> list[PriceCandidate]:
     """The prices in `main` with a score above 0, the best first."""
-    page = _PageText()
-    _render(main, page, 0.0, 0)
-    text, candidates = "".join(page.pieces), []
+    page = render(main)
+    text = "".join(page.pieces)
+    candidates = _with_tax_before_net(_without_cards(_candidates(page, text)))
+    probable = [candidate for candidate in candidates if candidate.score > 0]
+    return _reduced_price_first(sorted(probable, key=lambda candidate: -candidate.score))
+
+
+def _candidates(page: PageText, text: str) -> list[PriceCandidate]:
+    """Every price in the text, and every bare amount in an element that is named as a price."""
+    candidates: list[PriceCandidate] = []
     title = next((start for start, _, element, _ in page.spans if element.tag == "h1"), 0)
+    breaks = [match.start() for match in re.finditer("\n", text)]
+    end = 0
     for match, _ in zip(find_prices(text), range(CANDIDATES_MAX), strict=False):
         element, penalty = page.element_of(*match.span())
         if element.tag != "h1":
-            score = penalty + _score(text, match, element, page) - 0.5 * (match.start() < title)
-            candidates.append(
-                PriceCandidate(plain(match.group()), score, path(element), text.count("\n", 0, match.start()))
-            )
-    for start, end, element, penalty in page.spans:
-        bare = text[start:end].strip()
-        if len(bare) < LABEL_WORDS * 4 and BARE.fullmatch(bare) and PRICE_NAMES.search(names(element)):
-            candidates.append(PriceCandidate(bare, penalty + 1.0, path(element), text.count("\n", 0, start)))
-    probable = [candidate for candidate in candidates if candidate.score > 0]
-    return _reduced_price_first(sorted(probable, key=lambda candidate: -candidate.score))
+            line = bisect_right(breaks, match.start() - 1)
+            score = penalty + _score(text, match, element, page) - line / (len(breaks) + 1)
+            score -= 0.5 * (match.start() < title)
+            written, kind = plain(match.group()), _kind(text, match)
+            if low := LOW_END.search(text, max(0, match.start() - CONTEXT), match.start()):
+                written, kind = plain(match.group().replace(_digits(match.group()), low[1])), "range"
+            if candidates and candidates[-1].line == line and TO.fullmatch(text, end, match.start()):
+                candidates[-1] = replace(candidates[-1], kind="range")
+                score -= 3.0  # the high end
+            net = bool(NET.search(_around(text, match)))
+            candidates.append(PriceCandidate(written, score, element, line, kind, net))
+        end = match.end()
+    for start, finish, element, penalty in page.spans:
+        if finish - start > BARE_CHARACTERS + 2 or len(candidates) > 2 * CANDIDATES_MAX:
+            continue
+        bare = text[start:finish].strip()
+        if len(bare) < BARE_CHARACTERS and BARE.fullmatch(bare) and PRICE_NAMES.search(names(element)):
+            line = bisect_right(breaks, start - 1)
+            candidates.append(PriceCandidate(bare, penalty + 1.0, element, line))
+    return candidates
+
+
+def _digits(price: str) -> str:
+    return re.sub(r"^\D+|\D+$", "", price)
+
+
+def _kind(text: str, match: re.Match[str]) -> str:
+    before = text[max(0, match.start() - CONTEXT) : match.start()].rpartition("\n")[2]
+    after = text[match.end() : match.end() + CONTEXT].partition("\n")[0]
+    return "from" if FROM.search(before) or re.match(r" ?(?:~|から|부터|başlayan|alkaen)", after) else ""
+
+
+def _without_cards(candidates: list[PriceCandidate]) -> list[PriceCandidate]:
+    """Lowers prices that stand in elements of one kind with different amounts: a list of other products.
+
+    So are other prices within the element that holds such a list, unless the product's heading is there.
+    """
+    alike: dict[tuple[str, ...], list[PriceCandidate]] = defaultdict(list)
+    for candidate in candidates:
+        around = [candidate.element, *candidate.element.iterancestors()][:CARD_DEPTH]
+        if any(element.get("class") for element in around):
+            alike[tuple(f"{element.tag} {element.get('class')}" for element in around)].append(candidate)
+    lists, cards = set(), set()
+    for group in alike.values():
+        if len({amount(candidate.text) for candidate in group}) >= CARDS:
+            cards |= {candidate.element for candidate in group}
+            shared = _shared_ancestor([candidate.element for candidate in group])
+            if shared.find(".//h1") is None:
+                lists.add(shared)
+    return [
+        replace(candidate, score=candidate.score - 3.0)
+        if candidate.element in cards or (lists and not lists.isdisjoint(candidate.element.iterancestors()))
+        else candidate
+        for candidate in candidates
+    ]
+
+
+def _shared_ancestor(elements: list[HtmlElement]) -> HtmlElement:
+    """The innermost element that holds all of these."""
+    shared = [*elements[0].iterancestors()]
+    for element in elements[1:]:
+        ancestors = set(element.iterancestors())
+        shared = [ancestor for ancestor in shared if ancestor in ancestors]
+    return shared[0]
+
+
+def _with_tax_before_net(candidates: list[PriceCandidate]) -> list[PriceCandidate]:
+    """Of a price without tax and one near it that is higher by a rate of tax, the higher is what is paid.
+
+    Whatever it is called: where one of two prices is labelled as net, the other is the gross one.
+    """
+    amounts = [float(amount(candidate.text) or 0) for candidate in candidates]
+    nets = [(net, value) for net, value in zip(candidates, amounts, strict=True) if net.is_net and value]
+    return [
+        replace(gross, score=gross.score + 4.0)
+        if not gross.is_net
+        and any(
+            abs(gross.line - net.line) <= TAX_LINES and _is_taxed(value, net_value) for net, net_value in nets
+        )
+        else gross
+        for gross, value in zip(candidates, amounts, strict=True)
+    ]
+
+
+def _is_taxed(gross: float, net: float) -> bool:
+    rounding = UNITS if gross.is_integer() and net.is_integer() else CENTS
+    return any(abs(net * (1 + rate / 100) - gross) <= rounding for rate in TAX_RATES) and gross > net
 
 
 def _reduced_price_first(ranked: list[PriceCandidate]) -> list[PriceCandidate]:
@@ -86,135 +219,42 @@ def _reduced_price_first(ranked: list[PriceCandidate]) -> list[PriceCandidate]:
     return [reduced, *(price for price in ranked if price is not reduced)]
 
 
-# --- the page as text --------------------------------------------------------------------------------
-
-
-@dataclass
-class _PageText:
-    """The rendered text, with a line for each block element."""
-
-    pieces: list[str] = field(default_factory=list)
-    length: int = 0
-    spans: list[tuple[int, int, HtmlElement, float]] = field(default_factory=list)
-    """Start, end, element and penalty (0 or less) of every element, in document order."""
-
-    @property
-    def end(self) -> str:
-        return next((piece[-1] for piece in reversed(self.pieces) if piece), "\n")
-
-    def write(self, text: str) -> None:
-        text = re.sub(r"\s+", " ", text)
-        if self.end in " \n":
-            text = text.removeprefix(" ")
-        if text:
-            self.pieces.append(text)
-            self.length += len(text)
-
-    def part(self, text: str) -> None:
-        """Write the text at the border of an element, which separates two numbers: `249€99` and `299€99`."""
-        if self.end.isdigit() and text[:1].isdigit():
-            self.line()
-        self.write(text)
-
-    def line(self) -> None:
-        if self.end != "\n":
-            self.pieces.append("\n")
-            self.length += 1
-
-    def element_of(self, start: int, end: int) -> tuple[HtmlElement, float]:
-        """The innermost element that contains a whole span, and its penalty."""
-        last = bisect_right(self.spans, start, key=lambda span: span[0])
-        for _, finish, element, penalty in reversed(self.spans[:last]):
-            if finish >= end:
-                return element, penalty
-        return self.spans[0][2], self.spans[0][3]
-
-
-def _render(element: HtmlElement, page: _PageText, penalty: float, depth: int) -> None:
-    """Render an element; `penalty` (0 or less) is what its ancestors take from the score of prices in it."""
-    block = element.tag not in INLINE
-    if block:
-        page.line()
-    slot, start = len(page.spans), page.length
-    penalty += _penalty(element)
-    page.spans.append((start, start, element, penalty))
-    page.part(element.text or "")
-    inside = penalty
-    for child in element:
-        if (
-            is_shown(child)
-            and depth < DEPTH_MAX
-            and len(page.spans) < ELEMENTS_MAX
-            and not _render_cents(child, page)
-        ):
-            _render(child, page, inside, depth + 1)
-            inside -= 6 * _announces_related(child)
-        page.part(child.tail or "")
-    page.spans[slot] = (start, page.length, element, penalty)
-    if block:
-        page.line()
-
-
-def _render_cents(element: HtmlElement, page: _PageText) -> bool:
-    """Render `<sup>95</sup>` behind a digit as `.95`. False where the element is something else."""
-    if element.tag != "sup" and not CENTS.search(names(element)):
-        return False
-    text = "".join(element.itertext()).strip()
-    if not (re.fullmatch(r"\d\d", text) and re.search(r"\d ?$", "".join(page.pieces[-2:]))):
-        return False
-    if page.end == " ":
-        page.pieces[-1] = page.pieces[-1][:-1]
-        page.length -= 1
-    page.write("." + text)
-    return True
-
-
-# --- scores ------------------------------------------------------------------------------------------
-
-
-def _penalty(element: HtmlElement) -> float:
-    """What an element takes from the score of the prices inside it, 0 or less."""
-    penalty = -6.0 * is_aside(element)
-    if element.tag == "a" and element.get("href") and not BUY.search("".join(element.itertext())):
-        penalty -= 4
-    if element.tag in ("li", "article") and element.find(".//h1") is None:
-        penalty -= 4 * any("".join(link.itertext()).strip() for link in element.iter("a"))  # a card
-    return penalty
-
-
-def _announces_related(child: HtmlElement) -> bool:
-    """Whether a child is a short heading such as "You may also like", behind which other products follow."""
-    text = "".join(child.itertext())
-    return (
-        len(text) < RELATED_CHARACTERS
-        and child.tag != "h1"
-        and bool(RELATED.search(text))
-        and not any(map(str.isdigit, text))
-    )
-
-
-def _score(text: str, match: re.Match[str], element: HtmlElement, page: _PageText) -> float:
+def _score(text: str, match: re.Match[str], element: HtmlElement, page: PageText) -> float:
     label, sentence = _label(text, match, page)
-    start = text.rfind("\n", 0, match.start()) + 1
-    line = text[start:].partition("\n")[0]
-    before, after = text[start : match.start()], text[match.end() : start + len(line)]
-    around = names(element) + " " + names(element.getparent() if element.getparent() is not None else element)
+    line_start = text.rfind("\n", max(0, match.start() - CONTEXT), match.start()) + 1
+    start = line_start or max(0, match.start() - CONTEXT)
+    before = text[start : match.start()]
+    after = text[match.end() : match.end() + CONTEXT].partition("\n")[0]
+    around = " ".join(names(part) for part in [element, *element.iterancestors()][:NAMES_DEPTH])
     score = 1.0
     score += 2.0 * bool(PRICE_NAMES.search(around)) + 1.0 * bool(BEST_NAMES.search(around))
     score += 1.5 * bool(PAID.search(label) or BUY.search(label)) + 0.5 * (
         element.tag in {*HEADINGS, "b", "strong", "ins"}
     )
     score -= 6.0 * bool(NOT_PAID.search(label) or NOT_PAID_AFTER.search(after) or INSTALMENTS.search(before))
-    score -= 2.0 * bool(NOT_PAID.search(sentence)) + 2.0 * (len(line.split()) > PROSE_WORDS)
-    return score - text.count("\n", 0, start) / (text.count("\n") + 1)  # the main price stands high up
+    score -= 6.0 * bool(NET.search(_around(text, match)))
+    words = len((before + match.group() + after).split())
+    return score - 2.0 * bool(NOT_PAID.search(sentence)) - 2.0 * (words > PROSE_WORDS)
 
 
-def _label(text: str, match: re.Match[str], page: _PageText) -> tuple[str, str]:
+def _around(text: str, match: re.Match[str]) -> str:
+    """The few words on both sides of a price, up to its neighbours: where `excl. VAT` would stand."""
+    before = text[max(0, match.start() - CONTEXT) : match.start()].rpartition("\n")[2]
+    after = text[match.end() : match.end() + CONTEXT].partition("\n")[0]
+    before, after = re.split("[,;|/)]", PRICE.split(before)[-1])[-1], PRICE.split(after, 1)[0]
+    if not before.strip() and not after.strip() and text[match.end() : match.end() + 1] == "\n":
+        below = text[match.end() + 1 : match.end() + CONTEXT].partition("\n")[0]
+        after = "" if PRICE.search(below) else below
+    return f"{' '.join(before.split()[-LABEL_WORDS:])} | {' '.join(after.split()[:LABEL_WORDS])}"
+
+
+def _label(text: str, match: re.Match[str], page: PageText) -> tuple[str, str]:
     """The few words right before a price, and the beginning of their sentence."""
-    start = text.rfind("\n", 0, match.start()) + 1
+    context = max(0, match.start() - CONTEXT)
+    start = text.rfind("\n", context, match.start()) + 1 or context
     before = text[start : match.start()]
     if not before.strip() and start:  # a short line above may be its label; a heading says the product
-        above = text[text.rfind("\n", 0, start - 1) + 1 : start - 1]
+        above = text[max(0, start - CONTEXT) : start - 1].rpartition("\n")[2]
         element, _ = page.element_of(start - 1 - len(above), start - 1)
         if len(above.split()) <= LABEL_WORDS and not PRICE.search(above) and element.tag not in HEADINGS:
             before = above
