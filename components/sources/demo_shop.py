@@ -36,6 +36,7 @@ PRODUCT_PAGES = "/p/"
 FIRST_STATUS = {429: 0.003, 503: 0.003}  # status to share of the product pages whose first answer it is
 DISCONTINUED = 0.004  # dead links per product
 SITEMAP_ONLY, CATEGORY_ONLY = 0.1, 0.1  # shares of the products
+PAGE_SECONDS = 30.0  # to fetch a page, and to read it
 SITEMAP_PART = 1000  # addresses per part of the sitemap
 ROBOTS = "User-agent: *\nDisallow: /staff/\n\nSitemap: {base}/sitemap.xml\n"
 
@@ -92,13 +93,13 @@ def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path) -> Colle
         pages_max=pages_max,
         bytes_max=2**40,
         page_bytes_max=2**24,
-        page_seconds_max=30.0,
+        page_seconds_max=PAGE_SECONDS,
     )
     crawled = crawl(job, path)
     if crawled.stopped:
         raise PricewrightError(f"{base} has more than {pages_max} pages: raise scrape.demo_shop.pages_max")
     store = PageStore(path)
-    rows, rejected = read_listings(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base))
+    rows, rejected = read_listings(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base), PAGE_SECONDS)
     store.close()
     return to_collected(rows, rejected, crawled, lambda url: url.removeprefix(base))
 

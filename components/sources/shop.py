@@ -29,7 +29,9 @@ def collect(section: Shop) -> Collected:
     path = Path(section.store)
     crawled = crawl(crawl_job(section), path)
     store = PageStore(path)
-    rows, rejected = read_listings(store, section.products, section.languages, str)
+    rows, rejected = read_listings(
+        store, section.products, section.languages, str, section.extraction_seconds_max
+    )
     store.close()
     return to_collected(rows, rejected, crawled, str)
 

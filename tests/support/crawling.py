@@ -86,7 +86,7 @@ def run(site: Site, job: CrawlJob, store: Path) -> Outcome:
     with memory_watched() as sizes:
         crawled = crawl(job, store)
     pages = PageStore(store)
-    rows, refused = read_listings(pages, PRODUCTS, ["en"], lambda url: url.removeprefix(site.base))
+    rows, refused = read_listings(pages, PRODUCTS, ["en"], lambda url: url.removeprefix(site.base), 30.0)
     pages.close()
     unfetched = {
         failure.url.removeprefix(site.base): (failure.rule, failure.reason) for failure in crawled.failures

@@ -84,6 +84,8 @@ class Shop(Section):
     """Bytes, unpacked, above which a page is given up."""
     page_seconds_max: Annotated[float, Field(gt=0)]
     """Seconds after which a page is given up."""
+    extraction_seconds_max: Annotated[float, Field(gt=0)]
+    """Seconds after which a page that is still being read is stopped and rejected, as `too_slow`."""
     store: str
     """SQLite file of the pages as received; a second crawl fetches only what has changed since."""
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 from components.sources import writable
@@ -16,37 +17,62 @@ from components.sources.crawling.site_terms import SiteTerms, read_terms
 from components.sources.extraction.encoding import decode
 from components.sources.extraction.money import amount, plain_number
 from components.sources.extraction.product import extract, parse
+from components.sources.extraction.workers import run_in_workers
 
 REDIRECTS = (301, 302, 303, 307, 308)
 Row = dict[str, str]
 
 
 def read_listings(
-    store: PageStore, products: str, languages: list[str], address: Callable[[str], str]
+    store: PageStore, products: str, languages: list[str], address: Callable[[str], str], seconds: float
 ) -> tuple[list[Row], list[Row]]:
     """Listings and rejects from the product pages of the store's last round, in the order of their URLs.
 
     A listing has the columns of `Listing` but `id` and `source`, a reject those of `Reject` but these two.
     `products` is a regular expression that product pages match, `languages` the allowed ones (empty: any),
-    and `address` turns a URL into the address of its listing.
+    `address` turns a URL into the address of its listing, and a page may take `seconds`.
     """
     rows: list[Row] = []
     rejected: list[Row] = []
-    terms: dict[str, SiteTerms] = {}
     for url in _loops(store, products, address):
         reason = "redirects in a circle"
         rejected.append({"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)})
-    for page in _product_pages(store, products, address):
-        host = urljoin(page.url, "/")
-        if host not in terms:
-            terms[host] = read_terms(store, host)
-        row, rule, reason = _read_page(page, address(page.url), terms[host], languages)
+    tasks = _tasks(store, products, languages, address)
+    for task, result in run_in_workers(tasks, _read_page, seconds):
+        row, rule, reason = result.value or _unread(task, result.failure, seconds)
         if rule:
             rejection = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
             rejected.append({**rejection, "address": row["address"]})
         else:
             rows.append(row)
     return rows, rejected
+
+
+class _Task(NamedTuple):
+    page: Page
+    address: str
+    terms: SiteTerms
+    """What the page's host states."""
+    languages: list[str]
+
+
+def _tasks(
+    store: PageStore, products: str, languages: list[str], address: Callable[[str], str]
+) -> Iterator[_Task]:
+    terms: dict[str, SiteTerms] = {}
+    for page in _product_pages(store, products, address):
+        host = urljoin(page.url, "/")
+        if host not in terms:
+            terms[host] = read_terms(store, host)
+        yield _Task(page, address(page.url), terms[host], languages)
+
+
+def _unread(task: _Task, failure: str | None, seconds: float) -> tuple[Row, str, str]:
+    reasons = {
+        "too_slow": f"not read within {seconds:g} seconds, the most that a page may take",
+        "crashed": "the process that read it ended, as where memory runs out",
+    }
+    return {"title": "", "price": "", "address": task.address}, failure or "", reasons[failure or "crashed"]
 
 
 def _product_pages(store: PageStore, products: str, address: Callable[[str], str]) -> Iterator[Page]:
@@ -73,8 +99,9 @@ def _loops(store: PageStore, products: str, address: Callable[[str], str]) -> It
             yield url
 
 
-def _read_page(page: Page, address: str, terms: SiteTerms, languages: list[str]) -> tuple[Row, str, str]:
+def _read_page(task: _Task) -> tuple[Row, str, str]:
     """The listing of a page, and the rule and reason where it is rejected, else two empty texts."""
+    page, address, terms, languages = task
     html = decode(page.body, page.headers.get("Content-Type"))
     tree = parse(html)
     stated = statement(tree, page.headers, page.url, terms)

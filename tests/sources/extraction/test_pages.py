@@ -17,7 +17,7 @@ def test_only_pages_of_products_are_read(tmp_path: Path) -> None:
         ("http://a/about", 200, "text/html"),
     ):
         store.put(url, status, {"Content-Type": kind}, body)
-    rows, refused = read_listings(store, "/p/", [], lambda url: url.removeprefix("http://a"))
+    rows, refused = read_listings(store, "/p/", [], lambda url: url.removeprefix("http://a"), 30.0)
     assert [(row["address"], row["price"]) for row in rows] == [("/p/1", "$5")]
     assert refused == []
 
@@ -28,7 +28,7 @@ def test_redirects_in_a_circle_are_refused_and_those_that_end_are_not(tmp_path: 
     for url, target in (("1", "2"), ("2", "1"), ("3", "4"), ("5", "5")):
         store.put(f"http://a/p/{url}", 302, {"Location": f"/p/{target}"}, b"")
     store.put("http://a/p/4", 200, {}, b"<h1>Kettle</h1>")
-    rows, refused = read_listings(store, "/p/", [], str)
+    rows, refused = read_listings(store, "/p/", [], str, 30.0)
     assert [row["address"] for row in rows] == ["http://a/p/4"]
     assert [(row["address"], row["rule"]) for row in refused] == [
         (f"http://a/p/{number}", "loop") for number in (1, 2, 5)
