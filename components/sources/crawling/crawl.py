@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.core.errors import PricewrightError
-from components.sources.crawling.job import CAPS, DEFERRED, CrawlJob, Failure
+from components.sources.crawling.job import CAPS, DEFERRED, CrawlJob
+from components.sources.crawling.page_store import Failures
 
 COUNTS = {
     "fetched": "pricewright/pages",
@@ -34,7 +35,7 @@ COUNTS = {
 class Crawled(NamedTuple):
     """How a crawl went; its pages are in the store."""
 
-    failures: list[Failure]
+    failures: Failures
     """Product pages and seeds that could not be fetched, sorted by URL."""
     counts: dict[str, int]
     """Requests and pages, by the names of COUNTS."""
@@ -60,8 +61,7 @@ def crawl(job: CrawlJob, store: Path) -> Crawled:
                 f"the crawl of {', '.join(job.hosts)} ended with exit code {process.returncode}: see above; "
                 f"run again and it carries on with what is in {store}"
             )
-        summary = json.loads(summary_file.read_text(encoding="utf-8"))
-    stats = summary["stats"]
+        stats = json.loads(summary_file.read_text(encoding="utf-8"))
     reason = stats.get("finish_reason")
     if reason not in ("finished", *CAPS):
         raise PricewrightError(f"the crawl was stopped ({reason}): run again and it carries on")
@@ -75,7 +75,7 @@ def crawl(job: CrawlJob, store: Path) -> Crawled:
     if bugs := stats.get("spider_exceptions/count"):
         raise PricewrightError(f"{bugs} pages could not be read: see above")
     counts = {name: int(stats.get(key, 0)) for name, key in COUNTS.items()}
-    return Crawled(sorted(Failure(*failure) for failure in summary["failures"]), counts, CAPS.get(reason, ""))
+    return Crawled(Failures(store), counts, CAPS.get(reason, ""))
 
 
 @contextmanager

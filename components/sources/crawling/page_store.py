@@ -16,11 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.sources.crawling.job import Failure
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS page (
     url TEXT PRIMARY KEY, round INTEGER, status INTEGER, headers TEXT, body BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS round (number INTEGER PRIMARY KEY, finished INTEGER);
 CREATE TABLE IF NOT EXISTS terms (url TEXT PRIMARY KEY, time REAL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failure (url TEXT PRIMARY KEY, rule TEXT, reason TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deferral (host TEXT PRIMARY KEY, until REAL) WITHOUT ROWID;
 """
 KEPT_HEADERS = (
@@ -61,7 +64,8 @@ class PageStore:
         self.round = self.database.execute("SELECT coalesce(max(number), 0) FROM round").fetchone()[0]
 
     def begin_round(self) -> int:
-        """Resume the round that was not finished, or begin a new one. Returns its number."""
+        """Resume the round that was not finished, or begin a new one; its number. Forgets the failures."""
+        self.database.execute("DELETE FROM failure")
         self.database.execute(
             "INSERT INTO round SELECT coalesce(max(number), 0) + 1, 0 FROM round "
             "HAVING coalesce(min(finished), 1) = 1"
@@ -92,6 +96,15 @@ class PageStore:
         rows = self.database.execute("SELECT * FROM page WHERE round = ? ORDER BY url", (self.round,))
         return map(_page, rows)
 
+    def put_failure(self, failure: Failure) -> None:
+        """Note a URL that gave no page in this run."""
+        self.database.execute("INSERT OR REPLACE INTO failure VALUES (?, ?, ?)", failure)
+
+    def failures(self) -> Iterator[Failure]:
+        """The URLs that gave no page in the last run, sorted."""
+        rows = self.database.execute("SELECT url, rule, reason FROM failure ORDER BY url")
+        return (Failure(*row) for row in rows)
+
     def put_terms(self, url: str) -> None:
         """Note that the terms at `url`, robots.txt or one of its relatives, have been asked for now."""
         self.database.execute("INSERT OR REPLACE INTO terms VALUES (?, ?)", (url, time.time()))
@@ -117,6 +130,20 @@ class PageStore:
     def close(self) -> None:
         """Close the file."""
         self.database.close()
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The failures of the last crawl into a store, sorted by URL, read from its file."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Failure]:
+        store = PageStore(self.path)
+        try:
+            yield from store.failures()
+        finally:
+            store.close()
 
 
 def _page(row: tuple[str, int, int, str, bytes]) -> Page:

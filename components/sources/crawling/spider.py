@@ -1,7 +1,7 @@
 """The process that crawls: Scrapy with the middlewares of this project. `crawl()` starts it.
 
-Reads a CrawlJob as JSON from its input; writes pages to a store and, beside it, a JSON file with Scrapy's
-statistics and the failures.
+Reads a CrawlJob as JSON from its input; writes pages and failures to a store and, beside it, a JSON file with
+Scrapy's statistics. What is queued, and what was, lies on the disk.
 
     python -m components.sources.crawling.spider pages.sqlite < job.json
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -34,11 +35,12 @@ from components.sources.crawling.middlewares import AllowedHosts, PageCache, Res
 from components.sources.crawling.opt_out import directives, linked_licences
 from components.sources.crawling.pace import DELAY_MAX, Pace
 from components.sources.crawling.page_store import PageStore
+from components.sources.crawling.seen import Seen
 
 CHATTY = ("scrapy.core.downloader.handlers.http11", "scrapy.downloadermiddlewares.robotstxt")
 """Loggers of errors that the report names in a line each."""
 LINK_CHARACTERS = 1000  # a longer URL comes from a loop of relative links
-KNOWN_PER_PAGE = 50  # times pages_max: URLs that are remembered, so that memory is bounded
+SEEN_PER_PAGE = 50  # times pages_max: URLs that are queued, so that endless links do not fill the disk
 REL = "concat(' ', normalize-space(translate(@rel, 'NOFLW,', 'noflw ')), ' ')"
 FOLLOWED = f"//a[not(contains({REL}, ' nofollow '))]/@href"
 REFUSALS = {
@@ -56,13 +58,12 @@ class ShopSpider(SitemapSpider):
 
     name = "shop"
 
-    def __init__(self, job: CrawlJob, **arguments: Any) -> None:
+    def __init__(self, job: CrawlJob, store: Path, **arguments: Any) -> None:
         self.job = job
         self.products = re.compile(job.products)
         roots = dict.fromkeys(urljoin(url, "/") for url in job.start)
         self.sitemap_urls = [*(f"{root}robots.txt" for root in roots), *job.sitemaps]
-        self.known = set(job.seeds)
-        self.failures: list[Failure] = []
+        self.store = PageStore(store)
         self.bar = tqdm(desc="crawl", unit=" pages", mininterval=0.5)
         super().__init__(**arguments)
 
@@ -88,8 +89,7 @@ class ShopSpider(SitemapSpider):
         for request in super()._parse_sitemap(response):
             if request.callback == self._parse_sitemap:
                 yield request.replace(errback=self.failed, priority=2)
-            elif len(self.known) < self.job.pages_max * KNOWN_PER_PAGE:
-                self.known.add(request.url)
+            else:
                 yield self._request(request.url, self.parse if self.job.start else self.parse_alone)
 
     def parse_alone(self, response: Response) -> Iterator[Request]:
@@ -98,13 +98,10 @@ class ShopSpider(SitemapSpider):
             self.crawler.stats.inc_value("pricewright/pages")
         else:
             self._fail(response.url, "status", "not a page of HTML")
-        self.known.add(response.url)
-        self.bar.total = len(self.known)
+        self.bar.total = self.crawler.stats.get_value("scheduler/enqueued")
         self.bar.update()
         for licence in _licences(response):
-            if licence not in self.known:
-                self.known.add(licence)
-                yield self.request_terms(licence)
+            yield self.request_terms(licence).replace(dont_filter=False)
 
     def parse(self, response: Response) -> Iterator[Request]:  # type: ignore[override]
         """Count a page and follow its links."""
@@ -112,10 +109,8 @@ class ShopSpider(SitemapSpider):
         if not isinstance(response, HtmlResponse) or "nofollow" in directives(None, _robots_header(response)):
             return
         links = {urldefrag(urljoin(response.url, href))[0] for href in _hrefs(response)}
-        own_links = {link for link in links if host_of(link) in self.job.hosts}
-        for link in sorted(own_links - self.known):
-            if len(link) < LINK_CHARACTERS and len(self.known) < self.job.pages_max * KNOWN_PER_PAGE:
-                self.known.add(link)
+        for link in sorted(links):
+            if len(link) < LINK_CHARACTERS and host_of(link) in self.job.hosts:
                 yield self._request(link)
 
     def _request(self, url: str, callback: Any = None) -> Request:
@@ -149,11 +144,12 @@ class ShopSpider(SitemapSpider):
 
     def _fail(self, url: str, rule: str, reason: str) -> None:
         if url in self.job.seeds or self._is_product(url):
-            self.failures.append(Failure(url, rule, reason[:300]))
+            self.store.put_failure(Failure(url, rule, reason[:300]))
 
     def closed(self, reason: str) -> None:  # noqa: ARG002
         """Leave the progress bar on the screen."""
         self.bar.close()
+        self.store.close()
 
 
 def _hrefs(response: HtmlResponse) -> Iterator[str]:
@@ -211,6 +207,12 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
             HttpCompressionMiddleware: 800,
             PageCache: 780,  # sees redirects, at 600, and plain bodies
         },
+        "JOBDIR": str(queue_folder(store)),
+        "SCHEDULER_DISK_QUEUE": "scrapy.squeues.MarshalLifoDiskQueue",
+        "SCHEDULER_START_DISK_QUEUE": "scrapy.squeues.MarshalFifoDiskQueue",
+        "DUPEFILTER_CLASS": Seen,
+        "SEEN_MAX": job.pages_max * SEEN_PER_PAGE,
+        "EXTENSIONS": {"scrapy.extensions.spiderstate.SpiderState": None},  # the store knows what is done
         "HOSTS": job.hosts,
         "PRIVATE_HOSTS": _private_hosts(job),
         "STORE": str(store),
@@ -220,6 +222,11 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
         "TELNETCONSOLE_ENABLED": False,
         "LOG_LEVEL": "ERROR",
     }
+
+
+def queue_folder(store: Path) -> Path:
+    """Where the queue of a running crawl lies; a round is carried on from the store, not from here."""
+    return store.with_suffix(".queue")
 
 
 def _private_hosts(job: CrawlJob) -> list[str]:
@@ -234,19 +241,20 @@ def main() -> None:
     job = CrawlJob(**json.loads(sys.stdin.read()))
     pages = PageStore(store)
     pages.begin_round()
+    shutil.rmtree(queue_folder(store), ignore_errors=True)  # of a crawl that was killed
+    queue_folder(store).mkdir()
     process = CrawlerProcess(settings(job, store))
     for name in CHATTY:  # after Scrapy has set all of its loggers anew
         logging.getLogger(name).setLevel(logging.CRITICAL)
     crawler = process.create_crawler(ShopSpider)
-    process.crawl(crawler, job=job)
+    process.crawl(crawler, job=job, store=store)
     process.start()
     stats = crawler.stats.get_stats() if crawler.stats else {}
     deferred = any(name.startswith(DEFERRED) for name in stats)
     if stats.get("finish_reason") in ("finished", *CAPS) and not deferred:
         pages.finish()
-    failures = getattr(crawler.spider, "failures", [])
-    text = json.dumps({"stats": stats, "failures": failures}, default=str)
-    store.with_suffix(".json").write_text(text, encoding="utf-8")
+    shutil.rmtree(queue_folder(store))
+    store.with_suffix(".json").write_text(json.dumps(stats, default=str), encoding="utf-8")
 
 
 if __name__ == "__main__":

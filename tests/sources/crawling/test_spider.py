@@ -181,6 +181,34 @@ def test_the_memory_of_the_crawl_is_bounded_whatever_is_sent(bad_shop: Outcome) 
     )  # one page of the shop has two gigabytes, one unpacks to fifty megabytes
 
 
+def sitemap_of(site: Site, parts: int, addresses: int) -> int:
+    """Give the site a sitemap with so many parts of so many products; returns its bytes."""
+    index = "".join(f"<sitemap><loc>{site.base}/map{part}.xml</loc></sitemap>" for part in range(parts))
+    texts = {"/map.xml": f"<sitemapindex>{index}</sitemapindex>"}
+    for part in range(parts):
+        paths = (f"{site.base}/products/{part}-{number:05}" for number in range(addresses))
+        entries = "".join(f"<url><loc>{path}</loc></url>" for path in paths)
+        texts[f"/map{part}.xml"] = f"<urlset>{entries}</urlset>"
+    site.answers = {path: (200, {"Content-Type": "text/xml"}, text.encode()) for path, text in texts.items()}
+    site.fallback = lambda path: page(product(path), 200 if path.startswith("/products/") else 404)
+    return sum(map(len, texts.values()))
+
+
+def test_a_longer_queue_takes_no_more_memory(tmp_path: Path) -> None:
+    peaks = []
+    for parts in (1, 6):
+        with serve(Site()) as site:
+            size = sitemap_of(site, parts, 2000)
+            hosts, sitemaps = [f"localhost:{site.port}"], [f"{site.base}/map.xml"]
+            job = crawl_job([], hosts=hosts, sitemaps=sitemaps, pages_max=10**6, bytes_max=size + 2000)
+            result = run(site, job, tmp_path / f"{parts}.sqlite")
+        assert result.crawled.stopped == "bytes_max"
+        assert sum(path.startswith("/map") for path, _ in site.requests) == parts + 1
+        assert not (tmp_path / f"{parts}.queue").exists()
+        peaks.append(result.memory)
+    assert peaks[1] - peaks[0] < 12 * MEGABYTE  # of 10,000 requests more
+
+
 def test_a_link_that_says_nofollow_is_not_followed(tmp_path: Path) -> None:
     with serve(Site()) as site:
         stock(site, 2)
