@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from components.core.markdown import Markup, table
+
 ROOT = Path(__file__).parents[1]
 SECTIONS = ROOT / "components" / "core" / "params"
 MARK = re.compile(r"<!-- parameters: (\w+) -->")
@@ -79,7 +81,7 @@ def _table(
 ) -> list[str]:
     lines = [] if "." not in path else [f"### {path}", ""]
     lines += [" ".join((ast.get_docstring(section) or "").split()), ""]
-    lines += ["| key | value | what it may be | meaning |", "| --- | --- | --- | --- |"]
+    rows: list[list[Markup]] = []
     inner: list[str] = []
     for name, annotation, meaning in _fields(section, classes):
         if isinstance(annotation, ast.Name) and annotation.id in classes:
@@ -89,8 +91,8 @@ def _table(
         shown = value.removesuffix("\n").removesuffix("\n...")
         shown = shown if len(shown) < 60 else shown[:57] + "…"
         cells = (f"`{name}`", f"`{shown}`", _range(annotation, aliases), " ".join(meaning.split()))
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return [*lines, *inner]
+        rows.append([Markup(cell) for cell in cells])
+    return [*lines, table(("key", "value", "what it may be", "meaning"), rows), *inner]
 
 
 def _fields(section: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[tuple[str, ast.expr, str]]:

@@ -23,11 +23,13 @@ from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment
 from prefect.states import Completed
+from rich import markup
 from rich.console import Console
 from rich.table import Table
 
 from components.core import registry
 from components.core.errors import PricewrightError
+from components.core.markdown import escaped, table
 from components.core.params.file import load_params
 from components.promotion import aliases
 from components.promotion import promote as promotion
@@ -117,20 +119,19 @@ def headline(record: dict[str, Any]) -> str:
 
 def markdown(record: dict[str, Any]) -> str:
     """The decision as a page."""
-    lines = [f"# {headline(record)}", "", "| | |", "| --- | --- |"]
-    return "\n".join(lines + [f"| {name} | {figure.replace('|', '/')} |" for name, figure in rows(record)])
+    return f"# {escaped(headline(record))}\n\n" + table(("", ""), rows(record))
 
 
 def text(record: dict[str, Any]) -> str:
     """The decision as a table for a terminal."""
-    table = Table(box=None, pad_edge=False, show_header=False)
+    figures = Table(box=None, pad_edge=False, show_header=False)
     for name, figure in rows(record):
-        table.add_row(name, figure)
+        figures.add_row(name, markup.escape(figure))
     console = Console(width=110, highlight=False)
     with console.capture() as captured:
-        console.print(headline(record), style="bold")
+        console.print(markup.escape(headline(record)), style="bold")
         console.print()
-        console.print(table)
+        console.print(figures)
     return captured.get()
 
 

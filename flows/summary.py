@@ -9,8 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rich import markup
 from rich.console import Console
 from rich.table import Table
+
+from components.core.markdown import escaped, table
 
 HEADER = (
     "candidate",
@@ -32,17 +35,17 @@ def text(reports: Path) -> str:
     evaluated = _read(reports / "evaluate.json")
     if not evaluated:
         return ""
-    table = Table(*HEADER, box=None, pad_edge=False, header_style="bold")
-    for column in table.columns[1:]:
+    figures = Table(*HEADER, box=None, pad_edge=False, header_style="bold")
+    for column in figures.columns[1:]:
         column.justify = "right"
         column.no_wrap = True
     for row in rows(evaluated):
-        table.add_row(*row)
+        figures.add_row(*map(markup.escape, row))
     console = Console(width=110, highlight=False)
     with console.capture() as captured:
-        console.print(evaluated["headline"], style="bold")
+        console.print(markup.escape(evaluated["headline"]), style="bold")
         console.print()
-        console.print(table)
+        console.print(figures)
     after = [*_served(_read(reports / "quantize.json")), _registered(_read(reports / "register.json")), ""]
     after += [f"  {command:<13} {what}" for command, what in COMMANDS.items()]
     return "\n" + captured.get() + "\n" + "\n".join(after)
@@ -51,10 +54,9 @@ def text(reports: Path) -> str:
 def markdown(reports: Path) -> str:
     """The same for a Prefect artifact."""
     evaluated = _read(reports / "evaluate.json")
-    lines = [f"**{evaluated['headline']}**", "", _cells(HEADER), _cells(["---"] * len(HEADER))]
-    lines += [_cells(row) for row in rows(evaluated)]
-    lines += ["", *_served(_read(reports / "quantize.json"))]
-    return "\n".join([*lines, _registered(_read(reports / "register.json"))])
+    figures = table(HEADER, rows(evaluated))
+    after = [*_served(_read(reports / "quantize.json")), _registered(_read(reports / "register.json"))]
+    return "\n".join([f"**{escaped(evaluated['headline'])}**", "", figures, "", *map(escaped, after)])
 
 
 def rows(evaluated: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -106,10 +108,6 @@ def _registered(register: dict[str, Any]) -> str:
         return "Nothing is registered yet."
     aliases = ", ".join(register["aliases"]) or "no alias"
     return f"Registered: {register['model']} version {register['version']} ({aliases})"
-
-
-def _cells(row: tuple[str, ...] | list[str]) -> str:
-    return "| " + " | ".join(row) + " |"
 
 
 def _read(path: Path) -> dict[str, Any]:

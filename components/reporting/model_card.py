@@ -6,11 +6,11 @@ The headings follow Mitchell et al. 2019, Model Cards for Model Reporting.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pandas as pd
 
+from components.core.markdown import escaped, table
 from components.core.params.base import Base
 from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
@@ -20,10 +20,6 @@ from components.core.params.sft import Sft
 
 UNSTATED = "none stated"
 """What stands for an empty column `rights` of a raw listing."""
-CUT = 100
-"""Most characters of a text that a page or a file wrote."""
-MARKUP = re.compile(r"([\\`*_{}\[\]()<>|~])")
-"""Characters that Markdown may read as more than themselves."""
 
 
 def card(
@@ -50,23 +46,24 @@ def card(
     parts = [
         f"# {name}: what does a listing cost?",
         f"A text about a product goes in, its price in {curate.currency} comes out, with an interval. "
-        f"This is the candidate `{winner}`, served as {quantization['format']}. {evaluation['headline']}.",
+        f"This is the candidate `{winner}`, served as {quantization['format']}. "
+        f"{escaped(evaluation['headline'])}.",
         "## Data",
         _data(scrape.source, curate, reports["scrape"], reports["curate"], terms),
         "## Method",
         _method(base, sft, winner),
         "## Metrics on the test rows",
         f"Of `{winner}` before it was quantized; the winner was picked on validation, not by these.",
-        _table(("metric", "value", "interval"), _measured(tested)),
+        table(("metric", "value", "interval"), _measured(tested)),
         "All candidates:",
-        _table(("candidate", "validation MAE", "test MAE", "interval"), _candidates(evaluation)),
+        table(("candidate", "validation MAE", "test MAE", "interval"), _candidates(evaluation)),
         "## Parity of the served model",
-        _table(("figure", "value"), list(_figures(quantization))),
+        table(("figure", "value"), list(_figures(quantization))),
     ]
     if forgetting := evaluation.get("forgetting", {}).get(winner):
-        parts += ["## Forgetting", _table(("figure", "value"), list(_figures(forgetting)))]
+        parts += ["## Forgetting", table(("figure", "value"), list(_figures(forgetting)))]
     limits = _limits(scrape.source, curate.currency, prompt, evaluate.interval, evaluation)
-    parts += ["## Limits", limits, "## Made from", _table(("what", "which"), list(made_from.items()))]
+    parts += ["## Limits", limits, "## Made from", table(("what", "which"), list(made_from.items()))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,13 +72,6 @@ def terms(listings: pd.DataFrame) -> dict[str, int]:
     stated = listings["rights"] if "rights" in listings else pd.Series("", listings.index)
     counts = stated.replace("", UNSTATED).value_counts()
     return {str(name): int(count) for name, count in counts.items()}
-
-
-def escaped(text: str) -> str:
-    """Text from a page or a file as plain Markdown on one line, cut to `CUT` characters."""
-    line = " ".join(text.split())
-    line = line if len(line) <= CUT else line[: CUT - 1] + "…"
-    return MARKUP.sub(r"\\\1", line)
 
 
 def _data(
@@ -171,8 +161,3 @@ def _number(value: float | None) -> str:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
-
-
-def _table(head: tuple[str, ...], rows: list[Any]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "/") for cell in line) + " |" for line in lines)

@@ -295,3 +295,12 @@ def test_every_deployment_names_a_flow_that_there_is() -> None:
     assert entries["promote"] == "flows/promote.py:promote"
     assert entries["rollback"] == "flows/promote.py:rollback"
     assert {flows.promote.name, flows.rollback.name} == {"promote", "rollback"}
+
+
+def test_a_reason_or_name_that_is_markup_is_plain_text_on_the_page_of_a_decision() -> None:
+    record = RECORD | {"reasons": ["[x](http://a.example) | <b>"], "by": "*ann*\n# big"}
+    lines = flows.markdown(record).splitlines()
+    assert r"| why | \[x\](http\://a.example) \| \<b\> |" in lines
+    assert any(line.startswith(r"| by | \*ann\* # big, 2026") for line in lines)
+    assert not any(line.startswith("# big") for line in lines)
+    assert "[x](http://a.example) | <b>" in flows.text(record)

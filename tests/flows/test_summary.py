@@ -75,5 +75,19 @@ def test_the_artifact_holds_the_same_rows_as_a_markdown_table(tmp_path: Path) ->
     assert lines[4].startswith("| ridge | 30.00 |")
 
 
+def test_a_candidate_with_a_name_that_is_markup_is_plain_text_in_artifact_and_terminal(
+    tmp_path: Path,
+) -> None:
+    evaluated = json.loads((reports(tmp_path, None) / "evaluate.json").read_text())
+    evaluated["candidates"]["[x](http://a.example) | <b>\n# big"] = candidate("external", 29.0, 30.0)
+    evaluated["headline"] = "[red]<img src=x> wins"
+    (tmp_path / "evaluate.json").write_text(json.dumps(evaluated))
+    lines = summary.markdown(tmp_path).splitlines()
+    assert lines[0] == r"**\[red\]\<img src=x\> wins**"
+    assert lines[4].startswith(r"| \[x\](http\://a.example) \| \<b\> # big | 29.00 |")
+    assert len(lines[4].replace(r"\|", "").split("|")) == 8
+    assert "[red]<img src=x> wins" in summary.text(tmp_path)
+
+
 def test_before_anything_is_evaluated_there_is_no_summary(tmp_path: Path) -> None:
     assert summary.text(tmp_path) == ""
