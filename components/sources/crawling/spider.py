@@ -16,7 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from scrapy import Request
 from scrapy.crawler import CrawlerProcess
@@ -27,9 +27,10 @@ from scrapy.exceptions import DownloadCancelledError, IgnoreRequest
 from scrapy.http import HtmlResponse, Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.spiders import SitemapSpider
+from scrapy.utils.response import get_base_url
 from tqdm import tqdm
 
-from components.sources.crawling.addresses import host_of, resolves_privately
+from components.sources.crawling.addresses import host_of, resolves_privately, without_session
 from components.sources.crawling.job import CAPS, DEFERRED, CrawlJob, Failure
 from components.sources.crawling.middlewares import AllowedHosts, PageCache, Resolver, RobotsTxt
 from components.sources.crawling.opt_out import directives, linked_licences
@@ -108,8 +109,7 @@ class ShopSpider(SitemapSpider):
         yield from self.parse_alone(response)
         if not isinstance(response, HtmlResponse) or "nofollow" in directives(None, _robots_header(response)):
             return
-        links = {urldefrag(urljoin(response.url, href))[0] for href in _hrefs(response)}
-        for link in sorted(links):
+        for link in sorted(set(_links(response))):
             if len(link) < LINK_CHARACTERS and host_of(link) in self.job.hosts:
                 yield self._request(link)
 
@@ -152,13 +152,14 @@ class ShopSpider(SitemapSpider):
         self.store.close()
 
 
-def _hrefs(response: HtmlResponse) -> Iterator[str]:
+def _links(response: HtmlResponse) -> Iterator[str]:
+    """URLs that a page links to, by its `<base href>` where it has one, without what tells visitors apart."""
+    base = get_base_url(response)
     for href in response.xpath(FOLLOWED).getall():
         try:
-            urlsplit(urljoin(response.url, href))
-        except ValueError:
+            yield without_session(urljoin(base, href))
+        except ValueError:  # no URL
             continue
-        yield href
 
 
 def _licences(response: Response) -> list[str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import urljoin
 
 from components.sources import writable
+from components.sources.crawling.addresses import canonical
 from components.sources.crawling.opt_out import statement
 from components.sources.crawling.page_store import Page, PageStore
 from components.sources.crawling.site_terms import SiteTerms, read_terms
@@ -37,15 +38,34 @@ def read_listings(
     for url in _loops(store, products, address):
         reason = "redirects in a circle"
         rejected.append({"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)})
+    moved: set[str] = set()
     tasks = _tasks(store, products, languages, address)
     for task, result in run_in_workers(tasks, _read_page, seconds):
         row, rule, reason = result.value or _unread(task, result.failure, seconds)
+        own = canonical(row.pop("canonical", ""), task.page.url)
+        is_elsewhere = own != task.page.url and re.search(products, address(own))
+        if not rule and (is_elsewhere or task.address in moved):
+            rule, reason = _check_copy(store, task.page.url, own, address(own), moved)
+            row["address"] = row["address"] if rule else address(own)
         if rule:
             rejection = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
             rejected.append({**rejection, "address": row["address"]})
         else:
             rows.append(row)
     return rows, rejected
+
+
+def _check_copy(store: PageStore, url: str, own: str, address: str, moved: set[str]) -> tuple[str, str]:
+    """The rule and reason where the page of the address that a page gives as its own has been read already.
+
+    Pages come in the order of their URLs; `moved` holds the addresses given to pages that came before theirs.
+    """
+    page = store.get(own)
+    is_read = page is not None and (page.round, page.status) == (store.round, 200) and own < url
+    if is_read or address in moved:
+        return "duplicate", f"the page says that it is a copy of {address}"
+    moved.add(address)
+    return "", ""
 
 
 class _Task(NamedTuple):
@@ -111,6 +131,8 @@ def _read_page(task: _Task) -> tuple[Row, str, str]:
     fields["rights"] = "; ".join(filter(None, (fields["rights"], stated.text)))
     fields |= {name: json.dumps(fields[name], ensure_ascii=False) for name in ("details", "places")}
     fields["amount"] = plain_number(amount(fields["price"]))
+    links = tree.xpath("//link[@rel='canonical']/@href") if tree is not None else []
+    fields["canonical"] = next(iter(links), "")
     row = {"address": address, "page_hash": hashlib.sha256(page.body).hexdigest(), **fields}
     row = {name: writable(value) for name, value in row.items()}
     if stated.rule:

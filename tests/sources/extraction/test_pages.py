@@ -33,3 +33,32 @@ def test_redirects_in_a_circle_are_refused_and_those_that_end_are_not(tmp_path: 
     assert [(row["address"], row["rule"]) for row in refused] == [
         (f"http://a/p/{number}", "loop") for number in (1, 2, 5)
     ]
+
+
+def test_a_page_has_the_address_that_it_gives_as_its_own_and_copies_are_rejected(tmp_path: Path) -> None:
+    store = PageStore(tmp_path / "pages.sqlite")
+    store.begin_round()
+    own = {
+        "/c/x/p/1": "/p/1",  # read before the page that it names
+        "/p/1": "/p/1",
+        "/p/1?color=red": "http://a/p/1#top",
+        "/p/2?a=1": "/p/2",  # the page that it names was not fetched
+        "/p/2?a=2": "/p/2",
+        "/p/3": "http://elsewhere/p/3",
+        "/p/4": "/",  # a theme that names the front page everywhere
+        "/p/5": "/p/6",
+        "/p/6": "/p/5",
+        "/p/7": "http://[",
+    }
+    for path, href in own.items():
+        body = f"<link rel=canonical href='{href}'><h1>Kettle {path}</h1><p class=price>$5</p>"
+        store.put(f"http://a{path}", 200, {}, body.encode())
+    rows, rejected = read_listings(store, "/p/", [], lambda url: url.removeprefix("http://a"), 30.0)
+    assert [row["address"] for row in rows] == ["/p/1", "/p/2", "/p/3", "/p/4", "/p/6", "/p/7"]
+    assert [(row["address"], row["rule"]) for row in rejected] == [
+        ("/p/1", "duplicate"),
+        ("/p/1?color=red", "duplicate"),
+        ("/p/2?a=2", "duplicate"),
+        ("/p/6", "duplicate"),
+    ]
+    assert rejected[1]["reason"] == "the page says that it is a copy of /p/1"
