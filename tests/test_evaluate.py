@@ -210,6 +210,9 @@ def test_price_bands_hold_every_row_once_from_cheap_to_dear(items: pd.DataFrame)
     assert sum(band["n"] for band in bands) == len(rows)
     assert max(band["n"] for band in bands) < 1.3 * min(band["n"] for band in bands)
     assert [band["mae"] for band in bands] == [pytest.approx(7, abs=0.01)] * 6
+    assert [band["bias"] for band in bands] == [pytest.approx(7, abs=0.01)] * 6
+    below = scoring.by_band(off_by(items, sft=-7), 6)
+    assert [band["bias"] for band in below] == [pytest.approx(-7, abs=0.01)] * 6
     shares = [band["share_of_price"] for band in bands]
     assert shares == sorted(shares, reverse=True), "the same error is a smaller share of a dearer thing"
 

@@ -172,13 +172,17 @@ def _banded(
 
 
 def _group(rows: pd.DataFrame) -> dict[str, Any]:
-    """Count, errors over the readable answers, and the interval's coverage and width where there is one."""
+    """Count, errors over the readable answers, and the interval's coverage and width where there is one.
+    `bias` is the mean of predicted minus true price in dollars: above 0, prices are set too high.
+    """
     readable = rows.dropna(subset="predicted")
     figures: dict[str, Any] = {"n": len(rows), "mae": None, "median_error": None, "share_of_price": None}
+    figures["bias"] = None
     if not readable.empty:
         errors = (readable["predicted"] - readable["price"]).abs()
         figures["mae"] = round(float(errors.mean()), 4)
         figures["median_error"] = round(float(errors.median()), 4)
+        figures["bias"] = round(float((readable["predicted"] - readable["price"]).mean()), 4)
         figures["share_of_price"] = round(float(errors.mean() / readable["price"].mean()), 4)
     return figures | _held(rows)
 

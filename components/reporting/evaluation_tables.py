@@ -42,12 +42,13 @@ def groups(measured: list[dict[str, Any]], key: str, title: str) -> str:
             f"{group['n']}",
             number(group["mae"]),
             number(group["median_error"]),
+            number(group["bias"]),
             "–" if group["share_of_price"] is None else f"{group['share_of_price']:.0%}",
             f"{group['coverage']:.0%}" if "coverage" in group else "–",
         )
         for group in measured
     ]
-    return table((title, "listings", "MAE", "median error", "MAE / mean price", "coverage"), lines)
+    return table((title, "listings", "MAE", "median error", "bias", "MAE / mean price", "coverage"), lines)
 
 
 def pairs(differences: list[dict[str, Any]], names: list[str]) -> str:

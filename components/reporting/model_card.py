@@ -48,6 +48,7 @@ def card(
         f"A text about a product goes in, its price in {curate.currency} comes out, with an interval. "
         f"This is the candidate `{winner}`, served as {quantization['format']}. "
         f"{escaped(evaluation['headline'])}.",
+        _use(scrape.source),
         "## Data",
         _data(scrape.source, curate, reports["scrape"], reports["curate"], terms),
         "## Method",
@@ -62,6 +63,7 @@ def card(
     ]
     if forgetting := evaluation.get("forgetting", {}).get(winner):
         parts += ["## Forgetting", table(("figure", "value"), list(_figures(forgetting)))]
+    parts += _biases(evaluation)
     limits = _limits(scrape.source, curate.currency, prompt, evaluate.interval, evaluation)
     parts += ["## Limits", limits, "## Made from", table(("what", "which"), list(made_from.items()))]
     return "\n\n".join(parts) + "\n"
@@ -72,6 +74,29 @@ def terms(listings: pd.DataFrame) -> dict[str, int]:
     stated = listings["rights"] if "rights" in listings else pd.Series("", listings.index)
     counts = stated.replace("", UNSTATED).value_counts()
     return {str(name): int(count) for name, count in counts.items()}
+
+
+def _use(source: str) -> str:
+    """What the model is for, and what it must not be used for."""
+    return (
+        "## Use\n\n"
+        f"Intended: estimates for people who price or check listings like those of `{source}`, with the "
+        "interval beside the price.\n\n"
+        "Forbidden: a price that binds anybody without a person's look at it; prices that differ by who "
+        "asks; claims about what a thing is worth in law, insurance or tax; listings of another kind, "
+        "language or currency; agreeing on prices with competitors."
+    )
+
+
+def _biases(evaluation: dict[str, Any]) -> list[str]:
+    """Errors on test by category and by price; a bias above 0 means prices that are too high."""
+    parts = []
+    for key in ("category", "band"):
+        head = (key, "listings", "MAE", "bias (predicted minus true)")
+        groups = evaluation.get(f"error_by_{key}", [])
+        rows = [(group[key], group["n"], _number(group["mae"]), _number(group["bias"])) for group in groups]
+        parts += [f"## Bias by {key}", table(head, rows)] if rows else []
+    return parts
 
 
 def _data(

@@ -17,6 +17,8 @@ REPORTS: dict[str, dict[str, Any]] = {
         "headline": "sft wins: test MAE $12.34",
         "winner": "sft",
         "noise_floor": None,
+        "error_by_category": [{"category": "Tools | <b>Home</b>", "n": 7, "mae": 9.5, "bias": -4.25}],
+        "error_by_band": [{"band": "$10 to $42", "n": 8, "mae": None, "bias": None}],
         "candidates": {
             "sft": {
                 "validation": {"mae": 13.57},
@@ -56,6 +58,10 @@ def test_a_card_tells_data_terms_metrics_with_intervals_parity_and_origin(params
         "| bytes served | 2183808 |",
         "| validation, mae served | 13.75 |",
         "| git.commit | 0123456789abcdef |",
+        r"| Tools \| \<b\>Home\</b\> | 7 | 9.5 | -4.25 |",
+        "| $10 to $42 | 8 | - | - |",
+        "Intended: estimates for people",
+        "Forbidden: a price that binds anybody",
     ):
         assert part in markdown, part
 
