@@ -69,13 +69,14 @@ def scrape(section: Scrape) -> Scraped:
 def _table(rows: pd.DataFrame, source: str, record: type[Record]) -> pd.DataFrame:
     if rows.empty:
         return empty(record)
-    rows = rows.assign(id=[listing_id(source, address) for address in rows["address"]], source=source)
+    keys = rows["key"] if "key" in rows else rows["address"]
+    rows = rows.assign(id=[listing_id(source, key) for key in keys], source=source)
     return rows[record.columns()].sort_values("address", ignore_index=True)
 
 
-def listing_id(source: str, address: str) -> str:
-    """The id of a listing: 16 hex digits, the same in every run."""
-    return hashlib.sha256(f"{source} {address}".encode()).hexdigest()[:16]
+def listing_id(source: str, key: str) -> str:
+    """The id of a listing, by its key in the source or its address: 16 hex digits, the same in every run."""
+    return hashlib.sha256(f"{source} {key}".encode()).hexdigest()[:16]
 
 
 def main() -> None:

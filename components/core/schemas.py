@@ -33,7 +33,7 @@ class Listing(Record):
     """A raw listing as its source wrote it: `artifacts/scrape/listings.parquet`. Nothing is checked yet."""
 
     id: str
-    """16 hex digits of the SHA-256 of source and address: the same listing has the same id in every run."""
+    """16 hex digits of the SHA-256 of source and address, of a file's row source and key or content."""
     title: str
     description: str
     brand: str

@@ -6,7 +6,6 @@ crawl, and a row of a file from the file. Of other sources only the hash is kept
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import PricewrightError
-from components.sources import demo_shop, files
+from components.sources import demo_shop
 from components.sources.crawling.page_store import PageStore
+from components.sources.tables.kinds import read
+from components.sources.tables.lines import UNREADABLE, Fault
 from components.synthetic.catalogue import catalogue
 
 Fetch = Callable[[str], bytes | None]
@@ -42,24 +43,26 @@ def _demo_shop(section: dict[str, Any]) -> Fetch:
     return demo_shop.site(products, base="").get
 
 
-def _files(_: dict[str, Any]) -> Fetch:
+def _files(section: dict[str, Any]) -> Fetch:
+    columns = section.get("columns", {}).items()
+    names = [column for field, column in columns if column is not None and field != "decimal"]
     read: dict[str, dict[str, bytes]] = {}
 
     def fetch(address: str) -> bytes | None:
         path, _, number = address.rpartition(":")
         if path not in read:
-            read[path] = _rows(Path(path))
+            read[path] = _rows(Path(path), names)
         return read[path].get(number)
 
     return fetch
 
 
-def _rows(path: Path) -> dict[str, bytes]:
+def _rows(path: Path, names: list[str]) -> dict[str, bytes]:
     """Row number to the bytes of the row, up to where the file is broken."""
     rows: dict[str, bytes] = {}
-    with suppress(PricewrightError, csv.Error, *files.UNREADABLE):
-        for entry in files.read(path):
-            if not isinstance(entry, files.Fault):
+    with suppress(PricewrightError, *UNREADABLE):
+        for entry in read(path, names):
+            if not isinstance(entry, Fault):
                 rows[str(entry[0])] = entry[1]
     return rows
 

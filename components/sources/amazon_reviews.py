@@ -21,7 +21,7 @@ from components.core.errors import PricewrightError
 from components.core.params.scrape import AmazonReviews
 from components.sources import writable
 from components.sources.extraction.money import amount, plain_number
-from components.sources.files import category_name, details, text
+from components.sources.fields import category_name, details, text
 from components.sources.result import Collected
 
 ITEMS = "raw_meta_{category}/full-*.parquet"

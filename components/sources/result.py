@@ -25,7 +25,7 @@ class Collected:
     """The listings of a source, its rejects, and what the report says about them."""
 
     rows: pd.DataFrame
-    """Columns of `Listing` but `id` and `source`, which `scrape` adds."""
+    """Columns of `Listing` but `id` and `source`, which `scrape` adds, from `key` where there is one."""
     counts: dict[str, Any]
     """The source's own entry in reports/scrape.json."""
     law: pd.DataFrame = field(default_factory=lambda: empty(Law))

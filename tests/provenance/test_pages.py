@@ -13,8 +13,9 @@ from components.provenance import pages
 from components.sources import files
 from components.sources.crawling.page_store import PageStore
 
-FILES = {"source": "files", "files": {}}
 COLUMNS = Columns(
+    id=None,
+    decimal=None,
     title="title",
     description=None,
     price="price",
@@ -24,10 +25,11 @@ COLUMNS = Columns(
     details=None,
     rights=None,
 )
+FILES = {"source": "files", "files": {"columns": COLUMNS.model_dump()}}
 
 
 def listings(*paths: str) -> pd.DataFrame:
-    return files.collect(Files(paths=list(paths), columns=COLUMNS)).rows
+    return files.collect(Files(paths=list(paths), columns=COLUMNS, lost_rows_max=1.0)).rows
 
 
 @pytest.fixture(autouse=True)

@@ -17,10 +17,15 @@ import pytest
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Columns, Files
 from components.sources import files
+from components.sources.fields import category_name, details
+from components.sources.result import Collected
+from components.sources.tables.lines import LINE_CHARACTERS
 from tests.support.project import ROOT
 
 REAL = ROOT.parent / "shared" / "data" / "listings"
 NONE = {
+    "id": None,
+    "decimal": None,
     "description": None,
     "currency": None,
     "brand": None,
@@ -30,12 +35,13 @@ NONE = {
 }
 
 
-def columns(**mapped: str | None) -> Columns:
-    return Columns(**{"title": "title", "price": "price", **NONE, **mapped})
+def section(*paths: Path, lost_rows_max: float = 1.0, **mapped: str | None) -> Files:
+    columns = Columns(**{"title": "title", "price": "price", **NONE, **mapped})
+    return Files(paths=list(map(str, paths)), columns=columns, lost_rows_max=lost_rows_max)
 
 
 def read(path: Path, **mapped: str | None) -> list[dict[str, Any]]:
-    frame = files.collect(Files(paths=[str(path)], columns=columns(**mapped))).rows
+    frame = files.collect(section(path, **mapped)).rows
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -112,7 +118,7 @@ def test_a_dotted_column_reaches_into_an_object_unless_a_column_has_just_that_na
     ],
 )
 def test_a_category_path_is_read_as_its_third_entry_or_its_last(value: object, category: str) -> None:
-    assert files.category_name(value) == category
+    assert category_name(value) == category
 
 
 @pytest.mark.parametrize(
@@ -126,7 +132,7 @@ def test_a_category_path_is_read_as_its_third_entry_or_its_last(value: object, c
     ],
 )
 def test_details_are_an_object_or_json_text_of_one(value: object, read_as: dict[str, str]) -> None:
-    assert files.details(value) == read_as
+    assert details(value) == read_as
 
 
 def test_a_json_line_that_is_no_object_is_kept_as_an_empty_listing(tmp_path: Path) -> None:
@@ -151,7 +157,7 @@ def test_a_file_that_several_patterns_match_is_read_once(
         ("a.csv", b"name,cost\na,1\n", r"a.csv: no column title, price .* it has: name, cost"),
         ("a.jsonl", b'{"name": "a", "price": 1}', r"a.jsonl: no column title .* it has: name, price"),
         ("a.jsonl", b"[1]", r"a.jsonl: no column title, price .* it has: none"),
-        ("a.xlsx", b"PK", r"a.xlsx: unknown kind of file: .jsonl, .csv, .tsv, .parquet"),
+        ("a.xls", b"PK", r"a.xls: unknown kind of file: .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .xlsx"),
         ("a.parquet.gz", b"PK", r"unknown kind of file: .* the text ones with .gz, .bz2, .xz, .zst too"),
     ],
 )
@@ -172,14 +178,14 @@ MANY = "title,price\n" + "a pot,1\n" * 5000
         ("a.jsonl", b'{"title": "a", "price": 1}\n{"title": ', "broken_row", "broken JSON"),
         ("a.jsonl", b"[" * 100_000, "broken_row", "broken JSON"),
         ("a.csv", b"title,price\na,1,2\nb,1\n", "broken_row", "row 1 .line 2. has 3 cells, the header 2"),
-        ("a.csv", b'title,price\n"a,1\n', "broken_file", "not readable: unexpected end of data"),
+        ("a.csv", b'title,price\n"a,1\n', "broken_row", "row 1 .line 2. has unexpected end of data"),
         (
             "a.csv",
-            b"title,price\na,1\nb" + b"x" * files.LINE_CHARACTERS,
+            b"title,price\na,1\nb" + b"x" * LINE_CHARACTERS,
             "broken_file",
             "after row 1: a line of",
         ),
-        ("a.jsonl", b"x" * (files.LINE_CHARACTERS + 1), "broken_file", "a line of more than 16,777,216"),
+        ("a.jsonl", b"x" * (LINE_CHARACTERS + 1), "broken_file", "a line of more than 16,777,216"),
         ("a.parquet", b"no parquet", "broken_file", "not readable"),
         ("a.jsonl.gz", b"no gzip", "broken_file", "not readable"),
         (
@@ -198,7 +204,7 @@ def test_what_cannot_be_parsed_is_rejected_with_its_address_and_the_other_files_
 ) -> None:
     (tmp_path / name).write_bytes(content)
     write(tmp_path, "good.jsonl", '{"title": "Kettle", "price": 5}')
-    collected = files.collect(Files(paths=[str(tmp_path / "*")], columns=columns()))
+    collected = files.collect(section(tmp_path / "*"))
     assert collected.rows["title"].iloc[-1] == "Kettle"
     [reject] = collected.rejects.to_dict("records")
     assert reject["rule"] == rule
@@ -213,14 +219,14 @@ def test_a_parquet_file_cut_short_does_not_stop_the_others(tmp_path: Path) -> No
         pd.DataFrame({"title": ["pot"] * 100, "price": ["1"] * 100}).to_parquet(tmp_path / f"{name}.parquet")
     path = tmp_path / "a.parquet"
     path.write_bytes(path.read_bytes()[:-300])
-    collected = files.collect(Files(paths=[str(tmp_path / "*.parquet")], columns=columns()))
+    collected = files.collect(section(tmp_path / "*.parquet"))
     assert len(collected.rows) == 100
     assert list(collected.rejects["rule"]) == ["broken_file"]
 
 
 def test_many_broken_rows_are_many_rejects_and_a_few_notes(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}\n' + "{\n" * 100)
-    collected = files.collect(Files(paths=[str(path)], columns=columns()))
+    collected = files.collect(section(path))
     assert (len(collected.rows), len(collected.rejects), len(collected.notes)) == (1, 100, files.NOTES + 1)
     assert collected.notes[-1] == f"and {100 - files.NOTES} more rows"
 
@@ -241,7 +247,7 @@ def test_the_encoding_and_the_delimiter_of_a_csv_file_are_detected(
 
 
 def test_an_accent_far_below_plain_text_still_decides_the_encoding(tmp_path: Path) -> None:
-    lines = ["title,price", *["A plain lamp,12.00"] * 100_000, "Cafetière,£19.99"]
+    lines = ["title,price", *["A plain lamp,12.00"] * 5_000, "Cafetière,£19.99"]
     (tmp_path / "a.csv").write_bytes("\n".join(lines).encode("cp1252"))
     assert read(tmp_path / "a.csv")[-1]["price"] == "£19.99"
 
@@ -249,7 +255,7 @@ def test_an_accent_far_below_plain_text_still_decides_the_encoding(tmp_path: Pat
 def test_one_broken_byte_rejects_its_row_and_leaves_the_others_in_utf8(tmp_path: Path) -> None:
     good = "Cafetière,£19.99\nThéière,€12.00\n".encode()
     (tmp_path / "a.csv").write_bytes(b"title,price\n" + good + b"Kettle,\xa39.99\n" + b"Pot \xe9,5.00\n")
-    collected = files.collect(Files(paths=[str(tmp_path / "a.csv")], columns=columns()))
+    collected = files.collect(section(tmp_path / "a.csv"))
     assert list(collected.rows["title"]) == ["Cafetière", "Théière"]
     assert list(collected.rejects["rule"]) == ["undecodable"] * 2
     assert [address.rsplit(":", 1)[-1] for address in collected.rejects["address"]] == ["3", "4"]
@@ -298,9 +304,155 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
         files.find_files([])
 
 
+def rejected(collected: Collected) -> list[tuple[str, str]]:
+    """Rule and price of each reject."""
+    return list(zip(collected.rejects["rule"], collected.rejects["price"], strict=True))
+
+
+def csv_of(folder: Path, *prices: str, name: str = "a.csv") -> Path:
+    with (folder / name).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(
+            [["title", "price"], *((f"Pot {at}", price) for at, price in enumerate(prices))]
+        )
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("prices", "amounts"),
+    [
+        (["58 45", "4 53", "1730 95", "59"], ["58.45", "4.53", "1730.95", "59"]),
+        (["1.299", "24.99"], ["1.299", "24.99"]),
+        (["1.299", "1.299,50"], ["1299", "1299.50"]),
+        (["1,299", "24.99"], ["1299", "24.99"]),
+        (["1,299", "24,99"], ["1.299", "24.99"]),
+        (["$1,299.00", "59", "7"], ["1299.00", "59", "7"]),
+        (["12.50 USD", "12,50 EUR", "7"], ["12.50", "12.50", "7"]),
+        (["-5", "call us", "12.99 - 15.99", "0.299"], ["-5", "", "", "0.299"]),
+    ],
+)
+def test_all_values_of_a_column_decide_how_it_writes_decimals(
+    tmp_path: Path, prices: list[str], amounts: list[str]
+) -> None:
+    rows = read(csv_of(tmp_path, *prices))
+    assert [row["price"] for row in rows] == prices
+    assert [row["amount"] for row in rows] == amounts
+
+
+@pytest.mark.parametrize(
+    ("prices", "number"),
+    [
+        (["1.299", "59"], "1.299"),
+        (["1,299", "2,499"], "1,299"),
+        (["12.50", "12,50", "1,299"], "1,299"),
+        (["12.50", "58 45"], "58 45"),
+    ],
+)
+def test_a_column_that_leaves_open_what_a_number_is_stops_the_run_until_it_is_told(
+    tmp_path: Path, prices: list[str], number: str
+) -> None:
+    path = csv_of(tmp_path, *prices)
+    with pytest.raises(PricewrightError, match=rf"a\.csv: the column price: '{number}' .*columns\.decimal"):
+        read(path)
+    assert len(read(path, decimal=".")) == len(prices)
+
+
+def test_a_column_is_read_by_the_sign_that_it_is_told(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, "1.299", "59", "24.99")
+    assert [row["amount"] for row in read(path, decimal=",")] == ["1299", "59", ""]
+
+
+def test_numbers_of_json_and_parquet_need_no_decision(tmp_path: Path) -> None:
+    rows = [{"title": "a", "price": 1.299}, {"title": "b", "price": 59}]
+    pd.DataFrame(rows).to_parquet(tmp_path / "a.parquet")
+    path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
+    for file in (path, tmp_path / "a.parquet"):
+        assert [float(row["amount"]) for row in read(file)] == [1.299, 59]
+
+
+@pytest.mark.parametrize(
+    ("price", "currency"),
+    [
+        ("49 zł", "PLN"),
+        ("199 kr", "kr"),
+        ("R$ 99,90", "BRL"),
+        ("Rs. 899", "INR"),
+        ("C$12", "CAD"),
+        ("CHF 49.-", "CHF"),
+        ("$12", "$"),
+    ],
+)
+def test_the_price_names_its_currency(tmp_path: Path, price: str, currency: str) -> None:
+    assert read(csv_of(tmp_path, price))[0]["currency"] == currency
+
+
+def test_a_price_that_is_not_understood_is_an_unknown_currency(tmp_path: Path) -> None:
+    prices = ["$12.5k", "12 quid", "12 USD/kg", "7"]
+    collected = files.collect(section(csv_of(tmp_path, *prices), lost_rows_max=0.0))
+    assert rejected(collected) == [("unknown_currency", price) for price in prices[:3]]
+    assert "cannot understand 'k' of the price '$12.5k'" in collected.rejects["reason"][0]
+    assert list(collected.rows["price"]) == ["7"]
+
+
+def test_a_column_of_currencies_is_understood_by_the_same_table(tmp_path: Path) -> None:
+    cells = ["$", "€", "usd", "zł", "US Dollars", "", "moon", "EUR"]
+    lines = ["title,price,currency", *(f"Pot,{at}.50,{cell}" for at, cell in enumerate(cells, start=1))]
+    path = write(tmp_path, "a.csv", "\n".join([*lines, "Pot,$9.50,EUR", "Pot,$9.75,CAD"]))
+    collected = files.collect(section(path, currency="currency"))
+    assert list(collected.rows["currency"]) == ["$", "EUR", "USD", "PLN", "USD", "", "EUR", "CAD"]
+    assert rejected(collected) == [("unknown_currency", "7.50"), ("unknown_currency", "$9.50")]
+
+
+# --- ids ---------------------------------------------------------------------------------------------
+
+
+def keys(path: Path, **mapped: str | None) -> dict[str, str]:
+    return {row["title"]: row["key"] for row in read(path, **mapped)}
+
+
+def test_neither_name_nor_order_nor_kind_nor_growth_of_a_file_changes_the_key_of_a_row(
+    tmp_path: Path,
+) -> None:
+    prices = [f"{at}.50" for at in range(9)]
+    before = keys(csv_of(tmp_path, *prices))
+    lines = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "b.csv").write_text("\n".join([lines[0], "New,5.25", *lines[:0:-1]]), encoding="utf-8")
+    pd.read_csv(tmp_path / "a.csv", dtype=str).to_parquet(tmp_path / "c.parquet")
+    assert len(set(before.values())) == 9
+    assert before.items() <= keys(tmp_path / "b.csv").items()
+    assert keys(tmp_path / "c.parquet") == before
+
+
+def test_a_key_column_keeps_the_key_of_a_row_whose_price_changes(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "sku,title,price\nA1,Pot,5.50\nA2,Pan,6.50\n")
+    other = write(tmp_path, "b.csv", "sku,title,price\nA2,Pan,9.50\nA1,Pot,5.50\n")
+    assert keys(path, id="sku") == keys(other, id="sku") == {"Pot": "A1", "Pan": "A2"}
+    assert keys(path)["Pan"] != keys(other)["Pan"]
+
+
+def test_rows_of_one_content_have_keys_of_their_own(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "title,price\nPot,5\nPot,5\nPan,6\n")
+    assert len({row["key"] for row in read(path)}) == 3
+
+
+def test_different_rows_of_one_id_are_all_rejected(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "sku,title,price\nA1,Pot,5\nA1,Pan,6\nA2,Cup,7\n")
+    collected = files.collect(section(path, id="sku"))
+    assert rejected(collected) == [("repeated_id", "5"), ("repeated_id", "6")]
+    assert list(collected.rows["title"]) == ["Cup"]
+    with pytest.raises(PricewrightError, match=r"2 of 3 rows are lost.*\n.*different rows have the id 'A1'"):
+        files.collect(section(path, id="sku", lost_rows_max=0.5))
+
+
+def test_a_file_that_loses_too_many_rows_stops_the_run(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}\n' * 8 + "{\n" * 2)
+    assert len(files.collect(section(path, lost_rows_max=0.2)).rows) == 8
+    with pytest.raises(PricewrightError, match=r"a\.jsonl: 2 of 10 rows are lost, .*lost_rows_max .0\.19"):
+        files.collect(section(path, lost_rows_max=0.19))
+
+
 def test_the_law_of_files_is_empty_but_typed(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}')
-    collected = files.collect(Files(paths=[str(path)], columns=columns()))
+    collected = files.collect(section(path))
     law = collected.law
     assert (len(law), list(law.columns), collected.counts) == (
         0,

@@ -28,25 +28,36 @@ class DemoShop(Section):
 class Columns(Section):
     """Which column of a file holds which field; null where a file has none. `a.0.b` reaches inside."""
 
+    id: str | None
+    """A column whose value is another one in every row and stays with it; null: the hash of the content."""
     title: str
     description: str | None
     price: str
+    decimal: Literal[".", ",", " "] | None
+    """The sign in front of the decimals of a price; null: decided by all values of the column."""
     currency: str | None
     brand: str | None
     category: str | None
-    """A column of text, or of a path of categories as a list (see `category_name` in sources/files.py)."""
+    """A column of text, or of a path of categories as a list (see `category_name` in sources/fields.py)."""
     details: str | None
     """A column that holds an object, or JSON text of one."""
     rights: str | None
     """A column that names the licence of a listing."""
 
+    def mapped(self) -> list[str]:
+        """The columns that are named."""
+        values = self.model_dump(exclude={"decimal"}).values()
+        return [column for column in values if column is not None]
+
 
 class Files(Section):
-    """Listings from JSONL, CSV or Parquet files."""
+    """Listings from JSONL, JSON, CSV, Parquet or Excel files."""
 
     paths: list[str]
     """Files or glob patterns, relative to the project's root."""
     columns: Columns
+    lost_rows_max: Annotated[float, Field(ge=0, le=1)]
+    """Share of a file's rows that may be lost because they cannot be parsed; above it the run stops."""
 
 
 class Shop(Section):
