@@ -43,7 +43,7 @@ report: $(STAMP)  ## the summary of the last run, and where its pages are
 	@test ! -f reports/validate/data.html || echo "The data: file://$(CURDIR)/reports/validate/data.html"
 
 promote: $(STAMP)  ## compare the challenger (or VERSION=3) with the champion; the better one is served
-	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen)
+	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen) $(if $(FRESH),--fresh)
 
 history: $(STAMP)  ## who promoted what, when, by which figures; and whether the records still hold
 	@python -m components.promotion.history

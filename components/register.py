@@ -3,8 +3,7 @@
 Reads artifacts/quantize/, the reports that tell of data and quality, the raw listings for the terms of their
 source, and the test split for its hash alone, by which the gate knows the rows that the version was measured
 on (promotion/decision.py). The version holds the model, its evidence (those reports, dvc.lock, dvc.yaml,
-params.yaml) and its card. It is the `challenger`; it becomes the champion too where there is none yet and it
-beats the constant baselines. Every later champion is the gate's choice.
+params.yaml) and its card. It is the `challenger`; every champion, the first one too, is the gate's choice.
 """
 
 from __future__ import annotations
@@ -25,12 +24,9 @@ from components.core.params.scrape import Scrape
 from components.core.params.section import load_section
 from components.core.params.sft import Sft
 from components.core.schemas import SERVED_INPUT
-from components.promotion import aliases
-from components.promotion.aliases import CHALLENGER, CHAMPION
 from components.reporting import model_card
 from components.serving import pyfunc
 
-CONSTANTS = ("mean", "median")
 REPORTS = {
     "scrape": Path("reports/scrape.json"),
     "curate": Path("reports/curate.json"),
@@ -64,37 +60,19 @@ EXAMPLE = pd.DataFrame(
 )
 
 
-def beats_constants(evaluation: dict[str, Any], quantization: dict[str, Any]) -> bool:
-    """Whether the served model's validation MAE is below that of the best constant; a NaN never is."""
-    constants = [evaluation["candidates"][name]["validation"]["mae"] for name in CONSTANTS]
-    return bool(quantization["validation"]["mae_served"] < min(constants))
-
-
 def requirements(kind: str) -> list[str]:
     """What a server of a model in the format `kind` needs, with the versions that are installed here."""
     packages = SERVED_WITH + FORMAT_NEEDS.get(kind, [])
     return [f"{package}=={installed(package).split('+')[0]}" for package in packages]
 
 
-def crown(model_name: str, version: str) -> bool:
-    """Make the version champion where there is none yet, by a recorded decision; whether it was made so."""
-    with aliases.turn(model_name) as turn:
-        if CHAMPION in registry.aliases(model_name):
-            return False
-        reason = "there was no champion, and on validation it beats the constant baselines"
-        record = aliases.new_record("register", model_name, version, None)
-        record |= {"verdict": "promoted", "reasons": [reason]}
-        aliases.commit(turn, record, {CHAMPION: version})
-    return True
-
-
 def register(
-    run_id: str, name: str, reports: dict[str, Any], evidence: list[Path], card: str, tags: dict[str, str]
+    run_id: str, name: str, served_format: str, evidence: list[Path], card: str, tags: dict[str, str]
 ) -> dict[str, Any]:
     """Make the served model in artifacts/quantize a version of the registered model `name`; returns its
-    number and the aliases that it was given.
+    number and the alias that it was given.
 
-    `reports` are those of evaluate and quantize, by name; `tags` what the version is traced by.
+    `served_format` is that of quantize; `tags` what the version is traced by.
     """
     served = Path("artifacts/quantize")
     version = registry.register_version(
@@ -106,14 +84,13 @@ def register(
         example=EXAMPLE,
         answer=pyfunc.Pricer(served).predict(EXAMPLE),
         options={"point": pyfunc.POINT},
-        requirements=requirements(reports["quantize"]["format"]),
+        requirements=requirements(served_format),
         evidence=evidence,
         card=card,
         tags=tags,
     )
-    registry.set_alias(name, CHALLENGER, version)
-    first = beats_constants(reports["evaluate"], reports["quantize"]) and crown(name, version)
-    return {"model": name, "version": version, "aliases": [CHALLENGER, CHAMPION] if first else [CHALLENGER]}
+    registry.set_alias(name, registry.CHALLENGER, version)
+    return {"model": name, "version": version, "aliases": [registry.CHALLENGER]}
 
 
 def main() -> None:
@@ -130,7 +107,8 @@ def main() -> None:
         terms = model_card.terms(stage.read("artifacts/scrape/listings.parquet"))
         settings: dict[str, Any] = {kind.__name__.lower(): load_section(kind) for kind in DESCRIBED}
         card = model_card.card(name, reports, terms, made_from, **settings)
-        frame.report(register(frame.tracked.id, name, reports, evidence, card, made_from))
+        served_format = reports["quantize"]["format"]
+        frame.report(register(frame.tracked.id, name, served_format, evidence, card, made_from))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from rich.table import Table
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
-from components.promotion.aliases import CHALLENGER, CHAMPION
+from components.core.registry import CHALLENGER, CHAMPION
 from components.provenance import pages
 from components.provenance.lineage import Lineage, State, Step
 

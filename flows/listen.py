@@ -56,7 +56,7 @@ def _refused(port: int) -> str | None:
 def _served() -> str:
     """The champion's address in the registry."""
     from components.core import registry  # mlflow takes seconds to import; the other servers need none of it
-    from components.promotion.aliases import CHAMPION
+    from components.core.registry import CHAMPION
 
     name = load_params().register.model_name
     with registry.connected():

@@ -3,7 +3,8 @@
     python -m flows.pipeline [--wait]
 
 The flow adds to `dvc repro` what a graph of files cannot give: time-outs and retries (each stage's `meta`
-in dvc.yaml), branches side by side, a picture of the run, one MLflow parent run, a summary.
+in dvc.yaml), branches side by side, a picture of the run, one MLflow parent run, the gate's decision on a
+first champion, a summary.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def train(wait: bool = False) -> None:
         _say("train", f"{len(nodes)} stages, {len(due)} to run")
         with _parent_run() if due else nullcontext():
             _run_all(nodes)
+        if Path("reports/register.json").is_file() and (due or not summary.STANDING.is_file()):
+            _first_champion()
     if text := summary.text(Path("reports")):
         create_markdown_artifact(key="train-summary", markdown=summary.markdown(Path("reports")))
         print(text, flush=True)
@@ -185,6 +188,13 @@ def _explain(failed: dict[str, State[Any]], left: list[str]) -> str:
     if left:
         reasons.append(f"Not run because of it: {', '.join(left)}.")
     return "\n".join([*reasons, KEPT])
+
+
+def _first_champion() -> None:
+    from flows import promote  # mlflow takes seconds to import, see below
+
+    _say("promote", "the first champion passes the gate too")
+    promote.first_champion()
 
 
 def _parent_run() -> AbstractContextManager[str]:

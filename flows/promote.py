@@ -1,6 +1,6 @@
 """The gate and the way back, as flows: `promote` and `rollback`.
 
-    python -m flows.promote promote [--version 3] [--unseen]
+    python -m flows.promote promote [--version 3] [--unseen] [--fresh]
     python -m flows.promote rollback [--version 3]
 
 A flow decides, asks a person where a deployment has `promote.approval`, and moves the aliases; it leaves a
@@ -10,6 +10,7 @@ page for each decision and a table in the terminal.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import signal
 import sys
@@ -31,10 +32,12 @@ from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.markdown import escaped, table
 from components.core.params.file import load_params
+from components.core.registry import CHALLENGER, CHAMPION
 from components.promotion import aliases
 from components.promotion import promote as promotion
-from components.promotion.decision import NothingToDecide, propose
-from flows import server
+from components.promotion.decision import NothingToDecide, advice, propose
+from components.promotion.spending import FreshRowsNeeded
+from flows import server, summary
 
 POLL = 10
 """Seconds between two looks for the answer of a person."""
@@ -49,10 +52,11 @@ class Approval(RunInput):
 
 
 @flow(name="promote")
-def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
+def promote(version: str | None = None, unseen: bool = False, fresh: bool = False) -> State[Any]:
     """Compare the challenger, or `version`, with the champion and make it champion where it is better.
 
-    `unseen` compares with a champion that was scored on other test rows, on those that it was not made with.
+    `unseen` compares with a champion that was scored on other test rows, on those that it was not made with,
+    `fresh` on those that no earlier decision was made by.
     The state is named by the verdict. From a deployment, and with `promote.approval`, a promotion waits for
     a person. Raises PricewrightError where the decision cannot be made, or nobody approved it in time; the
     champion stays then.
@@ -62,10 +66,13 @@ def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
         with aliases.turn(params.register.model_name):
             pass  # what an interrupted call left half done is done before anything is read
         try:
-            record = propose(params.register.model_name, version, unseen, params.promote)
+            record = propose(params.register.model_name, version, unseen, params.promote, fresh=fresh)
         except NothingToDecide as nothing:
             print(f"\n{nothing}.", flush=True)
             return Completed(name="Nothing to decide", message=str(nothing))
+        except FreshRowsNeeded as used_up:
+            print(f"\n{used_up}.", flush=True)
+            return Completed(name="Fresh rows needed", message=str(used_up))
         if params.promote.approval and deployment.id is not None and record["verdict"] == "promoted":
             _page(record)
             record = _approved(record, params.promote.approval_hours)
@@ -80,6 +87,28 @@ def rollback(version: str | None = None) -> State[Any]:
     """
     with registry.connected():
         return _finished(promotion.rollback(load_params().register.model_name, version))
+
+
+def first_champion() -> None:
+    """Where there is no champion yet, have the gate decide on a challenger that it never decided on, and
+    leave how things stand for the summary. Where a person has to approve, that is left to `make promote`.
+    """
+    params = load_params()
+    name = params.register.model_name
+    with registry.connected():
+        current = registry.aliases(name)
+        decisions: list[dict[str, Any]] = []
+        if CHALLENGER in current:
+            decisions = aliases.decisions(registry.open_version(name, current[CHALLENGER]))
+        if CHAMPION in current or CHALLENGER not in current or decisions:
+            _stand(name, decisions[-1] if decisions else None)
+        elif params.promote.approval:
+            _stand(name, None, "a person has to approve it (promote.approval): `make promote`")
+        else:
+            try:
+                promote()
+            except PricewrightError as error:
+                _stand(name, None, str(error))
 
 
 def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -98,10 +127,13 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
             ("test rows", f"{record['rows']} (SHA-256 {record['test_sha256'][:12]})" + _left_out(record)),
             ("products in them", str(record["products"])),
         ]
+        figures.append(("error rate spent", _spent(record["spent"])))
         figures += [(name, _budget(limit)) for name, limit in record["budgets"].items()]
     if record.get("rows_needed"):
         figures.append(("products needed", f"about {record['rows_needed']}"))
     figures += [("why", reason) for reason in record["reasons"]]
+    if record["kind"] == "promote" and (helps := advice(record)):
+        figures.append(("what would help", helps))
     figures.append(("by", f"{record['by']}, {record['when']}"))
     figures += [
         (name.replace("_", " "), record[name]) for name in ("approved_by", "declined") if name in record
@@ -161,22 +193,39 @@ def _page(record: dict[str, Any]) -> None:
 def _finished(record: dict[str, Any]) -> State[Any]:
     """Leave the page of a decision, show it, and name the state of the flow by it."""
     _page(record)
+    _stand(record["model"], record)
     print("\n" + text(record), flush=True)
     name = "Declined" if "declined" in record else record["verdict"].capitalize()
     return Completed(name=name, message=headline(record), data=record)
+
+
+def _stand(model_name: str, record: dict[str, Any] | None, reason: str = "") -> None:
+    """Leave for the summary which version is champion and, where there is none, why and what would help."""
+    standing = {"champion": registry.aliases(model_name).get(CHAMPION), "reason": reason, "advice": ""}
+    if record is not None and record["kind"] == "promote":
+        standing |= {"reason": f"{record['verdict']}: {record['reasons'][0]}", "advice": advice(record)}
+    summary.STANDING.parent.mkdir(exist_ok=True)
+    summary.STANDING.write_text(json.dumps(standing, indent=2) + "\n", encoding="utf-8")
 
 
 def _difference(record: dict[str, Any]) -> str:
     if record["difference"] is None:
         return "unknown"
     interval = f"{record['low']:+.2f} to {record['high']:+.2f}"
-    confidence = 1 - 2 * record["params"]["error_rate"]
+    confidence = 1 - 2 * record["spent"]["error_rate"]
     return f"{record['difference']:+.2f} dollars ({confidence:.4g} interval {interval})"
+
+
+def _spent(spent: dict[str, Any]) -> str:
+    return (
+        f"{spent['error_rate']:.2g} of {spent['shared']:g}: comparison {spent['position']} of at most "
+        f"{spent['decisions_max']} on these rows"
+    )
 
 
 def _left_out(record: dict[str, Any]) -> str:
     left_out = record["rows_left_out"]
-    return f"; {left_out} left out that the champion was made with" if left_out else ""
+    return f"; {left_out} left out that were seen before" if left_out else ""
 
 
 def _budget(limit: dict[str, float | None]) -> str:
@@ -197,6 +246,7 @@ def main() -> None:
     parser.add_argument("flow", choices=["promote", "rollback"])
     parser.add_argument("--version", help="version number; by default the alias challenger or previous")
     parser.add_argument("--unseen", action="store_true", help="promote: only on rows new to the champion")
+    parser.add_argument("--fresh", action="store_true", help="promote: only on rows new to every decision")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for name in ("prefect.flow_runs", "prefect.task_runs"):
@@ -206,7 +256,7 @@ def main() -> None:
         print(f"{arguments.flow}: starting", flush=True)
         server.start()
         if arguments.flow == "promote":
-            promote(arguments.version or None, arguments.unseen)
+            promote(arguments.version or None, arguments.unseen, arguments.fresh)
         else:
             rollback(arguments.version or None)
     except PricewrightError as error:

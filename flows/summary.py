@@ -23,6 +23,8 @@ HEADER = (
     "hit rate",
     "unparsed",
 )
+STANDING = Path("reports/promote.json")
+"""Which version is the champion, or why there is none; flows/promote.py leaves it there."""
 COMMANDS = {
     "make mlflow": "every run, curve and picture, and the registry",
     "make prefect": "the flow's page",
@@ -46,7 +48,7 @@ def text(reports: Path) -> str:
         console.print(markup.escape(evaluated["headline"]), style="bold")
         console.print()
         console.print(figures)
-    after = [*_served(_read(reports / "quantize.json")), _registered(_read(reports / "register.json")), ""]
+    after = [*_served(_read(reports / "quantize.json")), *_registered(reports), ""]
     after += [f"  {command:<13} {what}" for command, what in COMMANDS.items()]
     return "\n" + captured.get() + "\n" + "\n".join(after)
 
@@ -55,7 +57,7 @@ def markdown(reports: Path) -> str:
     """The same for a Prefect artifact."""
     evaluated = _read(reports / "evaluate.json")
     figures = table(HEADER, rows(evaluated))
-    after = [*_served(_read(reports / "quantize.json")), _registered(_read(reports / "register.json"))]
+    after = [*_served(_read(reports / "quantize.json")), *_registered(reports)]
     return "\n".join([f"**{escaped(evaluated['headline'])}**", "", figures, "", *map(escaped, after)])
 
 
@@ -103,11 +105,20 @@ def _served(quantized: dict[str, Any]) -> list[str]:
     ]
 
 
-def _registered(register: dict[str, Any]) -> str:
+def _registered(reports: Path) -> list[str]:
+    """The registered version, and the champion, or why there is none and what would help."""
+    register, standing = _read(reports / "register.json"), _read(reports / STANDING.name)
     if not register:
-        return "Nothing is registered yet."
-    aliases = ", ".join(register["aliases"]) or "no alias"
-    return f"Registered: {register['model']} version {register['version']} ({aliases})"
+        return ["Nothing is registered yet."]
+    champion = standing.get("champion")
+    aliases = [*register["aliases"], *(["champion"] if champion == register["version"] else [])]
+    lines = [f"Registered: {register['model']} version {register['version']} ({', '.join(aliases)})"]
+    if champion and champion != register["version"]:
+        lines.append(f"Champion: {register['model']} version {champion}; `make promote` compares the two")
+    if standing and not champion:
+        lines.append(f"No champion: {standing['reason']}")
+        lines += [f"What would help: {standing['advice']}"] if standing["advice"] else []
+    return lines
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,18 +1,15 @@
-"""What a registration refuses, and when it makes a champion; all of it is tested in tests/test_chain.py."""
+"""What a registration refuses, and what its server needs; all of it is tested in tests/test_chain.py."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
 
-from components.core import dvc, registry
+from components.core import dvc
 from components.core.errors import PricewrightError
-from components.promotion.history import history
-from components.register import beats_constants, crown, requirements
+from components.register import requirements
 
 REPORT = Path("reports/evaluate.json")
 
@@ -58,38 +55,7 @@ def test_a_file_that_no_stage_wrote_a_missing_one_and_a_missing_lock_are_refused
         dvc.report(REPORT)
 
 
-# --- the first champion ------------------------------------------------------------------------------
-
-
-def evaluation(mean: float, median: float) -> dict[str, object]:
-    return {"candidates": {"mean": {"validation": {"mae": mean}}, "median": {"validation": {"mae": median}}}}
-
-
 def test_a_server_gets_what_the_format_of_its_model_needs() -> None:
     named = {kind: {line.split("==")[0] for line in requirements(kind)} for kind in ("nf4", "w4a16", "gguf")}
     assert named["w4a16"] - named["nf4"] == {"compressed-tensors"}
     assert named["gguf"] - named["nf4"] == {"gguf"}
-
-
-def test_a_first_champion_must_beat_both_constants() -> None:
-    served = {"validation": {"mae_served": 70.0}}
-    assert beats_constants(evaluation(90.0, 80.0), served)
-    assert not beats_constants(evaluation(90.0, 69.0), served)
-    assert not beats_constants(evaluation(70.0, 80.0), served)
-    assert not beats_constants(evaluation(90.0, 80.0), {"validation": {"mae_served": float("nan")}})
-
-
-def test_the_first_version_is_champion_by_a_recorded_decision_and_the_second_is_not(
-    empty_store: Path,
-) -> None:
-    shutil.copy(empty_store, "mlflow.db")
-    with registry.connected():
-        client = MlflowClient()
-        client.create_registered_model("pricer")
-        for _ in range(2):
-            client.create_model_version("pricer", "file:///nowhere")
-        assert [crown("pricer", version) for version in ("1", "2")] == [True, False]
-        assert registry.aliases("pricer")["champion"] == "1"
-        [record], faults = history("pricer")
-    assert (record["kind"], record["verdict"], record["version"]) == ("register", "promoted", "1")
-    assert faults == []

@@ -24,6 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from components.core import tracking
 from components.core.errors import PricewrightError
 
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+"""Aliases of a registered model."""
 LOG = "pricewright.log"
 """Tag of a registered model: the run that is the log of the decisions about it."""
 MODEL_DIGEST = "model_sha256"

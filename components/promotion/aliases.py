@@ -28,7 +28,6 @@ from typing import Any, NamedTuple
 from components.core import registry, tracking
 from components.core.errors import PricewrightError
 
-CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 DECISION = "decision."
 """What the name of a version's tag begins with that holds a decision record; the rest is the record's id."""
 HEAD = "pricewright.decisions"
@@ -139,6 +138,14 @@ def head(model_name: str) -> tuple[int, str]:
             "it back from a backup of the registry"
         ) from error
     return count, last
+
+
+def log(model_name: str) -> list[dict[str, Any]]:
+    """The records of all decisions about a model, oldest first, from the log that nobody can change."""
+    if registry.model_tag(model_name, registry.LOG) is None:
+        return []
+    entries = tracking.read_log(registry.decision_log(model_name))
+    return [json.loads(entries[key])["record"] for key in sorted(entries)]
 
 
 def digest(record: dict[str, Any]) -> str:

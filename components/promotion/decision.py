@@ -1,12 +1,15 @@
 """The decision about a challenger: both versions price the same test rows afresh, and the gate compares them.
 
-Reads artifacts/curate/test.parquet, the answers of the named baselines in artifacts/baseline/, and the
-versions of the registry; writes nothing. No stage: it depends on what is registered, which no graph of files
-knows.
+Reads artifacts/curate/test.parquet, the answers of the baselines in artifacts/baseline/, and the versions of
+the registry; writes nothing. No stage: it depends on what is registered, which no graph of files knows.
+
+The rivals are the champion, where there is one, and the baseline that is best on validation: a version that
+does not surely beat a regression is not worth serving, however weak the champion has become.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from math import isfinite, isnan
 from pathlib import Path
@@ -18,12 +21,14 @@ import pandas as pd
 from components.core import dvc, registry, stage
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
-from components.core.registry import Version
+from components.core.registry import CHALLENGER, CHAMPION, Version
 from components.core.schemas import Split
+from components.evaluation.metrics import rank
 from components.evaluation.resampling import Floats
+from components.evaluation.scoring import mean_errors
 from components.promotion import aliases
-from components.promotion.aliases import CHALLENGER, CHAMPION
-from components.promotion.gate import Budget, Decision, decide
+from components.promotion.gate import Budget, Decision, Verdict, decide
+from components.promotion.spending import FreshRowsNeeded, Part, part
 from components.promotion.trial import EVALUATION, PARITY, budgets, run_trial
 from components.provenance.lineage import Lineage
 
@@ -31,6 +36,8 @@ TEST = Path("artifacts/curate/test.parquet")
 PREDICTIONS = Path("artifacts/baseline/predictions.parquet")
 ROWS = "test_sha256"
 """Tag of a version: the hash of the test rows that it was evaluated on; register.py sets it."""
+ORDER: tuple[Verdict, ...] = ("rejected", "not enough evidence", "promoted")
+"""Of two verdicts against two rivals, the first counts."""
 MADE_WITH: tuple[Split, ...] = ("train", "preference", "validation")
 
 
@@ -38,13 +45,16 @@ class NothingToDecide(PricewrightError):  # no fault: the champion is the newest
     """The challenger is the champion already."""
 
 
-def propose(model_name: str, number: str | None, unseen: bool, section: Promote) -> dict[str, Any]:
-    """Compare challenger and champion afresh on the same test rows, and decide; nothing is moved yet.
+def propose(
+    model_name: str, number: str | None, unseen: bool, section: Promote, *, fresh: bool = False
+) -> dict[str, Any]:
+    """Compare the challenger with its rivals afresh on the same test rows, and decide; nothing is moved yet.
 
-    `number` is that of the challenger, by default the version that carries this alias. Without a champion the
-    baselines that the params name stand in for it, each by the same test. With `unseen` a champion that was
-    registered with other test rows is compared on those of them that it was not made with. Returns the
-    decision record.
+    `number` is that of the challenger, by default the version that carries this alias. It has to beat the
+    champion and the best baseline, each by the same test; without a champion the baseline alone. With
+    `unseen` a champion that was registered with other test rows is compared on those of them that it was not
+    made with; with `fresh` on those, in turn, that no earlier decision was made by. Returns the decision
+    record.
 
     Raises NothingToDecide where the challenger is the champion. Raises PricewrightError where it is no
     version, was not evaluated or was registered with other test rows, where the champion was and `unseen` is
@@ -55,17 +65,17 @@ def propose(model_name: str, number: str | None, unseen: bool, section: Promote)
     items = stage.read(TEST)
     rows_hash = registry.sha256(TEST)
     _require_same_rows(challenger, rows_hash)
-    test_rows = len(items)
     champion = None if champion_number is None else _champion(model_name, champion_number)
-    if champion is not None:
-        items = _shared_rows(champion, items, rows_hash, unseen)
+    decided, test_rows = aliases.log(model_name), len(items)
+    items, rows_hash = _compared_rows(model_name, champion, items, rows_hash, decided, unseen, fresh)
+    options: dict[str, Any] = {"error_rate": section.error_rate, "decisions_max": section.decisions_max}
+    spent = part(decided, rows_hash, number, champion_number, **options)
     trial = run_trial(challenger, items, (EVALUATION, PARITY))
-    if champion is None:
-        rivals = _baselines(items, section.baselines)
-    else:
-        rivals = {f"version {champion.number}": run_trial(champion, items).prices}
+    rivals = best_baseline(items)
+    if champion is not None:
+        rivals[f"version {champion.number}"] = run_trial(champion, items).prices
     limits = budgets(items, trial, section)
-    decision, rival = _hardest(items, trial.prices, rivals, limits, section)
+    rival, decision = hardest(_decisions(items, trial.prices, rivals, limits, section, spent))
     return {
         **aliases.new_record("promote", model_name, number, champion_number),
         "verdict": decision.verdict,
@@ -74,6 +84,7 @@ def propose(model_name: str, number: str | None, unseen: bool, section: Promote)
         "mae_challenger": _mae(items, trial.prices),
         "mae_against": _mae(items, rivals[rival]),
         "test_sha256": rows_hash,
+        "spent": spent.record(),
         "rows_left_out": test_rows - len(items),
         "budgets": {limit.name: _figure(limit) for limit in limits},
         "params": section.model_dump(),
@@ -123,6 +134,24 @@ def _champion(model_name: str, number: str) -> Version:
         ) from error
 
 
+def _compared_rows(
+    model_name: str,
+    champion: Version | None,
+    items: pd.DataFrame,
+    rows_hash: str,
+    decided: list[dict[str, Any]],
+    unseen: bool,
+    fresh: bool,
+) -> tuple[pd.DataFrame, str]:
+    """(the test rows that the decision is made by, the hash by which they are known)."""
+    if champion is not None:
+        items = _shared_rows(champion, items, rows_hash, unseen or fresh)
+    if fresh:
+        items = _undecided_rows(model_name, items, decided)
+        rows_hash = hashlib.sha256("\n".join(items["id"]).encode()).hexdigest()
+    return items, rows_hash
+
+
 def _shared_rows(champion: Version, items: pd.DataFrame, rows_hash: str, unseen: bool) -> pd.DataFrame:
     """The test rows on which a champion can be compared as fairly as a challenger that was made for them."""
     if champion.tags.get(ROWS) == rows_hash:
@@ -133,60 +162,117 @@ def _shared_rows(champion: Version, items: pd.DataFrame, rows_hash: str, unseen:
             "holds, and may have been trained on some of these: `make promote UNSEEN=1` compares on the rows "
             f"that it was not made with. The {CHAMPION} stays"
         )
-    known = Lineage(champion).rows(*MADE_WITH)
-    fresh = items[~items["id"].isin(known["id"]) & ~items["text"].isin(known["text"])]
-    if fresh.empty:
+    left = _without(items, Lineage(champion).rows(*MADE_WITH))
+    if left.empty:
         raise PricewrightError(
             f"{champion} was made with every row of {TEST}: scrape new listings, or "
             f"train the {CHALLENGER} on its rows. The {CHAMPION} stays"
         )
-    return fresh.reset_index(drop=True)
+    return left
 
 
-def _hardest(
+def _undecided_rows(model_name: str, items: pd.DataFrame, decided: list[dict[str, Any]]) -> pd.DataFrame:
+    """The test rows that came in after all decisions so far. Raises FreshRowsNeeded where there is none."""
+    for number in sorted({record["version"] for record in decided if ROWS in record}):
+        items = _without(items, Lineage(registry.open_version(model_name, number)).rows("test"))
+    if items.empty:
+        raise FreshRowsNeeded(
+            f"fresh rows needed: every product of {TEST} was in the test rows of an earlier decision. Take "
+            "in new listings with `make run`, then `make promote FRESH=1`"
+        )
+    return items
+
+
+def _without(items: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """`items` without the products of which a row is in `known`, by its id or its text: a product is left
+    out whole, since its other rows tell the same. The names of products are those of their own curation.
+    """
+    shared = items["id"].isin(known["id"]) | items["text"].isin(known["text"])
+    return items[~items["product"].isin(items.loc[shared, "product"])].reset_index(drop=True)
+
+
+def best_baseline(items: pd.DataFrame) -> dict[str, Floats]:
+    """The baseline that is best on validation, by `metrics.rank`: {its name: its answers to `items`, (n,)
+    dollars}.
+
+    Raises PricewrightError where its predictions are not those that its stage wrote, or not for these rows.
+    """
+    rows = stage.read(dvc.intact(PREDICTIONS))
+    errors = mean_errors(rows[rows["split"] == "validation"])
+    if not errors:
+        raise PricewrightError(f"{PREDICTIONS} has no answer to a validation row: run `dvc repro`")
+    name = min(errors, key=lambda candidate: rank(errors[candidate]["validation"]))
+    own = rows[rows["candidate"] == name].drop_duplicates("id").set_index("id")["predicted"]
+    if not items["id"].isin(own.index).all():
+        raise PricewrightError(f"{PREDICTIONS} has no answer of {name} to some test rows: run `dvc repro`")
+    return {f"baseline {name}": own.reindex(items["id"]).to_numpy(float)}
+
+
+def advice(record: dict[str, Any]) -> str:
+    """What would help a version that was not promoted, by the figures of its decision; empty for a promoted
+    one.
+    """
+    if record["verdict"] == "promoted":
+        return ""
+    if record["verdict"] == "not enough evidence":
+        if record["rows_needed"] is None:
+            return "a better model: its lead is the minimum effect itself, which more test rows do not settle"
+        return (
+            f"about {record['rows_needed']} products among the test rows (there are {record['products']}): "
+            "more listings, or a larger curate.shares.test"
+        )
+    if record["high"] is not None and record["high"] < record["params"]["minimum_effect"]:
+        return (
+            f"a better model than {record['against']}: more or cleaner training listings, a larger base "
+            "(base.model), more epochs"
+        )
+    return "a model within the limit that the reason names, or a wider limit under `promote` in params.yaml"
+
+
+def _decisions(
     items: pd.DataFrame,
     challenger: Floats,
     rivals: dict[str, Floats],
     budgets: list[Budget],
     section: Promote,
-) -> tuple[Decision, str]:
-    """The decision against the rival that is hardest to beat, and that rival's name."""
+    spent: Part,
+) -> dict[str, Decision]:
+    """The gate's decision against each rival."""
     true = items["price"].to_numpy(float)
-    decisions = {
+    return {
         rival: decide(
             true,
             challenger,
             prices,
             items["product"].to_numpy(),
             minimum_effect=section.minimum_effect,
-            error_rate=section.error_rate,
+            error_rate=spent.error_rate,
             power=section.power,
             rows_min=section.rows_min,
-            bootstrap=section.bootstrap,
+            bootstrap=spent.resamples(section.bootstrap),
             seed=section.seed,
             unparsed_share_max=section.unparsed_share_max,
             budgets=budgets,
         )
         for rival, prices in rivals.items()
     }
-    hardest = min(decisions, key=lambda name: _or_lowest(decisions[name].low))
-    return decisions[hardest], hardest
 
 
-def _baselines(items: pd.DataFrame, names: list[str]) -> dict[str, Floats]:
-    """The predictions of the baselines `names` for these rows, (n,) dollars each."""
-    rows = stage.read(dvc.intact(PREDICTIONS))
-    predictions = {}
-    for name in names:
-        own = rows[rows["candidate"] == name].drop_duplicates("id").set_index("id")["predicted"]
-        if not items["id"].isin(own.index).all():
-            known = ", ".join(sorted(set(rows["candidate"])))
-            raise PricewrightError(
-                f"{PREDICTIONS} has no answer of {name} to some test rows: name others under "
-                f"promote.baselines ({known}), or run `dvc repro`"
-            )
-        predictions[f"baseline {name}"] = own.reindex(items["id"]).to_numpy(float)
-    return predictions
+def hardest(decisions: dict[str, Decision]) -> tuple[str, Decision]:
+    """The rival with the clearest evidence against the challenger, and the decision against it.
+
+    A rival that is surely no worse rejects, whatever another one leaves open; then what is open decides. Of
+    those that reject, the one with the lowest upper end of the interval has the clearest evidence; else the
+    one with the lowest lower end.
+    """
+
+    def order(rival: str) -> tuple[int, float]:
+        decision = decisions[rival]
+        end = decision.high if decision.verdict == "rejected" else decision.low
+        return ORDER.index(decision.verdict), float("-inf") if end is None else end
+
+    rival = min(decisions, key=order)
+    return rival, decisions[rival]
 
 
 def _figure(limit: Budget) -> dict[str, float | None]:
@@ -199,7 +285,3 @@ def _figure(limit: Budget) -> dict[str, float | None]:
 def _mae(items: pd.DataFrame, prices: Floats) -> float | None:
     errors = np.abs(prices - items["price"].to_numpy(float))
     return None if np.isnan(errors).all() else round(float(np.nanmean(errors)), 4)
-
-
-def _or_lowest(value: float | None) -> float:
-    return float("-inf") if value is None else value

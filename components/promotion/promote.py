@@ -11,8 +11,9 @@ import pandas as pd
 
 from components.core import registry
 from components.core.errors import PricewrightError
+from components.core.registry import CHAMPION, PREVIOUS
 from components.promotion import aliases
-from components.promotion.aliases import CHAMPION, PREVIOUS
+from components.promotion.spending import part
 from components.promotion.trial import run_trial
 
 PROBE = "Wireless headphones with noise cancelling"
@@ -35,6 +36,7 @@ def conclude(record: dict[str, Any]) -> dict[str, Any]:
                 f"when version {record['version']} was compared with it. Promote again, to compare it with "
                 "the new one"
             )
+        _require_unspent(record)
         moves = {}
         if promoted:
             registry.open_version(name, record["version"])  # deleted, it could not be the champion
@@ -42,6 +44,25 @@ def conclude(record: dict[str, Any]) -> dict[str, Any]:
         if promoted and champion is not None:
             moves = {PREVIOUS: champion, **moves}
         return aliases.commit(turn, record, moves)
+
+
+def _require_unspent(record: dict[str, Any]) -> None:
+    """Raises PricewrightError where another comparison has taken this one's part of the error rate."""
+    if "spent" not in record:
+        return
+    spent, pair = record["spent"], (record["version"], record["champion"])
+    now = part(
+        aliases.log(record["model"]),
+        record["test_sha256"],
+        *pair,
+        error_rate=spent["shared"],
+        decisions_max=spent["decisions_max"],
+    )
+    if now.position != spent["position"]:
+        raise PricewrightError(
+            f"another version was compared on the same test rows since version {record['version']} was, and "
+            "has spent its part of the error rate. Promote again"
+        )
 
 
 def rollback(model_name: str, number: str | None) -> dict[str, Any]:

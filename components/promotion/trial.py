@@ -20,10 +20,9 @@ import pandas as pd
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
-from components.core.registry import Version
+from components.core.registry import CHAMPION, Version
 from components.core.schemas import SERVED_INPUT
 from components.evaluation.resampling import Floats
-from components.promotion.aliases import CHAMPION
 from components.promotion.gate import Budget
 
 ANSWER = ["price", "low", "high"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -25,8 +26,9 @@ from components.core import registry, tracking
 from components.core.errors import PricewrightError
 from components.promotion import aliases, decision
 from flows import promote as flows
+from flows import summary
 from tests.support.project import ROOT
-from tests.support.registry import NAME, TEXTS, label, relabel
+from tests.support.registry import NAME, TEXTS, baselines, label, relabel
 
 RECORD: dict[str, Any] = {
     "id": "20261121T010101.000000-abcdef12",
@@ -54,7 +56,7 @@ RECORD: dict[str, Any] = {
         "coverage": {"value": 0.81234, "at_least": 0.7, "at_most": 0.9},
         "forgetting": {"value": None, "at_most": 2.0},
     },
-    "params": {"error_rate": 0.025},
+    "spent": {"position": 1, "decisions_max": 20, "shared": 0.05, "error_rate": 0.025},
 }
 
 
@@ -98,7 +100,8 @@ def test_a_decision_is_shown_with_its_figures() -> None:
         "Promoted: pricer version 3",
         "+2.50 dollars (0.95 interval +1.25 to +3.75)",
         "32.50 dollars",
-        "600 (SHA-256 0123456789ab); 40 left out that the champion was made with",
+        "0.025 of 0.05: comparison 1 of at most 20 on these rows",
+        "600 (SHA-256 0123456789ab); 40 left out that were seen before",
         "0.8123 (at least 0.7, at most 0.9)",
         "not measured (at most 2)",
         "lies above the minimum effect",
@@ -146,6 +149,38 @@ def test_one_command_promotes_a_better_challenger(
     assert (record["rows"], record["rows_left_out"]) == (TEXTS, 0)
     assert record["test_sha256"] == registry.sha256(decision.TEST)
     assert record["budgets"]["latency in ms"]["value"] > 0
+
+
+def standing() -> dict[str, str | None]:
+    stands: dict[str, str | None] = json.loads(summary.STANDING.read_text(encoding="utf-8"))
+    return stands
+
+
+def test_a_first_version_is_crowned_by_the_gate_or_the_summary_learns_why_not(
+    project: Path, made: Path, answers: dict[str, pd.DataFrame]
+) -> None:
+    label(challenger="2")
+    true = answers["2"]["price"] + 0.5
+    relabel(made, true)
+    settings(approval=True)
+    flows.first_champion()
+    assert standing()["reason"] == "a person has to approve it (promote.approval): `make promote`"
+    settings(approval=False)
+    baselines("ridge", ridge=true)
+    flows.first_champion()
+    stands = standing()
+    assert (stands["champion"], registry.aliases(NAME)) == (None, {"challenger": "2"})
+    assert str(stands["reason"]).startswith("rejected: the interval from -0.50")
+    assert str(stands["advice"]).startswith("a better model than baseline ridge")
+    flows.first_champion()
+    assert len(aliases.decisions(registry.open_version(NAME, "2"))) == 1, "it is not decided again and again"
+    label(challenger="1")
+    relabel(made, answers["1"]["price"] + 0.5)
+    baselines("ridge", ridge=5000.0)
+    flows.first_champion()
+    assert registry.aliases(NAME) == {"champion": "1", "challenger": "1"}
+    assert standing()["champion"] == "1"
+    assert aliases.decisions(registry.open_version(NAME, "1"))[0]["against"] == "baseline ridge"
 
 
 @pytest.mark.usefixtures("project")

@@ -49,12 +49,20 @@ def test_the_verdict_comes_first_then_the_floor_then_candidates_from_best_to_wor
     assert [line.split("  ")[1] for line in lines[-3:]] == ["make mlflow", "make prefect", "make report"]
 
 
-def test_the_registered_version_is_named_with_its_aliases(tmp_path: Path) -> None:
-    (reports(tmp_path, None) / "register.json").write_text(
-        json.dumps({"model": "pricer", "version": "3", "aliases": ["challenger", "champion"]})
-    )
-    assert "Registered: pricer version 3 (challenger, champion)" in summary.text(tmp_path)
+def test_the_registered_version_is_named_with_its_aliases_and_the_champion(tmp_path: Path) -> None:
+    def registered(**standing: str | None) -> list[str]:
+        (tmp_path / "promote.json").write_text(json.dumps(standing))
+        return summary.text(tmp_path).splitlines()
+
+    registered_as = {"model": "pricer", "version": "3", "aliases": ["challenger"]}
+    (reports(tmp_path, None) / "register.json").write_text(json.dumps(registered_as))
+    assert "Registered: pricer version 3 (challenger)" in summary.text(tmp_path).splitlines()
+    assert "Registered: pricer version 3 (challenger, champion)" in registered(champion="3")
+    assert "Champion: pricer version 1; `make promote` compares the two" in registered(champion="1")
     assert "noise floor" not in summary.text(tmp_path)
+    lines = registered(champion=None, reason="rejected: the interval", advice="more listings")
+    assert lines[lines.index("No champion: rejected: the interval") + 1] == "What would help: more listings"
+    assert "What would help: more listings" in summary.markdown(tmp_path)
 
 
 def test_the_served_format_stands_below_the_table_beside_the_merged_model(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from mlflow.tracking import MlflowClient
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
-from components.promotion import decision, promote
+from components.promotion import aliases, decision, promote
+from components.promotion.gate import Decision, Verdict
+from components.promotion.spending import FreshRowsNeeded
 from tests.support.registry import (
     ANSWER,
     EVIDENCE,
@@ -104,38 +106,117 @@ def test_a_parity_that_nobody_measured_breaks_its_budget(
     assert record["reasons"][0] == "parity (rise of the MAE) was not measured"
 
 
-def test_a_first_champion_has_to_beat_every_baseline_that_is_named(
+def test_a_first_champion_has_to_beat_the_baseline_that_is_best_on_validation(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
+    """Not the one that is best on test, and by the interval: a lead that chance may have made is none."""
     label(challenger="2")
     true = answers["2"]["price"] + 0.5
     relabel(made, true)
-    assert section.baselines == ["mean", "median", "linear"]
-    baselines(mean=900.0, median=true + 0.1, linear=900.0)
+    baselines("ridge", ridge=true + 0.1, boosting=900.0)
     record = decision.propose(NAME, None, False, section)
-    assert (record["verdict"], record["against"]) == ("rejected", "baseline median")
-    baselines(mean=900.0, median=800.0, linear=true + np.where(np.arange(TEXTS) % 2, 0.0, 4.0))
+    assert (record["verdict"], record["against"]) == ("rejected", "baseline ridge")
+    assert decision.advice(record).startswith("a better model than baseline ridge")
+    baselines("ridge", ridge=true + np.where(np.arange(TEXTS) % 2, 0.0, 4.0), boosting=true)
     record = decision.propose(NAME, None, False, section)
-    assert (record["verdict"], record["against"]) == ("not enough evidence", "baseline linear")
-    baselines(mean=900.0, median=800.0, linear=850.0)
+    assert (record["verdict"], record["against"]) == ("not enough evidence", "baseline ridge")
+    assert decision.advice(record).startswith(f"about {record['rows_needed']} products")
+    baselines("ridge", ridge=900.0, boosting=true)
     record = decision.propose(NAME, None, False, section)
     promote.conclude(record)
     assert (record["verdict"], record["champion"]) == ("promoted", None)
     assert registry.aliases(NAME) == {"champion": "2", "challenger": "2"}
 
 
+def test_a_first_champion_outside_a_budget_is_none(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    label(challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
+    record = decision.propose(NAME, None, False, section.model_copy(update={"size_max_mb": 1.0}))
+    promote.conclude(record)
+    assert record["verdict"] == "rejected"
+    assert "a wider limit under `promote`" in decision.advice(record)
+    assert "champion" not in registry.aliases(NAME)
+
+
+def test_a_challenger_that_beats_the_champion_but_not_the_best_baseline_is_not_promoted(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    label(champion="1", challenger="2")
+    true = answers["2"]["price"] + 0.5
+    relabel(made, true)
+    baselines("ridge", ridge=true + 0.25)
+    record = decision.propose(NAME, None, False, section)
+    assert (record["verdict"], record["against"]) == ("rejected", "baseline ridge")
+    promote.conclude(record)
+    assert registry.aliases(NAME)["champion"] == "1"
+
+
+def test_the_rival_with_the_clearest_evidence_decides() -> None:
+    """A wide interval that leaves all open reaches lower than a narrow one that rejects."""
+
+    def against(low: float, high: float, verdict: Verdict) -> Decision:
+        return Decision(verdict, (low + high) / 2, low, high, 500, 500, None, ())
+
+    wide, worse = against(-9, 9, "not enough evidence"), against(-3, -1, "rejected")
+    clearer, won = against(-5, -2, "rejected"), against(1, 2, "promoted")
+    assert decision.hardest({"a": wide, "b": worse}) == ("b", worse)
+    assert decision.hardest({"a": worse, "b": clearer, "c": won}) == ("b", clearer)
+    assert decision.hardest({"a": won, "b": wide}) == ("b", wide)
+    assert decision.hardest({"a": won, "b": against(0.5, 9, "promoted")})[0] == "b"
+
+
 def test_a_baseline_without_answers_or_edited_by_hand_is_refused(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     label(challenger="2")
-    baselines(mean=900.0, median=800.0)
-    with pytest.raises(PricewrightError, match=r"no answer of linear .* promote.baselines \(mean, median\)"):
+    items = pd.read_parquet(decision.TEST)
+    items.tail(30).to_parquet(decision.TEST)
+    baselines("ridge", ridge=900.0)
+    items.to_parquet(decision.TEST)
+    relabel(made, items["price"])
+    with pytest.raises(PricewrightError, match=r"no answer of ridge to some test rows: run `dvc repro`"):
         decision.propose(NAME, None, False, section)
-    baselines(mean=900.0, median=800.0, linear=10.0)
+    baselines("ridge", ridge=10.0)
     worse = pd.read_parquet(decision.PREDICTIONS).replace({"predicted": {10.0: 990.0}})
     worse.to_parquet(decision.PREDICTIONS)
     with pytest.raises(PricewrightError, match=r"not what its stage wrote .* `dvc checkout artifacts/b"):
         decision.propose(NAME, None, False, section)
+    assert "champion" not in registry.aliases(NAME)
+
+
+def test_every_comparison_on_the_same_rows_spends_a_part_and_then_fresh_rows_are_needed(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    """The log keeps count: whoever takes the tags and runs of earlier decisions away gains nothing."""
+    label(champion="1", challenger="2")
+    relabel(made, np.where(np.arange(TEXTS) % 2, answers["1"]["price"], answers["2"]["price"]) + 0.5)
+    record = decision.propose(NAME, None, False, section)
+    assert record["spent"]["position"] == 1
+    again = decision.propose(NAME, None, False, section)
+    promote.conclude(record)
+    other = aliases.new_record("promote", NAME, "2", None) | {"verdict": "rejected"}
+    promote.conclude(other | {"test_sha256": record["test_sha256"]})
+    label(champion="2")
+    reverse = decision.propose(NAME, "1", False, section)
+    assert reverse["spent"]["position"] == 3
+    assert reverse["spent"]["error_rate"] == section.error_rate / 12
+    assert reverse["high"] - reverse["low"] > record["high"] - record["low"]
+    promote.conclude(again)
+    with pytest.raises(FreshRowsNeeded, match="2 comparisons were made on these test rows"):
+        decision.propose(NAME, "1", False, section.model_copy(update={"decisions_max": 2}))
+
+
+def test_of_two_versions_compared_at_once_the_second_has_to_be_compared_again(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    label(challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
+    first, second = (decision.propose(NAME, number, False, section) for number in ("1", "2"))
+    promote.conclude(first | {"verdict": "rejected"})
+    with pytest.raises(PricewrightError, match="has spent its part of the error rate. Promote again"):
+        promote.conclude(second)
     assert "champion" not in registry.aliases(NAME)
 
 
@@ -201,6 +282,44 @@ def test_a_champion_that_was_scored_on_other_rows_is_refused_or_judged_on_what_i
     with pytest.raises(PricewrightError, match=r"curate/train.parquet .* kept nowhere: `dvc fetch`"):
         decision.propose(NAME, None, True, section)
     assert registry.aliases(NAME)["champion"] == "1"
+
+
+def test_unseen_leaves_out_whole_products_that_the_champion_has_seen(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    """The champion was made with the last SHARED test rows; here two others are of the product of one."""
+    label(champion="1", challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
+    items = pd.read_parquet(decision.TEST)
+    products = items["product"].mask(np.arange(TEXTS) < 2, items["product"].iloc[-1])
+    items.assign(product=products).to_parquet(decision.TEST, index=False)
+    registry.tag_version(NAME, "2", decision.ROWS, registry.sha256(decision.TEST))
+    record = decision.propose(NAME, None, True, section)
+    assert (record["rows"], record["rows_left_out"]) == (TEXTS - SHARED - 2, SHARED + 2)
+
+
+def test_fresh_rows_are_those_that_came_in_after_every_decision(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    """A version's evidence names the test rows that it was decided by; two rows here are new to it."""
+    label(champion="1", challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
+    promote.conclude(decision.propose(NAME, None, False, section) | {"verdict": "rejected"})
+    with pytest.raises(FreshRowsNeeded, match="every product of .* `make promote FRESH=1`"):
+        decision.propose(NAME, None, False, section, fresh=True)
+    items = pd.read_parquet(decision.TEST)
+    new = np.arange(TEXTS) < 2
+    fresh = items.assign(
+        id=items["id"].where(~new, "new " + items["id"]),
+        text=items["text"].where(~new, "New: " + items["text"]),
+        product=items["product"].where(~new, "new " + items["product"]),
+    )
+    fresh.to_parquet(decision.TEST, index=False)
+    registry.tag_version(NAME, "2", decision.ROWS, registry.sha256(decision.TEST))
+    baselines("mean", mean=5000.0)
+    record = decision.propose(NAME, None, False, section, fresh=True)
+    assert (record["rows"], record["rows_left_out"]) == (2, TEXTS - 2)
+    assert (record["spent"]["position"], record["verdict"]) == (1, "not enough evidence")
 
 
 @pytest.mark.usefixtures("project")
