@@ -208,12 +208,7 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
             HttpCompressionMiddleware: 800,
             PageCache: 780,  # sees redirects, at 600, and plain bodies
         },
-        "JOBDIR": str(queue_folder(store)),
-        "SCHEDULER_DISK_QUEUE": "scrapy.squeues.MarshalLifoDiskQueue",
-        "SCHEDULER_START_DISK_QUEUE": "scrapy.squeues.MarshalFifoDiskQueue",
-        "DUPEFILTER_CLASS": Seen,
-        "SEEN_MAX": job.pages_max * SEEN_PER_PAGE,
-        "EXTENSIONS": {"scrapy.extensions.spiderstate.SpiderState": None},  # the store knows what is done
+        **_queue_settings(job, store),
         "HOSTS": job.hosts,
         "PRIVATE_HOSTS": _private_hosts(job),
         "STORE": str(store),
@@ -222,6 +217,18 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
         "HTTPPROXY_ENABLED": False,  # a proxy from the environment does not reach loopback
         "TELNETCONSOLE_ENABLED": False,
         "LOG_LEVEL": "ERROR",
+    }
+
+
+def _queue_settings(job: CrawlJob, store: Path) -> dict[str, Any]:
+    """Those of the queue on the disk and of what it has seen."""
+    return {
+        "JOBDIR": str(queue_folder(store)),
+        "SCHEDULER_DISK_QUEUE": "scrapy.squeues.MarshalLifoDiskQueue",
+        "SCHEDULER_START_DISK_QUEUE": "scrapy.squeues.MarshalFifoDiskQueue",
+        "DUPEFILTER_CLASS": Seen,
+        "SEEN_MAX": job.pages_max * SEEN_PER_PAGE,
+        "EXTENSIONS": {"scrapy.extensions.spiderstate.SpiderState": None},  # the store knows what is done
     }
 
 
