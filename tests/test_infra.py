@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 import shutil
@@ -58,6 +59,8 @@ def _faults(compose: Compose) -> list[str]:
             *_port_faults(service),
             *_image_faults(service),
             *_secret_faults(service),
+            *_confinement_faults(service),
+            *_network_faults(name, service, services),
             *_order_faults(name, service, services),
         ]
     ]
@@ -89,6 +92,31 @@ def _secret_faults(service: Compose) -> list[str]:
     return inline + [f"a password in {url}" for url in re.findall(r"\w+://[^\s/@]*:[^\s/@?]+@", text)]
 
 
+def _confinement_faults(service: Compose) -> list[str]:
+    faults = [] if service.get("cap_drop") == ["ALL"] else ["keeps capabilities"]
+    if "no-new-privileges:true" not in service.get("security_opt", []):
+        faults.append("may gain privileges")
+    limits = {"mem_limit": "memory", "pids_limit": "processes"}
+    return faults + [f"has no limit of {what}" for key, what in limits.items() if not service.get(key)]
+
+
+def _network_faults(name: str, service: Compose, services: Compose) -> list[str]:
+    """The worker, which runs what others wrote, has no way to the database."""
+    if not service.get("networks"):
+        return ["is on the default network, with everybody"]
+    shared = set(service["networks"]) & set(services["postgres"].get("networks", []))
+    return [f"reaches postgres by {shared.pop()}"] if name == "worker" and shared else []
+
+
+def _keys(compose: Compose) -> dict[str, tuple[str, list[str]]]:
+    """Name of each identity of the store to its key and to what it may do."""
+    content = json.loads(compose["configs"]["s3"]["content"])
+    return {
+        identity["name"]: (identity["credentials"][0]["accessKey"], identity["actions"])
+        for identity in content["identities"]
+    }
+
+
 def _order_faults(name: str, service: Compose, services: Compose) -> list[str]:
     faults = []
     for above, how in service.get("depends_on", {}).items():
@@ -115,6 +143,8 @@ def _interpolated(compose: Compose) -> Compose:
 def _validate(compose: Compose) -> None:
     """Against the compose specification; its `x-` extensions are ours to fill, the model knows none."""
     known = {key: value for key, value in _interpolated(compose).items() if not key.startswith("x-")}
+    for config in known.get("configs", {}).values():
+        config.pop("content", None)  # of Compose 2.23; the model is older
     ComposeSpecification.model_validate(known)
 
 
@@ -198,6 +228,12 @@ def test_the_compose_file_is_on_loopback_pinned_without_secrets_and_in_order(com
             ),
             "mlflow: a password in postgresql://me:secret@",
         ),
+        (lambda s: s["postgres"].pop("cap_drop"), "postgres: keeps capabilities"),
+        (lambda s: s["s3"].pop("security_opt"), "s3: may gain privileges"),
+        (lambda s: s["mlflow"].pop("mem_limit"), "mlflow: has no limit of memory"),
+        (lambda s: s["prefect"].pop("pids_limit"), "prefect: has no limit of processes"),
+        (lambda s: s["worker"].update(networks=["servers", "stores"]), "worker: reaches postgres by stores"),
+        (lambda s: s["s3"].pop("networks"), "s3: is on the default network, with everybody"),
         (lambda s: s.pop("prefect"), "worker: depends on prefect, which is no service"),
         (lambda s: s["worker"].pop("healthcheck"), "worker: stays up, but has no health check"),
         (
@@ -244,6 +280,17 @@ def test_the_job_makes_the_bucket_that_mlflow_writes_to(compose: Compose) -> Non
     ]
     assert destinations == ["--artifacts-destination=s3://mlflow"]
     assert made == ["mlflow", "dvc"]
+
+
+def test_the_keys_of_the_worker_and_of_mlflow_open_their_own_bucket_alone(compose: Compose) -> None:
+    keys, services = _keys(compose), compose["services"]
+    for service, bucket in (("worker", "dvc"), ("mlflow", "mlflow")):
+        key, actions = keys[bucket]
+        assert services[service]["environment"]["AWS_ACCESS_KEY_ID"] == key
+        assert {action.partition(":")[2] for action in actions} == {bucket}
+    assert services["buckets"]["environment"]["AWS_ACCESS_KEY_ID"] == keys["admin"][0]
+    assert len({key for key, _ in keys.values()}) == 3
+    assert not SECRET.search(str(services["s3"].get("environment", {})))  # a key there would be one of all
 
 
 def test_the_worker_polls_the_pool_of_the_deployments(compose: Compose) -> None:
