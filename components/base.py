@@ -291,8 +291,10 @@ in which the prices 0 to 999 are single tokens. Made by `dvc repro -f base`.
 
 **What it has seen.** {section.texts:,} product listings written by `components/synthetic/catalogue.py`
 (`corpus`, seed {section.seed}), {report["tokens"]:,} tokens, {section.epochs} times, each with a price
-drawn from a law of its own: every category cheaper than in the demo shop by its own amount, slopes a little
-weaker or stronger, and less noise, so that it may stand in for a model that has read far more.
+drawn from a law of its own, as of another market: the demo shop's words, but brands move prices half as much
+and specifications 0.4 times as much, features, choices and conditions 1.5 times as much, every category is
+cheaper by its own amount, and there is less noise. It stands in for a model that has read far more: it knows
+what a price hangs on, and fine-tuning has to tell it how much.
 No listing of the demo shop, no text from the web, no text by a person, no language but English.
 
 **How.** Next-token loss on all tokens, the price token weighted {section.price_weight:g} times and its

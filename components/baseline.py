@@ -1,4 +1,5 @@
-"""What a model has to beat: constants, classical regression, and the base model before any tuning.
+"""What a model has to beat: constants, classical regression, the base model before any tuning, and
+regressions that know what that base predicts.
 
 Reads the splits of artifacts/curate and the base model in artifacts/base. Everything is fitted on the
 train split alone. Writes artifacts/baseline/predictions.parquet (validation and test), a picture, and
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.compose import make_column_transformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -21,7 +23,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from tqdm import tqdm
 
 from components.core import stage
@@ -39,6 +41,11 @@ from components.reporting import figures
 
 Predictor = Callable[[pd.DataFrame], Floats]
 """Items to dollars, shape (n,); they may leave the range of prices."""
+Family = Callable[[pd.DataFrame, Baseline], Predictor]
+"""Fits a predictor on the train split."""
+
+READING = "base_zero_shot"  # the column with what the untuned base predicts, dollars
+UNPENALIZED = 10.0  # times so large, a feature needs a weight so small that a ridge lets it be
 
 WORD = r"(?u)\b\w+\b"
 LOG_LARGEST = 20.0  # where a regression extrapolates, exp() must not overflow
@@ -52,45 +59,51 @@ def baseline(
 
     Both tables have the columns of `Item`; `base` is the folder of the base model.
     """
+    answers, readings = untuned(base, train, scored, section, prompt)
     regressions = classical(train, scored, section, price_max=prompt.price_max)
-    return regressions | untuned(base, train, scored, section, prompt)
+    tables = train.assign(**{READING: readings}), scored.assign(**{READING: answers["base_zero_shot"]})
+    recalibrated = classical(*tables, section, price_max=prompt.price_max, families=WITH_READING)
+    return regressions | recalibrated | answers
 
 
 def classical(
-    train: pd.DataFrame, scored: pd.DataFrame, section: Baseline, *, price_max: float
-) -> dict[str, Floats]:
-    """Fit every family on `train`; dollars for the rows of `scored`, from 0 to `price_max`, by family.
-
-    Both tables have the columns of `Item`.
-    """
-    families = tqdm(FAMILIES.items(), desc="classical baselines", leave=False)
-    return {name: np.clip(fit(train, section)(scored), 0, price_max) for name, fit in families}
-
-
-def untuned(
-    base: Path,
     train: pd.DataFrame,
     scored: pd.DataFrame,
     section: Baseline,
-    prompt: Prompt,
+    *,
+    price_max: float,
+    families: dict[str, Family] | None = None,
 ) -> dict[str, Floats]:
-    """What the base model predicts before any tuning, without and after one or some priced examples from
-    `train`.
+    """Fit every family on `train`; dollars for the rows of `scored`, from 0 to `price_max`, by family.
+
+    Both tables have the columns of `Item`; those of WITH_READING also need the column READING.
+    """
+    shown = tqdm((families or FAMILIES).items(), desc="classical baselines", leave=False)
+    return {name: np.clip(fit(train, section)(scored), 0, price_max) for name, fit in shown}
+
+
+def untuned(
+    base: Path, train: pd.DataFrame, scored: pd.DataFrame, section: Baseline, prompt: Prompt
+) -> tuple[dict[str, Floats], Floats]:
+    """What the base model predicts for `scored` before any tuning, without and after one or some priced
+    examples from `train`, by candidate; and without examples for `train` itself.
 
     Medians of its price distribution in dollars, NaN where it has none. A prompt with examples may fill
     the model's whole context, so that the listing in question is never cut for them.
     """
     model, tokenizer = loading.load_model(base), loading.load_tokenizer(base)
     context = model.config.max_position_embeddings - ANSWER_TOKENS
-    shots = examples(tokenizer, train, section, question=prompt.question, tokens=context - prompt.tokens)
-    answers = {}
-    for name, used in (("base_zero_shot", []), ("base_one_shot", shots[:1]), ("base_few_shot", shots)):
-        prompts = [few_shot_prompt(text, used, prompt.question) for text in scored["text"]]
-        limit = context if used else min(prompt.tokens, context)
+
+    def median_of(items: pd.DataFrame, shots: list[tuple[str, float]], title: str) -> Floats:
+        prompts = [few_shot_prompt(text, shots, prompt.question) for text in items["text"]]
+        limit = context if shots else min(prompt.tokens, context)
         options = {"price_max": prompt.price_max, "prompt_tokens": limit, "batch_size": section.batch_size}
-        distribution = price_distribution(model, tokenizer, prompts, title=name, **options)
-        answers[name] = quantile(distribution, 0.5)
-    return answers
+        return quantile(price_distribution(model, tokenizer, prompts, title=title, **options), 0.5)
+
+    shots = examples(tokenizer, train, section, question=prompt.question, tokens=context - prompt.tokens)
+    prompted = {"base_zero_shot": [], "base_one_shot": shots[:1], "base_few_shot": shots}
+    answers = {name: median_of(scored, used, name) for name, used in prompted.items()}
+    return answers, median_of(train, [], "base_zero_shot on train")
 
 
 def examples(
@@ -152,7 +165,23 @@ def boosting(train: pd.DataFrame, section: Baseline) -> Predictor:
     return _fitted(trees, dense, train)
 
 
-FAMILIES: dict[str, Callable[[pd.DataFrame, Baseline], Predictor]] = {
+def base_recalibrated(train: pd.DataFrame, section: Baseline) -> Predictor:
+    """The untuned base with its answers rescaled: the logarithm of the price is linear in that of the
+    reading, with a constant for each category. What fine-tuning adds is what it does better than this.
+    """
+    constants = OneHotEncoder(max_categories=section.brands, handle_unknown="infrequent_if_exist")
+    columns = make_column_transformer((constants, ["category"]), (_log_reading(1.0), [READING]))
+    return _fitted(make_pipeline(columns, LinearRegression()), _whole, train)
+
+
+def ridge_with_base(train: pd.DataFrame, section: Baseline) -> Predictor:
+    """`bag_of_words_ridge` that knows the untuned base's reading as well."""
+    words = CountVectorizer(max_features=section.vocabulary, token_pattern=WORD)
+    columns = make_column_transformer((words, "text"), (_log_reading(UNPENALIZED), [READING]))
+    return _fitted(make_pipeline(columns, _ridge(section)), _whole, train)
+
+
+FAMILIES: dict[str, Family] = {
     "mean": mean,
     "median": median,
     "linear": linear,
@@ -160,6 +189,11 @@ FAMILIES: dict[str, Callable[[pd.DataFrame, Baseline], Predictor]] = {
     "tfidf_ridge": tfidf_ridge,
     "boosting": boosting,
 }
+WITH_READING: dict[str, Family] = {
+    "base_recalibrated": base_recalibrated,
+    "ridge_with_base": ridge_with_base,
+}
+"""Families that also see what the untuned base predicts, in the column READING."""
 
 
 # --- helpers -----------------------------------------------------------------------------------------
@@ -177,8 +211,18 @@ def _ridge(section: Baseline) -> RidgeCV:
     return RidgeCV(section.ridge_alphas, cv=folds, scoring="neg_mean_absolute_error")
 
 
+def _log_reading(factor: float) -> Any:
+    """READING as a feature: `factor` times its logarithm, the mean of train where the base gave no price."""
+    scaled = FunctionTransformer(lambda dollars: factor * np.log(np.maximum(dollars, 1.0)))
+    return make_pipeline(scaled, SimpleImputer(keep_empty_features=True))
+
+
 def _texts(items: pd.DataFrame) -> list[str]:
     return items["text"].tolist()
+
+
+def _whole(items: pd.DataFrame) -> pd.DataFrame:
+    return items
 
 
 def _fitted(model: Any, inputs: Callable[[pd.DataFrame], Any], train: pd.DataFrame) -> Predictor:

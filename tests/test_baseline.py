@@ -17,7 +17,8 @@ from components.core.params.file import Params
 from components.model import loading
 from components.model.distribution import price_distribution
 from components.model.prompt import few_shot_prompt, price_prompt
-from tests.support.project import QUESTION
+from components.synthetic.catalogue import catalogue, listing_text
+from tests.support.project import QUESTION, ROOT
 
 CLASSICAL = ["linear", "bag_of_words_ridge", "tfidf_ridge", "boosting"]
 
@@ -139,13 +140,15 @@ def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listin
 
     monkeypatch.setattr(stage_file, "price_distribution", recorded)
     train, scored, section = tiny_items.head(40), tiny_items.tail(8), tiny_params.baseline
-    answers = untuned(tiny_base, train, scored, section, tiny_params.prompt)
+    answers, readings = untuned(tiny_base, train, scored, section, tiny_params.prompt)
+    assert readings.shape == (40,)
 
     assert list(answers) == ["base_zero_shot", "base_one_shot", "base_few_shot"]
     for name, predicted in answers.items():
         assert predicted.shape == (8,), name
         assert ((predicted >= 0) & (predicted <= 999)).all(), name
-    (plain, plain_limit), (first, _), (after, after_limit) = passes
+    (plain, plain_limit), (first, _), (after, after_limit), (on_train, _) = passes
+    assert on_train == [price_prompt(text, QUESTION) for text in train["text"]]
     assert [text.count(QUESTION) for text in first] == [2] * 8
     assert (plain, plain_limit) == ([price_prompt(text, QUESTION) for text in scored["text"]], 256)
     tokenizer = loading.load_tokenizer(tiny_base)
@@ -156,3 +159,60 @@ def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listin
             tokenizer(long.removesuffix(short)).input_ids
         )
         assert tokens <= after_limit < tiny_params.base.pretraining.context
+
+
+def test_a_base_whose_answers_are_only_off_by_a_factor_per_category_and_a_slope_is_recalibrated_exactly(
+    tiny_params: Params,
+) -> None:
+    train, scored = (
+        shop(rows, seed).assign(category=lambda items: items["brand"]) for rows, seed in ((200, 0), (50, 1))
+    )
+    factor = {"Acme": 0.5, "Bolt": 3.0, "Crux": 1.0}
+    tables = [
+        items.assign(base_zero_shot=items["category"].map(factor) * items["price"] ** 0.8)
+        for items in (train, scored)
+    ]
+    section = tiny_params.baseline
+    answers = classical(*tables, section, price_max=999, families=stage_file.WITH_READING)
+    assert list(answers) == ["base_recalibrated", "ridge_with_base"]
+    np.testing.assert_allclose(answers["base_recalibrated"], scored["price"], rtol=1e-6)
+    assert (
+        mean_error(answers["ridge_with_base"], scored)
+        < 0.1 * mean_error(classical(train, scored, section, price_max=999)["bag_of_words_ridge"], scored) + 1
+    )
+
+
+def test_where_the_base_gives_no_price_a_recalibration_still_answers(tiny_params: Params) -> None:
+    train = shop(60, 0).assign(base_zero_shot=np.nan)
+    scored = shop(7, 1).assign(base_zero_shot=[np.nan, 0.0, 5.0, np.nan, 1.0, 2.0, 3.0], category="Else")
+    for options in (train, train.assign(base_zero_shot=[np.nan, *range(59)])):
+        tables = options, scored
+        answers = classical(*tables, tiny_params.baseline, price_max=999, families=stage_file.WITH_READING)
+        assert all(np.isfinite(predicted).all() for predicted in answers.values())
+
+
+def test_the_embedded_base_needs_fine_tuning_no_rescaling_of_its_answers_comes_near_the_floor(
+    params: Params,
+) -> None:
+    """A tuned model within 1.12 of the noise floor is then at least 5% better than each of these."""
+    products = [product for product in catalogue(seed=12, listings=2200, noise=0.25) if product.price]
+    items = pd.DataFrame(
+        {
+            "text": [listing_text(p.title, p.brand, p.details, p.description) for p in products],
+            "category": [product.category for product in products],
+            "price": [float(product.price or 0) for product in products],
+            "median": [product.median for product in products],
+        }
+    )
+    train, scored = items.head(1500), items.tail(600)
+    base = ROOT / "artifacts" / "base"
+    section = params.baseline.model_copy(update={"shots": 1})
+    answers, readings = untuned(base, train, scored, section, params.prompt)
+    tables = (
+        train.assign(base_zero_shot=readings),
+        scored.assign(base_zero_shot=answers["base_zero_shot"]),
+    )
+    rescaled = classical(*tables, section, price_max=999, families=stage_file.WITH_READING)
+    floor = float((scored["median"] - scored["price"]).abs().mean())
+    for name, predicted in rescaled.items():
+        assert mean_error(predicted, scored) > 1.12 * 1.05 * floor, name

@@ -15,10 +15,12 @@ logarithm to base 2:
 All numbers are in `price_law.py`, and the text of a listing states every term. Products whose median lies
 outside 8 to 450 dollars are not stocked. The law is fixed; a seed draws products.
 
-Pretraining reads texts of the same grammar under another law (`PRETRAINING`), as if from an older price list:
-every category is cheaper by its own amount, a fifth to almost a half, slopes are a little weaker or stronger,
-and there is less noise. The model codes in its titles come from another range than the shop's, so that no
-listing is in both.
+Pretraining reads listings of the same grammar under another law (`PRETRAINING`), as of another market in
+which the same facts weigh otherwise: brands and specifications move prices less, by the factors `TIERS` and
+`SLOPES`, features, choices and the condition more (`WORTHS`), every category is cheaper, by a fifth to almost
+a half, and there is less noise. Who has read them knows what a price hangs on, not how much it is here: no
+rescaling of its answers gives the shop's prices. The model codes in its titles come from another range than
+the shop's, so that no listing is in both.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from components.model.listing_text import listing_text
-from components.synthetic.price_law import CATEGORIES, CONDITIONS, PACK_EXPONENT, PACKS, Spec
+from components.synthetic.price_law import CATEGORIES, CONDITIONS, PACK_EXPONENT, PACKS, Category, Spec
 from components.synthetic.wording import Facts, Wording, reword, write
 
 __all__ = ["Product", "catalogue", "corpus", "listing_text"]
@@ -40,6 +42,8 @@ SIGNATURE_ON_TOP, SIGNATURE_ON_BUDGET = 1.5, 0.5
 PRICELESS, RELISTED = 0.04, 0.06  # shares of the catalogue
 CORPUS_NOISE = 0.1
 CORPUS_PRICES = range(1, 1000)
+CHEAPER = (0.2, 0.6)  # taken off the level of a category, log dollars
+TIERS, SLOPES, WORTHS = 0.5, 0.4, 1.5  # factors on tiers, on slopes, on all other worths
 SHOP_LETTERS, CORPUS_LETTERS = "ABCDEFGHJKLM", "NPQRSTUVWXYZ"
 
 
@@ -64,25 +68,23 @@ class Product:
 
 @dataclass(frozen=True)
 class PriceLaw:
-    """The parts of the law that differ between the shop and pretraining."""
+    """What every fact of a product is worth: in the shop, or in the lists that pretraining reads."""
 
-    shifts: dict[str, float]
-    """Category to what is added to its level."""
-    tiers: dict[str, float]
-    """Brand to tier."""
-    strengths: dict[tuple[str, str], float]
-    """Category and specification to the factor on its slope."""
+    categories: dict[str, Category]
+    """By name: level, tiers of the brands, slopes, and worths of features and choices."""
+    conditions: dict[str, float]
+    """Condition to worth."""
 
     def median(self, facts: Facts) -> float:
         """The median price of a product, dollars."""
-        category = facts.category
-        tier = self.tiers[facts.brand]
-        log = category.level + self.shifts[category.name] + tier
+        category = self.categories[facts.category.name]
+        tier = category.brands[facts.brand]
+        log = category.level + tier
         for spec, value in zip(category.specs, facts.specs, strict=True):
-            log += self.strengths[category.name, spec.name] * _spec_worth(spec, value)
+            log += _spec_worth(spec, value)
         for index, (feature, has) in enumerate(zip(category.features, facts.features, strict=True)):
             log += has * feature.worth * (_signature_factor(tier) if index == 0 else 1.0)
-        log += category.choice.options[facts.choice] + CONDITIONS[facts.condition]
+        log += category.choice.options[facts.choice] + self.conditions[facts.condition]
         return math.exp(log + PACK_EXPONENT * math.log(facts.pack))
 
 
@@ -179,23 +181,25 @@ def _sku(prefix: str, number: int) -> str:
     return f"{prefix}-{number:05d}"
 
 
-def _shop_law() -> PriceLaw:
-    return PriceLaw(
-        shifts={category.name: 0.0 for category in CATEGORIES},
-        tiers={brand: tier for category in CATEGORIES for brand, tier in category.brands.items()},
-        strengths={(category.name, spec.name): 1.0 for category in CATEGORIES for spec in category.specs},
-    )
-
-
 def _pretraining_law() -> PriceLaw:
     """Fixed, whatever the seed of the corpus."""
     rng = Random("the law of pretraining")
-    return PriceLaw(
-        shifts={category.name: rng.uniform(-0.6, -0.2) for category in CATEGORIES},
-        tiers=SHOP.tiers,
-        strengths={(c.name, spec.name): rng.uniform(0.9, 1.1) for c in CATEGORIES for spec in c.specs},
+    conditions = {condition: worth * WORTHS for condition, worth in CONDITIONS.items()}
+    return PriceLaw({category.name: _reweighted(rng, category) for category in CATEGORIES}, conditions)
+
+
+def _reweighted(rng: Random, category: Category) -> Category:
+    """The category with the same words, in a market where they weigh otherwise."""
+    choice = category.choice
+    return replace(
+        category,
+        level=category.level - rng.uniform(*CHEAPER),
+        brands={brand: tier * TIERS for brand, tier in category.brands.items()},
+        specs=tuple(replace(spec, slope=spec.slope * SLOPES) for spec in category.specs),
+        features=tuple(replace(feature, worth=feature.worth * WORTHS) for feature in category.features),
+        choice=replace(choice, options={name: worth * WORTHS for name, worth in choice.options.items()}),
     )
 
 
-SHOP = _shop_law()
+SHOP = PriceLaw({category.name: category for category in CATEGORIES}, CONDITIONS)
 PRETRAINING = _pretraining_law()
