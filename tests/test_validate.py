@@ -14,9 +14,10 @@ import yaml
 from components import curate as curate_stage
 from components import validate as validate_stage
 from components.core.errors import PricewrightError
-from components.core.schemas import SPLITS, Listing
+from components.core.schemas import SPLITS
 from components.quality import drift
 from components.validate import Check, report_of, require_critical
+from tests.support.curated import table
 from tests.support.project import ROOT
 from tests.support.validated import Fault, Inputs, listing, put
 
@@ -271,7 +272,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
     rows = [listing(number) for number in range(300)]
     Path("artifacts/scrape").mkdir(parents=True)
-    pd.DataFrame(rows, columns=Listing.columns()).to_parquet("artifacts/scrape/listings.parquet", index=False)
+    table(rows).to_parquet("artifacts/scrape/listings.parquet", index=False)
     return tmp_path
 
 
