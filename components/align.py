@@ -20,7 +20,7 @@ import pandas as pd
 
 from components.alignment.comparison import against_sft, measure
 from components.alignment.monitor import Monitor
-from components.alignment.rewards import RewardModel
+from components.alignment.rewards import RewardModel, load_standing, truth
 from components.alignment.task import Task
 from components.core import stage
 from components.core.params.align import Align, Method, Monitoring
@@ -46,9 +46,12 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
     tokenizer = loading.load_tokenizer(artifacts / "base")
     reward = artifacts / "reward"
     model, head = adapters.load_policy(artifacts / "base", artifacts / "sft", reward)
-    reward_model = RewardModel(model, head, tokenizer, monitoring.batch_size)
+    standing = load_standing(reward)
+    reward_model = RewardModel(model, head, tokenizer, monitoring.batch_size, standing)
     validation = stage.read("artifacts/curate/validation.parquet")
-    monitored = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
+    rows = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
+    monitored = prompts_of(tokenizer, rows, prompt)
+    known = truth(monitored["prompt"], monitored["price"], section.error_max)
     return Task(
         model=model,
         tokenizer=tokenizer,
@@ -62,8 +65,8 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
         monitor=Monitor(
             model,
             tokenizer,
-            reward_model,
-            prompts_of(tokenizer, monitored, prompt),
+            reward_model if standing.better_than_chance else known,
+            monitored,
             monitoring,
             error_max=section.error_max,
             price_max=prompt.price_max,

@@ -7,6 +7,8 @@ model and DPO learn from) and rejects.parquet. Each origin is a file in componen
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,31 @@ from components.core.params.preferences import Preferences
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.schemas import SCORED, Pair, RejectedPreference, Sampled
-from components.feedback import constitution, dataset, people, truth
+from components.feedback import constitution, dataset, people, steering, truth
 from components.feedback.result import Preferences as Feedback
 from components.model import adapters, loading, sampling
 from components.model.prompt import parse_completion
 from components.model.tokens import listing_prompts
 
 
-def preferences(sampled: pd.DataFrame, prices: pd.Series, section: Preferences) -> list[Feedback]:
-    """Pairs and rejects of each origin of the section. `sampled` has columns of `Sampled`, `prices` by id."""
+def preferences(
+    sampled: pd.DataFrame,
+    prices: pd.Series,
+    section: Preferences,
+    steered: Callable[[], Feedback],
+) -> list[Feedback]:
+    """Pairs and rejects of each origin of the section. `sampled` has columns of `Sampled`, `prices` by id;
+    `steered` makes those of steering texts, for which the model has to answer once more.
+    """
     origins = {
         "truth": lambda: truth.pairs(
-            sampled, prices, margin_min=section.margin_min, most=section.pairs_per_prompt
+            sampled,
+            prices,
+            margin_min=section.margin_min,
+            most=section.pairs_per_prompt,
+            under_cost=section.under_cost,
         ),
+        "steering": steered,
         "people": lambda: people.pairs(Path(section.people.path)),
         "constitution": lambda: constitution.pairs(sampled, section.constitution),
         "dataset": lambda: dataset.pairs(section.dataset),
@@ -109,9 +123,10 @@ def report_of(
     }
 
 
-def sample(items: pd.DataFrame, tokenizer: Any, section: Preferences, prompt: Prompt) -> pd.DataFrame:
+def sample(
+    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, prompt: Prompt
+) -> pd.DataFrame:
     """Rows of `Sampled`: completions of the SFT model for each item."""
-    model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
     prompts = listing_prompts(tokenizer, items["text"], question=prompt.question, limit=prompt.tokens)
     loading.seed_everything(section.seed)
     completions = sampling.sample(
@@ -127,6 +142,24 @@ def sample(items: pd.DataFrame, tokenizer: Any, section: Preferences, prompt: Pr
     return pd.DataFrame({"id": items["id"].to_numpy(), "prompt": prompts, "completions": completions})
 
 
+def steered(
+    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, prompt: Prompt
+) -> Feedback:
+    """Pairs of the model's likeliest completions of each item with and without a steering text."""
+    templates = steering.load_templates(Path(section.steering.path))
+    texts = {"plain": list(items["text"]), "moved": steering.steered(items["text"], templates, section.seed)}
+    prompts = {
+        name: listing_prompts(tokenizer, rows, question=prompt.question, limit=prompt.tokens)
+        for name, rows in texts.items()
+    }
+    greedy = partial(sampling.sample, model, tokenizer, completions=1, temperature=0.0, title="steering")
+    answers = {
+        name: [own for (own,) in greedy(rows, prompt_tokens=prompt.tokens, batch_size=section.batch_size)]
+        for name, rows in prompts.items()
+    }
+    return steering.pairs(list(items["id"]), prompts["moved"], **answers, margin_min=section.margin_min)
+
+
 def main() -> None:
     """Sample from the SFT model on the preference split, write the pairs."""
     with stage.run(Preferences) as frame:
@@ -134,8 +167,10 @@ def main() -> None:
         items = stage.read(curated / "preference.parquet")
         scored = pd.concat([stage.read(curated / f"{split}.parquet") for split in SCORED])
         tokenizer = loading.load_tokenizer(Path("artifacts/base"))
-        sampled = sample(items, tokenizer, frame.section, prompt)
-        feedback = preferences(sampled, items.set_index("id")["price"], frame.section)
+        model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
+        reading = (model, tokenizer, frame.section, prompt)
+        sampled, prices = sample(items, *reading), items.set_index("id")["price"]
+        feedback = preferences(sampled, prices, frame.section, lambda: steered(items, *reading))
         texts = listing_prompts(tokenizer, scored["text"], question=prompt.question, limit=prompt.tokens)
         pairs, rejects = usable(feedback, {text.strip() for text in texts}, tokenizer)
         frame.save("sampled.parquet", sampled, Sampled)

@@ -1,12 +1,15 @@
 """Reward: a model that scores a completion of a prompt, trained on pairs (Bradley-Terry, arXiv:2203.02155).
 
 Reads artifacts/base/, artifacts/sft/ and artifacts/preferences/, writes adapter and scalar head to
-artifacts/reward/. How right and how sure it is, is measured on pairs of prompts that it was not trained on;
-whether its reward follows the truth, by the prices of the preference split.
+artifacts/reward/, and reward.json: the part that the SFT model's own distribution has in the reward
+(alignment/sft_reward.py), and how right the whole is on pairs of products that it was not trained on. Beside
+that accuracy stand those of rules that need no training; whether the reward follows the truth is measured by
+the prices of the preference split.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +22,36 @@ from tqdm import tqdm
 from trl import RewardConfig, RewardTrainer
 
 from components.alignment import reward_quality
+from components.alignment.rewards import Standing, prices_of
+from components.alignment.sft_reward import Floats, SftReward, fitted_slope
 from components.core import stage
 from components.core.errors import PricewrightError
+from components.core.params.preferences import Preferences
+from components.core.params.prompt import Prompt
 from components.core.params.reward import Reward
+from components.core.params.section import load_section
 from components.model import adapters, loading, training
+from components.model.distribution import price_distribution, quantile
 from components.model.prompt import parse_completion
 from components.model.tokens import left_padded, reward_ids
 from components.reporting import alignment_figures
 
+SIDES = ("chosen", "rejected")
+
 
 def reward(
-    pairs: pd.DataFrame, section: Reward, model: Any, tokenizer: Any, scratch: Path, curves: Any
+    pairs: pd.DataFrame,
+    start: dict[str, Floats],
+    section: Reward,
+    model: Any,
+    tokenizer: Any,
+    scratch: Path,
+    curves: Any,
 ) -> Any:
-    """Train `model` (see `load_reward_model`) on pairs that fit its context; returns it. None is dropped."""
+    """Train `model` (see `load_reward_model`) on pairs that fit its context; returns it. None is dropped.
+
+    `start` is the reward of both sides before the model's own is added: it learns what is left.
+    """
     options = RewardConfig(
         **training.trainer_options(scratch, section.seed),
         num_train_epochs=section.epochs,
@@ -42,16 +62,14 @@ def reward(
         max_length=None,  # RewardTrainer would drop longer pairs in silence; `too_long` names them
     )
     rows = Dataset.from_list(token_pairs(tokenizer, pairs))
+    rows = rows.add_column("margin", start["rejected"] - start["chosen"])  # the loss takes it off the lead
     return training.train(RewardTrainer, model, rows, options, tokenizer, [curves]).model
 
 
 def token_pairs(tokenizer: Any, pairs: pd.DataFrame) -> list[dict[str, list[int]]]:
     """Token ids of prompt and chosen, prompt and rejected, each with the end-of-text token."""
     return [
-        {
-            f"{side}_ids": reward_ids(tokenizer, pair.prompt, getattr(pair, side))
-            for side in ("chosen", "rejected")
-        }
+        {f"{side}_ids": reward_ids(tokenizer, pair.prompt, getattr(pair, side)) for side in SIDES}
         for pair in pairs.itertuples()
     ]
 
@@ -73,36 +91,53 @@ def scores(model: Any, rows: list[list[int]], batch_size: int, pad_token_id: int
     return result
 
 
-def split_by_prompt(pairs: pd.DataFrame, held_out: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(training, held out): no prompt is in both. Raises PricewrightError with fewer than two prompts."""
-    ids = np.sort(pairs["id"].unique())
+def with_products(pairs: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
+    """The pairs with the `product` of their items; a prompt that belongs to no item is one of its own."""
+    return pairs.assign(product=pairs["id"].map(items.set_index("id")["product"]).fillna(pairs["id"]))
+
+
+def split_by_product(pairs: pd.DataFrame, held_out: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(training, held out): no product is in both. Raises PricewrightError with fewer than two products."""
+    ids = np.sort(pairs["product"].unique())
     if len(ids) < 2:
         raise PricewrightError(
-            f"{len(ids)} prompt with pairs is too few to train and to measure a reward model"
+            f"{len(ids)} product with pairs is too few to train and to measure a reward model"
         )
     out = np.random.default_rng(seed).choice(ids, max(1, round(held_out * len(ids))), replace=False)
-    mask = pairs["id"].isin(out)
+    mask = pairs["product"].isin(out)
     return pairs[~mask].reset_index(drop=True), pairs[mask].reset_index(drop=True)
 
 
 def held_out_report(
-    model: Any, tokenizer: Any, pairs: pd.DataFrame, prices: pd.Series, batch_size: int
+    model: Any,
+    tokenizer: Any,
+    pairs: pd.DataFrame,
+    start: dict[str, Floats],
+    prices: pd.Series,
+    batch_size: int,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """(report, completions): accuracy and calibration on the pairs, reward against true error and length.
 
-    `prices` are true dollars by item id. `completions` has a row for each different completion of a prompt,
-    with its `reward`, its `length` in tokens and its `error` in dollars: NaN where its price is not known,
-    or where it is none itself. Those are counted as `unreadable`, and their mean reward is reported.
+    `start` is that of `reward`; `prices` are true dollars by item id. `completions` has a row for each
+    different completion of a prompt, with its `reward`, its `length` in tokens and its `error` in dollars:
+    NaN where its price is not known, or where it is none itself. Those are counted as `unreadable`, and their
+    mean reward is reported.
     """
     rows = token_pairs(tokenizer, pairs)
     rewards = {
-        side: scores(model, [row[f"{side}_ids"] for row in rows], batch_size, tokenizer.pad_token_id)
-        for side in ("chosen", "rejected")
+        side: start[side]
+        + scores(model, [row[f"{side}_ids"] for row in rows], batch_size, tokenizer.pad_token_id)
+        for side in SIDES
     }
+    right = rewards["chosen"] > rewards["rejected"]
+    margins, products = pairs["margin"].to_numpy(float), pairs["product"].to_numpy()
     completions = _completions(tokenizer, pairs, prices, rewards)
     unreadable = completions[completions["text"].map(parse_completion).isna()]
     report = {
-        **reward_quality.quality(rewards["chosen"], rewards["rejected"], pairs["margin"].to_numpy(float)),
+        **reward_quality.quality(rewards["chosen"], rewards["rejected"], margins, products),
+        "by_origin": {
+            str(name): float(own.mean()) for name, own in pd.Series(right).groupby(pairs["origin"].to_numpy())
+        },
         "mean_reward": float(np.concatenate(list(rewards.values())).mean()),
         "reward_and_error": reward_quality.correlation(
             completions["reward"].to_numpy(), completions["error"].to_numpy()
@@ -115,6 +150,39 @@ def held_out_report(
         "mean_reward_unreadable": float(unreadable["reward"].mean()) if len(unreadable) else None,
     }
     return report, completions
+
+
+def starts(start: SftReward, pairs: pd.DataFrame, slope: float) -> dict[str, Floats]:
+    """What the SFT model's own distribution says of both sides, each (pairs,), by a slope."""
+    return {side: slope * start(pairs["prompt"], pairs[side]) for side in SIDES}
+
+
+def rules(pairs: pd.DataFrame, medians: dict[str, pd.Series]) -> dict[str, Any]:
+    """Accuracy of "nearer to the median" on the pairs, see `reward_quality.nearer`, for medians in dollars by
+    item id.
+    """
+    chosen, rejected = (prices_of(list(pairs[side])) for side in SIDES)
+    return {
+        name: reward_quality.nearer(pairs["id"].map(own).to_numpy(float), chosen, rejected)
+        for name, own in medians.items()
+    }
+
+
+def medians_of(
+    sampled: pd.DataFrame, items: pd.DataFrame, law: pd.DataFrame, distributions: Any
+) -> dict[str, pd.Series]:
+    """Dollars by item id: the median of an item's sampled completions, that of the SFT model's distribution,
+    and that of the law where the source has one.
+    """
+    prices = [pd.Series(prices_of(texts)).median() for texts in sampled["completions"]]
+    own = quantile(distributions(list(sampled["prompt"])), 0.5)
+    known = items.set_index("id")["address"].map(law.set_index("address")["median"])
+    ids = sampled["id"].to_numpy()
+    return {
+        "median_of_samples": pd.Series(prices, ids),
+        "sft_median": pd.Series(own, ids),
+        "law_median": known.astype(float),
+    }
 
 
 def _completions(
@@ -151,25 +219,68 @@ def draw(calibration: dict[str, Any], rows: pd.DataFrame) -> dict[str, Figure]:
     }
 
 
+def fitted_start(tokenizer: Any, pairs: pd.DataFrame, batch_size: int) -> tuple[SftReward, float]:
+    """(what the SFT model off the disk says of a completion, its slope by these pairs)."""
+    price_max, under_cost = load_section(Prompt).price_max, load_section(Preferences).under_cost
+    model: Any = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
+    distributions = partial(
+        price_distribution,
+        model,
+        tokenizer,
+        price_max=price_max,
+        prompt_tokens=tokenizer.model_max_length,
+        batch_size=batch_size,
+        title="pricing",
+    )
+    start = SftReward(distributions, price_max=price_max, under_cost=under_cost)
+    plain = starts(start, pairs, 1.0)
+    return start, fitted_slope(plain["chosen"] - plain["rejected"])
+
+
+def measured_rules(held_out: pd.DataFrame, items: pd.DataFrame, distributions: Any) -> dict[str, Any]:
+    """The `rules` of the held-out pairs, by what the earlier stages wrote."""
+    artifacts = Path("artifacts")
+    sampled = stage.read(artifacts / "preferences/sampled.parquet")
+    law = stage.read(artifacts / "scrape/law.parquet")
+    own = sampled[sampled["id"].isin(held_out["id"])]
+    return rules(held_out, medians_of(own, items, law, distributions))
+
+
+def standing_of(start: SftReward, slope: float, report: dict[str, Any], pairs: int) -> Standing:
+    """What align needs to know of the reward model, `report` being that of so many held-out pairs."""
+    accuracy = {name: report[name] for name in ("accuracy", "accuracy_low", "accuracy_high")}
+    return Standing(
+        slope=slope, under_cost=start.under_cost, price_max=start.price_max, pairs=pairs, **accuracy
+    )
+
+
 def main() -> None:
     """Read the pairs and the SFT adapter, write the reward model."""
     with stage.run(Reward) as frame:
         section, base = frame.section, Path("artifacts/base")
         loading.seed_everything(section.seed)
         tokenizer = loading.load_tokenizer(base)
-        pairs = stage.read("artifacts/preferences/pairs.parquet")
+        items = stage.read("artifacts/curate/preference.parquet")
+        pairs = with_products(stage.read("artifacts/preferences/pairs.parquet"), items)
         long = too_long(tokenizer, pairs)
-        learned, held_out = split_by_prompt(pairs[~long], section.held_out, section.seed)
+        learned, held_out = split_by_product(pairs[~long], section.held_out, section.seed)
+        start, slope = fitted_start(tokenizer, learned, section.batch_size)
+        begun, left = (starts(start, part, slope) for part in (learned, held_out))
         model = adapters.load_reward_model(base, Path("artifacts/sft"), tokenizer.pad_token_id)
-        model = reward(learned, section, model, tokenizer, frame.scratch, training.Curves(frame.tracked))
+        curves = training.Curves(frame.tracked)
+        model = reward(learned, begun, section, model, tokenizer, frame.scratch, curves)
         adapters.save_adapter(model, frame.folder)
-        prices = stage.read("artifacts/curate/preference.parquet").set_index("id")["price"]
-        report, rows = held_out_report(model, tokenizer, held_out, prices, section.batch_size)
+        prices = items.set_index("id")["price"]
+        report, rows = held_out_report(model, tokenizer, held_out, left, prices, section.batch_size)
+        report["rules"] = measured_rules(held_out, items, start.distributions)
+        standing = standing_of(start, slope, report, len(held_out))
+        standing.save(frame.folder)
         for name, figure in draw(report["calibration"], rows).items():
             frame.picture(figure, name)
         too_long_ids = sorted(pairs["id"][long])
         counts = {"pairs": len(learned), "pairs_too_long": len(too_long_ids), "too_long": too_long_ids}
-        frame.report(counts | {"held_out_pairs": len(held_out), "held_out": report})
+        counts |= {"held_out_pairs": len(held_out), "usable": standing.better_than_chance}
+        frame.report(counts | {"sft_slope": slope, "held_out": report})
         frame.discard_scratch()
 
 

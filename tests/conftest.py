@@ -158,15 +158,18 @@ def cheap_reward_model(
     """(a reward model that prefers the cheaper of two prices, the folder it was saved to)."""
     from components.model import adapters, loading, training
     from components.reward import reward
+    from tests.support.reward import GOOD, no_start
 
+    loading.seed_everything(0)  # the head starts at random, whichever test came before
     tokenizer = loading.load_tokenizer(sharp_base)
     model = adapters.load_reward_model(sharp_base, tiny_adapter, tokenizer.pad_token_id)
     section = tiny_params.reward.model_copy(update={"epochs": 3.0, "learning_rate": 5e-3})
     curves = training.Curves(Recorder())  # type: ignore[arg-type]
     scratch = tmp_path_factory.mktemp("reward-scratch")
-    model = reward(cheap_pairs, section, model, tokenizer, scratch, curves)
+    model = reward(cheap_pairs, no_start(cheap_pairs), section, model, tokenizer, scratch, curves)
     folder = tmp_path_factory.mktemp("reward")
     adapters.save_adapter(model, folder)
+    GOOD.save(folder)
     return model, folder
 
 
@@ -184,13 +187,13 @@ def cheap_task(
     """The task of an alignment method, on the sharp base, with the reward model that prefers cheap."""
     from components.align import prompts_of
     from components.alignment.monitor import Monitor
-    from components.alignment.rewards import RewardModel
+    from components.alignment.rewards import RewardModel, load_standing
     from components.alignment.task import Task
     from components.model import adapters, loading, training
 
     tokenizer = loading.load_tokenizer(sharp_base)
     model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_reward_model[1])
-    reward_model = RewardModel(model, head, tokenizer, 16)
+    reward_model = RewardModel(model, head, tokenizer, 16, load_standing(cheap_reward_model[1]))
     prompts = prompts_of(tokenizer, tiny_items, tiny_params.prompt.model_copy(update={"tokens": 128}))
     monitoring = tiny_params.align.monitor.model_copy(update={"snapshots": 1})
     options: dict[str, Any] = {"error_max": 999.0, "price_max": 999, "scratch": tmp_path}

@@ -18,6 +18,7 @@ from components import evaluate, preferences, reward
 from components.alignment.task import Task
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
+from components.core.schemas import Law
 from components.evaluation import scoring
 from components.evaluation.leaderboard import leaderboard
 from components.feedback import annotate
@@ -38,10 +39,13 @@ def test_the_stages_from_preferences_to_align_fit_together(
         Path(name).symlink_to(ROOT / name)
     raw = yaml.safe_load(tiny_yaml())
     raw["align"]["sft_best_of_n"] |= {"epochs": 1.0, "temperature": 1.0}
+    raw["preferences"] |= {"origins": ["truth", "steering"], "margin_min": 1.0}
     Path("params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     shutil.copy(empty_store, "mlflow.db")
     Path("artifacts/curate").mkdir(parents=True)
     Path("artifacts/validate").mkdir()
+    Path("artifacts/scrape").mkdir()
+    pd.DataFrame(columns=Law.columns()).to_parquet("artifacts/scrape/law.parquet")
     Path("artifacts/base").symlink_to(sharp_base)
     Path("artifacts/sft").symlink_to(tiny_adapter)
     for place, split in enumerate(("preference", "validation", "test")):
@@ -58,7 +62,13 @@ def test_the_stages_from_preferences_to_align_fit_together(
     assert len(report["monitor"]["snapshots"]) == 2
     assert adapters.load_adapted(sharp_base, Path("artifacts/align/sft_best_of_n"))
     preferences_report = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
-    assert preferences_report["origins"]["truth"]["share"] == 1
+    origins = preferences_report["origins"]
+    assert origins["truth"]["share"] + origins["steering"]["share"] == 1
+    for origin in origins.values():
+        assert 0 < origin["pairs"] + origin["rejected"] <= 16
+    rules = json.loads(Path("reports/reward.json").read_text(encoding="utf-8"))["held_out"]["rules"]
+    assert rules["law_median"] is None
+    assert rules["sft_median"]["pairs"] > 0
     sampled = pd.read_parquet("artifacts/preferences/sampled.parquet")
     assert len(annotate.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 16
     for picture in ("reliability.png", "rewards.png"):

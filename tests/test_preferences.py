@@ -21,6 +21,10 @@ def sampled(*completions: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"id": names, "prompt": names, "completions": list(completions)})
 
 
+def untouched() -> Preferences:
+    raise AssertionError("no steering text was wanted")
+
+
 @pytest.fixture
 def tokenizer(tiny_base: Path) -> Any:
     return loading.load_tokenizer(tiny_base)
@@ -31,7 +35,9 @@ def test_a_single_completion_and_equal_completions_are_rejected_with_a_reason(
     completions: list[str], params: Params, tokenizer: Any
 ) -> None:
     prices = pd.Series({"p0": 100.0, "p1": 50.0})
-    result = stage_file.preferences(sampled(["90", "300"], completions), prices, params.preferences)
+    result = stage_file.preferences(
+        sampled(["90", "300"], completions), prices, params.preferences, untouched
+    )
     pairs, rejects = stage_file.usable(result, set(), tokenizer)
     assert list(pairs.columns) == Pair.columns()
     assert pairs[["id", "prompt", "chosen", "rejected", "margin"]].to_numpy().tolist() == [
@@ -42,7 +48,9 @@ def test_a_single_completion_and_equal_completions_are_rejected_with_a_reason(
 
 
 def test_no_pair_at_all_is_a_clear_error(params: Params, tokenizer: Any) -> None:
-    result = stage_file.preferences(sampled(["9", "9"]), pd.Series({"p0": 10.0}), params.preferences)
+    result = stage_file.preferences(
+        sampled(["9", "9"]), pd.Series({"p0": 10.0}), params.preferences, untouched
+    )
     with pytest.raises(PricewrightError, match=r"no pair is left of truth, 1 were rejected: truth, p0"):
         stage_file.usable(result, set(), tokenizer)
 

@@ -17,6 +17,7 @@ from components.model import adapters, loading, training
 from components.model.prompt import price_prompt
 from components.model.tokens import reward_ids
 from tests.support.project import QUESTION
+from tests.support.reward import no_start
 
 
 def planted(items: pd.DataFrame, chosen: str, rejected: str) -> pd.DataFrame:
@@ -31,7 +32,7 @@ def planted(items: pd.DataFrame, chosen: str, rejected: str) -> pd.DataFrame:
         )
         for item in items.itertuples()
     ]
-    return pd.DataFrame([row.model_dump() for row in rows])
+    return stage_file.with_products(pd.DataFrame([row.model_dump() for row in rows]), items)
 
 
 def test_a_planted_preference_is_learned_and_the_head_trains(
@@ -43,16 +44,20 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
     recorder: Any,
 ) -> None:
     pairs = planted(tiny_items, "100", "900")
-    kept, held_out = stage_file.split_by_prompt(pairs, 0.25, 0)
+    kept, held_out = stage_file.split_by_product(pairs, 0.25, 0)
     tokenizer = loading.load_tokenizer(tiny_base)
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     head = next(weight for name, weight in model.named_parameters() if "score.modules_to_save" in name)
     before = head.detach().clone()
     section = tiny_params.reward.model_copy(update={"epochs": 6.0, "learning_rate": 5e-3, "batch_size": 8})
-    model = stage_file.reward(kept, section, model, tokenizer, tmp_path, training.Curves(recorder))
+    model = stage_file.reward(
+        kept, no_start(kept), section, model, tokenizer, tmp_path, training.Curves(recorder)
+    )
     assert not np.allclose(head.detach().numpy(), before.numpy())
     prices = tiny_items.set_index("id")["price"]
-    measured, completions = stage_file.held_out_report(model, tokenizer, held_out, prices, 8)
+    measured, completions = stage_file.held_out_report(
+        model, tokenizer, held_out, no_start(held_out), prices, 8
+    )
     assert measured["accuracy"] > 0.9
     assert measured["completions"] == len(completions) == 2 * len(held_out)
     first = completions.iloc[0]
@@ -67,10 +72,12 @@ def noisy(prompts: int, noise: float, seed: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": [str(number) for number in range(prompts)],
+            "product": [str(number) for number in range(prompts)],
             "prompt": price_prompt("word", QUESTION),
             "chosen": np.where(flipped, "900", "100"),
             "rejected": np.where(flipped, "100", "900"),
             "margin": 9.0,
+            "origin": "truth",
         }
     )
 
@@ -84,9 +91,13 @@ def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibra
     changes = {"epochs": 4.0, "learning_rate": 2e-3, "batch_size": 32}
     section = tiny_params.reward.model_copy(update=changes)
     pairs = noisy(480, noise, 0)
-    model = stage_file.reward(pairs, section, model, tokenizer, tmp_path, training.Curves(recorder))
+    model = stage_file.reward(
+        pairs, no_start(pairs), section, model, tokenizer, tmp_path, training.Curves(recorder)
+    )
     held_out = noisy(400, noise, 1)
-    report, _ = stage_file.held_out_report(model, tokenizer, held_out, pd.Series(dtype=float), 64)
+    report, _ = stage_file.held_out_report(
+        model, tokenizer, held_out, no_start(held_out), pd.Series(dtype=float), 64
+    )
     print({name: report[name] for name in ("accuracy", "calibration")})
     assert report["accuracy"] == (held_out["chosen"] == "100").mean()  # the right order, and no label more
     assert report["calibration"]["confidence"] == pytest.approx(1 - noise, abs=0.06)
@@ -110,7 +121,7 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     pairs = planted(tiny_items[:3], "100", "cheap")
     prices = tiny_items.set_index("id")["price"]
-    report, completions = stage_file.held_out_report(model, tokenizer, pairs, prices, 8)
+    report, completions = stage_file.held_out_report(model, tokenizer, pairs, no_start(pairs), prices, 8)
     assert report["unreadable"] == completions["error"].isna().sum() == 3
     assert report["mean_reward_unreadable"] == pytest.approx(
         completions["reward"][completions["text"] == "cheap"].mean()
@@ -126,14 +137,67 @@ def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_a
     np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)
 
 
-def test_no_prompt_is_on_both_sides_of_the_split(tiny_items: pd.DataFrame) -> None:
-    pairs = pd.concat([planted(tiny_items, "1", "2"), planted(tiny_items, "3", "4")])
-    kept, held_out = stage_file.split_by_prompt(pairs, 0.2, 1)
+def test_no_product_is_on_both_sides_of_the_split(tiny_items: pd.DataFrame) -> None:
+    items = tiny_items.assign(product=[f"p{row // 2}" for row in range(len(tiny_items))])
+    pairs = pd.concat([planted(items, "1", "2"), planted(items, "3", "4")])
+    kept, held_out = stage_file.split_by_product(pairs, 0.2, 1)
+    assert set(kept["product"]).isdisjoint(held_out["product"])
     assert set(kept["id"]).isdisjoint(held_out["id"])
     assert len(kept) + len(held_out) == len(pairs)
-    assert held_out["id"].nunique() == round(0.2 * len(tiny_items))
+    assert held_out["product"].nunique() == round(0.2 * len(items) / 2)
 
 
-def test_one_prompt_is_too_few(tiny_items: pd.DataFrame) -> None:
+def test_a_prompt_of_no_item_is_a_product_of_its_own(tiny_items: pd.DataFrame) -> None:
+    pairs = pd.DataFrame({"id": [tiny_items["id"][0], "elsewhere"]})
+    products = stage_file.with_products(pairs, tiny_items)["product"]
+    assert products.tolist() == [tiny_items["product"][0], "elsewhere"]
+
+
+def test_one_product_is_too_few(tiny_items: pd.DataFrame) -> None:
     with pytest.raises(PricewrightError, match="too few"):
-        stage_file.split_by_prompt(planted(tiny_items[:1], "1", "2"), 0.2, 1)
+        stage_file.split_by_product(planted(tiny_items[:1], "1", "2"), 0.2, 1)
+
+
+def test_with_a_few_hundred_pairs_the_model_is_as_right_as_what_it_starts_from(
+    tiny_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
+) -> None:
+    tokenizer = loading.load_tokenizer(tiny_base)
+    draw = np.random.default_rng(3)
+    sides = draw.integers(1, 999, (300, 2))
+    centre = draw.integers(50, 800, 300)  # what the SFT model knows, and no prompt tells
+    order = np.abs(sides - centre[:, None]).argsort(axis=1)
+    ranked = np.take_along_axis(sides, order, axis=1).astype(str)
+    pairs = pd.DataFrame({"id": [str(row) for row in range(300)], "prompt": price_prompt("word", QUESTION)})
+    pairs = pairs.assign(
+        chosen=ranked[:, 0], rejected=ranked[:, 1], margin=9.0, origin="truth", product=pairs["id"]
+    )
+    start = {side: -np.abs(pairs[side].astype(float).to_numpy() - centre) / 100 for side in stage_file.SIDES}
+    kept = {side: values[:230] for side, values in start.items()}
+    left = {side: values[230:] for side, values in start.items()}
+    model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
+    curves, prices = training.Curves(recorder), pd.Series(dtype=float)
+    model = stage_file.reward(pairs[:230], kept, tiny_params.reward, model, tokenizer, tmp_path, curves)
+    report, _ = stage_file.held_out_report(model, tokenizer, pairs[230:], left, prices, 64)
+    assert report["accuracy"] > 0.9
+    assert report["by_origin"] == {"truth": report["accuracy"]}
+    alone, _ = stage_file.held_out_report(model, tokenizer, pairs[230:], no_start(pairs[230:]), prices, 64)
+    assert alone["accuracy"] < 0.7
+
+
+def test_the_rules_read_samples_distribution_and_law() -> None:
+    items = pd.DataFrame({"id": ["a", "b"], "address": ["/a", "/b"]})
+    sampled = pd.DataFrame(
+        {"id": ["a", "b"], "prompt": ["pa", "pb"], "completions": [["1", "5", "cheap", "6"], ["cheap"]]}
+    )
+    law = pd.DataFrame({"address": ["/b"], "median": [3.0]})
+    masses = np.eye(10)[[7, 2]]
+    medians = stage_file.medians_of(sampled, items, law, lambda prompts: masses)
+    assert medians["median_of_samples"]["a"] == 5
+    assert medians["sft_median"].to_dict() == {"a": 7.0, "b": 2.0}
+    pairs = pd.DataFrame({"id": ["a", "b", "z"], "chosen": ["5", "1", "1"], "rejected": ["7", "3", "2"]})
+    result = stage_file.rules(pairs, medians)
+    assert result == {
+        "median_of_samples": {"accuracy": 1.0, "pairs": 1},
+        "sft_median": {"accuracy": 0.25, "pairs": 2},
+        "law_median": {"accuracy": 0.0, "pairs": 1},
+    }

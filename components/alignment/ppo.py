@@ -36,10 +36,14 @@ from components.model import adapters
 
 
 def align(task: Task, section: Ppo) -> dict[str, Any]:
-    """Train the policy on the prompts of the preference split; returns first and last round's figures."""
+    """Train the policy on the prompts of the preference split; returns first and last round's figures.
+
+    Raises PricewrightError where the reward model is not `usable`.
+    """
+    reward_model = task.reward_model.usable()
     value_head = adapters.add_reward_model(task.model, "value", task.reward)  # as in arXiv:2203.02155
     prompts = list(dict.fromkeys(task.prompts["prompt"]))
-    actor = AdapterActor(task.model, value_head, task.reward_model, task.tokenizer, prompts, section)
+    actor = AdapterActor(task.model, value_head, reward_model, task.tokenizer, prompts, section)
     history = optimize(actor, len(prompts), section, task.scratch, task.curves.run.metric, task.monitor.at)
     adapters.activate(task.model, "default", frozen=False)
     return {"prompts": len(prompts), "steps": len(history), "first": history[0], "last": history[-1]}

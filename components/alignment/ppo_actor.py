@@ -28,7 +28,7 @@ class AdapterActor:
     ) -> None:
         """`model` is that of `adapters.load_policy` with one more adapter, `value`; `value_head` its head."""
         self.model, self.value_head, self.reward_model = model, value_head, reward_model
-        self.end = tokenizer.eos_token_id
+        self.end, self.tokenizer, self.texts = tokenizer.eos_token_id, tokenizer, prompts
         self.width, self.batch_size = section.max_completion_length, section.batch_size
         self.prompts = [prompt_ids(tokenizer, text, tokenizer.model_max_length) for text in prompts]
 
@@ -76,11 +76,17 @@ class AdapterActor:
         """See `Actor`. As the reward model was trained: with an end-of-text token, even after a completion
         that was cut off.
         """
-        rows = [
-            [*self.prompts[prompt], *(token for token in row[real].tolist() if token != self.end), self.end]
-            for prompt, row, real in zip(*completions, strict=True)
+        answers = [
+            [token for token in row[real].tolist() if token != self.end]
+            for row, real in zip(completions.actions, completions.counted, strict=True)
         ]
-        return self.reward_model.of_tokens(rows)
+        numbers = completions.prompts.tolist()
+        rows = [
+            [*self.prompts[number], *answer, self.end]
+            for number, answer in zip(numbers, answers, strict=True)
+        ]
+        texts = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        return self.reward_model.of_tokens(rows, [self.texts[number] for number in numbers], texts)
 
     def _activate(self, adapter: str) -> None:
         learning = torch.is_grad_enabled()

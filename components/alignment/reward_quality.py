@@ -12,20 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from components.evaluation.metrics import share_interval
+from components.evaluation.resampling import Products
+
 Floats = NDArray[np.float64]
 
+TIMES = 1000
+"""Simulated sets of outcomes behind `expected_error_by_chance`."""
 BINS = 10
 """Of equal width between even odds and certainty."""
 
 
-def quality(chosen: Floats, rejected: Floats, margins: Floats) -> dict[str, Any]:
+def quality(chosen: Floats, rejected: Floats, margins: Floats, products: Products) -> dict[str, Any]:
     """Accuracy over all pairs, `by_margin` and calibration, from the rewards of both sides, each (pairs,).
 
-    `accuracy` is the share of pairs whose chosen completion has the higher reward. Equal rewards are wrong.
+    `accuracy` is the share of pairs whose chosen completion has the higher reward, with its 95% interval.
+    Equal rewards are wrong. Pairs of one of the `products`, (pairs,), are not independent.
     """
     right = chosen > rejected
+    low, high = share_interval(right, products)
     return {
         "accuracy": float(right.mean()),
+        "accuracy_low": low,
+        "accuracy_high": high,
         "by_margin": by_margin(right, margins),
         "calibration": calibration(chosen - rejected),
     }
@@ -54,6 +63,8 @@ def calibration(lead: Floats) -> dict[str, Any]:
 
     `lead` is the reward of chosen minus that of rejected. Each pair is predicted with the probability of
     its favoured side, at least 0.5, and came true where that side was chosen; even odds came half true.
+    Few pairs err by chance: `expected_error_by_chance` is what rewards with these probabilities stay below in
+    95 of 100 sets of outcomes drawn from them (Broecker and Smith 2007, consistency resampling).
     """
     confidence = 1 / (1 + np.exp(-np.abs(lead)))
     came_true = np.where(lead == 0, 0.5, lead > 0)
@@ -66,8 +77,34 @@ def calibration(lead: Floats) -> dict[str, Any]:
         }
         for number in np.unique(place)
     ]
-    error = sum(bin_["pairs"] * abs(bin_["confidence"] - bin_["came_true"]) for bin_ in bins) / len(lead)
-    return {"expected_error": float(error), "confidence": float(confidence.mean()), "bins": bins}
+    drawn = np.random.default_rng(0).random((TIMES, len(lead))) < confidence
+    by_chance = np.quantile(_calibration_error(confidence, drawn, place), 0.95)
+    return {
+        "expected_error": float(_calibration_error(confidence, came_true[None], place)[0]),
+        "expected_error_by_chance": float(by_chance),
+        "confidence": float(confidence.mean()),
+        "bins": bins,
+    }
+
+
+def _calibration_error(confidence: Floats, came_true: NDArray[Any], place: NDArray[np.int64]) -> Floats:
+    """Of each row of outcomes, (times, pairs): the mean gap of bins, by their share of the pairs."""
+    member = np.eye(BINS)[place]  # (pairs, bins)
+    return np.asarray(np.abs((came_true - confidence) @ member).sum(axis=1) / len(place))
+
+
+def nearer(centres: Floats, chosen: Floats, rejected: Floats) -> dict[str, Any] | None:
+    """The accuracy of a rule, nearer to a centre is better, over the `pairs` that have one; all (pairs,)
+    dollars. No price (NaN) is farther than any; where both sides are as far the rule is half right. None
+    where no pair has a centre.
+    """
+    known = ~np.isnan(centres)
+    if not known.any():
+        return None
+    near, far = (
+        np.where(np.isnan(prices), np.inf, np.abs(prices - centres))[known] for prices in (chosen, rejected)
+    )
+    return {"accuracy": float(np.where(near == far, 0.5, near < far).mean()), "pairs": int(known.sum())}
 
 
 def correlation(rewards: Floats, values: Floats) -> float | None:

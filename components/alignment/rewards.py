@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from components.alignment.sft_reward import SftReward
 from components.core.errors import PricewrightError
 from components.core.params.align import RewardSource
 from components.model import adapters
+from components.model.distribution import price_distribution
 from components.model.prompt import parse_completion
 from components.model.tokens import left_padded, reward_ids
 
@@ -54,19 +59,27 @@ def expected(
 
 
 def truth(prompts: Sequence[str], prices: Sequence[float], error_max: float) -> Reward:
-    """Minus the error in dollars; knows the prices of these prompts only."""
-    known = dict(zip(prompts, prices, strict=True))
+    """Minus the error in dollars; knows the prices of these prompts only. Listings whose cut prompt is the
+    same keep their own prices: the reward is the mean over them, all that a policy can tell apart.
+    """
+    known: dict[str, list[float]] = defaultdict(list)
+    for prompt, price in zip(prompts, prices, strict=True):
+        known[prompt].append(price)
 
     def reward(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
-        return -errors(completions, np.array([known[prompt] for prompt in prompts]), error_max)
+        rows = [
+            errors([text] * len(known[prompt]), np.array(known[prompt]), error_max).mean()
+            for prompt, text in zip(prompts, completions, strict=True)
+        ]
+        return -np.array(rows)
 
     return reward
 
 
 def reward_by(source: RewardSource, task: Any) -> Reward:
-    """The reward that a section names: `truth`, or the reward `model`."""
+    """The reward that a section names: `truth`, or the reward `model`, see `RewardModel.usable`."""
     if source == "model":
-        return task.reward_model
+        return task.reward_model.usable()
     return truth(task.prompts["prompt"], task.prompts["price"], task.error_max)
 
 
@@ -86,11 +99,68 @@ def finite(rewards: np.ndarray) -> np.ndarray:
     return rewards
 
 
-class RewardModel:
-    """The adapter `reward` on the policy's own base, and its scalar head."""
+class Standing(NamedTuple):
+    """A reward model's start, and its accuracy on pairs that were held out: reward.json in its folder."""
 
-    def __init__(self, model: Any, head: torch.nn.Linear, tokenizer: Any, batch_size: int) -> None:
+    slope: float
+    """Of `SftReward` in the reward."""
+    under_cost: float
+    price_max: int
+    pairs: int
+    """Held out."""
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+    @property
+    def better_than_chance(self) -> bool:
+        """Whether the 95% interval of the accuracy is above a half."""
+        return self.accuracy_low > 0.5
+
+    def save(self, folder: Path) -> None:
+        """Write it into the folder of the reward model."""
+        (folder / STANDING).write_text(json.dumps(self._asdict(), indent=2) + "\n", encoding="utf-8")
+
+
+STANDING = "reward.json"
+
+
+def load_standing(folder: Path) -> Standing:
+    """That of the reward model in `folder`. Raises PricewrightError where there is none."""
+    try:
+        return Standing(**json.loads((folder / STANDING).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise PricewrightError(
+            f"{folder / STANDING} does not load: {error}. Run the stage reward again"
+        ) from error
+
+
+class RewardModel:
+    """The adapter `reward` on the policy's own base and its scalar head, on top of what the frozen SFT model,
+    the adapter `reference`, knows of the price.
+    """
+
+    def __init__(
+        self, model: Any, head: torch.nn.Linear, tokenizer: Any, batch_size: int, standing: Standing
+    ) -> None:
         self.model, self.head, self.tokenizer, self.batch_size = model, head, tokenizer, batch_size
+        self.standing = standing
+        self.start = SftReward(
+            self._distributions, price_max=standing.price_max, under_cost=standing.under_cost
+        )
+
+    def usable(self) -> RewardModel:
+        """Itself. Raises PricewrightError where its accuracy may be that of a coin: a policy that learns
+        from such a reward learns noise.
+        """
+        own = self.standing
+        if own.better_than_chance:
+            return self
+        raise PricewrightError(
+            f"the reward model may be a coin: it is right on {own.accuracy:.2f} of {own.pairs} held-out "
+            f"pairs (95% interval {own.accuracy_low:.2f} to {own.accuracy_high:.2f}), and is barred as a "
+            "reward. Collect more pairs, or set `reward: truth` and take ppo out of align.methods"
+        )
 
     def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
         """The reward of each completion, (rows,)."""
@@ -98,17 +168,31 @@ class RewardModel:
             reward_ids(self.tokenizer, prompt, text)
             for prompt, text in zip(prompts, completions, strict=True)
         ]
-        return self.of_tokens(rows).numpy()
+        return self.of_tokens(rows, prompts, completions).numpy()
 
-    def of_tokens(self, rows: list[list[int]]) -> Tensor:
-        """The reward of token ids that end in the end-of-text token, (rows,): read, as in training, at the
-        last token that is not the padding token.
+    def of_tokens(self, rows: list[list[int]], prompts: Sequence[str], completions: Sequence[str]) -> Tensor:
+        """The reward of token ids that end in the end-of-text token, (rows,), and of their texts: read, as in
+        training, at the last token that is not the padding token.
         """
-        scores = torch.empty(len(rows))
+        scores = torch.zeros(len(rows))
+        if self.standing.slope:
+            scores += torch.from_numpy(self.standing.slope * self.start(prompts, completions)).float()
         with adapters.use_adapter(self.model, "reward"):
             for batch in torch.arange(len(rows)).split(self.batch_size):
-                scores[batch] = self._of_batch([rows[place] for place in batch])
+                scores[batch] += self._of_batch([rows[place] for place in batch])
         return scores
+
+    def _distributions(self, prompts: list[str]) -> np.ndarray:
+        with adapters.use_adapter(self.model, "reference"):
+            return price_distribution(
+                self.model,
+                self.tokenizer,
+                prompts,
+                price_max=self.standing.price_max,
+                prompt_tokens=self.tokenizer.model_max_length,
+                batch_size=self.batch_size,
+                title="pricing",
+            )
 
     def _of_batch(self, rows: list[list[int]]) -> Tensor:
         tokens, real, positions = left_padded(rows)

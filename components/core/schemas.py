@@ -101,7 +101,8 @@ class Reject(Record):
 class Law(Record):
     """What a generated source knows of the truth: `artifacts/scrape/law.parquet`.
 
-    Read by `evaluate` alone, to compute the noise floor. Empty for real sources.
+    Read by `evaluate`, to compute the noise floor, and `reward`, for a rule beside its accuracy: no model
+    learns from it. Empty for real sources.
     """
 
     address: str
@@ -120,10 +121,10 @@ class Pair(Record):
     chosen: str
     rejected: str
     margin: float | None
-    """By how much `chosen` is better: dollars closer to the true price (`truth`), votes ahead (`people`);
-    None where it is unknown."""
+    """By how much `chosen` is better: dollars closer to the true price (`truth`), dollars that the text moved
+    the price by (`steering`), votes ahead (`people`); None where it is unknown."""
     origin: str
-    """Who ranked: `truth`, `people`, `constitution`, `dataset`."""
+    """Who ranked: `truth`, `steering`, `people`, `constitution`, `dataset`."""
 
 
 class Sampled(Record):

@@ -1,4 +1,4 @@
-"""Sampled completions, ranked by their distance to the true price."""
+"""Sampled completions, ranked by what their distance to the true price costs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from components.feedback.result import Preferences
 from components.model.prompt import parse_completion
 
 
-def pairs(sampled: pd.DataFrame, prices: pd.Series, *, margin_min: float, most: int) -> Preferences:
-    """At most `most` pairs of each row of `sampled` (columns of `Sampled`); `prices` are dollars by id."""
+def pairs(
+    sampled: pd.DataFrame, prices: pd.Series, *, margin_min: float, most: int, under_cost: float
+) -> Preferences:
+    """At most `most` pairs of each row of `sampled` (columns of `Sampled`); `prices` are dollars by id, and a
+    dollar below the price costs `under_cost` of a dollar above it.
+    """
     result = Preferences("truth")
     for row in sampled.itertuples():
-        ranked = ranked_pairs(list(row.completions), prices[row.id], margin_min=margin_min, most=most)
+        ranked = ranked_pairs(
+            list(row.completions),
+            prices[row.id],
+            margin_min=margin_min,
+            most=most,
+            under_cost=under_cost,
+        )
         for chosen, rejected, margin in ranked:
             result.pair(row.id, row.prompt, chosen, rejected, margin)
         if not ranked:
@@ -25,14 +35,15 @@ def pairs(sampled: pd.DataFrame, prices: pd.Series, *, margin_min: float, most: 
 
 
 def ranked_pairs(
-    completions: list[str], price: float, *, margin_min: float, most: int
+    completions: list[str], price: float, *, margin_min: float, most: int, under_cost: float
 ) -> list[tuple[str, str, float]]:
     """(chosen, rejected, margin in dollars) of one prompt's completions, the widest margins first.
 
-    An unreadable completion loses to every readable one: its error is the worst readable one (at least
-    the price itself) plus the price. Equal completions and margins below `margin_min` give no pair.
+    The error of a completion below the price counts `under_cost` times: above 1, selling too cheap is the
+    worse mistake. An unreadable completion loses to every readable one: its error is the worst readable one
+    (at least the price itself) plus the price. Equal completions and margins below `margin_min` give no pair.
     """
-    errors = _errors(list(dict.fromkeys(completions)), price)
+    errors = _errors(list(dict.fromkeys(completions)), price, under_cost)
     best_first = sorted(errors, key=lambda text: errors[text])
     pairs = [
         (chosen, rejected, errors[rejected] - errors[chosen])
@@ -43,8 +54,12 @@ def ranked_pairs(
     return sorted(wide, key=lambda pair: -pair[2])[:most]
 
 
-def _errors(completions: list[str], price: float) -> dict[str, float]:
+def _errors(completions: list[str], price: float, under_cost: float) -> dict[str, float]:
     prices = {text: parse_completion(text) for text in completions}
-    errors = {text: abs(value - price) for text, value in prices.items() if value is not None}
+    errors = {
+        text: max(value - price, under_cost * (price - value))
+        for text, value in prices.items()
+        if value is not None
+    }
     unreadable = max([price, *errors.values()]) + price
     return {text: errors.get(text, unreadable) for text in completions}

@@ -128,11 +128,13 @@ def load_adapted(base: Path, adapter: Path | None, *, four_bit: bool = True) -> 
 
 
 def merge_adapter(base: Path, adapter: Path) -> PreTrainedModel:
-    """The base in full precision with the adapter added into its weights.
+    """The base in float32, on a GPU too, with the adapter added into its weights.
 
-    Merging into 4-bit weights would round the adapter away: it moved logits by 0.18 in a trial.
+    Merging into 4-bit weights would round the adapter away: it moved logits by 0.18 in a trial. bfloat16, in
+    which a GPU computes, has eight bits for a sum of which the adapter is the smaller part.
     """
-    return load_adapter(load_model(base, four_bit=False), adapter).merge_and_unload().eval()
+    model = loaded(AutoModelForCausalLM, base, **weights(False) | {"dtype": torch.float32})
+    return load_adapter(model, adapter).merge_and_unload().eval()
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:

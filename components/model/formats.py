@@ -8,6 +8,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from components.core.errors import PricewrightError
@@ -40,6 +41,8 @@ def write_quantized(merged: Path, folder: Path, name: str) -> None:
 def quantized(folder: Path, name: str) -> PreTrainedModel:
     """The full-precision model in `folder`, its linear layers in a format of FORMATS."""
     options = weights(False) | {"quantization_config": FORMATS[name]}
+    if FORMATS[name] is None:
+        options["dtype"] = torch.float32  # as it was merged, on a GPU too
     return loaded(AutoModelForCausalLM, folder, **options).eval()
 
 

@@ -23,6 +23,7 @@ from components.core.params.file import Params
 from components.model import adapters, training
 from components.model.tokens import prompt_ids
 from tests.support.ppo import Killed, small, unmonitored, untracked
+from tests.support.reward import GOOD
 
 
 class Table:
@@ -245,7 +246,7 @@ def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
 
     def run(folder: str, tracked: Any) -> tuple[dict[str, Any], list[Tensor], dict[str, Any]]:
         model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_task.reward)
-        reward_model = RewardModel(model, head, cheap_task.tokenizer, 16)
+        reward_model = RewardModel(model, head, cheap_task.tokenizer, 16, GOOD)
         monitoring = cheap_task.monitor.section.model_copy(update={"snapshots": 2})
         items, scratch = cheap_task.monitor.items[:10], tmp_path / folder
         options: dict[str, Any] = {"error_max": 999.0, "price_max": 999, "scratch": scratch}

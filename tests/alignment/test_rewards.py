@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from components.align import align
 from components.alignment import rewards
+from components.alignment.rewards import RewardModel
+from components.alignment.task import Task
 from components.core.errors import PricewrightError
+from components.core.params.file import Params
+from components.model import adapters
+from tests.support.reward import COIN, GOOD
 
 
 def test_the_true_reward_is_minus_the_error_and_no_price_counts_as_the_largest() -> None:
     reward = rewards.truth(["p", "q"], [100.0, 50.0], 200.0)
     result = reward(["p", "q", "p", "q"], ["90", "50 or so", "cheap", "9999"])
     assert result.tolist() == [-10, 0, -200, -200]
+
+
+def test_two_listings_with_the_same_cut_prompt_keep_their_own_prices() -> None:
+    reward = rewards.truth(["p", "p", "q"], [100.0, 40.0, 7.0], 500.0)
+    assert reward(["p", "p", "q"], ["100", "40", "7"]).tolist() == [-30.0, -30.0, 0.0]
+
+
+@pytest.mark.parametrize("method", ["ppo", "rloo", "grpo", "sft_best_of_n"])
+def test_a_reward_model_that_may_be_a_coin_is_barred_before_any_training(
+    cheap_task: Task, tiny_params: Params, method: str
+) -> None:
+    cheap_task.reward_model.standing = COIN
+    section = getattr(tiny_params.align, method)
+    if method != "ppo":
+        section = section.model_copy(update={"reward": "model"})
+    before = [weight.clone() for weight in adapters.adapter_weights(cheap_task.model, "default")]
+    with pytest.raises(PricewrightError, match=r"may be a coin.*0\.42 of 71.*0\.31 to 0\.54"):
+        align(cheap_task, method, section)
+    after = adapters.adapter_weights(cheap_task.model, "default")
+    assert all(bool((left == right).all()) for left, right in zip(before, after, strict=True))
+    assert not cheap_task.monitor.snapshots
+
+
+def test_the_reward_of_a_completion_has_the_start_that_its_standing_names(cheap_task: Task) -> None:
+    model, prompts = cheap_task.reward_model, list(cheap_task.prompts["prompt"][:2]) * 2
+    texts = ["7", "400", "12", "cheap"]
+    plain = model(prompts, texts)
+    started = RewardModel(model.model, model.head, model.tokenizer, 3, GOOD._replace(slope=2.0))
+    known = started.start(prompts, texts)
+    assert np.ptp(known) > 0.1
+    np.testing.assert_allclose(started(prompts, texts), plain + 2 * known, rtol=1e-4, atol=1e-4)
+
+
+def test_a_folder_without_a_standing_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(PricewrightError, match=r"reward\.json does not load.*Run the stage reward again"):
+        rewards.load_standing(tmp_path)
+    COIN.save(tmp_path)
+    assert rewards.load_standing(tmp_path) == COIN
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

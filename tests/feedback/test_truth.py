@@ -5,8 +5,10 @@ from __future__ import annotations
 from components.feedback.truth import ranked_pairs
 
 
-def ranked(completions: list[str], margin_min: float = 5.0, most: int = 9) -> list[tuple[str, str, float]]:
-    return ranked_pairs(completions, 100.0, margin_min=margin_min, most=most)
+def ranked(
+    completions: list[str], margin_min: float = 5.0, most: int = 9, under_cost: float = 1.0
+) -> list[tuple[str, str, float]]:
+    return ranked_pairs(completions, 100.0, margin_min=margin_min, most=most, under_cost=under_cost)
 
 
 def test_the_closer_completion_is_chosen_and_the_margin_is_in_dollars() -> None:
@@ -28,3 +30,8 @@ def test_an_unreadable_completion_loses_to_every_readable_one() -> None:
         ("300", "999", 699.0),
         ("999", "cheap", 100.0),
     ]
+
+
+def test_selling_too_cheap_may_cost_more_than_asking_too_much() -> None:
+    assert ranked(["90", "115"]) == [("90", "115", 5.0)]
+    assert ranked(["90", "115"], under_cost=2.0) == [("115", "90", 5.0)]

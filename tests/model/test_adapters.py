@@ -12,7 +12,7 @@ import torch
 
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
-from components.model import adapters, loading
+from components.model import adapters, formats, loading
 from components.model.prompt import price_prompt
 from components.model.tokens import prompt_ids
 from tests.support.project import QUESTION, ROOT
@@ -100,3 +100,16 @@ def test_an_adapter_has_the_same_bytes_whichever_process_writes_it(
         written.append({file.name: file.read_bytes() for file in files})
     assert written[0] == written[1]
     assert "adapter_config.json" in written[0]
+
+
+def test_full_precision_is_float32_where_a_gpu_computes_in_bfloat16(
+    tiny_base: Path, tiny_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged = adapters.merge_adapter(tiny_base, tiny_adapter)
+    monkeypatch.setattr(loading, "COMPUTE", torch.bfloat16)
+    again = adapters.merge_adapter(tiny_base, tiny_adapter)
+    again.save_pretrained(tmp_path)
+    for left, right in zip(merged.parameters(), again.parameters(), strict=True):
+        assert right.dtype is torch.float32
+        assert torch.equal(left, right)
+    assert {weight.dtype for weight in formats.quantized(tmp_path, "none").parameters()} == {torch.float32}

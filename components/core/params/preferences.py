@@ -27,6 +27,13 @@ class PreferenceSet(Section):
     """Of a hub's data set."""
 
 
+class Steering(Section):
+    """Listings with a text that wants to set the price (feedback/steering.py)."""
+
+    path: str
+    """YAML list of texts, each with {text} where the listing goes."""
+
+
 class Constitution(Section):
     """AI feedback by written principles (Bai et al. 2022, arXiv:2212.08073)."""
 
@@ -50,14 +57,19 @@ class Preferences(Section):
     """Pairs of completions, one better than the other, from one or several origins."""
 
     seed: Seed
-    origins: Annotated[list[Literal["truth", "people", "constitution", "dataset"]], Field(min_length=1)]
+    origins: Annotated[
+        list[Literal["truth", "steering", "people", "constitution", "dataset"]], Field(min_length=1)
+    ]
     completions: Annotated[int, Field(ge=2)]
     """Completions sampled for each prompt."""
     temperature: Annotated[float, Field(gt=0)]
     batch_size: Count
     margin_min: Annotated[float, Field(ge=0)]
-    """Dollars; a pair whose completions differ less in their error is left out."""
+    """Dollars; a pair whose completions differ less in their error, or by a steering text, is left out."""
+    under_cost: Annotated[float, Field(gt=0)]
+    """Cost of a dollar below the true price, in dollars above it; 1 for the plain error."""
     pairs_per_prompt: Count
+    steering: Steering
     people: People
     dataset: PreferenceSet
     constitution: Constitution

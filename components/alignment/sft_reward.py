@@ -1,0 +1,83 @@
+"""What the SFT model knows of a price already: the start of the reward model.
+
+A few hundred pairs teach a scalar head nothing that the SFT model's own distribution over prices does not
+say better. The error expected of a price under that distribution is therefore a part of the reward, by a
+slope that makes Bradley and Terry's probabilities come true (Platt 1999); head and adapter learn the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from components.model.prompt import parse_completion
+
+Floats = NDArray[np.float64]
+
+SLOPE_MAX = 100.0  # in mean leads: surer than exp(-100) no pair can make it
+
+
+class SftReward:
+    """Minus the error expected of a completion, less that of an average completion of the same prompt."""
+
+    def __init__(
+        self, distributions: Callable[[list[str]], np.ndarray], *, price_max: int, under_cost: float
+    ) -> None:
+        """`distributions` gives those of the SFT model, (prompts, price_max + 1): `price_distribution`."""
+        self.distributions, self.price_max, self.under_cost = distributions, price_max, under_cost
+        self.known: dict[str, np.ndarray] = {}
+
+    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
+        """The reward of each completion, (rows,), in logarithms of dollars; each prompt is read once."""
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self.known]
+        if new:
+            rewards = rewards_by_price(self.distributions(new), self.under_cost)
+            self.known |= dict(zip(new, rewards.astype(np.float32), strict=True))
+        columns = [price_column(text, self.price_max) for text in completions]
+        return np.array(
+            [self.known[prompt][column] for prompt, column in zip(prompts, columns, strict=True)], dtype=float
+        )
+
+
+def rewards_by_price(distributions: np.ndarray, under_cost: float) -> Floats:
+    """Of each price from 0, (rows, prices + 1): minus E|log(1 + price) - log(1 + Y)| with Y from the row's
+    distribution, where a price below Y costs `under_cost` times as much; less the mean of this under the
+    distribution. The last column is that of no price at all: the worst. A row of NaN gives zeros.
+    """
+    masses = np.nan_to_num(np.asarray(distributions, dtype=float))
+    logs = np.log1p(np.arange(masses.shape[1]))
+    below, weighted = masses.cumsum(axis=1), (masses * logs).cumsum(axis=1)
+    over = logs * below - weighted
+    under = (weighted[:, -1:] - weighted) - logs * (below[:, -1:] - below)
+    rewards = -(over + under_cost * under)
+    rewards -= (masses * rewards).sum(axis=1, keepdims=True)
+    return np.concatenate([rewards, rewards.min(axis=1, keepdims=True)], axis=1)
+
+
+def price_column(completion: str, price_max: int) -> int:
+    """The column of `rewards_by_price`: the nearest whole dollar, none above `price_max`, the last of no
+    price.
+    """
+    price = parse_completion(completion)
+    return price_max + 1 if price is None else min(round(price), price_max)
+
+
+def fitted_slope(leads: Floats) -> float:
+    """The factor, 0 or more, by which leads (chosen minus rejected, one a pair) are log-odds that come true.
+
+    Maximum likelihood with Platt's targets: n pairs in order count as (n + 1) / (n + 2) of one, so that pairs
+    which are all in order do not make it certain of the next.
+    """
+    size = float(np.abs(leads).mean()) if len(leads) else 0.0
+    if size == 0:
+        return 0.0
+    target = (len(leads) + 1) / (len(leads) + 2)
+
+    def loss(slope: float) -> float:
+        odds = slope * leads / size
+        return float((target * np.logaddexp(0, -odds) + (1 - target) * np.logaddexp(0, odds)).mean())
+
+    return float(minimize_scalar(loss, bounds=(0.0, SLOPE_MAX), method="bounded").x) / size
