@@ -15,7 +15,7 @@ import yaml
 
 from components import align, baseline, preferences, reward, sft
 from components.core.params.file import Params
-from components.core.schemas import SCORED
+from components.core.schemas import SCORED, Law
 from tests.support.project import ROOT, tiny_yaml
 
 CURATED = Path("artifacts/curate")
@@ -41,6 +41,8 @@ def project(
     Path("params.yaml").write_text(tiny_yaml(), encoding="utf-8")
     shutil.copy(empty_store, "mlflow.db")
     CURATED.mkdir(parents=True)
+    Path("artifacts/scrape").mkdir()
+    pd.DataFrame(columns=Law.columns()).to_parquet("artifacts/scrape/law.parquet")  # nobody knows it
     Path("artifacts/base").symlink_to(sharp_base)
     shutil.copytree(tiny_adapter, "artifacts/sft")
     for place, split in enumerate(("train", "preference", *SCORED)):
