@@ -1,8 +1,9 @@
 """The servers that a person starts, each on loopback and on a port that is free.
 
-    python -m flows.listen (mlflow | prefect | serve) --port 5000
+    python -m flows.listen (mlflow | prefect | serve) --port 5000 [--version 3]
 
-mlflow shows runs and registry, prefect the flow runs, serve answers with the champion's prices.
+mlflow shows runs and registry, prefect the flow runs, serve answers with the champion's prices, or with those
+of the version that is named.
 """
 
 from __future__ import annotations
@@ -18,17 +19,29 @@ from components.core.params.file import load_params
 
 HOST = "127.0.0.1"
 HIGHEST = 65535
+NOTICE = "answers on your own word. The gate decides on it with `make promote`; nothing here moves an alias"
 
 
-def command(name: str, port: int) -> list[str]:
-    """What to run for a server. Raises PricewrightError where its port is taken, or there is no champion."""
+def command(name: str, port: int, version: str | None = None) -> list[str]:
+    """What to run for a server; `version` is the number of the one that `serve` answers with, by default the
+    champion. Raises PricewrightError where its port is taken, there is no champion, or no such version.
+    """
     free(name, port)
     where = ["--host", HOST, "--port", str(port)]
     if name == "prefect":
         return ["prefect", "server", "start", *where]
     if name == "mlflow":
         return ["mlflow", "ui", "--backend-store-uri", _store(), "--workers", "1", *where]
-    return ["mlflow", "models", "serve", "-m", f"models:/{_served()}", "--env-manager", "local", *where]
+    return [
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        f"models:/{_served(version)}",
+        "--env-manager",
+        "local",
+        *where,
+    ]
 
 
 def free(name: str, port: int) -> None:
@@ -53,16 +66,24 @@ def _refused(port: int) -> str | None:
     return None
 
 
-def _served() -> str:
-    """The champion's address in the registry."""
+def _served(number: str | None) -> str:
+    """The address in the registry of the version that answers; a notice where it is not the champion."""
     from components.core import registry  # mlflow takes seconds to import; the other servers need none of it
     from components.core.registry import CHAMPION
 
     name = load_params().register.model_name
     with registry.connected():
-        if CHAMPION not in registry.aliases(name):
-            raise PricewrightError(f"{name} has no {CHAMPION} yet: `make promote` decides on the challenger")
-    return f"{name}@{CHAMPION}"
+        champion = registry.aliases(name).get(CHAMPION)
+        if number is None and champion is None:
+            raise PricewrightError(
+                f"{name} has no {CHAMPION} yet: `make promote` decides on the challenger, `make serve "
+                "VERSION=n` serves a version that the gate has not passed"
+            )
+        if number not in (None, champion):
+            version = registry.open_version(name, str(number))
+            stands = f"version {champion} is" if champion else "there is none"
+            print(f"NOT THE CHAMPION ({stands}): {version} {NOTICE}\n", file=sys.stderr, flush=True)
+    return f"{name}/{number}" if number else f"{name}@{CHAMPION}"
 
 
 def _store() -> str:
@@ -74,9 +95,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flows.listen")
     parser.add_argument("name", choices=["mlflow", "prefect", "serve"])
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--version", help="serve: version number; by default the alias champion")
     arguments = parser.parse_args()
     try:
-        module, *rest = command(arguments.name, arguments.port)
+        module, *rest = command(arguments.name, arguments.port, arguments.version or None)
     except PricewrightError as error:
         raise SystemExit(f"error: {error}") from None
     folder = str(Path(sys.executable).parent)

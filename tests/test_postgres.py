@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import psycopg2
 import pytest
 from mlflow.entities import Run, ViewType
@@ -28,6 +27,7 @@ from mlflow.tracking import MlflowClient
 from components.core import registry, tracking
 from components.promotion import aliases, promote
 from components.promotion.history import history
+from tests.support.constant import register_constant
 from tests.support.project import ROOT
 from tests.support.registry import NAME, conclude_at_once, label
 
@@ -47,16 +47,6 @@ with tracking.flow_run("train"):
         run.metric("loss", 0.25, step=2)
         run.metrics({"test.mae": 31.7})
         run.artifact(Path("report.json"))
-"""
-CONSTANT = """
-import pandas
-
-class Model:
-    def predict(self, rows, params=None):
-        return pandas.DataFrame({"price": 20.0, "low": 10.0, "high": 30.0}, index=range(len(rows)))
-
-def _load_pyfunc(path):
-    return Model()
 """
 FLOW = """
 from prefect import flow, task
@@ -221,27 +211,9 @@ def test_of_two_promotions_of_two_clones_at_once_postgresql_lets_one_win(
 @pytest.mark.usefixtures("team_store")
 def test_a_version_with_a_long_card_is_registered_promoted_and_rolled_back_on_postgresql() -> None:
     name = "cards"
-    Path("constant.py").write_text(CONSTANT)
-    Path("model").mkdir()
-    Path("model", "serving.json").write_text("{}")
     card = "# A card\n\n" + "- A line about the data.\n" * 500
     for number in ("1", "2"):
-        with tracking.stage_run("register", {}, "abc") as run:
-            version = registry.register_version(
-                run.id,
-                name,
-                data_path=Path("model"),
-                loader_module="constant",
-                code_path=Path("constant.py"),
-                example=pd.DataFrame({"description": ["a lamp"]}),
-                answer=pd.DataFrame({"price": [20.0], "low": [10.0], "high": [30.0]}),
-                options={"point": "median"},
-                requirements=["pandas"],
-                evidence=[],
-                card=card,
-                tags={},
-            )
-        assert version == number
+        assert register_constant(name, card) == number
     described = MlflowClient().get_model_version(name, "2").description
     assert described.startswith("# A card")
     assert "README.md" in described

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -10,12 +11,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from components.core import registry, tracking
 from components.core.errors import PricewrightError
 from flows import listen
+from tests.support.constant import PRICES, register_constant
 from tests.support.project import ROOT
 
 
@@ -65,33 +69,60 @@ def test_make_ends_with_an_error_where_the_port_is_taken(busy_port: int) -> None
     assert "Traceback" not in done.stderr
 
 
-def test_nothing_is_served_before_there_is_a_champion() -> None:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with pytest.raises(PricewrightError, match="^pricer has no champion yet: `make promote`"):
-        listen.command("serve", port)
+        return int(probe.getsockname()[1])
 
 
-def test_the_tracking_page_answers_on_loopback() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "flows.listen", "mlflow", "--port", str(port)]
-    server = subprocess.Popen(
-        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+@contextmanager
+def served(path: str, *arguments: str, body: bytes | None = None) -> Iterator[tuple[bytes, Path]]:
+    """What a real server answers at `path`, once it does, and the file that holds what it has printed."""
+    port, printed = free_port(), Path("printed.log")
+    with printed.open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "flows.listen", *arguments, "--port", str(port)],
+            env=environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", data=body, headers={"Content-Type": "application/json"}
     )
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + 120
         while True:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                    assert answer.read() == b"OK"
+                with urllib.request.urlopen(request, timeout=5) as answer:
+                    yield answer.read(), printed
                 break
             except OSError:
-                assert server.poll() is None
-                assert time.monotonic() < until
+                assert server.poll() is None, printed.read_text()
+                assert time.monotonic() < until, printed.read_text()
                 time.sleep(0.3)
     finally:
         os.killpg(server.pid, 15)
-        server.communicate(timeout=30)
+        server.wait(timeout=30)
+
+
+def test_nothing_is_served_before_there_is_a_champion() -> None:
+    with pytest.raises(PricewrightError, match="^pricer has no champion yet: .* `make serve VERSION=n`"):
+        listen.command("serve", free_port())
+
+
+def test_a_version_that_the_gate_has_not_passed_is_served_where_it_is_named_and_with_a_notice() -> None:
+    tracking.connect()
+    assert register_constant("pricer") == "1"
+    with pytest.raises(PricewrightError, match="^pricer has no version 7"):
+        listen.command("serve", free_port(), "7")
+    listing = json.dumps({"dataframe_records": [{"description": "a lamp"}]}).encode()
+    with served("/invocations", "serve", "--version", "1", body=listing) as (answer, printed):
+        assert json.loads(answer) == {"predictions": [PRICES]}
+        assert "NOT THE CHAMPION (there is none): pricer version 1 answers on your own" in printed.read_text()
+    assert registry.aliases("pricer") == {}
+
+
+def test_the_tracking_page_answers_on_loopback() -> None:
+    with served("/health", "mlflow") as (answer, _):
+        assert answer == b"OK"
