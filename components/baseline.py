@@ -2,9 +2,9 @@
 regressions that know what that base predicts.
 
 Reads the splits of artifacts/curate and the base model in artifacts/base. Everything is fitted on the
-train split alone. Writes artifacts/baseline/predictions.parquet (validation and test), a picture, and
-reports/baseline.json with the error of each candidate. A tuned model that does no better than these has
-learned nothing worth serving.
+train split alone. Writes artifacts/baseline/predictions.parquet (validation and test), the regression of
+`ridge_with_base` (ridge/), a picture, and reports/baseline.json with the error of each candidate. A tuned
+model that does no better than these has learned nothing worth serving.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from components.model import loading
 from components.model.distribution import price_distribution, quantile
 from components.model.prompt import few_shot_prompt
 from components.regression.features import features
+from components.regression.ridge import LOG_LARGEST, WORD, RidgeWithBase, fit_ridge
 from components.reporting import figures
 
 Predictor = Callable[[pd.DataFrame], Floats]
@@ -45,25 +46,25 @@ Family = Callable[[pd.DataFrame, Baseline], Predictor]
 """Fits a predictor on the train split."""
 
 READING = "base_zero_shot"  # the column with what the untuned base predicts, dollars
-UNPENALIZED = 10.0  # times so large, a feature needs a weight so small that a ridge lets it be
-
-WORD = r"(?u)\b\w+\b"
-LOG_LARGEST = 20.0  # where a regression extrapolates, exp() must not overflow
 ANSWER_TOKENS = 8  # room for the price itself at the end of the base model's context
 
 
 def baseline(
     train: pd.DataFrame, scored: pd.DataFrame, base: Path, section: Baseline, prompt: Prompt
-) -> dict[str, Floats]:
-    """Dollars for the rows of `scored` by candidate, each of shape (n,), NaN where it has none.
+) -> tuple[dict[str, Floats], RidgeWithBase]:
+    """(dollars for the rows of `scored` by candidate, each of shape (n,), NaN where it has none; the
+    regression of `ridge_with_base`).
 
     Both tables have the columns of `Item`; `base` is the folder of the base model.
     """
     answers, readings = untuned(base, train, scored, section, prompt)
     regressions = classical(train, scored, section, price_max=prompt.price_max)
-    tables = train.assign(**{READING: readings}), scored.assign(**{READING: answers["base_zero_shot"]})
-    recalibrated = classical(*tables, section, price_max=prompt.price_max, families=WITH_READING)
-    return regressions | recalibrated | answers
+    read_train, read = train.assign(**{READING: readings}), scored.assign(**{READING: answers[READING]})
+    recalibrated = classical(read_train, read, section, price_max=prompt.price_max, families=WITH_READING)
+    ridge = ridge_with_base(read_train, section)
+    predicted = ridge.predict(_texts(read), answers[READING])
+    own = {"ridge_with_base": np.clip(predicted, 0, prompt.price_max)}
+    return regressions | recalibrated | own | answers, ridge
 
 
 def classical(
@@ -170,15 +171,21 @@ def base_recalibrated(train: pd.DataFrame, section: Baseline) -> Predictor:
     reading, with a constant for each category. What fine-tuning adds is what it does better than this.
     """
     constants = OneHotEncoder(max_categories=section.brands, handle_unknown="infrequent_if_exist")
-    columns = make_column_transformer((constants, ["category"]), (_log_reading(1.0), [READING]))
+    columns = make_column_transformer((constants, ["category"]), (_log_reading(), [READING]))
     return _fitted(make_pipeline(columns, LinearRegression()), _whole, train)
 
 
-def ridge_with_base(train: pd.DataFrame, section: Baseline) -> Predictor:
-    """`bag_of_words_ridge` that knows the untuned base's reading as well."""
-    words = CountVectorizer(max_features=section.vocabulary, token_pattern=WORD)
-    columns = make_column_transformer((words, "text"), (_log_reading(UNPENALIZED), [READING]))
-    return _fitted(make_pipeline(columns, _ridge(section)), _whole, train)
+def ridge_with_base(train: pd.DataFrame, section: Baseline) -> RidgeWithBase:
+    """`bag_of_words_ridge` that knows the untuned base's reading as well, and can be kept: it is blended."""
+    return fit_ridge(
+        _texts(train),
+        train[READING].to_numpy(float),
+        train["price"].to_numpy(float),
+        vocabulary=section.vocabulary,
+        alphas=section.ridge_alphas,
+        folds=section.ridge_folds,
+        seed=section.seed,
+    )
 
 
 FAMILIES: dict[str, Family] = {
@@ -189,10 +196,7 @@ FAMILIES: dict[str, Family] = {
     "tfidf_ridge": tfidf_ridge,
     "boosting": boosting,
 }
-WITH_READING: dict[str, Family] = {
-    "base_recalibrated": base_recalibrated,
-    "ridge_with_base": ridge_with_base,
-}
+WITH_READING: dict[str, Family] = {"base_recalibrated": base_recalibrated}
 """Families that also see what the untuned base predicts, in the column READING."""
 
 
@@ -211,10 +215,10 @@ def _ridge(section: Baseline) -> RidgeCV:
     return RidgeCV(section.ridge_alphas, cv=folds, scoring="neg_mean_absolute_error")
 
 
-def _log_reading(factor: float) -> Any:
-    """READING as a feature: `factor` times its logarithm, the mean of train where the base gave no price."""
-    scaled = FunctionTransformer(lambda dollars: factor * np.log(np.maximum(dollars, 1.0)))
-    return make_pipeline(scaled, SimpleImputer(keep_empty_features=True))
+def _log_reading() -> Any:
+    """The logarithm of READING as a feature, the mean of train where the base gave no price."""
+    logarithm = FunctionTransformer(lambda dollars: np.log(np.maximum(dollars, 1.0)))
+    return make_pipeline(logarithm, SimpleImputer(keep_empty_features=True))
 
 
 def _texts(items: pd.DataFrame) -> list[str]:
@@ -239,10 +243,11 @@ def main() -> None:
         prompt, folder = load_section(Prompt), Path("artifacts/curate")
         train = stage.read(folder / "train.parquet")
         scored = pd.concat([stage.read(folder / f"{split}.parquet") for split in SCORED], ignore_index=True)
-        predicted = baseline(train, scored, Path("artifacts/base"), frame.section, prompt)
+        predicted, ridge = baseline(train, scored, Path("artifacts/base"), frame.section, prompt)
         rows = pd.concat([scoring.predictions(name, scored, prices) for name, prices in predicted.items()])
         errors = scoring.mean_errors(rows)
         frame.save("predictions.parquet", rows, Prediction)
+        ridge.save(frame.folder / "ridge")
         frame.picture(figures.mean_errors(errors, "validation"), "mae.png")
         frame.report({"rows_train": len(train), "candidates": errors})
 

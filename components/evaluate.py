@@ -1,9 +1,9 @@
 """Every candidate on the same rows: metrics, the winner, and a page for people.
 
 Reads validation and test of artifacts/curate, artifacts/baseline/predictions.parquet, the base, the
-adapters in artifacts/sft and artifacts/align/<method> and the reports of their training,
-artifacts/scrape/law.parquet, and the answers of people and endpoints where params.yaml names some. Writes
-artifacts/evaluate/ (predictions of all candidates, winner.json, pictures, report.html) and
+adapters in artifacts/sft and artifacts/align/<method> and the reports of their training, the blend in
+artifacts/blend, artifacts/scrape/law.parquet, and the answers of people and endpoints where params.yaml names
+some. Writes artifacts/evaluate/ (predictions of all candidates, winner.json, pictures, report.html) and
 reports/evaluate.json. Whatever is chosen is chosen on validation; test is only reported.
 """
 
@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from components.blending.blended import Blend
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.align import Align
 from components.core.params.evaluate import Evaluate
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
-from components.core.schemas import SCORED, Prediction
+from components.core.schemas import BLEND, SCORED, Prediction
 from components.evaluation import external, forgetting, prompt_injection, scoring
 from components.evaluation.calibration import calibrate, observed
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
@@ -52,6 +54,7 @@ def evaluate(
     law: pd.DataFrame,
     baselines: pd.DataFrame,
     models: dict[str, Path],
+    blend: Blend,
     base: Path,
     section: Evaluate,
     prompt: Prompt,
@@ -61,10 +64,14 @@ def evaluate(
     """Score every candidate on the same rows and pick the winner on validation.
 
     `items` are rows of `Item` of validation and test, `law` rows of `Law` (none for a real source),
-    `baselines` rows of `Prediction`. `models` gives the adapter of each tuned model by its name, `barred`
-    those that may not win. Raises PricewrightError where two candidates have the same name.
+    `baselines` rows of `Prediction`. `models` gives the adapter of each tuned model by its name, `sft` among
+    them, `blend` how that one is blended, `barred` those that may not win. Raises PricewrightError where two
+    candidates have the same name.
     """
-    distributions, general = measure(items["text"].tolist(), models, base, section, prompt)
+    texts = items["text"].tolist()
+    distributions, general = measure(texts, models, base, section, prompt)
+    distributions[BLEND] = blend.distribution(texts, distributions["sft"], distributions.pop("base"))
+    general[BLEND] = general["sft"]  # what a blend says beyond prices is its language model's
     others, cost = external_answers(items[items["split"] == "test"], section, prompt.question)
     own = [predict(name, items, read, section) for name, read in distributions.items()]
     rows, kinds = all_predictions({BASELINE: [baselines], MODEL: own, EXTERNAL: others})
@@ -72,7 +79,8 @@ def evaluate(
     winner = result["winner"]
     result["cost"] = cost
     result["forgetting"] = forgetting.compared(general, "base")
-    result["prompt_injection"] = injected(items, base, models[winner], section, prompt)
+    predictor = reader(winner, models, blend, base, section, prompt)
+    result["prompt_injection"] = injected(items, predictor, section)
     result["calibration"] = coverage(items, distributions[winner], section)
     return Evaluation(rows, result)
 
@@ -80,13 +88,12 @@ def evaluate(
 def measure(
     texts: list[str], models: dict[str, Path], base: Path, section: Evaluate, prompt: Prompt
 ) -> tuple[dict[str, Floats], dict[str, dict[str, Any]]]:
-    """(price distributions by model, figures on general text by model); the second has `base` itself too."""
+    """(price distributions by model, figures on general text by model), both of `base` itself too."""
     tokenizer, distributions, general = loading.load_tokenizer(base), {}, {}
     for name, adapter in {"base": None, **models}.items():
         model = adapters.load_adapted(base, adapter)
         general[name] = forgetting.measure(model, tokenizer) | forgetting.generate(model, tokenizer)
-        if adapter is not None:
-            distributions[name] = distribution(name, texts, model, tokenizer, section, prompt)
+        distributions[name] = distribution(name, texts, model, tokenizer, section, prompt)
         del model
         gc.collect()
     return distributions, general
@@ -107,17 +114,32 @@ def distribution(
     )
 
 
+def reader(
+    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, prompt: Prompt
+) -> Callable[[list[str]], Floats]:
+    """What reads the price distributions of texts, (n, price_max + 1), by the model of that name."""
+    tokenizer = loading.load_tokenizer(base)
+    tuned = adapters.load_adapted(base, models["sft" if name == BLEND else name])
+
+    def read(model: Any, texts: list[str]) -> Floats:
+        return distribution("prompt injection", texts, model, tokenizer, section, prompt)
+
+    if name != BLEND:
+        return partial(read, tuned)
+    untuned = adapters.load_adapted(base, None)
+    return lambda texts: blend.distribution(texts, read(tuned, texts), read(untuned, texts))
+
+
 def injected(
-    items: pd.DataFrame, base: Path, adapter: Path, section: Evaluate, prompt: Prompt
+    items: pd.DataFrame, read: Callable[[list[str]], Floats], section: Evaluate
 ) -> list[dict[str, Any]]:
-    """What attacks in test listings do to the prices of one model; see `prompt_injection.attack`."""
-    model, tokenizer = adapters.load_adapted(base, adapter), loading.load_tokenizer(base)
+    """What attacks in test listings do to the prices of a model, read by `reader`; see
+    `prompt_injection.attack`.
+    """
     texts = items.loc[items["split"] == "test", "text"].head(section.injection_rows).tolist()
-
-    def predict_medians(texts: list[str]) -> Floats:
-        return quantile(distribution("prompt injection", texts, model, tokenizer, section, prompt), 0.5)
-
-    return prompt_injection.attack(predict_medians, texts, moved=section.injection_share)
+    return prompt_injection.attack(
+        lambda attacked: quantile(read(attacked), 0.5), texts, moved=section.injection_share
+    )
 
 
 def predict(name: str, items: pd.DataFrame, distribution: Floats, section: Evaluate) -> pd.DataFrame:
@@ -206,6 +228,17 @@ def draw(
     }
 
 
+def made_of(winner: str, models: dict[str, Path]) -> dict[str, str | None]:
+    """The winner, the folder of its adapter, and that of the blend where it is one."""
+    blended = winner == BLEND
+    adapter = models["sft" if blended else winner]
+    return {
+        "winner": winner,
+        "adapter": adapter.as_posix(),
+        "blend": "artifacts/blend" if blended else None,
+    }
+
+
 def main() -> None:
     """Read every candidate, evaluate, write tables, figures and the page."""
     with stage.run(Evaluate) as frame:
@@ -218,6 +251,7 @@ def main() -> None:
             stage.read(artifacts / "scrape" / "law.parquet"),
             stage.read(artifacts / "baseline" / "predictions.parquet"),
             models,
+            Blend.load(artifacts / "blend"),
             artifacts / "base",
             frame.section,
             load_section(Prompt),
@@ -228,8 +262,7 @@ def main() -> None:
         pictures = {name: frame.picture(figure, name) for name, figure in charts.items()}
         page = evaluation_page.page(result, worst(rows, items, result["winner"]), pictures, frame.section)
         frame.write("report.html", page)
-        winner = {"winner": result["winner"], "adapter": models[result["winner"]].as_posix()}
-        frame.write("winner.json", json.dumps(winner, indent=2) + "\n")
+        frame.write("winner.json", json.dumps(made_of(result["winner"], models), indent=2) + "\n")
         frame.report(result)
 
 

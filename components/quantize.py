@@ -1,9 +1,9 @@
 """Quantize: the model that is served, and proof that its prices are still those of the merged model.
 
-Reads artifacts/base/, the winner's adapter that artifacts/evaluate/winner.json names, and the scored
-splits; writes artifacts/quantize/. The adapter is merged in full precision. The merged model is written in
-each format of params.yaml, loaded afresh and compared with it on the very same rows; the first format within
-all budgets is served. What fails is reported and goes no further.
+Reads artifacts/base/, the winner's adapter and blend that artifacts/evaluate/winner.json names, and the
+scored splits; writes artifacts/quantize/. The adapter is merged in full precision. The merged model is
+written in each format of params.yaml, loaded afresh and compared with it on the very same rows; the first
+format within all budgets is served. What fails is reported and goes no further.
 """
 
 from __future__ import annotations
@@ -24,20 +24,27 @@ from components.core.params.evaluate import Evaluate
 from components.core.params.prompt import Prompt
 from components.core.params.quantize import Quantize
 from components.core.params.section import load_section
-from components.core.schemas import SCORED
+from components.core.schemas import BLEND, SCORED
 from components.evaluation.calibration import Calibration, calibrate
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Floats, Products
 from components.model import adapters, loading
 from components.model.distribution import quantile
-from components.model.formats import load_served, write_quantized
+from components.model.formats import write_quantized
 from components.serving import pyfunc
+from components.serving.pyfunc import UNTUNED
 
 
-def merge(base: Path, adapter: Path, folder: Path) -> None:
-    """Merge in full precision and write to `folder`, with the tokenizer of the base."""
+def merge(base: Path, adapter: Path, folder: Path, blend: Path | None = None) -> None:
+    """Merge in full precision and write to `folder`, with the tokenizer of the base.
+
+    Of a blend, its folder and the base itself, which it reads too, lie beside the merged model.
+    """
     adapters.merge_adapter(base, adapter).save_pretrained(folder)
     loading.load_tokenizer(base).save_pretrained(folder)
+    if blend is not None:
+        shutil.copytree(blend, folder / BLEND)
+        write_quantized(base, folder / BLEND / UNTUNED, "none")
 
 
 def quantize(
@@ -65,6 +72,9 @@ def quantize(
 def write_format(merged: Path, folder: Path, kind: str) -> dict[str, float]:
     """Write the merged model in the format `kind` to `folder`; returns the bytes of both."""
     write_quantized(merged, folder, kind)
+    if (merged / BLEND).is_dir():
+        shutil.copytree(merged / BLEND, folder / BLEND, ignore=shutil.ignore_patterns(UNTUNED))
+        write_quantized(merged / BLEND / UNTUNED, folder / BLEND / UNTUNED, kind)
     sizes = {"bytes_merged": merged, "bytes_served": folder}
     return {name: loading.size_bytes(written) for name, written in sizes.items()}
 
@@ -139,11 +149,10 @@ class Comparison:
 
     def predict(self, folder: Path, title: str) -> tuple[Floats, float]:
         """The price distributions of the model in `folder`, loaded afresh, and the seconds they took."""
-        model, tokenizer = load_served(folder), loading.load_tokenizer(folder)
-        texts = self.items["text"].tolist()
-        self.settings.distribution(model, tokenizer, texts[:1], title)  # warm
+        served, texts = pyfunc.Served(folder, self.settings), self.items["text"].tolist()
+        served.distribution(texts[:1], title)  # warm
         start = time.perf_counter()
-        distribution = self.settings.distribution(model, tokenizer, texts, title)
+        distribution = served.distribution(texts, title)
         return distribution, time.perf_counter() - start
 
     def compare(self, merged: Floats, served: Floats) -> tuple[dict[str, Any], Calibration]:
@@ -193,7 +202,8 @@ def main() -> None:
     with stage.run(Quantize) as frame:
         winner = json.loads(Path("artifacts/evaluate/winner.json").read_text(encoding="utf-8"))
         evaluation, merged = load_section(Evaluate), frame.scratch / "merged"
-        merge(Path("artifacts/base"), Path(winner["adapter"]), merged)
+        blend = winner["blend"] and Path(winner["blend"])
+        merge(Path("artifacts/base"), Path(winner["adapter"]), merged, blend)
         items = pd.concat([stage.read(f"artifacts/curate/{split}.parquet") for split in SCORED])
         calibration = Calibration.uncalibrated(evaluation.interval)  # until there are answers
         settings = pyfunc.Settings(load_section(Prompt), frame.section.batch_size, calibration)

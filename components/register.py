@@ -47,6 +47,8 @@ SERVED_WITH = [
     "psutil",
     "pydantic",
     "pyyaml",
+    "scikit-learn",
+    "scipy",
     "tqdm",
 ]
 FORMAT_NEEDS = {"w4a16": ["compressed-tensors"], "gguf": ["gguf"]}

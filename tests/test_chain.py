@@ -34,6 +34,7 @@ STAGES = {
     "base",
     "baseline",
     "sft",
+    "blend",
     "preferences",
     "reward",
     "align/dpo",
@@ -137,8 +138,10 @@ def test_every_candidate_is_measured_on_both_splits(clone: Clone) -> None:
     assert {"mean", "median", "linear", "bag_of_words_ridge", "tfidf_ridge", "boosting"} < set(
         report["candidates"]
     )
-    assert {"base_zero_shot", "base_few_shot", "sft", "dpo"} < set(report["candidates"])
-    assert report["winner"] in {"sft", "dpo"}
+    assert {"base_zero_shot", "base_few_shot", "ridge_with_base", "sft", "blend", "dpo"} < set(
+        report["candidates"]
+    )
+    assert report["winner"] in {"sft", "blend", "dpo"}
     rows = {
         split: len(pd.read_parquet(clone.folder / f"artifacts/curate/{split}.parquet"))
         for split in ("validation", "test")

@@ -20,9 +20,9 @@ from dvc.repo import Repo
 from tests.support.project import ROOT
 from tests.support.source import STAGES, listed
 
-TRAINS = {"base", "baseline", "sft", "preferences", "reward", "align"}
+TRAINS = {"base", "baseline", "sft", "blend", "preferences", "reward", "align"}
 BELOW_ALIGN = {"align", "evaluate", "quantize", "register"}
-BELOW_SFT = {"sft", "preferences", "reward"} | BELOW_ALIGN
+BELOW_SFT = {"sft", "blend", "preferences", "reward"} | BELOW_ALIGN
 EVERY_MODEL = {"base", "baseline"} | BELOW_SFT
 
 
@@ -87,7 +87,8 @@ CHANGES = {
     "the crawler": (code("components/sources/crawling/crawl.py"), {"scrape"}, set(STAGES) - {"base"}),
     "the question": (
         value("prompt.question", "What does it cost?"),
-        {"validate", "base", "baseline", "sft", "preferences", "align", "evaluate", "quantize", "register"},
+        {"validate", "base", "baseline", "sft", "blend", "preferences", "align", "evaluate", "quantize"}
+        | {"register"},
         EVERY_MODEL | {"validate"},
     ),
     "reward.epochs": (value("reward.epochs", 1.0), {"reward"}, {"reward"} | BELOW_ALIGN),

@@ -16,12 +16,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from components import quantize as stage_file
+from components.blending.blended import Blend
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.params.prompt import Prompt
 from components.evaluation.calibration import Calibration
 from components.model import adapters, formats, loading
-from components.serving.pyfunc import Settings
+from components.regression.ridge import fit_ridge
+from components.serving.pyfunc import Served, Settings
 from tests.support.project import QUESTION, ROOT
 
 TEXTS = ["Oak desk, four legs", "Wireless headphones with noise cancelling", "A 256GB drive"]
@@ -57,6 +59,37 @@ def test_format_none_is_the_merged_model(tiny_base: Path, tiny_adapter: Path, tm
         served.parameters(), adapters.merge_adapter(tiny_base, tiny_adapter).parameters(), strict=True
     ):
         torch.testing.assert_close(parameter, merged)
+
+
+def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
+    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, tmp_path: Path
+) -> None:
+    texts, prices = tiny_items["text"].tolist(), tiny_items["price"].to_numpy(float)
+    options = {"vocabulary": 50, "alphas": [1.0], "folds": 3, "seed": 0}
+    blend = Blend(
+        {"sft": 0.6, "ridge_with_base": 0.5}, fit_ridge(texts, np.full(len(texts), np.nan), prices, **options)
+    )
+    blend.save(tmp_path / "blend")
+    stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged", tmp_path / "blend")
+    sizes = stage_file.write_format(tmp_path / "merged", tmp_path / "served", "nf4")
+    assert sizes["bytes_served"] < sizes["bytes_merged"]
+    [merged, served] = (
+        Served(tmp_path / name, SETTINGS).distribution(texts, "test") for name in ("merged", "served")
+    )
+    tokenizer = loading.load_tokenizer(tiny_base)
+    tuned, untuned = (
+        SETTINGS.distribution(model, tokenizer, texts, "parts")
+        for model in (adapters.merge_adapter(tiny_base, tiny_adapter), loading.load_model(tiny_base))
+    )
+    np.testing.assert_allclose(merged, blend.distribution(texts, tuned, untuned), atol=1e-5)
+    assert np.abs(served - merged).sum(axis=1).max() < 0.5
+    assert not [
+        file for file in (tmp_path / "served").rglob("*") if file.suffix in {".bin", ".pkl", ".joblib"}
+    ]
+
+    (tmp_path / "served" / "blend" / "blend.json").unlink()
+    with pytest.raises(PricewrightError, match=r"blend\.json is missing"):
+        Served(tmp_path / "served", SETTINGS)
 
 
 OPTIONS: dict[str, Any] = {"moved": 0.05, "bootstrap": 200, "seed": 1}

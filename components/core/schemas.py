@@ -17,6 +17,9 @@ SCORED: tuple[Split, ...] = ("validation", "test")  # no model is fitted on a ro
 SERVED_INPUT = "description"
 """Column in which a served model takes the text of a listing."""
 
+BLEND = "blend"
+"""The candidate that is a blend, and the folder of a served version that holds its parts."""
+
 
 class Record(BaseModel):
     """One row of a table."""

@@ -1,1 +1,1 @@
-"""What the classical baselines read of a listing."""
+"""The classical baselines: what they read of a listing, and the one that is blended."""

@@ -17,6 +17,7 @@ from components.core.params.evaluate import Evaluate
 from components.core.params.prompt import Prompt
 from components.core.params.scrape import Scrape
 from components.core.params.sft import Sft
+from components.core.schemas import BLEND
 
 UNSTATED = "none stated"
 """What stands for an empty column `rights` of a raw listing."""
@@ -121,7 +122,12 @@ def _method(base: Base, sft: Sft, winner: str) -> str:
         f"- Fine-tuned with QLoRA (rank {lora.rank}, alpha {lora.alpha}) for {sft.epochs:g} epochs at a "
         f"learning rate of {sft.learning_rate:g}, with the loss on the price alone.",
     ]
-    if winner != "sft":
+    if winner == BLEND:
+        lines.append(
+            "- Blended with a ridge regression on words and on what the base says before fine-tuning, by "
+            "weights fitted on rows that neither was trained on."
+        )
+    elif winner != "sft":
         lines.append(f"- Aligned by `{winner}` on preference pairs.")
     lines.append("- Read as a distribution over whole prices: its median is the answer.")
     return "\n".join(lines)

@@ -1,7 +1,8 @@
 """The served model: what `mlflow models serve` and `predict` load.
 
 `_load_pyfunc` is MLflow's hook for a model that is a folder and code, with no pickle. The folder holds
-the quantized model in the Hugging Face layout, its tokenizer, and serving.json.
+the quantized model in the Hugging Face layout, its tokenizer, and serving.json; of a blend also blend/, with
+its weights, its regression and the base that it reads.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from typing import Any
 
 import pandas as pd
 
+from components.blending.blended import Blend
 from components.core.errors import PricewrightError
 from components.core.params.prompt import Prompt
-from components.core.schemas import SERVED_INPUT
+from components.core.schemas import BLEND, SERVED_INPUT
 from components.evaluation.calibration import Calibration
+from components.evaluation.resampling import Floats
 from components.model import formats, loading
 from components.model.distribution import POINT_ESTIMATES, price_distribution
 from components.model.prompt import price_prompt
 
 SETTINGS = "serving.json"
+UNTUNED = "untuned"
+"""The folder, within that of a blend, of the base that it reads beside the tuned model."""
 POINT = "median"
 """The point of the distribution that a price is by default."""
 
@@ -35,7 +40,7 @@ class Settings:
     calibration: Calibration
     """How far low and high go."""
 
-    def distribution(self, model: Any, tokenizer: Any, texts: list[str], title: str) -> Any:
+    def distribution(self, model: Any, tokenizer: Any, texts: list[str], title: str) -> Floats:
         """`price_distribution` of listing texts."""
         return price_distribution(
             model,
@@ -60,13 +65,34 @@ class Settings:
         return cls(**values | {"prompt": prompt, "calibration": calibration})
 
 
+class Served:
+    """A model as `quantize` wrote it, in memory: one language model, or a blend of it with what a regression
+    makes of the untuned one.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.settings = settings
+        self.tuned, self.tokenizer = formats.load_served(folder), loading.load_tokenizer(folder)
+        self.blend, self.untuned = None, None
+        if (folder / BLEND).is_dir():
+            self.blend = Blend.load(folder / BLEND)
+            self.untuned = formats.load_served(folder / BLEND / UNTUNED)
+
+    def distribution(self, texts: list[str], title: str) -> Floats:
+        """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1."""
+        tuned = self.settings.distribution(self.tuned, self.tokenizer, texts, title)
+        if self.blend is None:
+            return tuned
+        untuned = self.settings.distribution(self.untuned, self.tokenizer, texts, title)
+        return self.blend.distribution(texts, tuned, untuned)
+
+
 class Pricer:
     """Prices descriptions with one model, held in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings.read(folder)
-        self.tokenizer = loading.load_tokenizer(folder)
-        self.model = formats.load_served(folder)
+        self.served = Served(folder, self.settings)
 
     def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Columns price, low and high in dollars, one row for each in the column `description`.
@@ -83,7 +109,7 @@ class Pricer:
             raise PricewrightError(f"row {empty[0]} has no {SERVED_INPUT}: there is nothing to price")
         if not texts:
             return pd.DataFrame({name: pd.Series(dtype=float) for name in ("price", "low", "high")})
-        distribution = self.settings.distribution(self.model, self.tokenizer, texts, "pricing")
+        distribution = self.served.distribution(texts, "pricing")
         low, high = self.settings.calibration.interval(distribution)
         return pd.DataFrame({"price": POINT_ESTIMATES[point](distribution), "low": low, "high": high})
 

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from components.core.params.align import Align
 from components.core.params.base import Base
 from components.core.params.baseline import Baseline
+from components.core.params.blend import Blend
 from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
 from components.core.params.preferences import Preferences
@@ -35,6 +36,7 @@ class Params:
     base: Base
     baseline: Baseline
     sft: Sft
+    blend: Blend
     preferences: Preferences
     reward: Reward
     align: Align

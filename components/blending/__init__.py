@@ -1,0 +1,1 @@
+"""Several price distributions made one."""

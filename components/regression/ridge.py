@@ -1,0 +1,125 @@
+"""Ridge regression on the counts of words and on what the untuned base predicts, kept as plain numbers.
+
+What is fitted is written as a list of words (JSON) and their weights (safetensors), never pickled, so that a
+served version may hold it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+from scipy.stats import norm
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
+
+from components.core.errors import PricewrightError
+from components.evaluation.resampling import Floats
+
+WORD = r"(?u)\b\w+\b"
+UNPENALIZED = 10.0  # times so large, a feature needs a weight so small that a ridge lets it be
+LOG_LARGEST = 20.0  # where a regression extrapolates, exp() must not overflow
+NARROWEST = 1e-3  # log dollars: where every price is equal a ridge is sure, and still no width is 0
+WORDS, NUMBERS = "ridge.json", "ridge.safetensors"
+
+
+@dataclass(frozen=True)
+class RidgeWithBase:
+    """The logarithm of a price, linear in the counts of words and in that of the base's own prediction."""
+
+    words: list[str]
+    weights: Floats
+    """(words,), in log dollars for each time that the word occurs."""
+    slope: float
+    """Log dollars for each log dollar of the base's prediction."""
+    intercept: float
+    missing: float
+    """The log dollars that stand for a prediction which the base did not give: its mean on train."""
+    deviation: float
+    """Standard deviation of the log price about its prediction, on rows of train that were not fitted on."""
+
+    def predict(self, texts: list[str], readings: Floats) -> Floats:
+        """Dollars, (n,), for listing texts and the untuned base's predictions of them, (n,) dollars."""
+        return np.exp(np.minimum(self._log_prices(texts, readings), LOG_LARGEST))
+
+    def distribution(self, texts: list[str], readings: Floats, *, price_max: int) -> Floats:
+        """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
+        prediction, of the width that its errors had on rows that it was not fitted on.
+        """
+        with np.errstate(divide="ignore"):
+            edges = np.log(np.concatenate([[0.0], np.arange(price_max) + 0.5, [np.inf]]))
+        distance = (edges[None, :] - self._log_prices(texts, readings)[:, None]) / self.deviation
+        return np.diff(norm.cdf(distance), axis=1)
+
+    def save(self, folder: Path) -> None:
+        """Write `ridge.json` and `ridge.safetensors` to `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / WORDS).write_text(json.dumps(self.words, ensure_ascii=False), encoding="utf-8")
+        rest = np.array([self.slope, self.intercept, self.missing, self.deviation])
+        save_file({"weights": self.weights, "rest": rest}, folder / NUMBERS)
+
+    @classmethod
+    def load(cls, folder: Path) -> RidgeWithBase:
+        """What `save` wrote. Raises PricewrightError where a part of it is missing or fits no other."""
+        if missing := [name for name in (WORDS, NUMBERS) if not (folder / name).is_file()]:
+            raise PricewrightError(
+                f"{folder} holds no whole ridge regression: {' and '.join(missing)} is missing. Make it "
+                "anew with `dvc repro`"
+            )
+        words = json.loads((folder / WORDS).read_text(encoding="utf-8"))
+        numbers = load_file(folder / NUMBERS)
+        if len(words) != len(numbers["weights"]):
+            raise PricewrightError(f"{folder}: {WORDS} and {NUMBERS} are of two ridge regressions")
+        return cls(words, numbers["weights"], *map(float, numbers["rest"]))
+
+    def _log_prices(self, texts: list[str], readings: Floats) -> Floats:
+        logs = np.where(np.isnan(readings), self.missing, _logarithm(readings))
+        return self._counts.transform(texts) @ self.weights + self.slope * logs + self.intercept
+
+    @cached_property
+    def _counts(self) -> CountVectorizer:
+        return CountVectorizer(vocabulary=self.words, token_pattern=WORD)
+
+
+def fit_ridge(
+    texts: list[str],
+    readings: Floats,
+    prices: Floats,
+    *,
+    vocabulary: int,
+    alphas: list[float],
+    folds: int,
+    seed: int,
+) -> RidgeWithBase:
+    """Fit on listing texts, the untuned base's predictions of them, (n,) dollars, NaN where it gave none, and
+    their prices, (n,) dollars: on their logarithms, since errors in price are relative.
+
+    `vocabulary` is how many words get a weight, the commonest first; the penalty is the one of `alphas` whose
+    mean absolute error in `folds`-fold cross-validation is smallest.
+    """
+    counts = CountVectorizer(max_features=vocabulary, token_pattern=WORD)
+    logs = _logarithm(readings)
+    missing = 0.0 if np.isnan(logs).all() else float(np.nanmean(logs))
+    scaled = UNPENALIZED * np.where(np.isnan(logs), missing, logs)
+    inputs = sparse.hstack([counts.fit_transform(texts), sparse.csr_matrix(scaled[:, None])]).tocsr()
+    split, target = KFold(folds, shuffle=True, random_state=seed), np.log(prices)
+    fitted = RidgeCV(alphas, cv=split, scoring="neg_mean_absolute_error").fit(inputs, target)
+    left_over = target - cross_val_predict(Ridge(fitted.alpha_), inputs, target, cv=split)
+    return RidgeWithBase(
+        words=counts.get_feature_names_out().tolist(),
+        weights=fitted.coef_[:-1],
+        slope=float(UNPENALIZED * fitted.coef_[-1]),
+        intercept=float(fitted.intercept_),
+        missing=missing,
+        deviation=max(float(left_over.std()), NARROWEST),
+    )
+
+
+def _logarithm(dollars: Floats) -> Floats:
+    return np.log(np.maximum(dollars, 1.0))

@@ -1,0 +1,99 @@
+"""The logarithmic pool: what it makes of opinions, and which weights it is fitted with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from components.blending.pool import fit_weights, pool
+from components.model.distribution import quantile
+
+PRICES = 400
+
+
+def bells(centres: np.ndarray, width: float) -> np.ndarray:
+    """A normal distribution over whole dollars about each centre, (n, PRICES)."""
+    masses = norm.pdf(np.arange(PRICES)[None, :], centres[:, None], width)
+    return np.asarray(masses / masses.sum(axis=1, keepdims=True))
+
+
+def opinions(rows: int, seed: int, *widths: float) -> tuple[list[np.ndarray], np.ndarray]:
+    """(a reader for each width that errs by it, independently, and knows it; the true prices)."""
+    draw = np.random.default_rng(seed)
+    true = draw.uniform(100, 300, rows)
+    return [bells(true + width * draw.standard_normal(rows), width) for width in widths], true
+
+
+def error(distribution: np.ndarray, true: np.ndarray) -> float:
+    return float(np.abs(quantile(distribution, 0.5) - true).mean())
+
+
+def test_two_normal_opinions_are_averaged_by_their_precision() -> None:
+    pooled = pool([bells(np.array([100.0]), 10.0), bells(np.array([130.0]), 20.0)], np.array([1.0, 1.0]))
+    assert pooled.sum() == pytest.approx(1.0)
+    assert quantile(pooled, 0.5)[0] == pytest.approx((4 * 100 + 130) / 5, abs=1)
+
+
+def test_independent_opinions_count_in_full_and_the_pool_beats_the_best_of_them() -> None:
+    parts, true = opinions(600, 0, 20.0, 30.0)
+    weights = fit_weights(parts, true, shrinkage=0.0)
+    np.testing.assert_allclose(weights, 1.0, atol=0.15)
+    fresh, prices = opinions(600, 1, 20.0, 30.0)
+    assert error(pool(fresh, weights), prices) < 0.95 * error(fresh[0], prices)
+
+
+def test_a_part_that_knows_nothing_gets_no_weight_and_costs_nothing() -> None:
+    parts, true = opinions(600, 0, 20.0)
+    noise = bells(np.random.default_rng(5).uniform(100, 300, 600), 20.0)
+    weights = fit_weights([*parts, noise], true, shrinkage=1.0)
+    assert weights[0] == pytest.approx(1.0, abs=0.15)
+    assert weights[1] < 0.1
+    assert error(pool([*parts, noise], weights), true) < 1.02 * error(parts[0], true)
+
+
+def test_one_opinion_given_twice_counts_once() -> None:
+    [part], true = opinions(600, 0, 20.0)
+    weights = fit_weights([part, part], true, shrinkage=1.0)
+    assert weights.sum() == pytest.approx(1.0, abs=0.15)
+    assert weights[0] == pytest.approx(weights[1], abs=1e-3)
+
+
+def test_the_weights_are_those_of_greatest_likelihood() -> None:
+    parts, true = opinions(200, 3, 15.0, 40.0)
+    rows, prices = np.arange(200), np.rint(true).astype(int)
+
+    def likelihood(weights: np.ndarray) -> float:
+        return float(np.log(pool(parts, weights)[rows, prices]).sum())
+
+    best = fit_weights(parts, true, shrinkage=0.0)
+    for step in (np.array([0.05, 0.0]), np.array([0.0, 0.05])):
+        assert likelihood(best) > max(likelihood(best + step), likelihood(best - step))
+
+
+def test_few_rows_stay_near_equal_weights_and_none_are_equal() -> None:
+    parts, true = opinions(3, 0, 5.0, 90.0)
+    free, held = (fit_weights(parts, true, shrinkage=shrinkage) for shrinkage in (0.0, 100.0))
+    assert np.abs(held - 0.5).max() < np.abs(free - 0.5).max()
+    np.testing.assert_allclose(held, 0.5, atol=0.1)
+    empty = [part[:0] for part in parts]
+    np.testing.assert_array_equal(fit_weights(empty, true[:0], shrinkage=10.0), [0.5, 0.5])
+
+
+def test_a_silent_part_leaves_the_word_to_the_others_and_no_part_leaves_nothing() -> None:
+    spoken = bells(np.array([100.0, 100.0]), 10.0)
+    silent = np.full((2, PRICES), np.nan)
+    half = spoken.copy()
+    half[0] = np.nan
+    pooled = pool([spoken, half], np.array([1.0, 1.0]))
+    np.testing.assert_allclose(pooled[0], spoken[0], atol=1e-6)
+    assert pooled[1].max() > spoken[1].max()
+    assert np.isnan(pool([silent, half], np.array([1.0, 1.0]))[0]).all()
+
+
+def test_no_part_rules_a_price_out_alone() -> None:
+    sure = np.zeros((1, PRICES))
+    sure[0, 10] = 1.0
+    pooled = pool([sure, bells(np.array([200.0]), 5.0)], np.array([0.5, 0.5]))
+    assert np.isfinite(pooled).all()
+    assert pooled.sum() == pytest.approx(1.0)

@@ -1,0 +1,75 @@
+"""The stage that blends: real tiny models, weights from rows that no part was fitted on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.blend import blend, read
+from components.blending.blended import PARTS
+from components.core.params.file import Params
+from components.regression.ridge import RidgeWithBase, fit_ridge
+from tests.support.source import listed
+
+
+@pytest.fixture(scope="module")
+def ridge(tiny_items: pd.DataFrame) -> RidgeWithBase:
+    train = tiny_items.head(30)
+    return fit_ridge(
+        train["text"].tolist(),
+        np.full(30, np.nan),
+        train["price"].to_numpy(float),
+        vocabulary=50,
+        alphas=[1.0],
+        folds=3,
+        seed=0,
+    )
+
+
+def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
+    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, ridge: RidgeWithBase
+) -> None:
+    rest, section, prompt = tiny_items.tail(18), tiny_params.blend, tiny_params.prompt
+    fitted, report = blend(rest, ridge, tiny_base, tiny_adapter, section, prompt)
+    assert report["rows"] == 18
+    assert set(report["weights"]) == set(PARTS)
+    assert set(report["error_on_fitted_rows"]) == {*PARTS, "blend"}
+    assert all(weight >= 0 for weight in fitted.weights.values())
+    texts = rest["text"].tolist()
+    tuned, untuned = (read(tiny_base, folder, texts, section, prompt) for folder in (tiny_adapter, None))
+    distribution = fitted.distribution(texts, tuned, untuned)
+    assert distribution.shape == (18, prompt.price_max + 1)
+    np.testing.assert_allclose(distribution.sum(axis=1), 1.0, rtol=1e-6)
+
+
+def test_an_untrained_model_loses_its_say_to_a_regression_that_knows(
+    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params
+) -> None:
+    """The tiny model has learned next to nothing, the regression has the price in the text."""
+    items = tiny_items.assign(text=[f"{text} lot{row % 8}" for row, text in enumerate(tiny_items["text"])])
+    items = items.assign(price=[20.0 * 1.6 ** (row % 8) for row in range(len(items))])
+    train, rest = items.head(32), items.tail(16)
+    known = fit_ridge(
+        train["text"].tolist(),
+        np.full(32, np.nan),
+        train["price"].to_numpy(float),
+        vocabulary=400,
+        alphas=[0.01],
+        folds=4,
+        seed=0,
+    )
+    fitted, report = blend(rest, known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.prompt)
+    errors = report["error_on_fitted_rows"]
+    assert errors["blend"] < errors["sft"]
+    assert fitted.weights["ridge_with_base"] > fitted.weights["sft"]
+
+
+def test_no_part_has_seen_a_row_of_the_split_that_the_weights_are_fitted_on() -> None:
+    assert "artifacts/curate/preference.parquet" in listed("blend", "deps")
+    for stage in ("sft", "baseline"):
+        source = (Path(__file__).parents[1] / "components" / f"{stage}.py").read_text(encoding="utf-8")
+        assert "preference" not in source
+    assert not any("train" in path or path == "artifacts/curate" for path in listed("blend", "deps"))
