@@ -76,7 +76,10 @@ def write_format(merged: Path, folder: Path, kind: str) -> dict[str, float]:
         shutil.copytree(merged / BLEND, folder / BLEND, ignore=shutil.ignore_patterns(UNTUNED))
         write_quantized(merged / BLEND / UNTUNED, folder / BLEND / UNTUNED, kind)
     sizes = {"bytes_merged": merged, "bytes_served": folder}
-    return {name: loading.size_bytes(written) for name, written in sizes.items()}
+    return {
+        name: sum(loading.size_bytes(part) for part in (written, written / BLEND / UNTUNED) if part.is_dir())
+        for name, written in sizes.items()
+    }
 
 
 def parity(

@@ -12,14 +12,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from components.blending.blended import Blend
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Law, Prediction
-from components.evaluate import all_predictions, coverage, distribution, draw, learning_curves, predict
+from components.evaluate import (
+    all_predictions,
+    coverage,
+    distribution,
+    draw,
+    learning_curves,
+    made_of,
+    predict,
+    reader,
+)
 from components.evaluation import forgetting, scoring
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.scoring import noise_floor
 from components.model import adapters, loading
+from components.regression.ridge import fit_ridge
 from components.reporting import evaluation_page, figures
 
 if TYPE_CHECKING:
@@ -399,6 +410,29 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
     assert ((rows["low"] <= rows["predicted"]) & (rows["predicted"] <= rows["high"])).all()
     assert rows["predicted"].between(0, 999).all()
     pd.testing.assert_frame_equal(rows, predicted())
+
+
+def test_a_blend_is_read_from_its_parts_and_named_with_them(
+    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, tmp_path: Path
+) -> None:
+    texts, prices = tiny_items["text"].tolist()[:8], tiny_items["price"].to_numpy(float)[:8]
+    options = {"vocabulary": 20, "alphas": [1.0], "folds": 2, "seed": 0}
+    ridge = fit_ridge(texts, np.full(8, np.nan), prices, **options)
+    blend = Blend({"sft": 0.6, "ridge_with_base": 0.5}, ridge)
+    models, section, prompt = {"sft": tiny_adapter}, tiny_params.evaluate, tiny_params.prompt
+    read = reader("blend", models, blend, tiny_base, section, prompt)
+    tokenizer = loading.load_tokenizer(tiny_base)
+    tuned, untuned = (
+        distribution("sft", texts, adapters.load_adapted(tiny_base, each), tokenizer, section, prompt)
+        for each in (tiny_adapter, None)
+    )
+    np.testing.assert_allclose(read(texts), blend.distribution(texts, tuned, untuned), atol=1e-6)
+    np.testing.assert_allclose(
+        reader("sft", models, blend, tiny_base, section, prompt)(texts), tuned, atol=1e-6
+    )
+    adapter = tiny_adapter.as_posix()
+    assert made_of("blend", models) == {"winner": "blend", "adapter": adapter, "blend": "artifacts/blend"}
+    assert made_of("sft", models) == {"winner": "sft", "adapter": adapter, "blend": None}
 
 
 def test_prices_of_test_move_no_interval_and_those_of_validation_do(

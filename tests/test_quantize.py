@@ -73,6 +73,7 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged", tmp_path / "blend")
     sizes = stage_file.write_format(tmp_path / "merged", tmp_path / "served", "nf4")
     assert sizes["bytes_served"] < sizes["bytes_merged"]
+    assert sizes["bytes_merged"] == 2 * loading.size_bytes(tmp_path / "merged"), "two language models"
     [merged, served] = (
         Served(tmp_path / name, SETTINGS).distribution(texts, "test") for name in ("merged", "served")
     )
