@@ -45,7 +45,14 @@ from components.curation.partitions import (
     split_sorted,
     write_arrow,
 )
-from components.curation.products import Group, allocate, draws_of, grouped_products, products_of
+from components.curation.products import (
+    Group,
+    allocate,
+    draws_of,
+    grouped_products,
+    lowest,
+    products_of,
+)
 from components.curation.rules import NAMES, Rejection, exact_duplicate, near_duplicates, overfull_price_bands
 from components.curation.shingles import SHINGLE, mixed, sequence_hashes, set_hashes, shingles, word_hashes
 from components.reporting.figures import histograms, waterfall
@@ -77,7 +84,7 @@ def curate(
     np.save(candidates.selected, distinct)
     neighbours = search(candidates, fingerprints.shingles[distinct], section.near_duplicate_similarity, run)
     product = products_of(neighbours)
-    split = allocate(product, fingerprints.draw[distinct], section.shares)
+    split = allocate(product, lowest(first, fingerprints.draw)[distinct], section.shares)
     rejections = exact_duplicates(candidates, first)
     groups = grouped_products(neighbours, product, partition_rows)
     for repeated in run(partial(near_duplicates_of, candidates), groups):

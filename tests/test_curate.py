@@ -8,15 +8,18 @@ import pytest
 
 from components.core.errors import PricewrightError
 from components.core.params.curate import Balance
+from components.core.params.scrape import Scrape
 from components.core.schemas import SCORED, SPLITS, Item, Reject
 from components.curate import curate as curate_files
 from components.reporting.figures import histograms, waterfall
-from tests.support.curated import SECTION, assert_same, catalogue, curate, listing, table
+from components.scrape import scrape
+from tests.support.curated import SECTION, Curated, assert_same, catalogue, curate, listing, table
+from tests.test_scrape import section as scrape_section
 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_nothing_is_lost_and_no_product_is_in_two_splits(seed: int) -> None:
-    listings = catalogue(seed, size=12 + 3 * seed)
+    listings = catalogue(seed, size=30 + 3 * seed)
     curated = curate(listings, SECTION)
     items = pd.concat(curated.splits.values())
     assert sorted([*items["id"], *curated.rejects["id"]]) == sorted(listings["id"])
@@ -43,6 +46,38 @@ def test_the_result_does_not_depend_on_the_order_of_the_rows() -> None:
 def test_the_result_does_not_depend_on_the_size_of_the_partitions(rows: int) -> None:
     listings = pd.concat([catalogue(2, size=40), catalogue(5, size=30)])  # some ids twice
     assert_same(curate(listings, SECTION, rows), curate(listings, SECTION))
+
+
+def held_back(curated: Curated) -> dict[str, set[tuple[str, float]]]:
+    """Text and price of the rows of each split: a row may be replaced by a twin, which says the same."""
+    return {
+        split: set(zip(rows["text"], rows["price"], strict=True)) for split, rows in curated.splits.items()
+    }
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_row_leaves_test_when_a_file_grows_by_half_is_sorted_anew_and_renamed(
+    seed: int, tmp_path: Path
+) -> None:
+    """The listings come with neighbours and twins, in and out of the older file."""
+    listings = catalogue(seed, size=160)[["title", "description", "brand", "details", "price"]]
+    twins = listings.tail(20).assign(title=listings["title"].tail(20) + "!")
+    curated = []
+    for name, rows in {
+        "old.csv": listings.head(160),
+        "new.csv": pd.concat([listings, twins]).sample(frac=1, random_state=seed),
+    }.items():
+        rows.to_csv(tmp_path / name, index=False)
+        raw = scrape_section("files", [str(tmp_path / name)])
+        raw["files"]["columns"] |= {"description": "description", "brand": "brand"}
+        curated.append(curate(scrape(Scrape(**raw)).listings, SECTION))
+    before, after = map(held_back, curated)
+    assert len(after["train"]) > len(before["train"]) > 30
+    assert before["test"] <= after["test"]
+    assert not before["validation"] & (after["train"] | after["preference"])
+    assert not before["preference"] & after["train"]
+    ids = [frozenset(items.splits["test"]["id"]) for items in curated]
+    assert len(ids[0] & ids[1]) > 0.8 * len(ids[0])
 
 
 def test_listings_that_are_missing_or_cut_short_are_named(tmp_path: Path) -> None:

@@ -44,18 +44,31 @@ def draws_of(ids: list[str], seed: int) -> np.ndarray:
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
+def lowest(groups: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """The lowest draw of its group for each listing that is the first of its group, its own for the others.
+
+    `groups`, int64 (n,), holds the position of the first listing of each one's group.
+    """
+    least = draws.copy()
+    np.minimum.at(least, groups, draws)
+    return least
+
+
 def allocate(product: np.ndarray, draws: np.ndarray, shares: Shares) -> np.ndarray:
     """The split of each listing, int8 (n,), a position in SPLITS; a product stays together.
 
-    Products in the order of their draws (`draws_of`) are cut by the shares. `product` is by `products_of`.
+    The lowest draws (`draws_of`) fall to the last of SPLITS, the highest to train, by the shares. A product
+    goes by the lowest draw among its listings, that is, to the split that is held back the most. Nothing else
+    enters: when a source grows, a product can only move to a split that is held back more, out of train
+    first, and what is in the last split stays there. `product` is by `products_of`.
+
+    The shares hold in expectation, for products of one listing: a product of k is in train with the
+    probability train ** k. No rule that looks at the listings alone is without such a bias and yet keeps a
+    product's split whoever joins it: whatever may join a product would have to be in its split before.
     """
-    heads = np.flatnonzero(product == np.arange(len(product)))
-    shuffled = heads[np.argsort(draws[heads], kind="stable")]
-    upto = np.cumsum([getattr(shares, split) for split in SPLITS])
-    split = np.zeros(len(product), np.int8)
-    for position, border in enumerate(upto[:-1], start=1):
-        split[shuffled[round(border * len(shuffled)) :]] = position
-    return split[product]
+    held_back = np.cumsum([getattr(shares, split) for split in reversed(SPLITS)])[:-1]
+    uniform = (lowest(product, draws)[product] >> np.uint64(11)) * 2.0**-53
+    return (len(SPLITS) - 1 - np.searchsorted(held_back, uniform, side="right")).astype(np.int8)
 
 
 class Group(NamedTuple):

@@ -4,8 +4,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from components.core.params.curate import Shares
+from components.core.schemas import SPLITS
 from components.curation.minhash import Neighbours
 from components.curation.products import allocate, draws_of, grouped_products, numbers, products_of
 
@@ -31,18 +33,34 @@ def test_groups_hold_whole_products_of_several_listings_with_their_own_neighbour
     assert [group.neighbours.pairs.tolist() for group in groups] == [[[0, 2]], [[0, 1]]]
 
 
-def split_of(ids: list[str], seed: int) -> dict[str, int]:
+def splits_of(ids: list[str], seed: int) -> dict[str, int]:
     splits = allocate(np.arange(len(ids)), draws_of(ids, seed), SHARES)
     return dict(zip(ids, splits.tolist(), strict=True))
 
 
-def test_the_split_hits_the_shares_and_depends_on_the_seed_and_the_id_alone() -> None:
-    ids = [f"p{number}" for number in range(1000)]
-    splits = split_of(ids, seed=3)
-    counted = [list(splits.values()).count(position) for position in range(4)]
-    assert counted == [640, 100, 130, 130]
-    assert split_of(ids[::-1], seed=3) == splits
-    assert split_of(ids, seed=4) != splits
+def test_the_split_depends_on_the_seed_and_the_id_alone_and_holds_the_shares_in_expectation() -> None:
+    ids = [f"p{number}" for number in range(4000)]
+    splits = splits_of(ids, seed=3)
+    for position, split in enumerate(SPLITS):
+        count, share = list(splits.values()).count(position), getattr(SHARES, split)
+        assert binomtest(count, len(ids), share).pvalue > 0.001, split
+    assert splits_of(ids[::-1], seed=3) == splits
+    assert splits_of(ids[:90], seed=3) == {id_: splits[id_] for id_ in ids[:90]}
+    assert splits_of(ids, seed=4) != splits
+
+
+def test_a_product_that_grows_moves_only_to_splits_that_are_held_back_more() -> None:
+    """One of k listings is in train as often as all k would be."""
+    size, counts = 3000, []
+    draws = draws_of([str(position) for position in range(3 * size)], 3)
+    before = np.zeros(size, int)
+    for listings in (1, 2, 3):
+        product = np.tile(np.arange(size), listings)
+        splits = allocate(product, draws[: listings * size], SHARES)[:size]
+        assert (splits >= before).all()
+        counts.append(int((splits == 0).sum()))
+        assert binomtest(counts[-1], size, SHARES.train**listings).pvalue > 0.001
+        before = splits
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 50])
