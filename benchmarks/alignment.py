@@ -24,13 +24,14 @@ from components.alignment.monitor import divergence
 from components.alignment.task import Task
 from components.core import stage, tracking
 from components.core.params.align import Monitoring
-from components.core.params.file import load_params
+from components.core.params.file import Params, load_params
 from components.model import adapters, loading, sampling
 from components.model.tokens import prompt_ids
 from components.reporting import alignment_figures
 
 FOLDER = Path("work/alignment")
 INTERVAL = ("aligned_low", "aligned_high")
+WAYS = ("median", "greedy", "sampled", "malformed")
 
 
 def row(task: Task, items: pd.DataFrame, comparison: dict[str, Any], section: Monitoring) -> dict[str, Any]:
@@ -55,57 +56,80 @@ def row(task: Task, items: pd.DataFrame, comparison: dict[str, Any], section: Mo
 
 
 def rendered(table: dict[str, dict[str, Any]]) -> Table:
-    """The table for a terminal: figure with its interval, and below it the paired difference to SFT."""
-    ways = ("median", "greedy", "sampled", "malformed")
-    lines = Table("", *ways, "KL", "reward", "seconds", "may win", box=None, header_style="bold")
+    """The table for a terminal: figure with its interval, and below it the paired differences to SFT and to
+    each control.
+    """
+    lines = Table("", *WAYS, "KL", "reward", "seconds", "may win", "helps", box=None, header_style="bold")
     for name, figures in table.items():
+        rivals = {"sft": figures, **figures["controls"]}
         cells = []
-        for way in ways:
-            gap, digits = figures[way]["difference"], 4 if way == "malformed" else 2
-            mean, low, high = (f"{gap[end]:+.{digits}f}" for end in ("mean", "low", "high"))
-            figure, low_end, high_end = (f"{figures[way][of]:.{digits}f}" for of in ("aligned", *INTERVAL))
-            cells.append(f"{figure} ({low_end} to {high_end})\n{mean} ({low} to {high})")
-        cells += [
-            f"{figures['kl']:.2f}",
-            f"{figures['reward']:.2f}",
-            f"{figures['seconds']:.0f}",
-            figures["may_win"],
-        ]
-        lines.add_row(name, *cells)
+        for way in WAYS:
+            digits = 4 if way == "malformed" else 2
+            figure, low, high = (f"{figures[way][of]:.{digits}f}" for of in ("aligned", *INTERVAL))
+            gaps = [_gap(rival[way]["difference"], digits) for rival in rivals.values()]
+            cells.append("\n".join([f"{figure} ({low} to {high})", *gaps]))
+        names = "\n".join([name, *(f"  minus {rival}" for rival in rivals)])
+        plain = (f"{figures['kl']:.2f}", f"{figures['reward']:.2f}", f"{figures['seconds']:.0f}")
+        lines.add_row(names, *cells, *plain, figures["may_win"], figures["helps"])
     return lines
+
+
+def _gap(difference: dict[str, float] | None, digits: int) -> str:
+    if difference is None:
+        return "-"
+    mean, low, high = (f"{difference[end]:+.{digits}f}" for end in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"
+
+
+def trained(task: Task, items: pd.DataFrame, method: str, params: Params) -> dict[str, Any]:
+    """Train by a method; its line of the table, with the verdicts of validation."""
+    section, price_max = params.align, params.prompt.price_max
+    loading.seed_everything(getattr(section, method).seed)
+    began = perf_counter()
+    report = align.align(task, method, getattr(section, method))
+    seconds = perf_counter() - began
+    continued = align.continue_as_long(task, report, section, method)
+    on_validation, on_test = (
+        align.compare_with_sft(task, rows, continued, section.monitor, price_max)
+        for rows in (task.monitor.items, items)
+    )
+    kept = f"{_word(on_validation['may_win'])} (step {report['monitor']['kept_step']})"
+    verdicts = {"seconds": seconds, "may_win": kept, "helps": _word(on_validation["helps"])}
+    return row(task, items, on_test, section.monitor) | verdicts
+
+
+def _word(verdict: bool) -> str:
+    return "yes" if verdict else "no"
 
 
 def main() -> None:
     """Train, measure, write, print."""
     params = load_params()
-    section, price_max = params.align, params.prompt.price_max
     methods = sys.argv[1:] or list(align.METHODS)
     table: dict[str, dict[str, Any]] = {}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with tracking.stage_run("alignment", section.model_dump(), "") as tracked:
+    with tracking.stage_run("alignment", params.align.model_dump(), "") as tracked:
         for method in methods:
-            task = align.load_task(section, params.prompt, FOLDER / method, tracked)
+            task = align.load_task(params.align, params.prompt, FOLDER / method, tracked)
             items = align.prompts_of(
                 task.tokenizer, stage.read("artifacts/curate/test.parquet"), params.prompt
             )
             if not table:
-                same = align.compare_with_sft(task, items, section.monitor, price_max)
-                table["sft"] = row(task, items, same, section.monitor) | {"seconds": 0, "may_win": ""}
-            loading.seed_everything(getattr(section, method).seed)
-            began = perf_counter()
-            report = align.align(task, method, getattr(section, method))
-            seconds = perf_counter() - began
-            allowed = align.compare_with_sft(task, task.monitor.items, section.monitor, price_max)["may_win"]
-            kept = f"{'yes' if allowed else 'no'} (step {report['monitor']['kept_step']})"
-            comparison = align.compare_with_sft(task, items, section.monitor, price_max)
-            own = row(task, items, comparison, section.monitor)
-            table[method] = own | {"seconds": seconds, "may_win": kept}
+                table["sft"] = untrained(task, items, params)
+            table[method] = trained(task, items, method, params)
             (FOLDER / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
         alignment_figures.against_sft(table).savefig(FOLDER / "table.png", dpi=110, bbox_inches="tight")
         tracked.metrics(table)
         for name in ("table.json", "table.png"):
             tracked.artifact(FOLDER / name)
     Console(width=220).print(rendered(table))
+
+
+def untrained(task: Task, items: pd.DataFrame, params: Params) -> dict[str, Any]:
+    """The line of SFT itself, its own control."""
+    section, start = params.align.monitor, adapters.adapter_weights(task.model, "reference")
+    same = align.compare_with_sft(task, items, start, section, params.prompt.price_max)
+    return row(task, items, same, section) | {"seconds": 0, "may_win": "", "helps": ""}
 
 
 if __name__ == "__main__":

@@ -4,21 +4,25 @@ Reads artifacts/base/, artifacts/sft/, artifacts/preferences/, artifacts/reward/
 learn from) and validation (for the monitor, see alignment/monitor.py). Each method is a file in
 components/alignment/; several run at once as children of the DVC matrix. What is written is the policy at its
 last snapshot without a fault, the SFT adapter itself where there is no other, and against_sft.json: how it
-compares with SFT, and whether it may win.
+compares with SFT and two controls of it (alignment/controls.py), whether it may win, and whether it helps.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Any, get_args
 
 import pandas as pd
+import torch
 
-from components.alignment.comparison import against_sft, measure
+from components.alignment.comparison import answers, outcome
+from components.alignment.controls import continue_sft
 from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel, load_standing, truth
 from components.alignment.task import Task
@@ -82,24 +86,33 @@ def prompts_of(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> pd.DataFr
     return items[["id", "product", "price"]].assign(prompt=prompts).reset_index(drop=True)
 
 
-def compare_with_sft(task: Task, items: pd.DataFrame, section: Monitoring, price_max: int) -> dict[str, Any]:
-    """How the policy as it is now compares with SFT, by items with the columns `prompt`,
-    `price` and `product`."""
-    sft, aligned = (
-        measure(
-            task.model,
-            task.tokenizer,
-            adapter,
-            list(items["prompt"]),
-            items["price"].to_numpy(float),
-            price_max=price_max,
-            batch_size=section.batch_size,
-            seed=section.seed,
-        )
-        for adapter in ("reference", "default")
+def continue_as_long(task: Task, report: dict[str, Any], section: Align, method: str) -> list[torch.Tensor]:
+    """The control `sft_continued` of a method whose report this is: as many steps, as many rows in each."""
+    batch_size = getattr(section, method).batch_size
+    return continue_sft(task, section.sft_continued, steps=report["steps"], batch_size=batch_size)
+
+
+def compare_with_sft(
+    task: Task, items: pd.DataFrame, continued: Sequence[torch.Tensor], section: Monitoring, price_max: int
+) -> dict[str, Any]:
+    """How the policy as it is now compares with SFT and its controls, by items with the columns `prompt`,
+    `price` and `product`; `continued` are the weights of `continue_sft`.
+    """
+    answered = partial(
+        answers,
+        task.model,
+        task.tokenizer,
+        prompts=list(items["prompt"]),
+        price_max=price_max,
+        batch_size=section.batch_size,
+        seed=section.seed,
     )
-    products = items["product"].to_numpy()
-    return against_sft(sft, aligned, products, bootstrap=section.bootstrap, seed=section.seed)
+    sft, aligned = answered("reference"), answered("default")
+    with adapters.policy_at(task.model, continued):
+        control = answered("default")
+    prices, products = items["price"].to_numpy(float), items["product"].to_numpy()
+    options = {"bootstrap": section.bootstrap, "seed": section.seed}
+    return outcome(sft, aligned, control, prices, products, **options)
 
 
 def method_argument() -> str:
@@ -121,7 +134,8 @@ def main() -> None:
         began = perf_counter()
         report = align(task, method, getattr(section, method))
         seconds = perf_counter() - began  # goes into no file: DVC compares them
-        comparison = compare_with_sft(task, task.monitor.items, section.monitor, prompt.price_max)
+        continued = continue_as_long(task, report, section, method)
+        comparison = compare_with_sft(task, task.monitor.items, continued, section.monitor, prompt.price_max)
         adapters.save_adapter(task.model, frame.folder)
         frame.write("against_sft.json", json.dumps(comparison, indent=2) + "\n")
         frame.report({**report, "against_sft": comparison})

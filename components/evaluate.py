@@ -192,9 +192,13 @@ def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> di
     )
 
 
-def worse_than_sft(methods: Iterable[str], folder: Path) -> frozenset[str]:
+def against_sft(methods: Iterable[str], folder: Path) -> dict[str, dict[str, Any]]:
+    """How each aligned candidate compares with SFT and its controls, as align wrote it."""
+    return {name: json.loads((folder / name / "against_sft.json").read_text("utf-8")) for name in methods}
+
+
+def worse_than_sft(outcomes: dict[str, dict[str, Any]]) -> frozenset[str]:
     """The aligned candidates that may not win: they are worse than SFT."""
-    outcomes = {name: json.loads((folder / name / "against_sft.json").read_text("utf-8")) for name in methods}
     return frozenset(name for name, outcome in outcomes.items() if not outcome["may_win"])
 
 
@@ -246,6 +250,7 @@ def main() -> None:
         curated = [stage.read(artifacts / "curate" / f"{split}.parquet") for split in SCORED]
         items = pd.concat(curated, ignore_index=True)
         models = {"sft": artifacts / "sft"} | {method: artifacts / "align" / method for method in methods}
+        outcomes = against_sft(methods, artifacts / "align")
         rows, result = evaluate(
             items,
             stage.read(artifacts / "scrape" / "law.parquet"),
@@ -255,8 +260,9 @@ def main() -> None:
             artifacts / "base",
             frame.section,
             load_section(Prompt),
-            barred=worse_than_sft(methods, artifacts / "align"),
+            barred=worse_than_sft(outcomes),
         )
+        result["alignment"] = outcomes
         frame.save("predictions.parquet", rows, Prediction)
         charts = draw(rows, result, learning_curves(methods, Path("reports")))
         pictures = {name: frame.picture(figure, name) for name, figure in charts.items()}

@@ -18,10 +18,8 @@ from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.params.sft import Sft
 from components.model import adapters, loading, training
+from components.model.examples import labelled
 from components.model.prompt import price_completion, price_prompt
-from components.model.tokens import completion_ids, prompt_ids
-
-IGNORED_LABEL = -100
 
 
 def sft(
@@ -62,14 +60,10 @@ def sft(
 
 def examples(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> list[dict[str, list[int]]]:
     """Token ids and labels of each item; the labels of the prompt are ignored by the loss."""
-    rows = []
-    for text, price in zip(items["text"], items["price"], strict=True):
-        prompt_tokens = prompt_ids(tokenizer, price_prompt(text, prompt.question), prompt.tokens)
-        answer = [*completion_ids(tokenizer, price_completion(price)), tokenizer.eos_token_id]
-        rows.append(
-            {"input_ids": prompt_tokens + answer, "labels": [IGNORED_LABEL] * len(prompt_tokens) + answer}
-        )
-    return rows
+    return [
+        labelled(tokenizer, price_prompt(text, prompt.question), price_completion(price), prompt.tokens)
+        for text, price in zip(items["text"], items["price"], strict=True)
+    ]
 
 
 def main() -> None:

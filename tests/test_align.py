@@ -59,6 +59,10 @@ def test_the_stages_from_preferences_to_align_fit_together(
         Path("artifacts/align/sft_best_of_n/against_sft.json").read_text(encoding="utf-8")
     )
     assert report["against_sft"] == comparison
+    assert isinstance(comparison["helps"], bool)
+    for control in comparison["controls"].values():
+        assert control["sampled"]["aligned"] == comparison["sampled"]["aligned"]
+        assert 0 < control["temperature"] <= 1
     assert len(report["monitor"]["snapshots"]) == 2
     assert adapters.load_adapted(sharp_base, Path("artifacts/align/sft_best_of_n"))
     preferences_report = json.loads(Path("reports/preferences.json").read_text(encoding="utf-8"))
@@ -106,7 +110,7 @@ def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params)
     for name, may_win in {"dpo": True, "ppo": False}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "against_sft.json").write_text(json.dumps({"may_win": may_win}), encoding="utf-8")
-    barred = evaluate.worse_than_sft(["dpo", "ppo"], tmp_path)
+    barred = evaluate.worse_than_sft(evaluate.against_sft(["dpo", "ppo"], tmp_path))
     assert barred == {"ppo"}
     items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "price": [10.0, 10.0]})
     items["category"] = "tools"

@@ -101,7 +101,14 @@ def whole(
     attack = {"attack": "a <b>false</b> answer", "wanted": 1.0, "n": 9, "mean_change": -3.0}
     attacks = [attack | {"share_moved": 0.4, "toward": 0.1, "obeyed": 0.0}]
     shown = {"calibration": held, "cost": spent, "forgetting": general, "prompt_injection": attacks}
-    return evaluated(rows, items, params, law) | shown
+    gaps = [
+        {"aligned": 30.0, "difference": {"mean": mean, "low": mean - 1, "high": mean + 1}}
+        for mean in (-2.5, 0.4, 1.75)
+    ]
+    plain, *beside = (dict.fromkeys(("median", "greedy", "sampled"), gap) for gap in gaps)
+    controls = dict(zip(("sft_tempered", "sft_continued"), beside, strict=True))
+    aligned = {"dpo": {**plain, "controls": controls, "helps": False}}
+    return evaluated(rows, items, params, law) | shown | {"alignment": aligned}
 
 
 def drawings(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
@@ -344,6 +351,18 @@ def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> N
     assert re.search(r"<td>sft</td><td>12.0</td><td>1.33</td>", page), "what tuning cost elsewhere"
     assert "<td>25%</td><td>3.0</td><td>0.10</td>" in page
     assert "a &lt;b&gt;false&lt;/b&gt; answer" in page
+
+
+def test_the_page_shows_each_method_beside_sft_and_both_controls(page: str) -> None:
+    row = re.search(r"<tr><td>dpo</td><td>median</td>.*", page)
+    assert row is not None
+    assert [re.sub(r"<br>.*", "", cell) for cell in re.findall(r"<td>(.*?)</td>", row[0])[2:]] == [
+        "30.00",
+        "<b>-2.50</b>",
+        "+0.40",
+        "<b>+1.75</b>",
+        "no",
+    ]
 
 
 def test_the_page_compares_any_two_from_both_sides(page: str, tab: Page, tmp_path: Path) -> None:

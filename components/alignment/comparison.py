@@ -1,11 +1,12 @@
-"""The outcome of an alignment run: the kept policy against the SFT model, row by row."""
+"""The outcome of an alignment run: the kept policy against the SFT model and its controls, row by row."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from components.alignment.controls import entropy, matching_temperature, tempered
 from components.alignment.rewards import expected, prices_of
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Products
@@ -15,22 +16,32 @@ from components.model.distribution import price_masses, quantile
 WAYS = ("median", "greedy")
 """Ways to a price without sampling: the median of the distribution, and the likeliest completion."""
 
+Errors = dict[str, np.ndarray]
+"""Each (rows,), in dollars: of the `median`, of the `greedy` completion (NaN where that is no price), and of
+a `sampled` completion, in expectation; and the probability that such a completion is `malformed`."""
 
-def measure(
+
+class Answers(NamedTuple):
+    """What an adapter answers to each prompt."""
+
+    masses: np.ndarray
+    """Of `price_masses`, (rows, prices)."""
+    greedy: list[str]
+    sampled: list[str]
+    """At temperature 1."""
+
+
+def answers(
     model: Any,
     tokenizer: Any,
     adapter: str,
     prompts: list[str],
-    prices: np.ndarray,
     *,
     price_max: int,
     batch_size: int,
     seed: int,
-) -> dict[str, np.ndarray]:
-    """Errors of an adapter in dollars, each (rows,): of the `median`, of the `greedy` completion (NaN where
-    that is no price), and of a completion `sampled` at temperature 1, in expectation; and the probability
-    that such a completion is `malformed`.
-    """
+) -> Answers:
+    """The answers of an adapter; whichever it is, the draws are those of the seed."""
     common: dict[str, Any] = {"prompt_tokens": tokenizer.model_max_length, "batch_size": batch_size}
     with adapters.use_adapter(model, adapter):
         masses = price_masses(model, tokenizer, prompts, price_max=price_max, title="pricing", **common)
@@ -41,32 +52,79 @@ def measure(
         sampled = sampling.sample(
             model, tokenizer, prompts, completions=1, temperature=1.0, title="sampling", **common
         )
-    medians = quantile(masses / masses.sum(axis=1, keepdims=True), 0.5)
-    likeliest = prices_of([texts[0] for texts in greedy])
-    error, malformed = expected(masses, [texts[0] for texts in sampled], prices, price_max)
-    highest = np.minimum(likeliest, price_max)  # else one answer in millions would decide the mean
-    answers = {"median": medians, "greedy": highest}
-    errors = {way: np.abs(answer - prices) for way, answer in answers.items()}
-    return {**errors, "sampled": error, "malformed": malformed}
+    return Answers(masses, [texts[0] for texts in greedy], [texts[0] for texts in sampled])
 
 
-def against_sft(
-    sft: dict[str, np.ndarray],
-    aligned: dict[str, np.ndarray],
+def errors(own: Answers, prices: np.ndarray, temperature: float = 1.0) -> Errors:
+    """The errors of answers against true prices, (rows,), where sampled at a temperature."""
+    masses = own.masses if temperature == 1 else tempered(own.masses, temperature)
+    price_max = masses.shape[1] - 1
+    likeliest = np.minimum(prices_of(own.greedy), price_max)  # else one answer in millions would decide
+    error, malformed = expected(masses, own.sampled, prices, price_max)
+    with np.errstate(invalid="ignore"):
+        medians = quantile(masses / masses.sum(axis=1, keepdims=True), 0.5)
+    points = {"median": medians, "greedy": likeliest}
+    off = {way: np.abs(point - prices) for way, point in points.items()}
+    return {**off, "sampled": error, "malformed": malformed}
+
+
+def outcome(
+    sft: Answers,
+    aligned: Answers,
+    continued: Answers,
+    prices: np.ndarray,
     products: Products,
     *,
     bootstrap: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Means of what `measure` gives and their paired differences, aligned minus SFT, with 95% intervals
-    over `products`, (rows,).
+    """`against_sft` of the answers of SFT, of the aligned policy and of SFT continued, with the temperature
+    and the entropy of each control. `prices` and `products` are (rows,).
+    """
+    sharpness = entropy(aligned.masses)
+    plain = {"sft_tempered": sft, "sft_continued": continued}
+    temperatures = {name: matching_temperature(own.masses, sharpness) for name, own in plain.items()}
+    result = against_sft(
+        errors(sft, prices),
+        errors(aligned, prices),
+        {name: errors(own, prices, temperatures[name]) for name, own in plain.items()},
+        products,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    for name, own in plain.items():
+        result["controls"][name] |= {
+            "temperature": temperatures[name],
+            "entropy": entropy(tempered(own.masses, temperatures[name])),
+        }
+    return result | {"entropy": sharpness}
+
+
+def against_sft(
+    sft: Errors,
+    aligned: Errors,
+    controls: dict[str, Errors],
+    products: Products,
+    *,
+    bootstrap: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Mean errors and their paired differences, aligned minus SFT, with 95% intervals over `products`,
+    (rows,); under `controls` the same against each control.
 
     `may_win`: neither by median nor greedily is the aligned policy worse, in error or in readable answers.
-    What is worse at either is never picked, however well it samples.
+    What is worse at either is never picked, however well it samples. `helps`: it may win, and against every
+    control its sampled answer errs less by the whole interval, and its median no more.
     """
     options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
-    compared = {name: compare(sft[name], aligned[name], products, **options) for name in sft}
-    return {**compared, "may_win": not any(_is_worse(compared[way], sft[way], aligned[way]) for way in WAYS)}
+    compared = {way: compare("sft", sft[way], aligned[way], products, **options) for way in sft}
+    beside = {
+        name: {way: compare(name, own[way], aligned[way], products, **options) for way in own}
+        for name, own in controls.items()
+    }
+    may_win = not any(_is_worse(compared[way], sft[way], aligned[way]) for way in WAYS)
+    helps = may_win and all(_is_beaten(control) for control in beside.values())
+    return {**compared, "controls": beside, "may_win": may_win, "helps": helps}
 
 
 def _is_worse(compared: dict[str, Any], sft: np.ndarray, aligned: np.ndarray) -> bool:
@@ -74,21 +132,26 @@ def _is_worse(compared: dict[str, Any], sft: np.ndarray, aligned: np.ndarray) ->
     return fewer_answers or (compared["difference"] is not None and compared["difference"]["mean"] > 0)
 
 
+def _is_beaten(control: dict[str, dict[str, Any]]) -> bool:
+    sampled, median = (control[way]["difference"] for way in ("sampled", "median"))
+    return bool(sampled and median) and sampled["high"] < 0 and median["mean"] <= 0
+
+
 def compare(
-    sft: np.ndarray, aligned: np.ndarray, products: Products, *, bootstrap: int, seed: int
+    name: str, rival: np.ndarray, aligned: np.ndarray, products: Products, *, bootstrap: int, seed: int
 ) -> dict[str, Any]:
-    """Means over the rows that both have, that of the aligned policy with its interval, and their paired
-    difference; None where there is no such row.
+    """Means over the rows that both have, that of the rival under its `name`, that of the aligned policy with
+    its interval, and their paired difference; None where there is no such row.
     """
-    both = ~(np.isnan(sft) | np.isnan(aligned))
+    both = ~(np.isnan(rival) | np.isnan(aligned))
     if not both.any():
-        return {"sft": None, "aligned": None, "aligned_low": None, "aligned_high": None, "difference": None}
+        return dict.fromkeys((name, "aligned", "aligned_low", "aligned_high", "difference"))
     nothing = np.zeros(int(both.sum()))
     options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
     own = paired_difference(nothing, aligned[both], nothing, products[both], **options)
-    gap = paired_difference(nothing, aligned[both], sft[both], products[both], **options)
+    gap = paired_difference(nothing, aligned[both], rival[both], products[both], **options)
     return {
-        "sft": float(sft[both].mean()),
+        name: float(rival[both].mean()),
         "aligned": float(aligned[both].mean()),
         "aligned_low": own[1],
         "aligned_high": own[2],

@@ -146,8 +146,7 @@ class Monitor(TrainerCallback):
 
     def last_good(self) -> int:
         """Set the policy to the last snapshot without a fault; returns its step, 0 for the SFT model."""
-        for weight, kept in zip(adapters.adapter_weights(self.model, "default"), self.good, strict=True):
-            weight.data.copy_(kept)
+        adapters.set_weights(self.model, self.good)
         return self.good_snapshot().step
 
     def report(self) -> dict[str, Any]:

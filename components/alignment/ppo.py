@@ -46,7 +46,13 @@ def align(task: Task, section: Ppo) -> dict[str, Any]:
     actor = AdapterActor(task.model, value_head, reward_model, task.tokenizer, prompts, section)
     history = optimize(actor, len(prompts), section, task.scratch, task.curves.run.metric, task.monitor.at)
     adapters.activate(task.model, "default", frozen=False)
-    return {"prompts": len(prompts), "steps": len(history), "first": history[0], "last": history[-1]}
+    return {
+        "prompts": len(prompts),
+        "rounds": len(history),
+        "steps": int(sum(figures["updates"] for figures in history)),
+        "first": history[0],
+        "last": history[-1],
+    }
 
 
 def optimize(

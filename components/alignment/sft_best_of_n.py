@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
-from trl import SFTConfig, SFTTrainer
 
+from components.alignment.fine_tuning import fine_tune
 from components.alignment.rewards import Reward, finite, reward_by
 from components.alignment.task import Task
 from components.core.params.align import SftBestOfN
-from components.model import adapters, sampling, training
+from components.model import adapters, sampling
 
 
 def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
@@ -32,20 +31,17 @@ def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
             title="sampling",
         )
     best, figures = best_of(prompts, sampled, reward_by(section.reward, task))
-    options = SFTConfig(
-        **training.trainer_options(task.scratch, section.seed),
+    steps = fine_tune(
+        task,
+        prompts,
+        best,
+        [task.curves, task.monitor],
+        seed=section.seed,
         num_train_epochs=section.epochs,
         per_device_train_batch_size=section.batch_size,
         learning_rate=section.learning_rate,
-        save_strategy="no",
-        completion_only_loss=True,
-        max_length=None,  # prompts are cut already
     )
-    rows = Dataset.from_dict({"prompt": prompts, "completion": best})
-    trainer = training.train(
-        SFTTrainer, task.model, rows, options, task.tokenizer, [task.curves, task.monitor]
-    )
-    return {"prompts": len(prompts), "steps": trainer.state.global_step, **figures}
+    return {"prompts": len(prompts), "steps": steps, **figures}
 
 
 def best_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,24 @@ def activate(model: PeftModel, adapter: str, *, frozen: bool) -> None:
 def adapter_weights(model: PeftModel, adapter: str) -> list[torch.nn.Parameter]:
     """The weights of one adapter, in the order of the layers."""
     return [weight for name, weight in model.named_parameters() if name.endswith(f".{adapter}.weight")]
+
+
+@contextmanager
+def policy_at(model: PeftModel, weights: Sequence[torch.Tensor]) -> Iterator[None]:
+    """The adapter `default` starts at `weights`, those of `adapter_weights`, inside the block, and may train
+    there; after it, it is what it was before.
+    """
+    policy = adapter_weights(model, "default")
+    before = [weight.detach().clone() for weight in policy]
+    set_weights(model, weights)
+    yield
+    set_weights(model, before)
+
+
+def set_weights(model: PeftModel, weights: Sequence[torch.Tensor]) -> None:
+    """Copy weights, in the order of `adapter_weights`, into the adapter `default`."""
+    for weight, other in zip(adapter_weights(model, "default"), weights, strict=True):
+        weight.data.copy_(other)
 
 
 def load_adapter(model: Any, adapter: Path, *, is_trainable: bool = False) -> PeftModel:

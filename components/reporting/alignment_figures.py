@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from components.reporting.figures import FLOOR, INK, MODEL, WINNER
 
+RIVALS = {"sft": MODEL, "sft_tempered": INK, "sft_continued": WINNER}
+
 
 def reliability(calibration: dict[str, Any]) -> Figure:
     """How often the favoured side was the chosen one, against how sure the rewards were; the area of a
@@ -53,29 +55,40 @@ def rewards_by_error(rewards: np.ndarray, errors: np.ndarray, lengths: np.ndarra
 
 
 def against_sft(table: dict[str, dict[str, Any]]) -> Figure:
-    """Differences to SFT with their 95% intervals, a panel for each way to answer.
+    """Differences to SFT and to the controls with their 95% intervals, a panel for each way to answer.
 
-    `table` maps each method to the `comparison.compare` of median, greedy, sampled and malformed.
+    `table` maps each method to `comparison.against_sft`; what helps has its name in bold.
     """
     titles = {
         "median": "median, dollars",
         "greedy": "greedy, dollars",
-        "sampled": "sampled at temperature 1, dollars",
+        "sampled": "sampled, dollars",
         "malformed": "malformed, share",
     }
     methods = [name for name in table if name != "sft"][::-1]
-    figure = Figure(figsize=(13, 1.6 + 0.45 * len(methods)), layout="constrained")
+    figure = Figure(figsize=(13, 1.8 + 0.7 * len(methods)), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(titles), sharey=True))
     for axes, (way, title) in zip(panels, titles.items(), strict=True):
         _plain(axes).axvline(0, color=FLOOR, linewidth=1.2)
         for place, name in enumerate(methods):
-            gap = table[name][way]["difference"]
-            axes.plot([gap["low"], gap["high"]], [place, place], color=INK, linewidth=1.4)
-            axes.plot(gap["mean"], place, "o", color=WINNER if gap["high"] < 0 else MODEL)
+            rivals = {"sft": table[name], **table[name]["controls"]}
+            for offset, (rival, color) in zip((0.2, 0.0, -0.2), RIVALS.items(), strict=True):
+                gap, height = rivals[rival][way]["difference"], place + offset
+                if gap is None:
+                    continue
+                label = rival if place == 0 else None
+                axes.plot([gap["low"], gap["high"]], [height, height], color=color, linewidth=1.4)
+                axes.plot(gap["mean"], height, "o", color=color, label=label)
         axes.set_yticks(range(len(methods)), methods)
         axes.set_xlabel(title)
+    for label, name in zip(panels[0].get_yticklabels(), methods, strict=True):
+        label.set_fontweight("bold" if table[name]["helps"] is True else "normal")
+    panels[-1].legend(title="minus", frameon=False)
     figure.suptitle(
-        "Aligned minus SFT, with 95% intervals (left of the line is better)", x=0.01, ha="left", color=INK
+        "Aligned minus SFT and its controls, with 95% intervals (left of the line is better)",
+        x=0.01,
+        ha="left",
+        color=INK,
     )
     return figure
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from components.reporting.html import Markup, table
 
+CONTROLS = ("sft_tempered", "sft_continued")
+
 PAIRS = (
     "<p class=note>Mean absolute error of the row minus that of the column on the test split, in dollars, "
     "listing by listing, with the 95% interval of the difference. Below zero the row is better; in bold, "
@@ -62,6 +64,29 @@ def pairs(differences: list[dict[str, Any]], names: list[str]) -> str:
         (row, *(cells.get((row, column), "" if row == column else "–") for column in names)) for row in names
     ]
     return table(("", *names), lines)
+
+
+def alignment(outcomes: dict[str, dict[str, Any]]) -> str:
+    """Each aligned model beside SFT and its controls (`comparison.against_sft`), by method."""
+    note = (
+        "<p class=note>On validation, in dollars of error, listing by listing, with 95% intervals; below "
+        "zero the aligned model is better, in bold where chance does not explain it. A model that is merely "
+        "surer of itself errs less when it is sampled, and one that saw more prices knows more. So each is "
+        "held against SFT sampled at the temperature that makes it as sure (tempered), and against SFT "
+        "trained on, on the same listings' prices for as many steps (continued, as sure too). It "
+        "<i>helps</i> only where its sampled answers beat both and its median is behind neither.</p>"
+    )
+    lines: list[tuple[str, ...]] = []
+    for name, outcome in outcomes.items():
+        rivals = (outcome, *(outcome["controls"][control] for control in CONTROLS))
+        for way in ("median", "greedy", "sampled"):
+            gaps = (_gap(rival[way]["difference"]) for rival in rivals)
+            verdict = ("yes" if outcome["helps"] else "no") if way == "median" else ""
+            lines.append(
+                (name if way == "median" else "", way, number(outcome[way]["aligned"]), *gaps, verdict)
+            )
+    head = ("", "answer", "error", "minus SFT", "minus SFT, tempered", "minus SFT, continued", "helps")
+    return note + table(head, lines)
 
 
 def cost(costs: dict[str, dict[str, Any]]) -> str:
@@ -128,6 +153,10 @@ def prompt_injection(effects: list[dict[str, Any]]) -> str:
     ]
     head = ("attack", "wants", "mean change, dollars", "prices moved", "of the way, median", "obeyed")
     return note + table(head, lines)
+
+
+def _gap(difference: dict[str, float] | None) -> str:
+    return "–" if difference is None else _cell(*(difference[end] for end in ("mean", "low", "high")))
 
 
 def _cell(mean: float, low: float, high: float) -> Markup:

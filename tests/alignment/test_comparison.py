@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.alignment.comparison import against_sft, measure
+from components.alignment.comparison import Answers, against_sft, answers, errors, outcome
+from components.alignment.controls import tempered
 
 SFT = {
     "median": np.full(4, 10.0),
@@ -19,7 +20,7 @@ BETTER = {name: 0.5 * values for name, values in SFT.items()}
 
 
 def evaluated(aligned: dict[str, np.ndarray]) -> dict[str, Any]:
-    return against_sft(SFT, aligned, np.arange(4), bootstrap=200, seed=0)
+    return against_sft(SFT, aligned, {}, np.arange(4), bootstrap=200, seed=0)
 
 
 def test_differences_are_aligned_minus_sft() -> None:
@@ -44,6 +45,7 @@ def test_the_verdict_counts_products_and_not_their_rows() -> None:
     once = against_sft(
         {"median": np.full(8, 50.0), "greedy": np.full(8, 50.0)},
         {"median": 50 + gains, "greedy": 50 + gains},
+        {},
         np.arange(8),
         bootstrap=400,
         seed=0,
@@ -51,6 +53,7 @@ def test_the_verdict_counts_products_and_not_their_rows() -> None:
     often = against_sft(
         {"median": np.full(80, 50.0), "greedy": np.full(80, 50.0)},
         {"median": 50 + np.tile(gains, 10), "greedy": 50 + np.tile(gains, 10)},
+        {},
         np.tile(np.arange(8), 10),
         bootstrap=400,
         seed=0,
@@ -66,7 +69,7 @@ def test_a_row_without_a_price_by_either_is_left_out_of_both_means() -> None:
 
 def test_where_neither_has_an_answer_nothing_is_compared_and_nothing_is_worse() -> None:
     unreadable = {"greedy": np.full(4, np.nan)}
-    result = against_sft(SFT | unreadable, BETTER | unreadable, np.arange(4), bootstrap=200, seed=0)
+    result = against_sft(SFT | unreadable, BETTER | unreadable, {}, np.arange(4), bootstrap=200, seed=0)
     assert set(result["greedy"].values()) == {None}
     assert result["may_win"]
 
@@ -76,11 +79,77 @@ def test_what_is_worse_without_sampling_may_not_win_however_well_it_samples(way:
     assert not evaluated(BETTER | {way: SFT[way] + 0.01})["may_win"]
 
 
+PRICES = np.random.default_rng(2).integers(150, 250, 60)
+
+
+def spread(centres: np.ndarray, width: float) -> Answers:
+    """Answers of a model with these centres in dollars, likelier the nearer, in one case of ten no price."""
+    masses = np.exp(-np.abs(np.arange(400) - centres[:, None]) / width)
+    masses *= 0.9 / masses.sum(axis=1, keepdims=True)
+    likeliest = [str(price) for price in masses.argmax(axis=1)]
+    return Answers(masses.astype(np.float32), likeliest, likeliest)
+
+
+def verdict(sft: Answers, aligned: Answers, continued: Answers) -> dict[str, Any]:
+    products = np.arange(60)
+    return outcome(sft, aligned, continued, PRICES.astype(float), products, bootstrap=300, seed=0)
+
+
+OFF = np.random.default_rng(3).normal(0, 12, 60)
+KNOWN = spread(PRICES + OFF, 9.0)
+"""SFT; what is centred nearer to the prices knows more."""
+
+
+def test_a_policy_that_merely_sharpens_does_not_help_though_its_samples_err_less() -> None:
+    sharper = KNOWN._replace(masses=tempered(KNOWN.masses, 0.6))
+    result = verdict(KNOWN, sharper, KNOWN)
+    assert result["sampled"]["difference"]["high"] < -0.5
+    assert result["may_win"]
+    for control in result["controls"].values():
+        assert control["temperature"] == pytest.approx(0.6, rel=1e-4)
+        assert control["entropy"] == pytest.approx(result["entropy"])
+        assert control["sampled"]["difference"]["mean"] == pytest.approx(0, abs=1e-3)
+    assert not result["helps"]
+
+
+def test_a_policy_helps_where_it_knows_more_than_both_controls() -> None:
+    result = verdict(KNOWN, spread(PRICES + 0.3 * OFF, 5.0), spread(PRICES + 0.8 * OFF, 9.0))
+    assert set(result["controls"]) == {"sft_tempered", "sft_continued"}
+    assert result["helps"]
+    result = verdict(KNOWN, spread(PRICES + 0.3 * OFF, 5.0), spread(PRICES + 0.1 * OFF, 9.0))
+    assert result["controls"]["sft_tempered"]["sampled"]["difference"]["high"] < 0
+    assert not result["helps"], "SFT continued learned as much of the same data"
+
+
+def test_a_control_that_is_surer_than_the_policy_is_not_flattened() -> None:
+    result = verdict(KNOWN, spread(PRICES + OFF, 14.0), KNOWN)
+    assert result["controls"]["sft_tempered"]["temperature"] == 1
+    assert result["controls"]["sft_tempered"]["sampled"] == {
+        "sft_tempered": result["sampled"]["sft"],
+        **{name: value for name, value in result["sampled"].items() if name != "sft"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("worse", "helps"),
+    [({}, True), ({"median": 31.0}, False), ({"sampled": 41.0}, False), ({"sampled": np.nan}, False)],
+)
+def test_what_helps_beats_every_control_when_sampled_and_is_behind_none_by_its_median(
+    worse: dict[str, float], helps: bool
+) -> None:
+    sft = {"median": np.full(4, 40.0), "greedy": np.full(4, 40.0), "sampled": np.full(4, 50.0)}
+    aligned = sft | {"median": np.full(4, 30.0), "sampled": np.full(4, 40.0)}
+    control = {"median": np.full(4, 30.0), "sampled": np.full(4, 41.0)}
+    own = aligned | {way: np.full(4, value) for way, value in worse.items()}
+    controls = {"sft_tempered": sft, "sft_continued": control}
+    assert against_sft(sft, own, controls, np.arange(4), bootstrap=100, seed=0)["helps"] is helps
+
+
 def test_policy_and_reference_measure_the_same_before_training(cheap_task: Any) -> None:
     prompts, prices = list(cheap_task.prompts["prompt"][:3]), np.full(3, 100.0)
     options: dict[str, Any] = {"price_max": 999, "batch_size": 2, "seed": 0}
     both = [
-        measure(cheap_task.model, cheap_task.tokenizer, adapter, prompts, prices, **options)
+        errors(answers(cheap_task.model, cheap_task.tokenizer, adapter, prompts, **options), prices)
         for adapter in ("reference", "default")
     ]
     for way in SFT:

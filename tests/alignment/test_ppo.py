@@ -215,6 +215,7 @@ def test_the_mean_reward_rises_and_the_sft_adapter_stays(
     print(f"reward {report['first']['reward']:.3f} -> {report['last']['reward']:.3f}, {report['last']}")
     assert report["last"]["reward"] > report["first"]["reward"] + 0.3
     assert report["last"]["kl"] > 0.05
+    assert report["rounds"] == 10 < report["steps"] <= 80
     assert (tiny_adapter / "adapter_model.safetensors").read_bytes() == before
     tracked = {name.removeprefix("curve.") for name, _, _ in recorder.points if name.startswith("curve.")}
     assert tracked == set(report["last"])

@@ -167,6 +167,15 @@ class Monitoring(Section):
     """Resamples for each 95% interval against the SFT model."""
 
 
+class SftContinued(Section):
+    """The control of every method: SFT trained on, on the true prices of the preference split, for as many
+    steps of as many rows as the method had (alignment/controls.py).
+    """
+
+    seed: Seed
+    learning_rate: Rate
+
+
 class Align(Section):
     """Alignment of the SFT model; each method becomes a candidate of its own."""
 
@@ -175,6 +184,7 @@ class Align(Section):
     """Dollars: the error of a completion that is no price, and the largest error that counts: when rewards
     are the truth, and at the snapshots of the monitor. A few wild answers would drown the rest in noise."""
     monitor: Monitoring
+    sft_continued: SftContinued
     dpo: Dpo
     sft_best_of_n: SftBestOfN
     rloo: Rloo

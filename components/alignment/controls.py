@@ -1,0 +1,77 @@
+"""What an alignment method has to beat: SFT that is as sure of itself, and SFT that read the same data.
+
+A policy that merely sharpens what SFT knows errs less when it is sampled: nearer to the median is less far
+off. And one that learned anything of the preference split learned of its prices, from which SFT could have
+learned the plain way. A method that beats neither has added nothing of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from components.alignment.fine_tuning import fine_tune
+from components.alignment.task import Task
+from components.core.params.align import SftContinued
+from components.model import adapters
+from components.model.prompt import price_completion
+
+Floats = NDArray[np.float64]
+
+TEMPERATURE_MIN = 0.01  # nearly greedy; equal prices at the top keep some entropy at any temperature
+
+
+def continue_sft(task: Task, section: SftContinued, *, steps: int, batch_size: int) -> list[torch.Tensor]:
+    """The weights of the SFT adapter after `steps` more of `batch_size` true prices of the preference split
+    each, as many as the method had. The policy is left as it was.
+    """
+    start = adapters.adapter_weights(task.model, "reference")
+    with adapters.policy_at(task.model, start):
+        fine_tune(
+            task,
+            list(task.prompts["prompt"]),
+            [price_completion(price) for price in task.prompts["price"]],
+            [],
+            seed=section.seed,
+            max_steps=steps,
+            per_device_train_batch_size=batch_size,
+            learning_rate=section.learning_rate,
+        )
+        return [weight.detach().clone() for weight in adapters.adapter_weights(task.model, "default")]
+
+
+def tempered(masses: np.ndarray, temperature: float) -> Floats:
+    """The masses of `price_masses`, (rows, prices), with prices drawn at a temperature: each to the power of
+    1 / temperature. How likely an answer is a price at all stays as it was.
+    """
+    readable = masses.sum(axis=1, keepdims=True, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        logs = np.log(masses.astype(np.float64)) / temperature
+    powers = np.exp(logs - np.maximum(logs.max(axis=1, keepdims=True), np.finfo(float).min))
+    sums = powers.sum(axis=1, keepdims=True)
+    return np.asarray(readable * powers / np.where(sums > 0, sums, 1.0))
+
+
+def entropy(masses: np.ndarray) -> float:
+    """Of the price, given that an answer is one, in nats: the mean over rows of `price_masses`."""
+    readable = masses.sum(axis=1, keepdims=True, dtype=np.float64)
+    prices = masses / np.where(readable > 0, readable, 1.0)
+    logs = np.log(np.where(prices > 0, prices, 1.0))
+    return float(-(prices * logs).sum(axis=1).mean())
+
+
+def matching_temperature(masses: np.ndarray, target: float) -> float:
+    """The temperature at which prices have a mean entropy of `target` nats, from TEMPERATURE_MIN to 1.
+
+    A control that is surer than the policy by itself stays as it is: flattened, it would only be worse.
+    """
+
+    def excess(log_temperature: float) -> float:
+        return entropy(tempered(masses, float(np.exp(log_temperature)))) - target
+
+    lowest = float(np.log(TEMPERATURE_MIN))
+    if excess(0.0) <= 0:
+        return 1.0
+    return TEMPERATURE_MIN if excess(lowest) >= 0 else float(np.exp(brentq(excess, lowest, 0.0)))
