@@ -22,7 +22,8 @@ SHELL := bash
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(STAMP)  ## set up, bring every stage up to date, print the summary
+run: $(STAMP)  ## set up, bring every stage up to date, print the summary; PROFILE=smollm2 sets its values first
+	@test -z "$(PROFILE)" || python -m flows.profile "$(PROFILE)"
 	@python -m flows.pipeline
 
 test: $(TESTED)  ## set up, lint, type-check, test
@@ -78,7 +79,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 $(TESTED): $(STAMP)
-	@python -m pip install --no-input -c constraints.txt -e ".[dev,cluster,docs,gguf,w4a16]" | $(MOVING)
+	@python -m pip install --no-input -c constraints.txt -e ".[dev,cluster,docs,w4a16]" | $(MOVING)
 	@touch $@
 
 $(DOCS): $(STAMP)

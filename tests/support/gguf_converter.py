@@ -1,4 +1,4 @@
-"""In the place of llama.cpp's convert_hf_to_gguf.py: a Llama as Q8_0, without its tokenizer."""
+"""In the place of llama.cpp's convert_hf_to_gguf.py: a Llama as Q8_0, with its byte-level BPE."""
 
 import json
 import sys
@@ -40,6 +40,14 @@ writer.add_head_count(heads)
 writer.add_head_count_kv(config["num_key_value_heads"])
 writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
 writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+tokenizer = json.loads((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))
+ids = tokenizer["model"]["vocab"] | {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+writer.add_tokenizer_model("gpt2")
+writer.add_token_list(sorted(ids, key=lambda token: ids[token]))
+writer.add_token_merges([" ".join(pair) for pair in tokenizer["model"]["merges"]])
+writer.add_bos_token_id(ids["a"])
+writer.add_eos_token_id(config["eos_token_id"])
+writer.add_string("general.license", "apache-2.0")
 for name, weight in load_file(Path(folder) / "model.safetensors").items():
     for ours, theirs in NAMES.items():
         name = name.replace(ours, theirs)

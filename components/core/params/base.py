@@ -33,11 +33,25 @@ class Pretraining(Section):
     """Sigma of the logarithm with which the price token's target is spread over the dollars around it."""
 
 
+class Package(Section):
+    """A GGUF file in a wheel of the package index; the wheel is read, never installed."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
+    version: Annotated[str, Field(pattern=r"^\d[\w.+!-]*$")]
+    file: Annotated[str, Field(pattern=r"\.gguf$")]
+    """Its path within the wheel."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """Of that file."""
+
+
 class Base(Section):
     """The model that everything below adapts."""
 
     model: str
-    """`embedded`, a local directory in the Hugging Face layout, or the id of a hub model."""
+    """`embedded`, `package`, a GGUF file, a local directory in the Hugging Face layout, or the id of a hub
+    model."""
     revision: str | None
     """Commit of the hub model, 40 hex digits; needed for a hub model and only there."""
+    package: Package | None
+    """Where the model is, for `package`."""
     pretraining: Pretraining
