@@ -12,29 +12,13 @@ from typing import Any
 
 from components.core.currencies import agreed, named, names_in
 from components.core.params.curate import Curate
+from components.curation.price_mentions import Span, price_spans, without, without_prices
 
 TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|</?[a-z][^<>]*>", re.IGNORECASE | re.DOTALL)
 WINDOWS = {code: bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0f\ufeff\ufff9-\ufffb]")
 
-SIGN = r"(?:(?:\b(?:US|CA|AU|NZ|HK|C|A)\s?)?\$|€|£|¥|₹)"
-CODE = r"(?:USD|EUR|GBP|CAD|AUD|JPY|CHF|INR)"
-UNIT = r"(?:(?:US[\s-])?dollars?|bucks|cents|euros?)"
-AMOUNT = r"\.?\d+(?:[.,]\d+)*"
-SPELLED = (
-    r"(?:(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)"
-    r"teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand)[\s-](?:and\s)?)+"
-)
-WORTH = (
-    rf"(?:{SIGN}\s?{AMOUNT}|\b{CODE}\s?{AMOUNT}|{AMOUNT}[\s-]?(?:[$€£¥₹](?!\s?\d)|¢|(?:{CODE}|{UNIT})\b)"
-    rf"|\b{SPELLED}{UNIT}\b)(?:\s?{CODE}\b)?"
-)
-NAMED = rf"\b(?:(?:list\s)?price|msrp|rrp)\b(?:\s(?:is|of|was|now|only)\b|\s?[:=])*\s?{SIGN}?\s?{AMOUNT}"
-LEAD = (
-    r"(?:\b(?:for|at|only|just|now|was|under|over|from|up to|priced|save|(?:list\s)?price|msrp|rrp)\b[:\s]*)*"
-)
-PRICE_MENTION = re.compile(rf"{LEAD}(?:{WORTH}(?:\s?(?:-|–|to)\s?{WORTH})?|{NAMED})", re.IGNORECASE)
 PART_LABEL = r"(?i:(?:(?:part|model|item|style|catalog)\s(?:number|no\.?|#)|p/n|mpn|sku|upc|ean|asin))"
 PRICE_NAME = re.compile(r"\b(?:price|msrp|rrp|cost)\b", re.IGNORECASE)
 
@@ -55,20 +39,9 @@ def plain(text: str, section: Curate) -> str:
     return without_prices(bare)
 
 
-def without_prices(text: str) -> str:
-    """The text without any mention of a price: the label must not stand in the question."""
-    while (bare := _without(PRICE_MENTION, text)) != text:  # again, as "$ $40 5" leaves "$ 5"
-        text = bare
-    return text
-
-
 def _without(pattern: re.Pattern[str], text: str) -> str:
     """The text without what matches the pattern, nor the blanks and punctuation that this leaves alone."""
-    bare, matches = pattern.subn(" ", text)
-    if not matches:
-        return text
-    bare = " ".join(bare.split())
-    return re.sub(r"^[.,;:!?]+\s+|\s+(?=[.,;:!?)](?:\s|$))", "", bare)
+    return without(text, [Span(*match.span()) for match in pattern.finditer(text)])
 
 
 @cache
@@ -85,14 +58,19 @@ def without_boilerplate(text: str, boilerplate: Iterable[str]) -> str:
 
 @cache
 def _part_number(characters: int) -> re.Pattern[str]:
+    code = rf"(?=(?:-?[A-Z0-9]){{{characters},}}(?![\w-]))(?={{digits}})[A-Z0-9]+(?:-[A-Z0-9]+)*(?![\w-])"
+    labelled = rf"\b{PART_LABEL}[\s:#]*(?<![\w-])" + code.replace("{digits}", "(?:[A-Z-]*[0-9]){4}")
     return re.compile(
-        rf"(?:\b{PART_LABEL}[\s:#]*)?(?<![\w-])(?=(?:-?[A-Z0-9]){{{characters},}}(?![\w-]))"
-        r"(?=(?:[A-Z-]*[0-9]){4})[A-Z0-9]+(?:-[A-Z0-9]+)*(?![\w-])"
+        rf"{labelled}|(?<![\w-])" + code.replace("{digits}", r"[A-Z0-9-]*[0-9]{5}|[0-9-]+(?![\w-])")
     )
 
 
 def without_part_numbers(text: str, characters: int | None) -> str:
-    """The text without codes of at least so many capitals and digits, four of them digits; None keeps all."""
+    """The text without codes of at least so many capitals and digits; None keeps all.
+
+    A code has five digits in a row or no letter at all, unlike the name of a model (RTX4090-24GB-OC); four
+    digits anywhere are enough where a label ("part number:") stands in front.
+    """
     if characters is None:
         return text
     return _without(_part_number(characters), text)
@@ -101,7 +79,8 @@ def without_part_numbers(text: str, characters: int | None) -> str:
 def clean_details(details: str, section: Curate) -> dict[str, str]:
     """Cleaned specifications by name, from a JSON object; nested values are put on one line.
 
-    Prices, and the names in `section.details_dropped`, are left out.
+    Prices, also where only name and value together are one ("Sale": "49.99"), and the names in
+    `section.details_dropped` are left out.
     """
     flat = {plain(name, section): plain(_flat(value), section) for name, value in json.loads(details).items()}
     dropped = {name.casefold() for name in section.details_dropped}
@@ -109,6 +88,7 @@ def clean_details(details: str, section: Curate) -> dict[str, str]:
         name: value
         for name, value in flat.items()
         if name and value and name.casefold() not in dropped and not PRICE_NAME.search(name)
+        if not price_spans(f"{name}: {value}")
     }
 
 

@@ -24,8 +24,9 @@ from components.curation.cleaning import (
     tidy,
     without_boilerplate,
     without_part_numbers,
-    without_prices,
 )
+from components.curation.price_context import SCREEN
+from components.curation.price_mentions import without_prices
 from components.curation.rules import Candidate, first_rejection, possible_names
 from components.model.listing_text import listing_text
 
@@ -33,10 +34,6 @@ from components.model.listing_text import listing_text
 UNTIDY = (
     r"[<&\x00-\x1f\x7f-\x{a0}\x{ad}\x{1680}\x{2000}-\x{200f}\x{2028}-\x{202f}\x{205f}-\x{206f}\x{3000}"
     r"\x{fe0f}\x{feff}\x{fff9}-\x{fffb}]|  |^ | $"
-)
-# A sign, or a word of money with no letter before it; ı and İ are an i to Python where case is ignored.
-MONEY = (
-    r"(?i)[$€£¥₹¢ıİ]|(?:^|[^\pL])(?:usd|eur|gbp|cad|aud|jpy|chf|inr|dollar|bucks|cents|price|msrp|rrp|cost)"
 )
 NAME = r'"[^"\\ ](?:[^"\\]*[^"\\ ])?"'
 FLAT = rf"^(?:\{{\}}|\{{{NAME}: {NAME}(?:, {NAME}: {NAME})*\}})$"
@@ -79,7 +76,7 @@ def plain_column(texts: pa.Array, section: Curate) -> pa.Array:
     if characters := section.part_number_characters:
         code = rf"[A-Z0-9-]{{{characters},}}"
         texts = _where(texts, code, lambda text: without_part_numbers(text, characters))
-    return _where(texts, MONEY, without_prices)
+    return _where(texts, SCREEN, without_prices)
 
 
 def candidates_of(table: pa.Table) -> list[Candidate]:
@@ -130,7 +127,7 @@ def _details(raw: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array, pa.Arr
     """
     raw = _string(raw)
     names = "|".join(map(re.escape, ["brand", *section.details_dropped]))
-    screens = [MONEY, rf'(?i)"(?:{names})": ']
+    screens = [SCREEN, rf'(?i)"(?:{names})": ']
     if section.boilerplate:
         screens.append("(?i)" + "|".join(map(re.escape, section.boilerplate)))
     if section.part_number_characters:

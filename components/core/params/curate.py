@@ -55,7 +55,8 @@ class Curate(Section):
     details_dropped: list[str]
     """Names of specifications that say nothing of what a thing is worth, whatever their case."""
     part_number_characters: Count | None
-    """Letters and digits from which a code of capitals and digits is a part number; null keeps them all."""
+    """Letters and digits from which a code of capitals and digits is a part number, if five digits stand in a
+    row, it has no letter, or a label stands in front; null keeps them all."""
     near_duplicate_similarity: Share
     """Jaccard similarity of word shingles from which two listings are one product."""
     shares: Shares
