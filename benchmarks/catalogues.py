@@ -1,0 +1,280 @@
+"""The chain beside its rivals on every catalogue there is, over several seeded splits of each.
+
+    python -m benchmarks.catalogues                        the base and values of params.yaml
+    python -m benchmarks.catalogues --profile smollm2      those of a profile
+    python -m benchmarks.catalogues --splits 1 data/mine.jsonl
+
+Catalogues are the files that are named, else those in data/ and ../shared/data/listings, and the demo shop.
+Each split is a clone of the last commit that runs the stages from scrape to blend; what is done is kept in
+work/catalogues/ and a stopped run carries on. A single split of some hundred rows moves a ridge by a third
+of its error: figures are means over splits, with intervals that draw whole products. The winner of a split
+is chosen on its validation rows, as `evaluate` does; the rival is the classical baseline whose error on
+test is lowest, which only makes it harder to beat. Writes benchmarks/results/catalogues.json and
+catalogues.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from components.core.params.evaluate import Evaluate
+from components.core.params.file import load_params
+from components.evaluation import scoring
+from components.evaluation.metrics import paired_difference
+from flows.profile import PROFILES, apply
+
+WORK, RESULTS = Path("work/catalogues"), Path("benchmarks/results")
+FOLDERS = (Path("data"), Path("../shared/data/listings"))
+DEMO_SHOP = "demo_shop"
+CLASSICAL = ("mean", "median", "linear", "bag_of_words_ridge", "tfidf_ridge", "boosting")
+"""Candidates with nothing of a language model in them."""
+WINNER = "winner"
+COLUMNS = {  # of a file, by what they are called there
+    "title": ("title", "name"),
+    "description": ("description",),
+    "price": ("price",),
+    "currency": ("currency",),
+    "brand": ("brand",),
+    "category": ("category", "categories"),
+    "details": ("details",),
+    "rights": ("rights",),
+}
+FIGURES = ("mae", "rmsle", "median_error", "coverage")
+
+
+# --- one split ---------------------------------------------------------------------------------------
+
+
+def run_split(catalogue: str, file: Path | None, seed: int, profile: str, folder: Path) -> None:
+    """Run the chain to its blend in a clone, score it there, and leave predictions and cost in `folder`."""
+    clone = folder / "clone"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    subprocess.run(["git", "clone", "--quiet", Path.cwd(), clone], check=True)
+    if profile:
+        apply(clone / PROFILES / f"{profile}.yaml", clone / "params.yaml")
+    set_values(clone / "params.yaml", file, seed)
+    environment = os.environ | {"PYTHONPATH": str(clone.resolve())}
+    options: dict[str, Any] = {"cwd": clone, "env": environment, "check": True}
+    began = time.monotonic()
+    print(f"{catalogue}, split {seed}: the chain to its blend", file=sys.stderr, flush=True)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "blend"], **options)
+    subprocess.run([sys.executable, "-m", "benchmarks.catalogues", "--score"], **options)
+    cost = {
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+    }
+    for name in ("predictions.parquet", "winner.json"):
+        shutil.move(clone / "work" / name, folder / name)
+    shutil.rmtree(clone)
+    (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
+
+
+def set_values(path: Path, file: Path | None, seed: int) -> None:
+    """Let a params.yaml read a file (None: the demo shop) and split it by `seed`."""
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["curate"]["seed"] = seed
+    if file is not None:
+        params["scrape"]["source"] = "files"
+        params["scrape"]["files"] |= {"paths": [str(file.resolve())]}
+        params["scrape"]["files"]["columns"] |= columns_of(file)
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def columns_of(file: Path) -> dict[str, str | None]:
+    """Which column of a file holds what, by the usual names; None where it has none."""
+    if file.suffix == ".parquet":
+        there = set(pd.read_parquet(file).columns)
+    elif file.suffix in (".csv", ".tsv"):
+        there = set(pd.read_csv(file, nrows=0, sep=None, engine="python").columns)
+    else:
+        there = set(pd.read_json(file, lines=True, nrows=50).columns)
+    return {field: next((name for name in names if name in there), None) for field, names in COLUMNS.items()}
+
+
+def score() -> None:
+    """Within a clone: every candidate's answers with the products, and the winner, to work/."""
+    from components.blending.blended import Blend
+    from components.core import stage
+    from components.core.schemas import SCORED, Law
+    from components.evaluate import evaluate
+
+    params, artifacts = load_params(), Path("artifacts")
+    items = pd.concat([stage.read(artifacts / "curate" / f"{split}.parquet") for split in SCORED])
+    items = items.reset_index(drop=True)
+    rows, result = evaluate(
+        items,
+        pd.DataFrame(columns=Law.columns()),
+        stage.read(artifacts / "baseline" / "predictions.parquet"),
+        {"sft": artifacts / "sft"},
+        Blend.load(artifacts / "blend"),
+        artifacts / "base",
+        params.evaluate,
+        params.prompt,
+    )
+    Path("work").mkdir(exist_ok=True)
+    scoring.with_products(rows, items).to_parquet("work/predictions.parquet", index=False)
+    Path("work/winner.json").write_text(json.dumps({"winner": result["winner"]}), encoding="utf-8")
+
+
+# --- all splits of a catalogue -----------------------------------------------------------------------
+
+
+def gathered(folders: list[Path]) -> pd.DataFrame:
+    """The test rows of all splits, their winners' also under the name WINNER; `row` tells them apart."""
+    tables = []
+    for split, folder in enumerate(folders):
+        rows = pd.read_parquet(folder / "predictions.parquet")
+        rows = rows[rows["split"] == "test"].assign(row=lambda rows, split=split: f"{split} " + rows["id"])
+        winner = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["winner"]
+        won = rows[rows["candidate"] == winner].assign(candidate=WINNER)
+        tables += [rows.assign(part=split), won.assign(part=split)]
+    return pd.concat(tables, ignore_index=True)
+
+
+def summary(folders: list[Path], section: Evaluate) -> dict[str, Any]:
+    """The figures of a catalogue: of every candidate the means over splits, and the paired difference of the
+    winner to the best classical baseline, dollars, below 0 where the winner is better.
+    """
+    rows = gathered(folders)
+    candidates = {str(name): _means(own, section) for name, own in rows.groupby("candidate", sort=False)}
+    classical = [name for name in CLASSICAL if name in candidates]
+    rival = min(classical, key=lambda name: candidates[name]["mae"])
+    for name in candidates:
+        candidates[name]["difference"] = difference(rows, name, rival, section)
+    winners = [json.loads((folder / "winner.json").read_text(encoding="utf-8")) for folder in folders]
+    costs = [json.loads((folder / "cost.json").read_text(encoding="utf-8")) for folder in folders]
+    return {
+        "splits": len(folders),
+        "winner": ", ".join(sorted({winner["winner"] for winner in winners})),
+        "winner_mae": candidates[WINNER]["mae"],
+        "best_classical": rival,
+        "best_classical_mae": candidates[rival]["mae"],
+        "ratio": round(candidates[WINNER]["mae"] / candidates[rival]["mae"], 4),
+        "difference": candidates[WINNER]["difference"],
+        "minutes": round(sum(cost["minutes"] for cost in costs), 1),
+        "peak_mb": max(cost["peak_mb"] for cost in costs),
+        "candidates": candidates,
+    }
+
+
+def difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -> dict[str, float] | None:
+    """MAE of one candidate minus that of another over all splits, with its interval over products: a listing
+    that is in the test rows of two splits is one piece of evidence, not two.
+    """
+    both = rows.pivot(index="row", columns="candidate", values="predicted")[[ours, theirs]].dropna()
+    if both.empty:
+        return None
+    known = rows.drop_duplicates("row").set_index("row").reindex(both.index)
+    columns = [known["price"], both[ours], both[theirs]]
+    true, a, b = (column.to_numpy(float) for column in columns)
+    options = {"bootstrap": section.bootstrap, "seed": section.seed}
+    mean, low, high = paired_difference(true, a, b, known["product"].to_numpy(), **options)
+    return {"mean": mean, "low": low, "high": high}
+
+
+def _means(own: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
+    """Means over splits of a candidate's metrics on test."""
+    parts = [scoring.score(part, section) for _, part in own.groupby("part")]
+    means = {figure: [part[figure] for part in parts if part.get(figure) is not None] for figure in FIGURES}
+    return {figure: round(float(np.mean(values)), 4) for figure, values in means.items() if values}
+
+
+# --- for people --------------------------------------------------------------------------------------
+
+
+def show(name: str, figures: dict[str, Any]) -> None:
+    """A table of one catalogue."""
+    table = Table("candidate", "MAE", "against the rival", "RMSLE", "median error", "coverage", title=name)
+    for candidate, own in sorted(figures["candidates"].items(), key=lambda pair: pair[1]["mae"]):
+        gap = own["difference"]
+        ends = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})" if gap else ""
+        held = f"{own['coverage']:.0%}" if "coverage" in own else ""
+        cells = (f"{own['mae']:.2f}", ends, f"{own['rmsle']:.3f}", f"{own['median_error']:.2f}", held)
+        table.add_row(candidate, *cells)
+    Console(width=110).print(table)
+
+
+def picture(catalogues: dict[str, dict[str, Any]]) -> Figure:
+    """Of each catalogue every candidate's MAE over that of the best classical baseline."""
+    figure = Figure(figsize=(9, 1 + 2.6 * len(catalogues)), layout="constrained")
+    axes = figure.subplots(len(catalogues), 1, squeeze=False)[:, 0]
+    for axis, (name, figures) in zip(axes, catalogues.items(), strict=True):
+        ratios = {
+            candidate: own["mae"] / figures["best_classical_mae"]
+            for candidate, own in figures["candidates"].items()
+        }
+        shown = sorted((ratio, candidate) for candidate, ratio in ratios.items() if ratio < 2)[::-1]
+        colours = ["tab:blue" if candidate == WINNER else "lightgray" for _, candidate in shown]
+        axis.barh([candidate for _, candidate in shown], [ratio for ratio, _ in shown], color=colours)
+        axis.axvline(1.0, color="tab:red")
+        axis.set_title(f"{name}: MAE over that of {figures['best_classical']}, {figures['splits']} splits")
+    return figure
+
+
+def files_of(named: list[Path]) -> dict[str, Path | None]:
+    """The catalogues by name; None is the demo shop."""
+    if named:
+        return {file.stem: file for file in named}
+    kinds = ("*.jsonl", "*.csv", "*.parquet")
+    files = [file for folder in FOLDERS for kind in kinds for file in sorted(folder.glob(kind))]
+    return {**{file.stem: file for file in files}, DEMO_SHOP: None}
+
+
+def main() -> None:
+    """Run what is not done yet, then write and show the figures of all that is."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", nargs="*", type=Path, help="by default those in data/ and the demo shop")
+    parser.add_argument("--profile", default="", help="a file of profiles/, without its ending")
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--score", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.score:
+        return score()
+    section, done = load_params().evaluate, {}
+    for name, file in files_of(arguments.files).items():
+        folders = [
+            WORK / (arguments.profile or "default") / name / str(seed) for seed in range(arguments.splits)
+        ]
+        for seed, folder in enumerate(folders):
+            if not (folder / "cost.json").is_file():
+                run_split(name, file, seed, arguments.profile, folder)
+        done[name] = summary(folders, section)
+        show(name, done[name])
+    write(done, arguments.profile)
+    return None
+
+
+def write(done: dict[str, dict[str, Any]], profile: str) -> None:
+    """The figures with the commit, the machine and the command that they came from, and the picture."""
+    RESULTS.mkdir(exist_ok=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    made_by = {
+        "commit": commit.strip(),
+        "machine": f"{os.cpu_count()} cores, {sys.platform}, Python {sys.version.split()[0]}",
+        "command": " ".join(["python -m benchmarks.catalogues", *sys.argv[1:]]),
+        "profile": profile or "params.yaml as committed",
+    }
+    text = json.dumps({**made_by, "catalogues": done}, indent=2)
+    (RESULTS / "catalogues.json").write_text(text + "\n", encoding="utf-8")
+    picture(done).savefig(RESULTS / "catalogues.png", dpi=110, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()
