@@ -6,7 +6,10 @@ their text, 4 no price, and 6 are near duplicates of the listing before.
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -57,13 +60,25 @@ def listing(rng: Random, number: int, previous: str) -> dict[str, str]:
     return dict.fromkeys(Listing.columns(), "") | values
 
 
+def listings(number: int) -> Iterator[dict[str, str]]:
+    """So many listings, each time the same ones."""
+    rng = Random(number)
+    previous = description(Random(0), 0)
+    for place in range(number):
+        row = listing(rng, place, previous)
+        previous = row["description"]
+        yield row
+
+
 def write(path: Path, number: int) -> None:
     """Write so many listings as a Parquet file."""
-    rng, previous = Random(number), description(Random(0), 0)
+    rows = listings(number)
     with pq.ParquetWriter(path, SCHEMA) as file:
-        for start in range(0, number, BATCH):
-            rows = []
-            for place in range(start, min(start + BATCH, number)):
-                rows.append(listing(rng, place, previous))
-                previous = rows[-1]["description"]
-            file.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+        while batch := list(islice(rows, BATCH)):
+            file.write_table(pa.Table.from_pylist(batch, schema=SCHEMA))
+
+
+def write_jsonl(path: Path, number: int) -> None:
+    """Write so many listings as a compressed JSONL file, as a source would hand them over."""
+    with gzip.open(path, "wt", compresslevel=1, encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in listings(number))

@@ -33,18 +33,11 @@ from components.core.params.curate import Curate
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.schemas import SCORED, SPLITS, Item, Listing, Reject
+from components.core.tables import read_arrow, rows_in, split_sorted, write_arrow
 from components.curation.columnar import candidates_of, cleaned
 from components.curation.executors import parallel_map
 from components.curation.minhash import Map, band_keys, bands_and_permutations, first_of_equals, search
-from components.curation.partitions import (
-    Candidates,
-    beside,
-    first_rows,
-    read_arrow,
-    rows_in,
-    split_sorted,
-    write_arrow,
-)
+from components.curation.partitions import Candidates, beside
 from components.curation.products import (
     Group,
     allocate,
@@ -59,7 +52,6 @@ from components.reporting.figures import histograms, waterfall
 
 SHORT_DESCRIPTION = 8  # words; a shorter one says too little to tell products apart
 PARTITION_ROWS = 20_000  # listings that a process works on at a time
-LOGGED_ROWS = 10_000  # of each table, as a data set in MLflow
 TYPES = {"price": pa.float64()}
 ITEMS = pa.schema([(name, TYPES.get(name, pa.string())) for name in Item.columns()])
 REJECTS = pa.schema([(name, pa.string()) for name in Reject.columns()])
@@ -76,7 +68,7 @@ def curate(
     the report. `scratch` gets partitions of about `partition_rows` listings, which `run` works on (`map`, or
     the `map` of an executor). Raises PricewrightError where a split would be empty.
     """
-    partitions = split_sorted(listings, scratch, partition_rows)
+    partitions = split_sorted(listings, scratch, partition_rows, "id")
     fingerprints = Fingerprints.concatenate(list(run(partial(clean_partition, section=section), partitions)))
     first = first_of_equals(fingerprints.key)
     distinct = np.flatnonzero(first == np.arange(len(first)))
@@ -309,8 +301,7 @@ def main() -> None:
             report = curate(listings, frame.folder, frame.section, frame.empty_scratch(), PARTITION_ROWS, run)
         frame.discard_scratch()
         for name in (*SPLITS, "rejects"):
-            path = frame.folder / f"{name}.parquet"
-            frame.tracked.dataset(first_rows(path, LOGGED_ROWS), name=name, source=path)
+            frame.dataset(f"{name}.parquet")
         for name, figure in draw(report, frame.folder).items():
             frame.picture(figure, name)
         frame.report(report)

@@ -4,74 +4,93 @@ Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, 
 `listings.parquet` (schemas.Listing), `rejects.parquet` (schemas.Reject: what may not be used or cannot be
 read) and `law.parquet` (schemas.Law: the true medians of a generated source, empty for real ones), sorted by
 address, so that the same source gives the same bytes; reports/scrape.json counts them, and says what went
-wrong.
+wrong. A batch of rows is in memory at a time: the source hands them on one by one (sources/result.py), and
+they are sorted on the disk.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Scrape
 from components.core.schemas import Law, Listing, Record, Reject
+from components.core.tables import open_parquet, read_arrow, schema_of, split_sorted
 from components.sources import amazon_reviews, demo_shop, files, shop
-from components.sources.result import Collected, empty
+from components.sources.result import Collected, Spool
 
-Source = Callable[[Any], Collected]
-"""From the source's section of params.yaml to its listings and rejects."""
+Source = Callable[[Any, Spool], Collected]
+"""From the source's section of params.yaml to what the report says of it; its rows go to the spool."""
 SOURCES: dict[str, Source] = {
     "demo_shop": demo_shop.collect,
     "files": files.collect,
     "shop": shop.collect,
     "amazon_reviews": amazon_reviews.collect,
 }
+TABLES: dict[str, type[Record]] = {"listings": Listing, "rejects": Reject, "law": Law}
+SORTED_ROWS = 20_000  # in memory at a time
 
 
-class Scraped(NamedTuple):
-    """The tables of the stage, each sorted by address, and its report."""
+def scrape(section: Scrape, folder: Path, scratch: Path) -> dict[str, Any]:
+    """Collect from the source of `section` and write the tables into `folder`. Returns the report.
 
-    listings: pd.DataFrame
-    rejects: pd.DataFrame
-    law: pd.DataFrame
-    report: dict[str, Any]
-
-
-def scrape(section: Scrape) -> Scraped:
-    """Collect from the source of `section`.
-
-    Raises PricewrightError where the source cannot be read or has no listing at all.
+    `scratch` is an empty folder for the rows that are not sorted yet. Raises PricewrightError where the
+    source cannot be read or has no listing at all.
     """
-    collected = SOURCES[section.source](getattr(section, section.source))
-    if collected.rows.empty:
+    with Spool(scratch) as spool:
+        collected = SOURCES[section.source](getattr(section, section.source), spool)
+    if not spool.rows(Listing):
         lines = "".join(f"\n  {note}" for note in collected.notes)
         raise PricewrightError(
             f"the source {section.source} has no listings: check scrape.{section.source}{lines}"
         )
-    listings = _table(collected.rows, section.source, Listing)
-    places = listings["found_in"].replace("", "nowhere").value_counts(normalize=True).sort_index()
-    report = {
-        "listings": len(listings),
-        "without_price": int((listings["price"] == "").sum()),
-        "found_in": {str(place): round(float(share), 4) for place, share in places.items()},
-        section.source: collected.counts,
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, kind in TABLES.items():
+        write_sorted(spool.path(kind), folder / f"{name}.parquet", kind, section.source)
+    return report_of(folder / "listings.parquet", section.source, collected)
+
+
+def write_sorted(rows: Path, path: Path, kind: type[Record], source: str) -> None:
+    """Write the rows of a spool, sorted by address, with their ids and their source."""
+    with pq.ParquetWriter(path, schema_of(kind, kind.columns())) as file:
+        for partition in split_sorted(rows, rows.parent, SORTED_ROWS, "address"):
+            table = read_arrow(partition).sort_by("address")
+            partition.unlink()
+            if "id" in kind.model_fields:
+                keys = table["address"]
+                if kind is Listing:
+                    keys = pc.coalesce(table["key"], keys)
+                ids = [listing_id(source, key) for key in keys.to_pylist()]
+                table = table.append_column("id", [pa.array(ids, pa.large_string())])
+                table = table.append_column("source", [pa.array([source] * len(ids), pa.large_string())])
+            file.write_table(table.select(kind.columns()).cast(file.schema).combine_chunks())
+
+
+def report_of(listings: Path, source: str, collected: Collected) -> dict[str, Any]:
+    """The report: how many listings there are, with what prices, and what the source says."""
+    places: Counter[str] = Counter()
+    rows = without_price = 0
+    for batch in open_parquet(listings).iter_batches(SORTED_ROWS, columns=["price", "found_in"]):
+        rows += len(batch)
+        without_price += batch["price"].to_pylist().count("")
+        places.update(place or "nowhere" for place in batch["found_in"].to_pylist())
+    return {
+        "listings": rows,
+        "without_price": without_price,
+        "found_in": {place: round(count / rows, 4) for place, count in sorted(places.items())},
+        source: collected.counts,
         "notes": collected.notes,
     }
-    law = collected.law[Law.columns()].sort_values("address", ignore_index=True)
-    return Scraped(listings, _table(collected.rejects, section.source, Reject), law, report)
-
-
-def _table(rows: pd.DataFrame, source: str, record: type[Record]) -> pd.DataFrame:
-    if rows.empty:
-        return empty(record)
-    keys = rows["key"] if "key" in rows else rows["address"]
-    rows = rows.assign(id=[listing_id(source, key) for key in keys], source=source)
-    return rows[record.columns()].sort_values("address", ignore_index=True)
 
 
 def listing_id(source: str, key: str) -> str:
@@ -82,12 +101,12 @@ def listing_id(source: str, key: str) -> str:
 def main() -> None:
     """Collect the listings and save them with the rejects and the report."""
     with stage.run(Scrape) as frame:
-        scraped = scrape(frame.section)
-        frame.save("listings.parquet", scraped.listings, Listing)
-        frame.save("rejects.parquet", scraped.rejects, Reject)
-        frame.save("law.parquet", scraped.law, Law)
-        frame.report(scraped.report)
-        for note in scraped.report["notes"]:
+        report = scrape(frame.section, frame.folder, frame.empty_scratch())
+        frame.discard_scratch()
+        for name in TABLES:
+            frame.dataset(f"{name}.parquet")
+        frame.report(report)
+        for note in report["notes"]:
             print(f"scrape: {note}", file=sys.stderr)
 
 

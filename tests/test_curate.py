@@ -12,8 +12,8 @@ from components.core.params.scrape import Scrape
 from components.core.schemas import SCORED, SPLITS, Item, Reject
 from components.curate import curate as curate_files
 from components.reporting.figures import histograms, waterfall
-from components.scrape import scrape
 from tests.support.curated import SECTION, Curated, assert_same, catalogue, curate, listing, table
+from tests.support.scraped import scrape
 from tests.test_scrape import section as scrape_section
 
 

@@ -20,9 +20,11 @@ from components import scrape as stage_module
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Scrape
 from components.core.schemas import Law, Listing, Reject
-from components.scrape import listing_id, scrape
+from components.scrape import listing_id
+from components.sources import keys
 from components.sources.result import Collected
 from tests.support.project import ROOT
+from tests.support.scraped import scrape
 
 ROWS = [
     {"title": "Kettle", "price": "$5"},
@@ -36,11 +38,7 @@ def section(source: str, paths: list[str] | None = None, listings: int = 120) ->
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["scrape"]
     none = dict.fromkeys(raw["files"]["columns"])
     raw["demo_shop"] |= {"listings": listings, "port": 0}
-    raw["files"] = {
-        "paths": paths or [],
-        "columns": {**none, "title": "title", "price": "price"},
-        "lost_rows_max": 0.05,
-    }
+    raw["files"] |= {"paths": paths or [], "columns": {**none, "title": "title", "price": "price"}}
     return {**raw, "source": source}
 
 
@@ -71,6 +69,21 @@ def test_a_listing_has_its_provenance_and_a_stable_id(rows: Path) -> None:
     assert rejects.empty
 
 
+def test_rows_that_are_sorted_on_the_disk_come_out_as_those_sorted_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffled = [{"title": f"Pot {number}", "price": f"${number % 90}"} for number in range(300)]
+    path = tmp_path / "many.jsonl"
+    path.write_text("\n".join(map(json.dumps, shuffled)), encoding="utf-8")
+    at_once = scrape(Scrape(**section("files", [str(path)])))
+    monkeypatch.setattr(stage_module, "SORTED_ROWS", 7)
+    monkeypatch.setattr(keys, "PARTITION_ROWS", 7)
+    in_parts = scrape(Scrape(**section("files", [str(path)])))
+    pd.testing.assert_frame_equal(in_parts.listings, at_once.listings)
+    assert at_once.listings["address"].is_monotonic_increasing
+    assert in_parts.report == at_once.report
+
+
 def test_text_that_utf_8_cannot_hold_does_not_stop_the_stage(rows: Path) -> None:
     listings, *_ = scrape(Scrape(**section("files", [str(rows)])))
     listings.to_parquet("out.parquet")
@@ -99,8 +112,8 @@ def test_two_crawls_of_the_demo_shop_give_the_same_bytes(tmp_path: Path) -> None
 
 
 def test_a_source_without_a_listing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    none = Collected(pd.DataFrame(columns=Listing.columns()), {}, notes=["a.jsonl: nothing in it"])
-    monkeypatch.setitem(stage_module.SOURCES, "files", lambda _: none)
+    none = Collected({}, notes=["a.jsonl: nothing in it"])
+    monkeypatch.setitem(stage_module.SOURCES, "files", lambda *_: none)
     with pytest.raises(PricewrightError, match=r"no listings: check scrape\.files\n  a\.jsonl: nothing"):
         scrape(Scrape(**section("files")))
 

@@ -32,6 +32,7 @@ from components.core import dvc, tracking
 from components.core.errors import PricewrightError, reading_parquet
 from components.core.params.section import S, load_section, section_name
 from components.core.schemas import Record
+from components.core.tables import first_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +48,7 @@ NOISY_LOGGERS = (
     "py4j",
     "trl",
 )
+LOGGED_ROWS = 10_000  # of a table that is logged by its first rows
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_ROOM_TEXTS = ("No space left on device", "Disk quota exceeded", "database or disk is full")
 
@@ -72,6 +74,11 @@ class Frame(Generic[S]):
     def scratch(self) -> Path:
         """A folder for checkpoints, outside DVC's outputs: it outlives a killed run of the same inputs."""
         return Path("work") / self.name / self.digest[:16]
+
+    def dataset(self, filename: str) -> None:
+        """Log a table in the stage's folder, by its first rows, as a data set."""
+        path = self.folder / filename
+        self.tracked.dataset(first_rows(path, LOGGED_ROWS), name=path.stem, source=path)
 
     def save(self, filename: str, rows: pd.DataFrame, kind: type[Record]) -> Path:
         """Write a table with the columns of `kind` to the stage's folder and log it as a data set."""

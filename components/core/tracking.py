@@ -67,6 +67,8 @@ class Run:
 
     def dataset(self, frame: pd.DataFrame, name: str, source: Path) -> None:
         """A table that the stage wrote or read, with its schema and digest."""
+        if frame.empty:  # mlflow 3 fails on an empty column of Arrow strings
+            frame = frame.astype(object)
         mlflow.log_input(from_pandas(frame, source=str(source), name=name))
 
 

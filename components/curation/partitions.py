@@ -1,4 +1,4 @@
-"""A table that may be larger than memory, in partitions: a file for each range of ids.
+"""The listings that `curate` works on, in partitions: a file for each range of ids.
 
 One partition after another, they are the whole table in the order of ids. What later steps of `curate` need
 of a partition lies beside it: cleaned listings as an Arrow file, hashes as memory-mapped NumPy files.
@@ -11,84 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.ipc as ipc
-import pyarrow.parquet as pq
 
-from components.core.errors import reading_parquet
+from components.core.tables import read_arrow
 from components.curation.shingles import Ragged, bounds_of
-
-PARTITIONS_MAX = 400  # files that are open at a time
-READ_ROWS = 50_000  # of the source at a time
-SAMPLED_IDS = 50  # for each border between two partitions
-
-
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """A table of an earlier stage. Raises PricewrightError where it is missing or cut short."""
-    with reading_parquet(path):
-        return pq.ParquetFile(path, pre_buffer=False)
-
-
-def rows_in(path: Path) -> int:
-    """Rows of a Parquet file."""
-    return int(open_parquet(path).metadata.num_rows)
-
-
-def first_rows(path: Path, rows: int) -> pd.DataFrame:
-    """The first rows of a Parquet file, at most so many."""
-    file = open_parquet(path)
-    head = next(file.iter_batches(rows), None)
-    return (file.schema_arrow.empty_table() if head is None else head).to_pandas()
-
-
-def split_sorted(source: Path, folder: Path, rows: int) -> list[Path]:
-    """Write a Parquet file with a column `id` as partitions of about so many rows, in `folder`.
-
-    The ids of a partition are above those of the partitions before it, and rows of one id stay together;
-    within a partition the order is that of the file.
-    """
-    file = open_parquet(source)
-    number = min(max(-(-file.metadata.num_rows // rows), 1), PARTITIONS_MAX)
-    step = max(file.metadata.num_rows // (number * SAMPLED_IDS), 1)
-    ids = [
-        np.array(batch["id"].to_pylist()[::step], str)
-        for batch in file.iter_batches(READ_ROWS, columns=["id"])
-    ]
-    sample = np.sort(np.concatenate([np.empty(0, str), *ids]))
-    borders = sample[(np.arange(1, number) * len(sample)) // number]
-    paths = [folder / f"{partition:04}.listings.arrow" for partition in range(number)]
-    options = ipc.IpcWriteOptions(compression="lz4")
-    writers = [ipc.new_stream(str(path), file.schema_arrow, options=options) for path in paths]
-    for batch in file.iter_batches(READ_ROWS):
-        partition = np.searchsorted(borders, np.array(batch["id"].to_pylist(), str), side="right")
-        order = np.argsort(partition, kind="stable")
-        ends = np.searchsorted(partition[order], np.arange(number), side="right")
-        ordered = batch.take(pa.array(order))
-        for writer, start, end in zip(writers, np.append(0, ends[:-1]), ends, strict=True):
-            if end > start:
-                writer.write_batch(ordered.slice(start, end - start))
-    for writer in writers:
-        writer.close()
-    return paths
 
 
 def beside(partition: Path, name: str) -> Path:
     """The file of that name beside the partition."""
     return partition.with_name(f"{partition.name.split('.')[0]}.{name}")
-
-
-def read_arrow(path: Path) -> pa.Table:
-    """All rows of an Arrow stream."""
-    with ipc.open_stream(str(path)) as reader:
-        return reader.read_all()
-
-
-def write_arrow(table: pa.Table, path: Path) -> None:
-    """All rows as an Arrow stream."""
-    with ipc.new_stream(str(path), table.schema, options=ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(table)
 
 
 @dataclass(frozen=True)

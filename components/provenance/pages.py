@@ -7,6 +7,7 @@ crawl, and a row of a file from the file. Of other sources only the hash is kept
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -46,22 +47,23 @@ def _demo_shop(section: dict[str, Any]) -> Fetch:
 def _files(section: dict[str, Any]) -> Fetch:
     columns = section.get("columns", {}).items()
     names = [column for field, column in columns if column is not None and field != "decimal"]
+    bytes_max = section.get("unpacked_bytes_max", sys.maxsize)  # older versions had no limit
     read: dict[str, dict[str, bytes]] = {}
 
     def fetch(address: str) -> bytes | None:
         path, _, number = address.rpartition(":")
         if path not in read:
-            read[path] = _rows(Path(path), names)
+            read[path] = _rows(Path(path), names, bytes_max)
         return read[path].get(number)
 
     return fetch
 
 
-def _rows(path: Path, names: list[str]) -> dict[str, bytes]:
+def _rows(path: Path, names: list[str], bytes_max: int) -> dict[str, bytes]:
     """Row number to the bytes of the row, up to where the file is broken."""
     rows: dict[str, bytes] = {}
     with suppress(PricewrightError, *UNREADABLE):
-        for entry in read(path, names):
+        for entry in read(path, names, bytes_max):
             if not isinstance(entry, Fault):
                 rows[str(entry[0])] = entry[1]
     return rows

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from components.core.errors import PricewrightError
 from components.core.params.scrape import AmazonReviews
+from components.core.schemas import Listing
 from components.sources import writable
 from components.sources.extraction.money import amount, plain_number
 from components.sources.fields import category_name, details, text
-from components.sources.result import Collected
+from components.sources.result import Collected, Spool
 
 ITEMS = "raw_meta_{category}/full-*.parquet"
 COLUMNS = [
@@ -39,21 +39,21 @@ COLUMNS = [
 NO_PRICE = re.compile(r"(?:None|nan|[-–—\s]*)", re.IGNORECASE)
 
 
-def collect(section: AmazonReviews) -> Collected:
+def collect(section: AmazonReviews, spool: Spool) -> Collected:
     """Up to `rows_max` items of each category, in the order of the data set.
 
     Raises PricewrightError, naming the category, where the hub cannot be reached, the revision is no commit,
     or there are no items of this shape.
     """
     root = _root(section)
-    rows: list[dict[str, str]] = []
     counts: dict[str, int] = {}
     for category in section.categories:
-        before = len(rows)
+        before = spool.rows(Listing)
         items = itertools.islice(_items(root, category), section.rows_max)
-        rows.extend(_listing(category, item) for item in tqdm(items, desc=category, unit=" items"))
-        counts[category] = len(rows) - before
-    return Collected(pd.DataFrame(rows), counts)
+        for item in tqdm(items, desc=category, unit=" items"):
+            spool.add(Listing, _listing(category, item))
+        counts[category] = spool.rows(Listing) - before
+    return Collected(counts)
 
 
 def _root(section: AmazonReviews) -> str:

@@ -18,16 +18,15 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
 
-import pandas as pd
-
 from components.core.errors import PricewrightError
 from components.core.params.scrape import DemoShop
+from components.core.schemas import Law
 from components.sources.crawling.addresses import host_of
 from components.sources.crawling.crawl import crawl
 from components.sources.crawling.job import CrawlJob
 from components.sources.crawling.page_store import PageStore
 from components.sources.extraction.pages import read_listings
-from components.sources.result import Collected
+from components.sources.result import Collected, Spool
 from components.sources.shop import to_collected
 from components.synthetic import shop_pages
 from components.synthetic.catalogue import Product, catalogue
@@ -51,8 +50,8 @@ class RunningShop:
     """Requests so far, by path with query."""
 
 
-def collect(section: DemoShop) -> Collected:
-    """Serve the catalogue, crawl it, and return its listings, its law and the crawl's counts.
+def collect(section: DemoShop, spool: Spool) -> Collected:
+    """Serve the catalogue, crawl it, hand on its listings and its law, and return the crawl's counts.
 
     Raises PricewrightError where the port is in use or the crawl fails.
     """
@@ -61,17 +60,15 @@ def collect(section: DemoShop) -> Collected:
         serve(products, section.port) as shop,
         tempfile.TemporaryDirectory(prefix="pricewright-crawl-") as folder,
     ):
-        crawled = crawl_shop(
-            shop.address, section.concurrency, section.pages_max, Path(folder) / "pages.sqlite"
-        )
-    truth = [(shop_pages.address(product), product.median, section.noise) for product in products]
-    law = pd.DataFrame(truth, columns=["address", "median", "sigma"]).sort_values(
-        "address", ignore_index=True
-    )
-    return replace(crawled, law=law, notes=[])
+        path = Path(folder) / "pages.sqlite"
+        crawled = crawl_shop(shop.address, section.concurrency, section.pages_max, path, spool)
+    for product in products:
+        address = shop_pages.address(product)
+        spool.add(Law, {"address": address, "median": product.median, "sigma": section.noise})
+    return replace(crawled, notes=[])
 
 
-def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path) -> Collected:
+def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path, spool: Spool) -> Collected:
     """Crawl the shop at `base` into the store at `path` and read its product pages.
 
     Addresses are stripped of host and port, which change from run to run. Raises PricewrightError where the
@@ -99,9 +96,9 @@ def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path) -> Colle
     if crawled.stopped:
         raise PricewrightError(f"{base} has more than {pages_max} pages: raise scrape.demo_shop.pages_max")
     store = PageStore(path)
-    rows, rejected = read_listings(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base), PAGE_SECONDS)
+    spool.extend(read_listings(store, PRODUCT_PAGES, [], lambda url: url.removeprefix(base), PAGE_SECONDS))
     store.close()
-    return to_collected(rows, rejected, crawled, lambda url: url.removeprefix(base))
+    return to_collected(spool, crawled, lambda url: url.removeprefix(base))
 
 
 @contextmanager

@@ -12,55 +12,63 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 from tqdm import tqdm
 
 from components.core.currencies import agreed, named
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Columns, Files
-from components.core.schemas import Reject
+from components.core.schemas import Listing, Reject
+from components.core.tables import schema_of
 from components.sources import writable
 from components.sources.decimals import decimal_sign, read_number
 from components.sources.extraction.money import WrittenPrice, parse, plain_number
 from components.sources.fields import MISSING, Number, category_name, details, lookup, text
-from components.sources.result import Collected, empty
+from components.sources.keys import content_hash, with_distinct_keys
+from components.sources.result import COLUMNS, Collected, Row, RowFile, Spool
 from components.sources.tables.kinds import read
 from components.sources.tables.lines import UNREADABLE, Fault, NumberedRow
 
-REJECTED = [name for name in Reject.columns() if name not in ("id", "source")]
-NOTES = 20  # lines of the report; the rest is in rejects.parquet
 EXAMPLES = 3  # lost rows in a message
 LOST = "\ufffd"  # what stands for bytes that are no character
-CONTENT = ("title", "description", "brand", "category", "details", "price", "currency", "rights")
 LOSSES = ("broken_row", "undecodable", "repeated_id")
-Row = dict[str, str]
 
 
-def collect(section: Files) -> Collected:
-    """The listings of the files of `section`, and a reject for each row or file that cannot be used.
+def collect(section: Files, spool: Spool) -> Collected:
+    """Hand on the listings of the files of `section`, and a reject for each row or file that cannot be used.
 
     Raises PricewrightError, naming the file, where one is missing, of an unknown kind, without a row or
-    without a mapped column, where more than `lost_rows_max` of its rows are lost, and where its prices leave
-    open how decimals are written.
+    without a mapped column, where one unpacks to more than `unpacked_bytes_max`, where more than
+    `lost_rows_max` of its rows are lost, and where its prices leave open how decimals are written.
     """
     paths = find_files(section.paths)
-    rows: list[Row] = []
-    faults: list[Fault] = []
+    unkeyed = RowFile(spool.folder / "unkeyed.parquet", schema_of(Listing, [*COLUMNS[Listing], "content"]))
     for path in tqdm(paths, desc="files", unit=" files"):
-        rows.extend(_listings(path, section, faults))
-    rows = _with_distinct_keys(rows, section, faults)
-    rejects = pd.DataFrame([{"title": "", **fault._asdict()} for fault in faults], columns=REJECTED)
-    notes = [f"{fault.address}: {fault.reason}" for fault in faults]
-    kept = notes if len(notes) <= NOTES else [*notes[:NOTES], f"and {len(notes) - NOTES} more rows"]
+        for entry in _listings(path, section):
+            if isinstance(entry, Fault):
+                spool.add(Reject, {"title": "", **entry._asdict()})
+            else:
+                content = content_hash(entry)
+                unkeyed.add(entry | {"key": entry["key"] or content, "content": content})
+    unkeyed.close()
+    repeated = _Losses("the files")
+    for entry in with_distinct_keys(unkeyed.path, spool.folder):
+        if isinstance(entry, Fault):
+            repeated.note(entry)
+            spool.add(Reject, {"title": "", **entry._asdict()})
+        else:
+            spool.add(Listing, entry)
+    repeated.require_few(unkeyed.rows, section.lost_rows_max)
+    unkeyed.path.unlink()
     counts: dict[str, Any] = {"files": len(paths)}
-    if faults:
-        counts["rejected"] = rejects["rule"].value_counts().sort_index().to_dict()
-    return Collected(pd.DataFrame(rows), counts, rejects=rejects if faults else empty(Reject), notes=kept)
+    if spool.rules:
+        counts["rejected"] = dict(sorted(spool.rules.items()))
+    return Collected(counts, spool.notes())
 
 
 def find_files(patterns: list[str]) -> list[Path]:
@@ -81,60 +89,91 @@ def find_files(patterns: list[str]) -> list[Path]:
     return list(files.values())
 
 
-def _listings(path: Path, section: Files, faults: list[Fault]) -> list[Row]:
-    """The rows of a file as listings; what cannot be parsed or understood is appended to `faults`."""
+def _listings(path: Path, section: Files) -> Iterator[Row | Fault]:
+    """The rows of a file as listings, and what cannot be parsed or understood."""
     columns = section.columns
-    rows: list[NumberedRow] = []
-    broken: list[Fault] = []
+    place = f"{path}: the column {columns.price}"
+    sign = columns.decimal or decimal_sign(_numbers(path, section), place)
+    mapped, lost = _MappedColumns(path, columns), _Losses(str(path))
+    number = rows = faults = 0
     try:
-        for entry in read(path, columns.mapped()):
+        for entry in read(path, columns.mapped(), section.unpacked_bytes_max):
+            listing: Row | Fault
             if isinstance(entry, Fault):
-                broken.append(entry)
+                faults += 1
+                listing = entry
             else:
-                rows.append(entry)
+                rows, number = rows + 1, entry[0]
+                mapped.note(entry[2])
+                listing = _listing(path, entry, sign, columns)
+            if isinstance(listing, Fault):
+                lost.note(listing)
+            yield listing
     except UNREADABLE as error:
-        after = f" after row {rows[-1][0]}" if rows else ""
-        broken.append(Fault(path.as_posix(), "broken_file", f"not readable{after}: {error}"))
-    if not rows and not broken:
-        raise PricewrightError(f"{path}: empty: no row in it")
+        after = f" after row {number}" if rows else ""
+        faults += 1
+        yield Fault(path.as_posix(), "broken_file", f"not readable{after}: {error}")
     if rows:
-        _check_columns(path, [value for _, _, value in rows if isinstance(value, dict)], columns)
-    cells = [_cell(value, columns.price) for _, _, value in rows]
-    prices = [_Price.of(cell) for cell in cells]
-    sign = columns.decimal or decimal_sign(
-        (price.parts.number for price in prices if not price.typed), f"{path}: the column {columns.price}"
-    )
-    listings = []
-    for row, price in zip(rows, prices, strict=True):
-        listing = _listing(path, row, price, sign, columns)
-        if isinstance(listing, Fault):
-            broken.append(listing)
-        else:
-            listings.append(listing)
-    _require_few_losses(str(path), broken, len(rows) + len(broken), section.lost_rows_max)
-    faults.extend(broken)
-    return listings
+        mapped.require_all()
+    elif not faults:
+        raise PricewrightError(f"{path}: empty: no row in it")
+    lost.require_few(rows + faults, section.lost_rows_max)
 
 
-def _check_columns(path: Path, objects: list[dict[str, Any]], columns: Columns) -> None:
-    missing = [
-        column for column in columns.mapped() if all(lookup(row, column) is MISSING for row in objects)
-    ]
-    if missing:
-        present = ", ".join(dict.fromkeys(key for row in objects for key in row)) or "none"
-        raise PricewrightError(
-            f"{path}: no column {', '.join(missing)} (scrape.files.columns); it has: {present}"
-        )
+def _numbers(path: Path, section: Files) -> Iterator[str]:
+    """The numbers of the prices that are text, up to where the file is broken."""
+    with suppress(*UNREADABLE):
+        for entry in read(path, section.columns.mapped(), section.unpacked_bytes_max):
+            if not isinstance(entry, Fault):
+                price = _Price.of(_cell(entry[2], section.columns.price))
+                if not price.typed:
+                    yield price.parts.number
 
 
-def _require_few_losses(where: str, faults: list[Fault], rows: int, share: float) -> None:
-    lost = [fault for fault in faults if fault.rule in LOSSES]
-    if len(lost) > share * rows:
-        examples = "".join(f"\n  {fault.address}: {fault.reason}" for fault in lost[:EXAMPLES])
-        raise PricewrightError(
-            f"{where}: {len(lost):,} of {rows:,} rows are lost, more than scrape.files.lost_rows_max "
-            f"({share:g}) allows; mend the file, or raise it:{examples}"
-        )
+class _MappedColumns:
+    """Which mapped columns no row of a file has had so far."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self._path = path
+        self._missing = columns.mapped()
+        self._present: dict[str, None] = {}
+
+    def note(self, row: object) -> None:
+        """See what a row has."""
+        if self._missing and isinstance(row, dict):
+            self._missing = [column for column in self._missing if lookup(row, column) is MISSING]
+            self._present |= dict.fromkeys(row)
+
+    def require_all(self) -> None:
+        """Raises PricewrightError where a mapped column is in no row."""
+        if self._missing:
+            missing, present = ", ".join(self._missing), ", ".join(self._present) or "none"
+            where = f"{self._path}: no column {missing} (scrape.files.columns)"
+            raise PricewrightError(f"{where}; it has: {present}")
+
+
+class _Losses:
+    """How many rows are lost, and the first of them."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._lost = 0
+        self._first: list[Fault] = []
+
+    def note(self, fault: Fault) -> None:
+        """Count a fault that costs a row."""
+        if fault.rule in LOSSES:
+            self._lost += 1
+            self._first = [*self._first, fault][:EXAMPLES]
+
+    def require_few(self, rows: int, share: float) -> None:
+        """Raises PricewrightError where more than a share of all rows is lost."""
+        if self._lost > share * rows:
+            examples = "".join(f"\n  {fault.address}: {fault.reason}" for fault in self._first)
+            raise PricewrightError(
+                f"{self._where}: {self._lost:,} of {rows:,} rows are lost, more than "
+                f"scrape.files.lost_rows_max ({share:g}) allows; mend the file, or raise it:{examples}"
+            )
 
 
 def _cell(value: Any, column: str | None) -> Any:
@@ -165,8 +204,9 @@ class _Price(NamedTuple):
         return -number_as_read if number_as_read and self.parts.negative else number_as_read
 
 
-def _listing(path: Path, row: NumberedRow, price: _Price, sign: str | None, columns: Columns) -> Row | Fault:
+def _listing(path: Path, row: NumberedRow, sign: str | None, columns: Columns) -> Row | Fault:
     number, written, value = row
+    price = _Price.of(_cell(value, columns.price))
     address = f"{path.as_posix()}:{number}"
     title = text(_cell(value, columns.title))
     if fault := _undecodable(address, title, price.written):
@@ -212,39 +252,3 @@ def _currency(written: str, price: WrittenPrice) -> str | None:
     if column is None or price.unknown:
         return None
     return agreed({*price.currencies, column} - {""})
-
-
-# --- ids ---------------------------------------------------------------------------------------------
-
-
-def _with_distinct_keys(rows: list[Row], section: Files, faults: list[Fault]) -> list[Row]:
-    """The rows, each with a `key` of its own: that of its key column, else the hash of its content.
-
-    Rows of the same content are told apart by their count. Rows of different content with one key are all
-    rejected, so that their order decides nothing.
-    """
-    contents = [
-        hashlib.sha256(json.dumps([row[name] for name in CONTENT]).encode()).hexdigest() for row in rows
-    ]
-    of_key: dict[str, set[str]] = defaultdict(set)
-    for row, content in zip(rows, contents, strict=True):
-        row["key"] = row["key"] or content
-        of_key[row["key"]].add(content)
-    seen: Counter[str] = Counter()
-    kept: list[Row] = []
-    repeated: list[Fault] = []
-    for row in rows:
-        key = row["key"]
-        if len(of_key[key]) > 1:
-            reason = f"{len(of_key[key])} different rows have the id {key!r} (scrape.files.columns.id)"
-            repeated.append(Fault(row["address"], "repeated_id", reason, row["price"]))
-            continue
-        seen[key] += 1
-        kept.append(row if seen[key] == 1 else row | {"key": f"{key} {seen[key]}"})
-    _require_few_losses("the files", repeated, len(rows), section.lost_rows_max)
-    faults.extend(repeated)
-    return kept
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
-
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Shop
-from components.core.schemas import Listing, Reject
+from components.core.schemas import Reject
 from components.sources.crawling.addresses import host_of
 from components.sources.crawling.crawl import Crawled, crawl
 from components.sources.crawling.job import CrawlJob
 from components.sources.crawling.page_store import PageStore
-from components.sources.extraction.pages import Row, read_listings
-from components.sources.result import Collected
+from components.sources.extraction.pages import read_listings
+from components.sources.result import Collected, Spool
 
 DAY = 86_400.0  # seconds: what RFC 9309, 2.4 lets a robots.txt be kept for
-NOTES = 20  # lines; the rest is in rejects.parquet
 
 
-def collect(section: Shop) -> Collected:
+def collect(section: Shop, spool: Spool) -> Collected:
     """Crawl the shops of `section` and extract listings from their product pages.
 
     Raises PricewrightError where no URL or no contact is configured, or the crawl fails.
@@ -29,11 +26,10 @@ def collect(section: Shop) -> Collected:
     path = Path(section.store)
     crawled = crawl(crawl_job(section), path)
     store = PageStore(path)
-    rows, rejected = read_listings(
-        store, section.products, section.languages, str, section.extraction_seconds_max
-    )
+    seconds = section.extraction_seconds_max
+    spool.extend(read_listings(store, section.products, section.languages, str, seconds))
     store.close()
-    return to_collected(rows, rejected, crawled, str)
+    return to_collected(spool, crawled, str)
 
 
 def crawl_job(section: Shop) -> CrawlJob:
@@ -65,28 +61,15 @@ def crawl_job(section: Shop) -> CrawlJob:
     )
 
 
-def to_collected(
-    rows: list[Row], rejected: list[Row], crawled: Crawled, address: Callable[[str], str]
-) -> Collected:
-    """Listings, rejects (pages rejected or not fetched) and notes, one for each of the first NOTES rejects.
+def to_collected(spool: Spool, crawled: Crawled, address: Callable[[str], str]) -> Collected:
+    """Counts and notes of a crawl whose pages are in the spool, where those go that could not be fetched.
 
     `address` turns a URL into the address of its listing.
     """
-    unfetched = [
-        {"title": "", "price": "", "rule": rule, "reason": reason, "address": address(url)}
-        for url, rule, reason in crawled.failures
-    ]
-    rejects = pd.DataFrame([*rejected, *unfetched], columns=_without_origin(Reject.columns()))
-    lines = [f"{row.address}: {row.reason}" for row in rejects.head(NOTES).itertuples()]
-    if len(rejects) > NOTES:
-        lines.append(f"and {len(rejects) - NOTES} more, in artifacts/scrape/rejects.parquet")
+    for url, rule, reason in crawled.failures:
+        row = {"title": "", "price": "", "rule": rule, "reason": reason, "address": address(url)}
+        spool.add(Reject, row)
+    lines = spool.notes()
     if crawled.stopped:
         lines.insert(0, f"stopped at {crawled.stopped}: there are more pages than that; raise it to see them")
-    counts = {**crawled.counts, "rejected": rejects["rule"].value_counts().sort_index().to_dict()}
-    return Collected(
-        pd.DataFrame(rows, columns=_without_origin(Listing.columns())), counts, rejects=rejects, notes=lines
-    )
-
-
-def _without_origin(columns: list[str]) -> list[str]:
-    return [name for name in columns if name not in ("id", "source")]
+    return Collected({**crawled.counts, "rejected": dict(sorted(spool.rules.items()))}, lines)

@@ -12,6 +12,7 @@ from components.core.params.scrape import Columns, Files
 from components.provenance import pages
 from components.sources import files
 from components.sources.crawling.page_store import PageStore
+from tests.support.scraped import collected
 
 COLUMNS = Columns(
     id=None,
@@ -29,7 +30,8 @@ FILES = {"source": "files", "files": {"columns": COLUMNS.model_dump()}}
 
 
 def listings(*paths: str) -> pd.DataFrame:
-    return files.collect(Files(paths=list(paths), columns=COLUMNS, lost_rows_max=1.0)).rows
+    section = Files(paths=list(paths), columns=COLUMNS, lost_rows_max=1.0, unpacked_bytes_max=2**30)
+    return collected(lambda spool: files.collect(section, spool)).rows
 
 
 @pytest.fixture(autouse=True)

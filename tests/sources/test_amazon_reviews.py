@@ -11,8 +11,8 @@ from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.params.scrape import AmazonReviews
 from components.core.schemas import Listing
-from components.scrape import scrape
-from components.sources.amazon_reviews import collect
+from components.sources import amazon_reviews
+from tests.support.scraped import Source, collected, scrape
 
 ITEM: dict[str, Any] = {
     "main_category": "Appliances",
@@ -43,6 +43,10 @@ def hub(folder: Path, **items: list[dict[str, Any]]) -> Path:
             name = f"full-{number:05}-of-{len(rows):05}.parquet"
             pd.DataFrame([{**ITEM, "parent_asin": f"B{number}", **row}]).to_parquet(parts / name)
     return folder
+
+
+def collect(section: AmazonReviews) -> Source:
+    return collected(lambda spool: amazon_reviews.collect(section, spool))
 
 
 def section(

@@ -12,6 +12,7 @@ from components.core.params.scrape import DemoShop
 from components.sources import demo_shop
 from components.synthetic import shop_pages
 from components.synthetic.catalogue import Product, catalogue
+from tests.support.scraped import collected
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +108,10 @@ def test_a_crawl_reads_every_product_and_no_page_that_robots_txt_forbids(
     products: list[Product], tmp_path: Path
 ) -> None:
     with demo_shop.serve(products, 0) as shop:
-        collected = demo_shop.crawl_shop(shop.address, 8, 5000, tmp_path / "pages.sqlite")
+        path = tmp_path / "pages.sqlite"
+        source = collected(lambda spool: demo_shop.crawl_shop(shop.address, 8, 5000, path, spool))
         links = demo_shop.site(products, shop.address)["/"].decode()
-    rows, counts = collected.rows.sort_values("address", ignore_index=True), collected.counts
+    rows, counts = source.rows.sort_values("address", ignore_index=True), source.counts
     assert list(rows["address"]) == sorted(shop_pages.address(product) for product in products)
     assert "/staff/" in links
     assert [path for path in shop.hits if path.startswith("/staff")] == []
@@ -126,7 +128,7 @@ def test_a_crawl_reads_every_product_and_no_page_that_robots_txt_forbids(
         "outside": 0,
         "rejected": {"not_found": gone},
     }
-    assert set(collected.rejects["reason"]) == {"the server answers 404"}
+    assert set(source.rejects["reason"]) == {"the server answers 404"}
     repeated = {path: hits for path, hits in shop.hits.items() if path.startswith("/p/") and hits != 1}
     assert len(repeated) == busy  # every other page was requested exactly once
     prices = {row.address: row.price for row in rows.itertuples()}
@@ -137,8 +139,8 @@ def test_a_crawl_reads_every_product_and_no_page_that_robots_txt_forbids(
 
 def test_the_source_returns_the_law_with_the_listings() -> None:
     section = DemoShop(seed=3, listings=40, noise=0.3, concurrency=4, pages_max=500, port=0)
-    collected = demo_shop.collect(section)
-    rows, law = collected.rows.sort_values("address"), collected.law
+    source = collected(lambda spool: demo_shop.collect(section, spool))
+    rows, law = source.rows.sort_values("address"), source.law.sort_values("address")
     truth = {shop_pages.address(product): product.median for product in catalogue(3, 40, 0.3)}
     assert list(law["address"]) == list(rows["address"])
     assert dict(zip(law["address"], law["median"], strict=True)) == truth
@@ -146,8 +148,9 @@ def test_the_source_returns_the_law_with_the_listings() -> None:
 
 
 def test_a_shop_with_more_pages_than_allowed_is_given_up(products: list[Product], tmp_path: Path) -> None:
+    path = tmp_path / "pages.sqlite"
     with (
         demo_shop.serve(products, 0) as shop,
         pytest.raises(PricewrightError, match=r"more than 50 pages: .*pages_max"),
     ):
-        demo_shop.crawl_shop(shop.address, 4, 50, tmp_path / "pages.sqlite")
+        collected(lambda spool: demo_shop.crawl_shop(shop.address, 4, 50, path, spool))

@@ -18,9 +18,10 @@ from components.core.errors import PricewrightError
 from components.core.params.scrape import Columns, Files
 from components.sources import files
 from components.sources.fields import category_name, details
-from components.sources.result import Collected
+from components.sources.result import NOTES
 from components.sources.tables.lines import LINE_CHARACTERS
 from tests.support.project import ROOT
+from tests.support.scraped import Source, collected
 
 REAL = ROOT.parent / "shared" / "data" / "listings"
 NONE = {
@@ -35,13 +36,31 @@ NONE = {
 }
 
 
-def section(*paths: Path, lost_rows_max: float = 1.0, **mapped: str | None) -> Files:
-    columns = Columns(**{"title": "title", "price": "price", **NONE, **mapped})
-    return Files(paths=list(map(str, paths)), columns=columns, lost_rows_max=lost_rows_max)
+def section(
+    *paths: Path, lost_rows_max: float = 1.0, unpacked_bytes_max: int = 2**30, **mapped: str | None
+) -> Files:
+    return Files(
+        paths=list(map(str, paths)),
+        columns=Columns(**{"title": "title", "price": "price", **NONE, **mapped}),
+        lost_rows_max=lost_rows_max,
+        unpacked_bytes_max=unpacked_bytes_max,
+    )
+
+
+def collect(section: Files) -> Source:
+    """What the source gives, its rows in the order of the files."""
+    source = collected(lambda spool: files.collect(section, spool))
+    order = sorted(range(len(source.rows)), key=lambda at: natural(source.rows["address"][at]))
+    return source._replace(rows=source.rows.iloc[order].reset_index(drop=True))
+
+
+def natural(address: str) -> tuple[str, int]:
+    path, _, number = address.rpartition(":")
+    return path, int(number)
 
 
 def read(path: Path, **mapped: str | None) -> list[dict[str, Any]]:
-    frame = files.collect(section(path, **mapped)).rows
+    frame = collect(section(path, **mapped)).rows
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -204,14 +223,14 @@ def test_what_cannot_be_parsed_is_rejected_with_its_address_and_the_other_files_
 ) -> None:
     (tmp_path / name).write_bytes(content)
     write(tmp_path, "good.jsonl", '{"title": "Kettle", "price": 5}')
-    collected = files.collect(section(tmp_path / "*"))
-    assert collected.rows["title"].iloc[-1] == "Kettle"
-    [reject] = collected.rejects.to_dict("records")
+    source = collect(section(tmp_path / "*"))
+    assert source.rows["title"].iloc[-1] == "Kettle"
+    [reject] = source.rejects.to_dict("records")
     assert reject["rule"] == rule
     assert name in reject["address"]
     assert re.search(reason, reject["reason"]), reject
-    assert collected.notes == [f"{reject['address']}: {reject['reason']}"]
-    assert collected.counts["rejected"] == {rule: 1}
+    assert source.notes == [f"{reject['address']}: {reject['reason']}"]
+    assert source.counts["rejected"] == {rule: 1}
 
 
 def test_a_parquet_file_cut_short_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -219,16 +238,16 @@ def test_a_parquet_file_cut_short_does_not_stop_the_others(tmp_path: Path) -> No
         pd.DataFrame({"title": ["pot"] * 100, "price": ["1"] * 100}).to_parquet(tmp_path / f"{name}.parquet")
     path = tmp_path / "a.parquet"
     path.write_bytes(path.read_bytes()[:-300])
-    collected = files.collect(section(tmp_path / "*.parquet"))
-    assert len(collected.rows) == 100
-    assert list(collected.rejects["rule"]) == ["broken_file"]
+    source = collect(section(tmp_path / "*.parquet"))
+    assert len(source.rows) == 100
+    assert list(source.rejects["rule"]) == ["broken_file"]
 
 
 def test_many_broken_rows_are_many_rejects_and_a_few_notes(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}\n' + "{\n" * 100)
-    collected = files.collect(section(path))
-    assert (len(collected.rows), len(collected.rejects), len(collected.notes)) == (1, 100, files.NOTES + 1)
-    assert collected.notes[-1] == f"and {100 - files.NOTES} more rows"
+    source = collect(section(path))
+    assert (len(source.rows), len(source.rejects), len(source.notes)) == (1, 100, NOTES + 1)
+    assert source.notes[-1] == f"and {100 - NOTES} more, in artifacts/scrape/rejects.parquet"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
@@ -255,11 +274,11 @@ def test_an_accent_far_below_plain_text_still_decides_the_encoding(tmp_path: Pat
 def test_one_broken_byte_rejects_its_row_and_leaves_the_others_in_utf8(tmp_path: Path) -> None:
     good = "Cafetière,£19.99\nThéière,€12.00\n".encode()
     (tmp_path / "a.csv").write_bytes(b"title,price\n" + good + b"Kettle,\xa39.99\n" + b"Pot \xe9,5.00\n")
-    collected = files.collect(section(tmp_path / "a.csv"))
-    assert list(collected.rows["title"]) == ["Cafetière", "Théière"]
-    assert list(collected.rejects["rule"]) == ["undecodable"] * 2
-    assert [address.rsplit(":", 1)[-1] for address in collected.rejects["address"]] == ["3", "4"]
-    assert "its price has a character that cannot be decoded" in collected.rejects["reason"][0]
+    source = collect(section(tmp_path / "a.csv"))
+    assert list(source.rows["title"]) == ["Cafetière", "Théière"]
+    assert list(source.rejects["rule"]) == ["undecodable"] * 2
+    assert [address.rsplit(":", 1)[-1] for address in source.rejects["address"]] == ["3", "4"]
+    assert "its price has a character that cannot be decoded" in source.rejects["reason"][0]
 
 
 def test_a_character_lost_in_a_description_costs_no_row(tmp_path: Path) -> None:
@@ -278,6 +297,35 @@ def test_a_text_file_is_read_from_every_compression(
 ) -> None:
     (tmp_path / f"a.csv{suffix}").write_bytes(pack(MANY.encode()))
     assert len(read(tmp_path / f"a.csv{suffix}")) == 5000
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd)],
+)
+@pytest.mark.parametrize("content", [MANY.encode(), bytes(60_000)])
+def test_a_compressed_file_that_unpacks_to_more_than_allowed_stops_the_run(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes], content: bytes
+) -> None:
+    path = tmp_path / f"a.csv{suffix}"
+    path.write_bytes(pack(content))
+    with pytest.raises(PricewrightError, match=r"a\.csv\.\w+: unpacks to more than 30,000 bytes: .*_max$"):
+        collect(section(path, unpacked_bytes_max=30_000))
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.xlsx"])
+def test_a_table_that_unpacks_to_more_than_allowed_stops_the_run(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    table = pd.DataFrame({"title": ["pot" * 1000] * 500, "price": ["1"] * 500})
+    table.to_parquet(path) if name == "a.parquet" else table.to_excel(path, index=False)
+    assert path.stat().st_size < 30_000
+    with pytest.raises(PricewrightError, match=r"unpacks to more than 30,000 bytes"):
+        collect(section(path, unpacked_bytes_max=30_000))
+
+
+def test_the_limit_of_what_is_unpacked_is_not_one_of_plain_files(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", MANY)
+    assert len(collect(section(path, unpacked_bytes_max=30_000)).rows) == 5000
 
 
 def test_a_path_reaches_into_lists_by_their_numbers(tmp_path: Path) -> None:
@@ -304,9 +352,9 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
         files.find_files([])
 
 
-def rejected(collected: Collected) -> list[tuple[str, str]]:
+def rejected(source: Source) -> list[tuple[str, str]]:
     """Rule and price of each reject."""
-    return list(zip(collected.rejects["rule"], collected.rejects["price"], strict=True))
+    return list(zip(source.rejects["rule"], source.rejects["price"], strict=True))
 
 
 def csv_of(folder: Path, *prices: str, name: str = "a.csv") -> Path:
@@ -387,19 +435,19 @@ def test_the_price_names_its_currency(tmp_path: Path, price: str, currency: str)
 
 def test_a_price_that_is_not_understood_is_an_unknown_currency(tmp_path: Path) -> None:
     prices = ["$12.5k", "12 quid", "12 USD/kg", "7"]
-    collected = files.collect(section(csv_of(tmp_path, *prices), lost_rows_max=0.0))
-    assert rejected(collected) == [("unknown_currency", price) for price in prices[:3]]
-    assert "cannot understand 'k' of the price '$12.5k'" in collected.rejects["reason"][0]
-    assert list(collected.rows["price"]) == ["7"]
+    source = collect(section(csv_of(tmp_path, *prices), lost_rows_max=0.0))
+    assert rejected(source) == [("unknown_currency", price) for price in prices[:3]]
+    assert "cannot understand 'k' of the price '$12.5k'" in source.rejects["reason"][0]
+    assert list(source.rows["price"]) == ["7"]
 
 
 def test_a_column_of_currencies_is_understood_by_the_same_table(tmp_path: Path) -> None:
     cells = ["$", "€", "usd", "zł", "US Dollars", "", "moon", "EUR"]
     lines = ["title,price,currency", *(f"Pot,{at}.50,{cell}" for at, cell in enumerate(cells, start=1))]
     path = write(tmp_path, "a.csv", "\n".join([*lines, "Pot,$9.50,EUR", "Pot,$9.75,CAD"]))
-    collected = files.collect(section(path, currency="currency"))
-    assert list(collected.rows["currency"]) == ["$", "EUR", "USD", "PLN", "USD", "", "EUR", "CAD"]
-    assert rejected(collected) == [("unknown_currency", "7.50"), ("unknown_currency", "$9.50")]
+    source = collect(section(path, currency="currency"))
+    assert list(source.rows["currency"]) == ["$", "EUR", "USD", "PLN", "USD", "", "EUR", "CAD"]
+    assert rejected(source) == [("unknown_currency", "7.50"), ("unknown_currency", "$9.50")]
 
 
 # --- ids ---------------------------------------------------------------------------------------------
@@ -436,25 +484,25 @@ def test_rows_of_one_content_have_keys_of_their_own(tmp_path: Path) -> None:
 
 def test_different_rows_of_one_id_are_all_rejected(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "sku,title,price\nA1,Pot,5\nA1,Pan,6\nA2,Cup,7\n")
-    collected = files.collect(section(path, id="sku"))
-    assert rejected(collected) == [("repeated_id", "5"), ("repeated_id", "6")]
-    assert list(collected.rows["title"]) == ["Cup"]
+    source = collect(section(path, id="sku"))
+    assert rejected(source) == [("repeated_id", "5"), ("repeated_id", "6")]
+    assert list(source.rows["title"]) == ["Cup"]
     with pytest.raises(PricewrightError, match=r"2 of 3 rows are lost.*\n.*different rows have the id 'A1'"):
-        files.collect(section(path, id="sku", lost_rows_max=0.5))
+        collect(section(path, id="sku", lost_rows_max=0.5))
 
 
 def test_a_file_that_loses_too_many_rows_stops_the_run(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}\n' * 8 + "{\n" * 2)
-    assert len(files.collect(section(path, lost_rows_max=0.2)).rows) == 8
+    assert len(collect(section(path, lost_rows_max=0.2)).rows) == 8
     with pytest.raises(PricewrightError, match=r"a\.jsonl: 2 of 10 rows are lost, .*lost_rows_max .0\.19"):
-        files.collect(section(path, lost_rows_max=0.19))
+        collect(section(path, lost_rows_max=0.19))
 
 
 def test_the_law_of_files_is_empty_but_typed(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"title": "Kettle", "price": 5}')
-    collected = files.collect(section(path))
-    law = collected.law
-    assert (len(law), list(law.columns), collected.counts) == (
+    source = collect(section(path))
+    law = source.law
+    assert (len(law), list(law.columns), source.counts) == (
         0,
         ["address", "median", "sigma"],
         {"files": 1},

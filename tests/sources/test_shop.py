@@ -10,8 +10,8 @@ import pytest
 
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
-from components.scrape import scrape
 from tests.support.crawling import links, stock
+from tests.support.scraped import scrape
 from tests.support.site import Site, page, product, serve
 
 

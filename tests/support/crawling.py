@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import psutil
 
+from components.core.schemas import Listing, Record, Reject
 from components.sources.crawling.crawl import Crawled, crawl
 from components.sources.crawling.job import CrawlJob
 from components.sources.crawling.page_store import PageStore
@@ -86,7 +87,8 @@ def run(site: Site, job: CrawlJob, store: Path) -> Outcome:
     with memory_watched() as sizes:
         crawled = crawl(job, store)
     pages = PageStore(store)
-    rows, refused = read_listings(pages, PRODUCTS, ["en"], lambda url: url.removeprefix(site.base), 30.0)
+    entries = read_listings(pages, PRODUCTS, ["en"], lambda url: url.removeprefix(site.base), 30.0)
+    rows, refused = listings_and_rejects(entries)
     pages.close()
     unfetched = {
         failure.url.removeprefix(site.base): (failure.rule, failure.reason) for failure in crawled.failures
@@ -99,6 +101,14 @@ def run(site: Site, job: CrawlJob, store: Path) -> Outcome:
         time.monotonic() - start,
         max(sizes),
     )
+
+
+def listings_and_rejects(entries: Iterable[tuple[type[Record], Row]]) -> tuple[list[Row], list[Row]]:
+    """What `read_listings` yields, in two lists."""
+    rows: dict[type[Record], list[Row]] = {Listing: [], Reject: []}
+    for kind, row in entries:
+        rows[kind].append(row)
+    return rows[Listing], rows[Reject]
 
 
 def links(*paths: str) -> str:

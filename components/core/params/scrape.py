@@ -55,6 +55,8 @@ class Files(Section):
 
     paths: list[str]
     """Files or glob patterns, relative to the project's root."""
+    unpacked_bytes_max: Count
+    """Bytes that a compressed file may unpack to; one with more stops the run."""
     columns: Columns
     lost_rows_max: Annotated[float, Field(ge=0, le=1)]
     """Share of a file's rows that may be lost because they cannot be parsed; above it the run stops."""

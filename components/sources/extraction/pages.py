@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 from urllib.parse import urljoin
 
+from components.core.schemas import Listing, Record, Reject
 from components.sources import writable
 from components.sources.crawling.addresses import canonical
 from components.sources.crawling.opt_out import statement
@@ -26,18 +27,18 @@ Row = dict[str, str]
 
 def read_listings(
     store: PageStore, products: str, languages: list[str], address: Callable[[str], str], seconds: float
-) -> tuple[list[Row], list[Row]]:
+) -> Iterator[tuple[type[Record], Row]]:
     """Listings and rejects from the product pages of the store's last round, in the order of their URLs.
 
-    A listing has the columns of `Listing` but `id` and `source`, a reject those of `Reject` but these two.
-    `products` is a regular expression that product pages match, `languages` the allowed ones (empty: any),
-    `address` turns a URL into the address of its listing, and a page may take `seconds`.
+    Each comes with its kind, a listing with the columns of `Listing` but `id` and `source`, a reject with
+    those of `Reject` but these two. `products` is a regular expression that product pages match, `languages`
+    the allowed ones (empty: any), `address` turns a URL into the address of its listing, and a page may take
+    `seconds`.
     """
-    rows: list[Row] = []
-    rejected: list[Row] = []
     for url in _loops(store, products, address):
         reason = "redirects in a circle"
-        rejected.append({"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)})
+        row = {"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)}
+        yield Reject, row
     moved: set[str] = set()
     tasks = _tasks(store, products, languages, address)
     for task, result in run_in_workers(tasks, _read_page, seconds):
@@ -49,10 +50,9 @@ def read_listings(
             row["address"] = row["address"] if rule else address(own)
         if rule:
             rejection = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
-            rejected.append({**rejection, "address": row["address"]})
+            yield Reject, {**rejection, "address": row["address"]}
         else:
-            rows.append(row)
-    return rows, rejected
+            yield Listing, row
 
 
 def _check_copy(store: PageStore, url: str, own: str, address: str, moved: set[str]) -> tuple[str, str]:

@@ -48,17 +48,17 @@ class _Lines(Iterator[str]):
         self.consumed -= len(self.record) - start
 
 
-def csv_rows(path: Path, names: list[str]) -> Iterator[NumberedRow | Fault]:
+def csv_rows(path: Path, names: list[str], bytes_max: int) -> Iterator[NumberedRow | Fault]:
     """The rows below the header, which is the first line with all of `names`, else the first line.
 
     A row with wrong quotes, or too many or too few cells, is a Fault; the next line that is a row by itself
     is read again. Raises PricewrightError for a name that stands twice in the header.
     """
     csv.field_size_limit(LINE_CHARACTERS)
-    encoding = encoding_of(path)
-    start = _first_lines(path, encoding)
+    encoding = encoding_of(path, bytes_max)
+    start = _first_lines(path, encoding, bytes_max)
     delimiter, above = _header_line(start, names) or (_delimiter(start), 0)
-    source = _Lines(lines(path, encoding))
+    source = _Lines(lines(path, encoding, bytes_max))
     for _ in range(above):
         next(source)
     source.record.clear()
@@ -105,10 +105,10 @@ def require_distinct(path: Path, header: list[str]) -> None:
         )
 
 
-def _first_lines(path: Path, encoding: str) -> list[str]:
+def _first_lines(path: Path, encoding: str, bytes_max: int) -> list[str]:
     start: list[str] = []
     with contextlib.suppress(*UNREADABLE):  # the reader of its rows reports the fault
-        start.extend(itertools.islice(lines(path, encoding), HEADER_LINES))
+        start.extend(itertools.islice(lines(path, encoding, bytes_max), HEADER_LINES))
     return start
 
 

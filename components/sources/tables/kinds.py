@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pyarrow.parquet as pq
 
@@ -14,37 +15,33 @@ from components.core.errors import PricewrightError
 from components.sources import writable
 from components.sources.fields import Number
 from components.sources.tables.csv_rows import HEADER_LINES, csv_rows, require_distinct
-from components.sources.tables.lines import (
-    LINE_CHARACTERS,
-    OPENERS,
-    Fault,
-    NumberedRow,
-    encoding_of,
-    lines,
-)
+from components.sources.tables.lines import LINE_CHARACTERS, Fault, NumberedRow, encoding_of, lines
+from components.sources.tables.unpacking import OPENERS, require_unpacked
 
-BATCH = 10_000  # rows of Parquet at a time
+BATCH = 1000  # rows of Parquet at a time
+READ_BYTES = 2**20  # of a column of Parquet at a time
 CHUNK = 2**16  # characters of a JSON array at a time
 # Numbers stay as written, 19.90 too; NaN is no JSON, yet common.
 JSON = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=lambda _: None)
 
 
-def read(path: Path, names: list[str]) -> Iterator[NumberedRow | Fault]:
+def read(path: Path, names: list[str], bytes_max: int) -> Iterator[NumberedRow | Fault]:
     """The rows of a file, parsed by its suffixes; `names` are columns by which a header is recognized.
 
-    Raises PricewrightError for an unknown kind of file, a header that names a column twice, or a JSON array
-    that is broken; the iterator raises one of UNREADABLE at the point where the file is broken.
+    Raises PricewrightError for an unknown kind of file, a header that names a column twice, a JSON array that
+    is broken, or a compressed file that unpacks to more than `bytes_max`; the iterator raises one of
+    UNREADABLE at the point where the file is broken.
     """
     name = path.with_suffix("") if path.suffix in OPENERS else path
     reader = READERS.get(name.suffix.lower())
     if reader is None or (reader in (_parquet, _xlsx) and name != path):
         kinds = f"{', '.join(READERS)} are read, the text ones with {', '.join(OPENERS)} too"
         raise PricewrightError(f"{path}: unknown kind of file: {kinds}")
-    return reader(path, names)
+    return reader(path, names, bytes_max)
 
 
-def _jsonl(path: Path, _: list[str]) -> Iterator[NumberedRow | Fault]:
-    for number, line in enumerate(lines(path, encoding_of(path)), start=1):
+def _jsonl(path: Path, _: list[str], bytes_max: int) -> Iterator[NumberedRow | Fault]:
+    for number, line in enumerate(lines(path, encoding_of(path, bytes_max), bytes_max), start=1):
         written = line.strip()
         if not written:
             continue
@@ -56,12 +53,12 @@ def _jsonl(path: Path, _: list[str]) -> Iterator[NumberedRow | Fault]:
             yield number, writable(written).encode(), value
 
 
-def _json(path: Path, names: list[str]) -> Iterator[NumberedRow | Fault]:
+def _json(path: Path, names: list[str], bytes_max: int) -> Iterator[NumberedRow | Fault]:
     """The elements of an array; a file that is none is read as JSONL."""
-    pieces = lines(path, encoding_of(path))
+    pieces = lines(path, encoding_of(path, bytes_max), bytes_max)
     buffer = next((line.lstrip() for line in pieces if line.strip()), "")
     if not buffer.startswith("["):
-        yield from _jsonl(path, names)
+        yield from _jsonl(path, names, bytes_max)
         return
     buffer = buffer[1:]
     for number in itertools.count(1):
@@ -102,20 +99,28 @@ def _broken_array(path: Path, number: int, error: object) -> PricewrightError:
     )
 
 
-def _parquet(path: Path, _: list[str]) -> Iterator[NumberedRow]:
-    with pq.ParquetFile(path) as file:
+def _parquet(path: Path, _: list[str], bytes_max: int) -> Iterator[NumberedRow]:
+    read = unpacked = 0
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
         require_distinct(path, file.schema_arrow.names)
-        rows = itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches(BATCH))
-        for number, row in enumerate(rows, start=1):
-            yield number, json.dumps(row, default=str, sort_keys=True).encode(), row
+        for batch in file.iter_batches(BATCH):
+            unpacked += batch.nbytes
+            require_unpacked(path, unpacked, bytes_max)
+            for number, row in enumerate(batch.to_pylist(), start=read + 1):
+                yield number, json.dumps(row, default=str, sort_keys=True).encode(), row
+            read += len(batch)
 
 
-def _xlsx(path: Path, names: list[str]) -> Iterator[NumberedRow]:
+def _xlsx(path: Path, names: list[str], bytes_max: int) -> Iterator[NumberedRow]:
     """The rows of the one sheet that has a header with all of `names`, else of the first sheet."""
     from openpyxl import load_workbook
 
     try:
+        with ZipFile(path) as archive:
+            require_unpacked(path, sum(entry.file_size for entry in archive.infolist()), bytes_max)
         book = load_workbook(path, read_only=True, data_only=True)
+    except PricewrightError:
+        raise
     except Exception as error:  # of zip, of XML, and the library's own
         raise OSError(f"no Excel workbook: {error}") from error
     sheets = []
@@ -141,7 +146,7 @@ def _names(cells: tuple[Any, ...]) -> list[str]:
     return ["" if cell is None else str(cell).strip() for cell in cells]
 
 
-READERS: dict[str, Callable[[Path, list[str]], Iterator[NumberedRow | Fault]]] = {
+READERS: dict[str, Callable[[Path, list[str], int], Iterator[NumberedRow | Fault]]] = {
     ".jsonl": _jsonl,
     ".ndjson": _jsonl,
     ".json": _json,

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import contextlib
-import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from components.sources.extraction.encoding import looks_like
+from components.sources.tables.unpacking import open_unpacked
 
 SAMPLE_BYTES = 2**20
 LINE_CHARACTERS = 2**24
 UNREADABLE = (pa.ArrowException, OSError, EOFError, zlib.error, lzma.LZMAError)
-OPENERS: dict[str, Callable[..., Any]] = {
-    ".gz": gzip.open,
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
-    ".zst": lambda path, _: pa.input_stream(str(path), compression="zstd"),
-}
 NumberedRow = tuple[int, bytes, Any]
 """Number from 1, the bytes that are hashed, the parsed value."""
 
@@ -42,24 +35,25 @@ class Fault(NamedTuple):
     """As written, where it could be read."""
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """The file, unpacked where its suffix says that it is packed."""
-    return OPENERS.get(path.suffix, Path.open)(path, "rb")
+def lines(path: Path, encoding: str, bytes_max: int) -> Iterator[str]:
+    """Lines of text with their ends, without a byte order mark.
 
-
-def lines(path: Path, encoding: str) -> Iterator[str]:
-    """Lines of text with their ends, without a byte order mark. Raises OSError for one that is too long."""
-    with open_bytes(path) as stream, io.TextIOWrapper(stream, encoding, errors="replace", newline="") as text:
+    Raises OSError for one that is too long, PricewrightError where the file unpacks to more than `bytes_max`.
+    """
+    with (
+        open_unpacked(path, bytes_max) as stream,
+        io.TextIOWrapper(stream, encoding, errors="replace", newline="") as text,
+    ):
         while line := text.readline(LINE_CHARACTERS):
             if len(line) == LINE_CHARACTERS:
                 raise OSError(f"a line of more than {LINE_CHARACTERS:,} characters")
             yield line
 
 
-def encoding_of(path: Path) -> str:
+def encoding_of(path: Path, bytes_max: int) -> str:
     """UTF-8 where most lines that are not plain ASCII decode as it, else a guess from those that do not."""
     utf8, other, sample = 0, 0, bytearray()
-    with open_bytes(path) as stream, contextlib.suppress(*UNREADABLE):
+    with open_unpacked(path, bytes_max) as stream, contextlib.suppress(*UNREADABLE):
         for line in iter(lambda: stream.readline(LINE_CHARACTERS), b""):
             if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not utf8 + other:
                 return "utf-16"

@@ -8,6 +8,7 @@ import psutil
 from components.sources.crawling.page_store import PageStore
 from components.sources.extraction import pages
 from components.sources.extraction.workers import run_in_workers
+from tests.support.crawling import listings_and_rejects
 
 DEADLINE = 2.0  # seconds
 
@@ -39,7 +40,7 @@ def test_a_page_that_runs_out_of_time_is_rejected_with_its_reason_and_the_next_i
     )  # 4.2 MB: many times DEADLINE, on any machine
     store.put("http://a/p/1", 200, {}, hostile)
     store.put("http://a/p/2", 200, {}, b"<h1>Kettle</h1><p class=price>$5</p>")
-    rows, rejected = pages.read_listings(store, "/p/", [], str, DEADLINE)
+    rows, rejected = listings_and_rejects(pages.read_listings(store, "/p/", [], str, DEADLINE))
     assert [(row["address"], row["rule"]) for row in rejected] == [("http://a/p/1", "too_slow")]
     assert "2 seconds" in rejected[0]["reason"]
     assert [row["address"] for row in rows] == ["http://a/p/2"]

@@ -16,7 +16,7 @@ NAMES = ["title", "price"]
 def read(path: Path, text: str, names: list[str] = NAMES) -> tuple[list[list[str]], list[Fault]]:
     """The cells of the rows, and the faults."""
     path.write_text(text, encoding="utf-8")
-    entries = list(csv_rows(path, names))
+    entries = list(csv_rows(path, names, 2**30))
     rows = [list(entry[2].values()) for entry in entries if not isinstance(entry, Fault)]
     return rows, [entry for entry in entries if isinstance(entry, Fault)]
 
