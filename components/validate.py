@@ -38,8 +38,10 @@ from components.core.params.section import load_section
 from components.core.params.validate import Validate
 from components.core.schemas import SPLITS, Item, Split
 from components.curation.rules import NAMES
-from components.quality import drift
+from components.quality import consistency, drift
 from components.quality.expectations import Suites, suites
+from components.quality.labels import ROWS_MIN, label_figures
+from components.quality.languages import foreign_shares
 from components.quality.leakage import Leakage, measure_leakage
 from components.reporting import data_page
 from components.reporting.data_docs import read_offline
@@ -102,9 +104,11 @@ def tables_of(
     rejects: pd.DataFrame,
     leakage: Leakage,
     profile: dict[str, Any] | None,
+    curate: Curate,
 ) -> Tables:
     """The tables to be checked, by name: those given, and aggregates over all splits, so that what concerns
-    many rows becomes an expectation of a row. Without a `profile` there is no table `drift`.
+    many rows becomes an expectation of a row. Without a `profile` there is no table `drift`, and of fewer
+    than `labels.ROWS_MIN` rows no table `labels`.
     """
     items = items_of(splits)
     categories = items.groupby("split")["category"].value_counts(normalize=True).rename("share").reset_index()
@@ -120,6 +124,15 @@ def tables_of(
         "categories": categories,
         "medians": medians.rename("median").reset_index().assign(ratio=(medians / medians.min()).to_numpy()),
     }
+    tables |= {
+        "paraphrases": consistency.paraphrases(items),
+        "repeated_texts": consistency.prices_of_texts(items),
+        "conflicts": consistency.conflicts(listings, items, rejects),
+        "shares": consistency.split_shares(items, rejects, curate),
+        "languages": foreign_shares(items),
+    }
+    if len(figures := label_figures(items)):
+        tables["labels"] = figures
     if profile:
         drifts = {split: drift.drift(items_of({split: rows}), profile) for split, rows in splits.items()}
         tables["drift"] = pd.DataFrame([{"split": split, **drifted} for split, drifted in drifts.items()])
@@ -242,6 +255,8 @@ def warn(checks: list[Check], profile: Path) -> None:
     for check in checks:
         if not check.passed and not check.critical:
             print("warning:" + describe(check), file=sys.stderr)
+    if not any(check.table == "labels" for check in checks):
+        print(f"labels are not checked: that takes at least {ROWS_MIN} rows with a price", file=sys.stderr)
     if not any(check.table == "drift" for check in checks):
         print(
             f"drift is not checked: there is no {profile}. Once you trust these data, make it with "
@@ -268,7 +283,7 @@ def main() -> None:
         rejects = stage.read("artifacts/curate/rejects.parquet")
         leakage = measure_leakage(splits, corpus_of(load_section(Base)), curate.near_duplicate_similarity)
         profile = drift.path_of(items_of(splits))
-        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile))
+        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate)
         prices = {"price_min": curate.price_min, "price_max": curate.price_max}
         checks = validate(tables, suites(splits, list(NAMES), frame.section, **prices), DOCS)
         report = report_of(checks, leakage, profile)

@@ -99,6 +99,11 @@ def nearly_train_on_test(inputs: Inputs) -> None:
     inputs.splits["train"].loc[0, "text"] = inputs.splits["test"]["text"][0] + " again"
 
 
+def train_on_a_similar_text(inputs: Inputs) -> None:
+    text = inputs.splits["test"]["text"][0]
+    inputs.splits["train"].loc[0, "text"] = text + " again today"
+
+
 CRITICAL: dict[str, tuple[str, str, Fault]] = {
     "a missing column": ("test", "columns", lose_a_column),
     "too few rows": ("test", "rows_enough", lose_rows),
@@ -128,6 +133,7 @@ CRITICAL: dict[str, tuple[str, str, Fault]] = {
     "a category that is null": ("test", "category_given", put("category", None)),
     "specifications that are no JSON": ("test", "details_json", put("details", "{size")),
     "a test text in training": ("leaks", "no_scored_text_in_training", train_on_test),
+    "nearly a test text in training": ("leaks", "no_near_duplicate_in_training", nearly_train_on_test),
     "a lost listing": ("ledger", "no_listing_lost", lose_a_listing),
     "a reject by a rule that there is not": ("rejects", "rule_known", put_reject("rule", "ugly")),
     "a reject without a reason": ("rejects", "reason_given", put_reject("reason", "")),
@@ -141,6 +147,7 @@ CRITICAL: dict[str, tuple[str, str, Fault]] = {
     "a raw listing without an address": ("raw", "address_named", put_raw("address", "")),
 }
 WARNING: dict[str, tuple[str, str, Fault]] = {
+    "a text like one of test in training": ("leaks", "no_similar_text_in_training", train_on_a_similar_text),
     "a category that training lacks": ("test", "category_known", put("category", "Tents")),
     "markup in the text": ("test", "text_without_markup", put("text", "A <b>lamp</b> that is made of oak")),
     "an entity in the text": ("test", "text_without_markup", put("text", "A lamp &amp; a desk made of oak")),
@@ -150,7 +157,6 @@ WARNING: dict[str, tuple[str, str, Fault]] = {
         each("category", lambda _: "Lamps"),
     ),
     "a dearer split": ("medians", "median_prices_alike", each("price", lambda prices: prices * 3)),
-    "nearly a test text in training": ("leaks", "no_near_duplicate_in_training", nearly_train_on_test),
     "prices that drifted": (
         "drift",
         "price_like_reference",

@@ -19,12 +19,24 @@ from components.core.params.validate import Validate
 from components.core.schemas import SPLITS, Item, Listing, Reject, Split
 
 Suites = dict[str, list[Expectation]]
-PRICE_IN_TEXT = (  # written apart from curate's own pattern: a check that shares its code shares its faults
-    r"(?i)[$€£¥] ?\.?\d|\d ?(?:€|£|(?:USD|EUR|GBP|dollars?|euros?)\b)|\b(?:USD|EUR|GBP) ?\d"
-    r"|\b(?:price|msrp)\b(?: ?[:=]| is\b)? ?\d"
+AMOUNT = r"\d[\d.,]{0,15}"
+SIGN = r"(?:[$€£¥₹₽₺₩₪₫₴₱฿]|zł|Kč)"
+CODE = r"(?:USD|EUR|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|INR|BRL|MXN|AUD|NZD|HKD|SGD|JPY|CNY|KRW|ZAR|AED|RUB)"
+NAME = r"(?:dollars?|euros?|bucks|quid|rupees|kronor|kroner|zloty|yen|pesos|francs)"
+WRITTEN_OUT = (
+    r"(?:ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty"
+    r"|one|two|three|four|five|six|seven|eight|nine|hundred|thousand)"
 )
+PRICE_IN_TEXT = (  # written apart from curate's own pattern: a check that shares its code shares its faults
+    rf"(?i){SIGN} ?\.?\d|\d ?(?:[$€£₹₽₺₩₪₫₴₱฿](?! ?\d)|(?:zł|Kč)(?!\w)|kr\b|{NAME}\b|(?-i:{CODE})\b)"
+    rf"|\b(?:(?-i:{CODE}) ?|Rs(?:\. ?| ))\d|\b{WRITTEN_OUT}[ -]{NAME}\b|\d[.,:](?:-|–)(?![\w-])"
+    rf"|\b(?:price|msrp|rrp|mrp)\b(?: ?[:=]| is\b)? ?\d|\b(?:you pay|sale!|was) \d+[.,]\d\d\b(?! ?[\w\"”'%])"
+)
+PRICE_IN_DETAILS = r'(?i)"[^"]*\b(?:price|msrp|rrp|mrp|preis|prix|precio|prezzo|cena)\b[^"]*": "[^"]*\d'
 MARKUP = r"(?i)</?(?:[a-z][a-z0-9]*)(?:\s[^<>]*)?/?>|&(?:amp|lt|gt|quot|nbsp|#\d+);"
-BROKEN = r"\ufffd|Ã[\u0080-\u00bf]|â€"  # bytes of UTF-8 read as something else, or lost
+BROKEN = (  # bytes that were lost, or UTF-8 read as Windows-1252, Latin-1 or Mac Roman
+    r"\ufffd|ï¿½|[ÃÂÄÅÐÑ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰‹Œ‘’“”•–—˜™›œ]|â€|â„|√[©®§∂•†]|‚Ä"
+)
 CONTROL = r"[\x00-\x09\x0b-\x1f\x7f]"
 
 
@@ -55,6 +67,9 @@ def raw_suite(section: Validate) -> list[Expectation]:
         gxe.ExpectTableRowCountToBeBetween(min_value=1, **_critical("rows_enough")),
         *map(_not_null, Listing.columns()),
         gxe.ExpectColumnValuesToMatchRegex(column="id", regex=r"^[0-9a-f]{16}$", **_critical("id_form")),
+        gxe.ExpectColumnValuesToMatchRegex(
+            column="page_hash", regex=r"^[0-9a-f]{64}$", **_critical("page_hash_form")
+        ),
         gxe.ExpectColumnValuesToBeUnique(column="id", **_warning("id_unique")),
         gxe.ExpectColumnValueLengthsToBeBetween(column="source", min_value=1, **_critical("source_named")),
         gxe.ExpectColumnValueLengthsToBeBetween(column="address", min_value=1, **_critical("address_named")),
@@ -94,6 +109,15 @@ def split_suite(
         gxe.ExpectColumnValuesToNotMatchRegex(
             column="text", regex=PRICE_IN_TEXT, **_critical("text_without_price")
         ),
+        *(
+            gxe.ExpectColumnValuesToNotMatchRegex(
+                column="details", regex=pattern, **_critical(f"details_without_{what}")
+            )
+            for what, pattern in {"price": PRICE_IN_TEXT, "price_name": PRICE_IN_DETAILS}.items()
+        ),
+        gxe.ExpectColumnValueLengthsToBeBetween(
+            column="brand", min_value=1, mostly=section.branded_share_min, **_warning("mostly_branded")
+        ),
         gxe.ExpectColumnValuesToNotMatchRegex(column="text", regex=MARKUP, **_warning("text_without_markup")),
         gxe.ExpectColumnValuesToNotMatchRegex(
             column="text", regex=CONTROL, **_critical("text_without_control_characters")
@@ -111,6 +135,29 @@ def split_suite(
 def overall_suites(rules: list[str], section: Validate) -> Suites:
     """What must hold of the splits together, by the table of `validate.tables_of` that shows it."""
     return {
+        **listing_suites(rules, section),
+        "leaks": [
+            _at_most("exact", 0, **_critical("no_scored_text_in_training")),
+            _at_most("nearest", 0, **_critical("no_near_duplicate_in_training")),
+            _at_most("near", 0, **_warning("no_similar_text_in_training")),
+        ],
+        "paraphrases": [_null("of", **_warning("no_paraphrase_in_training"))],
+        "shares": [_at_most("difference", section.share_difference_max, **_critical("split_shares"))],
+        "languages": [_at_most("foreign", section.foreign_share_max, **_warning("one_language"))],
+        "labels": label_suite(section),
+        "categories": [_at_most("share", section.category_share_max, **_warning("category_share"))],
+        "medians": [_at_most("ratio", section.median_ratio_max, **_warning("median_prices_alike"))],
+        "drift": [
+            _at_most("price", section.drift_distance_max, **_warning("price_like_reference")),
+            _at_most("length", section.drift_distance_max, **_warning("length_like_reference")),
+            _at_most("categories", section.drift_stability_max, **_warning("categories_like_reference")),
+        ],
+    }
+
+
+def listing_suites(rules: list[str], section: Validate) -> Suites:
+    """What must hold of the rows of all splits and of the rejects: each listing is there once, and may be."""
+    return {
         "rejects": [
             gxe.ExpectTableColumnsToMatchOrderedList(column_list=Reject.columns(), **_critical("columns")),
             gxe.ExpectColumnValuesToBeInSet(column="rule", value_set=rules, **_critical("rule_known")),
@@ -123,6 +170,9 @@ def overall_suites(rules: list[str], section: Validate) -> Suites:
             gxe.ExpectColumnDistinctValuesToEqualSet(
                 column="split", value_set=list(SPLITS), **_critical("splits_all_there")
             ),
+            gxe.ExpectColumnValuesToNotMatchRegex(
+                column="text", regex=BROKEN, mostly=section.readable_share_min, **_critical("text_readable")
+            ),
         ],
         "products": [gxe.ExpectColumnValuesToBeUnique(column="product", **_critical("product_in_one_split"))],
         "ledger": [
@@ -130,18 +180,34 @@ def overall_suites(rules: list[str], section: Validate) -> Suites:
                 column_A="listings", column_B="accounted", **_critical("no_listing_lost")
             )
         ],
-        "leaks": [
-            _at_most("exact", 0, **_critical("no_scored_text_in_training")),
-            _at_most("near", 0, **_warning("no_near_duplicate_in_training")),
-        ],
-        "categories": [_at_most("share", section.category_share_max, **_warning("category_share"))],
-        "medians": [_at_most("ratio", section.median_ratio_max, **_warning("median_prices_alike"))],
-        "drift": [
-            _at_most("price", section.drift_distance_max, **_warning("price_like_reference")),
-            _at_most("length", section.drift_distance_max, **_warning("length_like_reference")),
-            _at_most("categories", section.drift_stability_max, **_warning("categories_like_reference")),
+        "repeated_texts": [_at_most("prices", 1, **_warning("one_price_for_a_text"))],
+        "conflicts": [
+            _null("rights", **_critical("no_reserved_row")),
+            _null("rule", **_critical("no_rejected_row")),
         ],
     }
+
+
+def label_suite(section: Validate) -> list[Expectation]:
+    """What must hold of the figures of `labels.label_figures`."""
+    least = section.price_explained_min
+    off = section.price_off_share_max
+    return [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="explained", min_value=least, **_critical("prices_follow_texts")
+        ),
+        _at_most("above", off, **_critical("no_prices_far_above_their_texts")),
+        _at_most("below", off, **_critical("no_prices_far_below_their_texts")),
+        _at_most("repeated", off, **_critical("no_sum_in_place_of_prices")),
+        _at_most("commonest", section.same_price_share_max, **_critical("prices_differ")),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="kappa", min_value=section.category_kappa_min, **_warning("categories_follow_texts")
+        ),
+    ]
+
+
+def _null(column: str, **named: Any) -> Expectation:
+    return gxe.ExpectColumnValuesToBeNull(column=column, **named)
 
 
 def _not_null(column: str) -> Expectation:

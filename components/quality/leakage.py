@@ -45,23 +45,29 @@ def measure_leakage(
 
 
 def overlaps(scored: Ragged, read: Ragged, similarity: float) -> pd.DataFrame:
-    """For each row of word hashes of `scored`: `exact` and `near`, whether it is in `read`, and `grams`, the
-    share of its 13-grams that are (a text of fewer words is one 13-gram as a whole).
+    """For each row of word hashes of `scored`: `exact`, `nearest` and `near`, whether it is in `read`, and
+    `grams`, the share of its 13-grams that are (a text of fewer words is one 13-gram as a whole).
+
+    `nearest` is at a similarity half way between that of near duplicates and 1. Curation compares
+    descriptions, so that whole texts of two products may be near each other; the nearest never are.
     """
     exact = pd.Index(sequence_hashes(scored)).isin(sequence_hashes(read))
     grams = shingles(scored, GRAM)
     known = pd.Index(grams.values).isin(shingles(read, GRAM).values)
     shared = np.add.reduceat(known, grams.bounds[:-1], dtype=np.int64) / np.diff(grams.bounds)
-    return pd.DataFrame({"exact": exact, "near": exact | _near(scored, read, similarity), "grams": shared})
+    near = exact | _near(scored, read, similarity)
+    nearest = exact | _near(scored, read, (1 + similarity) / 2) if near.any() else exact
+    return pd.DataFrame({"exact": exact, "nearest": nearest, "near": near, "grams": shared})
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
-    """Of rows of `overlaps`: how many have the same words, a near duplicate, or a 13-gram in the body, and
-    the mean share of a row's 13-grams in it.
+    """Of rows of `overlaps`: how many have the same words, a nearest or near duplicate, or a 13-gram in the
+    body, and the mean share of a row's 13-grams in it.
     """
     return {
         "rows": len(rows),
         "exact": int(rows["exact"].sum()),
+        "nearest": int(rows["nearest"].sum()),
         "near": int(rows["near"].sum()),
         "gram": int((rows["grams"] > 0).sum()),
         "gram_share": round(float(rows["grams"].mean()), 4) if len(rows) else 0.0,

@@ -18,13 +18,21 @@ def leakage(train_texts: list[str], corpus: list[str] | None = None) -> dict:
 
 def test_texts_that_share_nothing_leak_nothing() -> None:
     assert leakage(["a lamp"]) == {
-        "training": {"rows": 1, "exact": 0, "near": 0, "gram": 0, "gram_share": 0.0}
+        "training": {"rows": 1, "exact": 0, "nearest": 0, "near": 0, "gram": 0, "gram_share": 0.0}
     }
 
 
 def test_the_same_words_are_an_exact_leak_whatever_the_punctuation() -> None:
     training = leakage(["a lamp", TEST_TEXT.upper().replace(" ", ", ")])["training"]
     assert (training["exact"], training["near"], training["gram"], training["gram_share"]) == (1, 1, 1, 1.0)
+
+
+def test_a_similar_text_is_near_and_only_one_with_hardly_another_word_is_nearest() -> None:
+    words = TEST_TEXT.split()
+    for changed, expected in ((5, (0, 1)), (31, (1, 1))):  # in the middle a word is in three shingles
+        words_read = [*words[:changed], "other", *words[changed + 1 :]]
+        training = leakage([" ".join(words_read)])["training"]
+        assert (training["nearest"], training["near"]) == expected
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from components.core.params.curate import Curate, Shares
 from components.core.params.file import load_params
 from components.core.schemas import SPLITS, Item, Listing, Reject, Split
 from components.quality import drift
@@ -20,6 +21,9 @@ from tests.support.project import ROOT
 PARAMS = load_params(ROOT / "params.yaml")
 SECTION = PARAMS.validate.model_copy(update={"rows_min": 3, "category_share_max": 0.7})
 CURATE = PARAMS.curate
+CURATE_EVENLY = CURATE.model_copy(
+    update={"shares": Shares(train=0.25, preference=0.25, validation=0.25, test=0.25)}
+)
 RULES = ["no_price", "near_duplicate"]
 
 
@@ -30,11 +34,12 @@ class Inputs:
     listings: pd.DataFrame = field(default_factory=lambda: clean_listings())
     splits: dict[Split, pd.DataFrame] = field(default_factory=lambda: clean_splits())
     rejects: pd.DataFrame = field(default_factory=lambda: clean_rejects())
+    curate: Curate = CURATE_EVENLY
     profile: dict | None = field(default_factory=lambda: drift.profile(items_of(clean_splits())))
 
     def tables(self) -> Tables:
         leakage = measure_leakage(self.splits, [], 0.8)
-        return tables_of(self.listings, self.splits, self.rejects, leakage, self.profile)
+        return tables_of(self.listings, self.splits, self.rejects, leakage, self.profile, self.curate)
 
     def checks(self, folder: Path, *only: str) -> list[Check]:
         """The checks of all tables, or only of some."""
@@ -84,6 +89,7 @@ def listing(number: int) -> dict[str, str]:
         "currency": "USD",
         "source": "files",
         "address": f"shop:{number}",
+        "page_hash": hashlib.sha256(str(number).encode()).hexdigest(),
         "found_in": "row",
     }
     return dict.fromkeys(Listing.columns(), "") | values

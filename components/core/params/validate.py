@@ -21,7 +21,21 @@ class Validate(Section):
     titled_share_min: Annotated[float, Field(ge=0, le=1)]
     """Smallest share of raw listings with a title (a warning)."""
     readable_share_min: Annotated[float, Field(ge=0, le=1)]
-    """Smallest share of raw listings whose title was decoded rightly (a warning)."""
+    """Smallest share of raw titles (a warning) and of texts of all splits that were decoded rightly."""
+    branded_share_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of the rows of a split with a brand (a warning)."""
+    price_explained_min: Annotated[float, Field(ge=-1, lt=1)]
+    """Smallest share of the variance of log prices that a ridge on the texts explains."""
+    price_off_share_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest share of prices far above or below what their texts say, and of one sum in place of prices."""
+    same_price_share_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest share of one and the same price in a split."""
+    category_kappa_min: Annotated[float, Field(ge=-1, lt=1)]
+    """Smallest Cohen's kappa of the categories with those that the texts say (a warning)."""
+    foreign_share_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest share of a split's texts in another language than most (a warning)."""
+    share_difference_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest difference, beyond chance, of a split's share of the products from `curate.shares`."""
     category_share_max: Annotated[float, Field(gt=0, le=1)]
     """Largest share of one category in a split (a warning)."""
     median_ratio_max: Annotated[float, Field(gt=1)]

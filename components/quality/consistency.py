@@ -1,0 +1,101 @@
+"""Whether the tables of one curation fit each other: rows, products and rights, each row counted once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pandas as pd
+
+from components.core.params.curate import Curate
+from components.core.schemas import SCORED, SPLITS, Split
+
+RESERVED = r"(?i)tdm-reservation:\s*1\b|\b(?:noai|noindex)\b|no (?:ai|machine) (?:training|learning)"
+"""In a listing's `rights`: its text may not be mined or trained on."""
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+SHARED_NUMBERS, SHARED_SHARE = 3, 0.75  # from which two texts of one brand, category and price are alike
+ALIKE_MAX = 200  # rows of one brand, category and price that a scored row is compared with
+REPEATED = r" as (\S+) \("  # the id in the reason of a duplicate that was rejected
+DEVIATIONS = 4.0  # standard deviations that a share of products may be off by chance
+
+
+def conflicts(listings: pd.DataFrame, items: pd.DataFrame, rejects: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the splits that should not be there: `id`, `title`, `split`, and why.
+
+    `rights` is what the source states, of a row whose use is reserved; `rule` the rule that rejected it,
+    where splits and rejects hold its id more often than the listings do. Null where it does not apply.
+    """
+    known = listings.reindex(columns=["id", "rights"]).fillna("").astype(str)
+    reserved = known[known["rights"].str.contains(RESERVED)].drop_duplicates("id").set_index("id")["rights"]
+    rule = rejects.drop_duplicates("id").set_index("id")["rule"]
+    counted = pd.concat([items["id"], rejects["id"]]).value_counts()
+    twice = counted.index[counted > known["id"].value_counts().reindex(counted.index).fillna(0)]
+    rows = items[["id", "title", "split"]].assign(
+        rights=items["id"].map(reserved), rule=items["id"].map(rule[rule.index.isin(twice)])
+    )
+    return rows[rows["rights"].notna() | rows["rule"].notna()].reset_index(drop=True)
+
+
+def prices_of_texts(items: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose text stands in several rows: `id`, `title`, `split` and `prices`, how many that text has."""
+    again = items[items["text"].duplicated(keep=False) & items["text"].notna()]
+    prices = again.groupby("text")["price"].transform("nunique")
+    return again[["id", "title", "split"]].assign(prices=prices).reset_index(drop=True)
+
+
+def paraphrases(items: pd.DataFrame) -> pd.DataFrame:
+    """Scored rows that a row of another split describes in other words: `id`, `title`, `split`, and `of`, the
+    id of that row.
+
+    Brand, category and price are the same, and so are three quarters of the numbers in both texts, at least
+    three: sizes, capacities and models, which a paraphrase has to keep.
+    """
+    columns = ["id", "title", "split", "of"]
+    rows = items.dropna(subset=["text", "brand", "category", "price"])
+    groups = rows.groupby([rows["brand"].astype(str).str.casefold(), "category", "price"])["split"]
+    scored = rows["split"].isin(SCORED)
+    rows = rows[scored.groupby(groups.ngroup()).transform("nunique") > 1]
+    keys = [rows["brand"].astype(str).str.casefold(), "category", "price"]
+    pairs = [pair for _, group in rows.groupby(keys, sort=False) for pair in _alike(group)]
+    return pd.DataFrame(pairs, columns=columns)
+
+
+def _alike(group: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+    """Of rows of one brand, category and price: each scored one and the first other that is alike."""
+    numbers = [set(NUMBER.findall(text.replace(",", "."))) for text in group["text"]]
+    scored = group["split"].isin(SCORED).tolist()
+    others = [place for place, is_scored in enumerate(scored) if not is_scored][:ALIKE_MAX]
+    ids, titles, splits = (group[name].tolist() for name in ("id", "title", "split"))
+    for place, is_scored in enumerate(scored):
+        if not is_scored:
+            continue
+        for other in others:
+            shared = len(numbers[place] & numbers[other])
+            if shared >= max(SHARED_NUMBERS, SHARED_SHARE * len(numbers[place] | numbers[other])):
+                yield ids[place], titles[place], splits[place], ids[other]
+                break
+
+
+def split_shares(items: pd.DataFrame, rejects: pd.DataFrame, section: Curate) -> pd.DataFrame:
+    """How far the share of the products in each split is from that of `section`, beyond chance: `split`,
+    `share`, `expected`, `difference`.
+
+    Products of one listing count, for which alone the shares of `section` hold (`products.allocate`): those
+    of which a row is left that neither another one nor a reject repeats. Where price bands are thinned, which
+    takes rows from the fitted splits only, the scored ones are compared with each other and the fitted ones
+    too.
+    """
+    repeated = rejects["reason"].astype(str).str.extract(REPEATED, expand=False)
+    several = items["product"].isin(items["product"][items["id"].isin(repeated)])
+    single = items[~several & ~items["product"].duplicated(keep=False)]
+    counts = single["split"].value_counts().reindex(list(SPLITS), fill_value=0)
+    fitted: list[Split] = [split for split in SPLITS if split not in SCORED]
+    rows = []
+    for part in [list(SCORED), fitted] if section.balance.strength else [list(SPLITS)]:
+        products, wanted = int(counts[part].sum()), sum(getattr(section.shares, split) for split in part)
+        for split in part:
+            share, expected = counts[split] / max(products, 1), getattr(section.shares, split) / wanted
+            chance = DEVIATIONS * (expected * (1 - expected) / max(products, 1)) ** 0.5
+            difference = max(abs(share - expected) - chance, 0.0)
+            rows.append((split, round(share, 4), round(expected, 4), round(difference, 4)))
+    return pd.DataFrame(rows, columns=["split", "share", "expected", "difference"])

@@ -1,0 +1,157 @@
+"""Whether prices and categories follow from the listings, which shuffled or damaged ones do not.
+
+A ridge on a listing's words, brand and category predicts the logarithm of its price from the rows of other
+products, a naive Bayes its category from its words; what matters is how far the given values are from the
+predicted ones. Shuffled prices leave nothing explained, a lost decimal point makes a price ten times what its
+listing says, and a sum that a source took for the price (shipping, a deposit, a placeholder) repeats over
+things that are worth something else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import sparse, stats
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge
+from sklearn.metrics import cohen_kappa_score
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.preprocessing import OneHotEncoder
+
+from components.curation.products import draws_of
+from components.curation.shingles import WORD
+
+FOLDS = 5
+ROWS_MIN = 500  # of fewer a ridge on honest texts may explain next to nothing
+FAR_ROWS_MIN = 1000  # of fewer it is too coarse to tell a price far off from a rare thing
+SPLIT_ROWS_MIN = 100  # of a split that is judged by itself
+ROWS_MAX = 20_000  # judged, drawn by their ids: ten million say no more about a share of 5%
+RARE = 10  # a category of fewer rows counts as one with the other rare ones
+NAMES_WEIGHT = 0.5  # of brand and category beside the words, which have length 1
+SHIFTS = np.log([1.0, 10.0, 0.1])  # of a price that is right, ten times too high and ten times too low
+FREEDOM = 6.0  # of the t distribution: tails of real prices are heavier than a normal distribution's
+STEPS, ROUNDS = 100, 3
+REPEATED_FACTOR = np.e  # so many times off is a price that stands for a sum of another kind
+CHANCE = 0.01  # how often a clean split would pass for a damaged one by chance alone
+ALL = "all"
+COLUMNS = ("split", "explained", "above", "below", "repeated", "commonest", "kappa")
+
+
+def label_figures(items: pd.DataFrame) -> pd.DataFrame:
+    """A row for all splits together and for each split of at least SPLIT_ROWS_MIN rows; none where all
+    together have fewer than ROWS_MIN.
+
+    Takes the columns of `Item`; rows without a price above zero do not count. Columns: `split`; `explained`,
+    the share of the variance of log prices that the listings explain; `above` and `below`, the shares of
+    prices ten times too high or low, beyond chance, NaN where all splits have fewer than FAR_ROWS_MIN rows;
+    `repeated`, the largest share of rows with one and the same price that is REPEATED_FACTOR times off,
+    beyond chance; `commonest`, the share of the commonest price; `kappa`, Cohen's kappa (1960) of the
+    categories, NaN where there is one.
+    """
+    items = _sample(items)
+    if len(items) < ROWS_MIN:
+        return pd.DataFrame(columns=list(COLUMNS))
+    folds = PredefinedSplit(pd.factorize(items["product"])[0] % FOLDS)
+    words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD.pattern).fit_transform(items["text"])
+    category = items["category"].where(items["category"].map(items["category"].value_counts()) >= RARE, "")
+    rows = residuals(np.log(items["price"].to_numpy(float)), _with_names(words, items), folds).assign(
+        split=items["split"].astype(str),
+        price=items["price"],
+        category=category,
+        predicted=cross_val_predict(MultinomialNB(alpha=0.1), words, category, cv=folds),
+    )
+    if len(items) < FAR_ROWS_MIN:
+        rows[["above", "below"]] = np.nan
+    parts = {ALL: rows} | {part: of for part, of in rows.groupby("split") if len(of) >= SPLIT_ROWS_MIN}
+    return pd.DataFrame([{"split": part} | _figures(of) for part, of in parts.items()], columns=list(COLUMNS))
+
+
+def _sample(items: pd.DataFrame) -> pd.DataFrame:
+    """At most ROWS_MAX of the rows with a price above zero, whatever their order."""
+    price = pd.to_numeric(items["price"], errors="coerce")
+    words = items[["text", "brand", "category"]].astype(object).fillna("").astype(str)
+    items = items.assign(price=price, **words)[price > 0]
+    draws = draws_of(items["id"].astype(str).tolist(), seed=0)
+    return items.iloc[np.sort(np.argsort(draws, kind="stable")[:ROWS_MAX])].reset_index(drop=True)
+
+
+def _with_names(words: sparse.csr_matrix, items: pd.DataFrame) -> sparse.csr_matrix:
+    names = OneHotEncoder(min_frequency=RARE).fit_transform(items[["brand", "category"]])
+    return sparse.hstack([words, NAMES_WEIGHT * names]).tocsr()
+
+
+# --- prices that are far off ---------------------------------------------------------------------------
+
+
+class Mixture(NamedTuple):
+    """A two-piece t distribution (Fernandez and Steel 1998) and its copies shifted by SHIFTS."""
+
+    mode: float
+    left: float
+    """Scale below the mode, and above it."""
+    right: float
+    posterior: np.ndarray
+    """(rows, shifts): how probable it is of each row that it comes from each copy."""
+
+
+def residuals(log_price: np.ndarray, features: sparse.csr_matrix, folds: PredefinedSplit) -> pd.DataFrame:
+    """For each row `residual`, its log price less the predicted one, and `above` and `below`, the
+    probabilities that it is ten times too high or too low.
+
+    The ridge is fitted again on the prices without what they are probably off, so that the damaged ones do
+    not blur what it says of the others.
+    """
+    mended = log_price
+    for _ in range(ROUNDS):
+        residual = log_price - cross_val_predict(Ridge(), features, mended, cv=folds)
+        posterior = fit_mixture(residual).posterior
+        mended = log_price - posterior @ SHIFTS
+    return pd.DataFrame({"residual": residual, "above": posterior[:, 1], "below": posterior[:, 2]})
+
+
+def fit_mixture(values: np.ndarray) -> Mixture:
+    """The mixture by expectation maximization: shares of the copies, mode and the two scales.
+
+    That the two sides differ in width matters: real prices often fall short of what a listing says by more
+    than they exceed it, which is no fault.
+    """
+    mode = float(np.median(values))
+    left = right = max(float(stats.median_abs_deviation(values, scale="normal")), 1e-6)
+    shares = np.full(len(SHIFTS), 1 / len(SHIFTS))
+    shifted = values[:, None] - SHIFTS
+    for _ in range(STEPS):
+        scaled = (shifted - mode) / np.where(shifted < mode, left, right)
+        posterior = shares * stats.t.pdf(scaled, FREEDOM)
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        shares = posterior.mean(axis=0)
+        weights = posterior * (FREEDOM + 1) / (FREEDOM + scaled**2)
+        precision = weights / np.where(shifted < mode, left, right) ** 2
+        mode = float((precision * shifted).sum() / precision.sum())
+        squares = weights * (shifted - mode) ** 2
+        low, high = (np.cbrt(squares[side].sum()) for side in (shifted < mode, shifted >= mode))
+        left, right = (max(side * ((low + high) / len(values)) ** 0.5, 1e-6) for side in (low, high))
+    return Mixture(mode, left, right, posterior)
+
+
+def _figures(rows: pd.DataFrame) -> dict[str, Any]:
+    off = rows["price"][rows["residual"].abs() > np.log(REPEATED_FACTOR)]
+    repeated = off.value_counts().max() / len(rows) if len(off) else 0.0
+    figures = {
+        "explained": 1 - rows["residual"].var() / max(np.log(rows["price"]).var(), 1e-9),
+        "above": _beyond_chance(rows["above"].mean(), len(rows)),
+        "below": _beyond_chance(rows["below"].mean(), len(rows)),
+        "repeated": _beyond_chance(repeated, len(rows)),
+        "commonest": rows["price"].value_counts(normalize=True).max(),
+        "kappa": cohen_kappa_score(rows["category"], rows["predicted"])
+        if rows["category"].nunique() > 1
+        else np.nan,
+    }
+    return {name: round(float(figure), 4) for name, figure in figures.items()}
+
+
+def _beyond_chance(share: float, rows: int) -> float:
+    """A share of so many rows, less what chance adds to one of 1% or so; NaN for NaN."""
+    return float(np.maximum(share - stats.norm.isf(CHANCE) * (CHANCE / rows) ** 0.5, 0.0))
