@@ -65,7 +65,7 @@ def parts(ridge: RidgeWithBase, texts: list[str], tuned: Floats, untuned: Floats
 def fit(
     ridge: RidgeWithBase, texts: list[str], tuned: Floats, untuned: Floats, true: Floats, *, shrinkage: float
 ) -> Blend:
-    """The blend whose weights make the true prices, (n,) dollars, likeliest; see `pool.fit_weights`.
+    """The blend whose weights score best on the true prices, (n,) dollars; see `pool.fit_weights`.
 
     The rows must be ones that neither the language model nor `ridge` was fitted on.
     """

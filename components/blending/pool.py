@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from components.evaluation.resampling import Floats
 
 LEAST = 1e-9  # of a probability: no part rules a price out alone
+TINY = 1e-12  # in place of 0 under a fraction
 
 
 def pool(distributions: list[Floats], weights: Floats) -> Floats:
@@ -28,25 +29,39 @@ def pool(distributions: list[Floats], weights: Floats) -> Floats:
 
 
 def fit_weights(distributions: list[Floats], true: Floats, *, shrinkage: float) -> Floats:
-    """The weights, (k,), under which the true prices, (n,) dollars, are likeliest: maximum likelihood, a
-    convex problem.
+    """The weights, (k,), with the lowest score on the true prices, (n,) dollars: the continuous ranked
+    probability score of the logarithm of the price (Gneiting and Raftery 2007, Strictly Proper Scoring
+    Rules).
 
-    `shrinkage` draws them towards equal weights that sum to 1: the squared distance from these, times
-    `shrinkage`, is added to the negative log-likelihood. A hundred rows outweigh a shrinkage of 10; without
-    any row the weights are equal. The rows must be ones that no part was fitted on.
+    Not the likelihood, which would prefer whoever knows that prices end in 99 to whoever knows how much a
+    thing is worth: this score asks how far off a distribution is.
+
+    `shrinkage` draws the weights towards equal ones that sum to 1, the more so the fewer the rows: their
+    squared distance, times `shrinkage` / n, is added to the score over that of equal weights. A hundred rows
+    outweigh a shrinkage of 10; without any row the weights are equal. The rows must be ones that no part was
+    fitted on.
     """
     parts = np.stack(_logarithms(distributions))
-    equal, rows = np.full(len(parts), 1 / len(parts)), np.arange(len(true))
-    prices = np.clip(np.rint(true).astype(int), 0, parts.shape[2] - 1)
-    at_true = parts[:, rows, prices]
+    equal, rows = np.full(len(parts), 1 / len(parts)), len(true)
+    if rows == 0:
+        return equal
+    dollars = np.arange(parts.shape[2])
+    widths = np.log((dollars + 1) / np.maximum(dollars, 1))  # of each dollar, in log dollars
+    reached = dollars[None, :] >= np.rint(true)[:, None]
+
+    def score(weights: Floats) -> tuple[float, Floats]:
+        pooled = _normalized(np.tensordot(weights, parts, axes=1))
+        off = (np.cumsum(pooled, axis=1) - reached) * widths
+        steps = [pooled * (part - (pooled * part).sum(axis=1, keepdims=True)) for part in parts]
+        slope = [2 * float((off * np.cumsum(step, axis=1)).sum()) for step in steps]
+        return float((off**2 / np.maximum(widths, TINY)).sum()), np.array(slope)
+
+    at_equal = max(score(equal)[0], TINY)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        pooled = _normalized(np.tensordot(weights, parts, axes=1))
-        expected = np.einsum("nj,knj->kn", pooled, parts)
-        away = weights - equal
-        likelihood = np.log(pooled[rows, prices]).sum()
-        slope = (expected - at_true).sum(axis=1) + 2 * shrinkage * away
-        return float(shrinkage * away @ away - likelihood), slope
+        value, slope = score(weights)
+        away, pull = weights - equal, shrinkage / rows
+        return value / at_equal + pull * float(away @ away), slope / at_equal + 2 * pull * away
 
     bounds = [(0.0, None)] * len(parts)
     return np.asarray(minimize(loss, equal, jac=True, bounds=bounds, method="L-BFGS-B").x)
