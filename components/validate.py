@@ -265,11 +265,16 @@ def warn(checks: list[Check], profile: Path) -> None:
         )
 
 
-def write_page(report: dict[str, Any], splits: dict[Split, pd.DataFrame], rejects: pd.DataFrame) -> None:
+def write_page(
+    report: dict[str, Any],
+    splits: dict[Split, pd.DataFrame],
+    rejects: pd.DataFrame,
+    listings: pd.DataFrame,
+) -> None:
     """Write the page about the data to PAGE."""
     curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
     question = load_section(Prompt).question
-    page = data_page.page(curated, report, splits, rejects, Path("artifacts/curate"), question)
+    page = data_page.page(curated, report, splits, rejects, listings, Path("artifacts/curate"), question)
     PAGE.write_text(page, encoding="utf-8")
 
 
@@ -288,7 +293,7 @@ def main() -> None:
         checks = validate(tables, suites(splits, list(NAMES), frame.section, **prices), DOCS)
         report = report_of(checks, leakage, profile)
         frame.report(report)
-        write_page(report, splits, rejects)
+        write_page(report, splits, rejects, listings)
         for path in (DOCS, PAGE):
             frame.tracked.artifact(path)
         frame.tracked.tag("mlflow.note.content", NOTE)

@@ -42,13 +42,15 @@ def page(
     validated: dict[str, Any],
     splits: dict[Split, pd.DataFrame],
     rejects: pd.DataFrame,
+    listings: pd.DataFrame,
     pictures: Path,
     question: str,
 ) -> str:
     """The page as text.
 
-    `curated` and `validated` are the reports of the two stages, `splits` and `rejects` have the columns of
-    `Item` and `Reject`, `pictures` is the folder of curate's pictures, `question` the beginning of a prompt.
+    `curated` and `validated` are the reports of the two stages, `splits`, `rejects` and `listings` have the
+    columns of `Item`, `Reject` and `Listing`, `pictures` is the folder of curate's pictures,
+    `question` the beginning of a prompt.
     What tables that failed their checks lack is shown as missing.
     """
     splits = {split: _presentable(rows) for split, rows in splits.items()}
@@ -56,11 +58,13 @@ def page(
     parts = [
         "<h1>The data</h1>",
         _headline(curated, validated),
-        _navigation("counts", "rejected", "categories", "checks", "leaks", "samples"),
+        _navigation("counts", "read", "rejected", "categories", "checks", "leaks", "samples"),
         "<h2 id=counts>What there is</h2>",
         _counts(curated, splits),
         picture(*PRICES, pictures / "prices.png"),
         picture(*LENGTHS, pictures / "lengths.png"),
+        "<h2 id=read>How prices were read</h2>",
+        _prices_read(listings),
         "<div id=rejected></div>",
         picture(*WATERFALL, pictures / "waterfall.png"),
         _waterfall(curated, rejects),
@@ -110,6 +114,38 @@ def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame]) -> str:
         counts = (f"{len(items):,}", f"{curated['products'][split]:,}")
         rows.append((split, *counts, *dollars, f"{length.median():.0f} characters"))
     return table(head, rows)
+
+
+def _prices_read(listings: pd.DataFrame) -> str:
+    """Ten listings' prices as written and as read: of the commonest and of the rarest ways of writing one.
+
+    Two prices are written the same way where they differ in digits alone.
+    """
+    columns = ["price", "amount", "currency", "title", "address"]
+    priced = listings.reindex(columns=columns).astype(object).fillna("").astype(str)
+    priced = priced[priced["price"] != ""]
+    written = priced["price"].str.replace(r"\d+", "0", regex=True)
+    alike = written.map(written.value_counts())
+    ways = priced.assign(alike=alike, again=written.groupby(written).cumcount())
+    ways = ways.sort_values(["again", "alike"], ascending=[True, False], kind="stable")
+    firsts = int((ways["again"] == 0).sum())
+    half = SAMPLES // 2
+    shown = pd.concat([ways[:half], ways[firsts - half : firsts]]) if firsts > SAMPLES else ways[:SAMPLES]
+    rows = [
+        (
+            row["price"][:40],
+            f"{row['amount']} {row['currency']}".strip() if row["amount"] else "not read",
+            f"{row['alike']:,}",
+            f"{row['title'][:40]} ({row['address'][:60]})",
+        )
+        for row in shown.to_dict("records")
+    ]
+    note = (
+        "<p class=note>Where a number here is not the one that the shop means, correct "
+        "scrape.files.columns.decimal or the mapping of the columns before anything is trained.</p>"
+    )
+    head = ("as written", "as read", "listings written so", "for example")
+    return f'{note}<div class="rules">{table(head, rows)}</div>'
 
 
 def _waterfall(curated: dict[str, Any], rejects: pd.DataFrame) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from lxml import html
 from matplotlib.figure import Figure
 
 from components.core.schemas import SPLITS, Item, Reject
@@ -42,7 +43,8 @@ def write_page(inputs: Inputs, pictures: Path, folder: Path, *tables: str) -> Pa
     )
     path = folder / "data.html"
     path.write_text(
-        page(CURATED, report, inputs.splits, inputs.rejects, pictures, QUESTION), encoding="utf-8"
+        page(CURATED, report, inputs.splits, inputs.rejects, inputs.listings, pictures, QUESTION),
+        encoding="utf-8",
     )
     return path
 
@@ -93,5 +95,29 @@ def test_tables_with_missing_values_and_columns_make_a_page_too(pictures: Path) 
     }
     for rows in (pd.DataFrame({"id": [None], "price": ["much"]}), pd.DataFrame(columns=Item.columns())):
         empty = dict.fromkeys(SPLITS, rows)
-        html = page(CURATED, report, empty, pd.DataFrame(columns=Reject.columns()), pictures, QUESTION)
-        assert html.count("<mark>missing</mark>") == len(rows) * len(SPLITS)
+        rejects = pd.DataFrame(columns=Reject.columns())
+        text = page(CURATED, report, empty, rejects, pd.DataFrame({"price": [None]}), pictures, QUESTION)
+        assert text.count("<mark>missing</mark>") == len(rows) * len(SPLITS)
+
+
+def test_ten_prices_are_shown_as_written_and_as_read_the_rarest_ways_of_writing_too(
+    pictures: Path, tmp_path: Path
+) -> None:
+    rare = {"58 45": "58.45", "1.299,50 <b>": "1299.5", "call": ""}
+    common = [
+        f"{sign}{number}" for sign in ("$", "€", "£", "kr ", "R$ ", "CHF ", "zł", "Rs ") for number in "234"
+    ]
+    amounts = {price: price[-1] for price in common} | rare
+    inputs = Inputs()
+    inputs.listings = inputs.listings.iloc[: len(amounts)].assign(
+        price=list(amounts), amount=list(amounts.values()), currency="USD"
+    )
+    path = write_page(inputs, pictures, tmp_path, "rejects")
+    [shown] = html.parse(str(path)).xpath("//h2[@id='read']/following::table[1]")
+    rows = [[cell.text_content() for cell in row.xpath("td")] for row in shown.xpath(".//tr[td]")]
+    assert len(rows) == 10
+    read = {written: (as_read, alike) for written, as_read, alike, _ in rows}
+    assert read["58 45"] == ("58.45 USD", "1")
+    assert read["1.299,50 <b>"] == ("1299.5 USD", "1")
+    assert read["call"] == ("not read", "1")
+    assert read["$2"] == ("2 USD", "3")
