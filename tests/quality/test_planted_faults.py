@@ -245,6 +245,8 @@ def test_a_test_split_of_shuffled_prices_alone_is_named(clean: Clean, tmp_path: 
     assert "prices_follow_texts" in failed
 
 
-@pytest.mark.parametrize("text", ["with an RS232 port", "for Rs485 and Rs422"])
+@pytest.mark.parametrize(
+    "text", ["with an RS232 port", "for Rs485 and Rs422", "Urban Designs 7726993 Euro Crystal Table Lamp"]
+)
 def test_names_of_interfaces_are_no_prices_in_another_currency(text: str) -> None:
     assert not re.search(PRICE_IN_TEXT, text)
