@@ -28,7 +28,8 @@ WRITTEN_OUT = (
     r"|one|two|three|four|five|six|seven|eight|nine|hundred|thousand)"
 )
 PRICE_IN_TEXT = (  # written apart from curate's own pattern: a check that shares its code shares its faults
-    rf"(?i){SIGN} ?\.?\d|(?<!\d{{6}})\d ?(?:[$€£₹₽₺₩₪₫₴₱฿](?! ?\d)|(?:zł|Kč)(?!\w)|kr\b|{NAME}\b|(?-i:{CODE})\b)"
+    rf"(?i){SIGN} ?\.?\d"
+    rf"|(?<!\d{{6}})\d ?(?:[$€£₹₽₺₩₪₫₴₱฿](?! ?\d)|(?:zł|Kč)(?!\w)|kr\b|{NAME}\b|(?-i:{CODE})\b)"
     rf"|\b(?:(?-i:{CODE}) ?|Rs(?:\. ?| ))\d|\b{WRITTEN_OUT}[ -]{NAME}\b|\d[.,:](?:-|–)(?![\w-])"
     rf"|\b(?:price|msrp|rrp|mrp)\b(?: ?[:=]| is\b)? ?\d|\b(?:you pay|sale!|was) \d+[.,]\d\d\b(?! ?[\w\"”'%])"
 )
