@@ -19,7 +19,7 @@ from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,25 +32,23 @@ from components.core.errors import PricewrightError
 from components.core.params.curate import Curate
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
-from components.core.schemas import SCORED, SPLITS, Item, Listing, Reject
-from components.core.tables import read_arrow, rows_in, split_sorted, write_arrow
-from components.curation.columnar import candidates_of, cleaned
+from components.core.schemas import SCORED, SPLITS, Item, Reject
+from components.core.tables import read_arrow, rows_in, split_sorted
+from components.curation.columnar import candidates_of
 from components.curation.executors import parallel_map
-from components.curation.minhash import Map, band_keys, bands_and_permutations, first_of_equals, search
+from components.curation.fingerprints import Fingerprints, clean_partition, without_boilerplate
+from components.curation.minhash import Map, first_of_equals, search
 from components.curation.partitions import Candidates, beside
 from components.curation.products import (
     Group,
     allocate,
-    draws_of,
     grouped_products,
     lowest,
     products_of,
 )
 from components.curation.rules import NAMES, Rejection, exact_duplicate, near_duplicates, overfull_price_bands
-from components.curation.shingles import SHINGLE, mixed, sequence_hashes, set_hashes, shingles, word_hashes
 from components.reporting.figures import histograms, waterfall
 
-SHORT_DESCRIPTION = 8  # words; a shorter one says too little to tell products apart
 PARTITION_ROWS = 20_000  # listings that a process works on at a time
 TYPES = {"price": pa.float64()}
 ITEMS = pa.schema([(name, TYPES.get(name, pa.string())) for name in Item.columns()])
@@ -70,6 +68,7 @@ def curate(
     """
     partitions = split_sorted(listings, scratch, partition_rows, "id")
     fingerprints = Fingerprints.concatenate(list(run(partial(clean_partition, section=section), partitions)))
+    fingerprints = without_boilerplate(partitions, fingerprints, section, run)
     first = first_of_equals(fingerprints.key)
     distinct = np.flatnonzero(first == np.arange(len(first)))
     candidates = Candidates(partitions, fingerprints.bounds, scratch / "distinct.npy")
@@ -90,61 +89,6 @@ def curate(
     heads[distinct], splits[distinct] = distinct[product], split
     write(folder, candidates, heads, splits, rejections)
     return report
-
-
-class Fingerprints(NamedTuple):
-    """What is kept in memory of each candidate: a listing that no rule on a single listing rejects.
-
-    In the order of ids. Arrays have the shape (candidates,) unless they say otherwise.
-    """
-
-    key: np.ndarray
-    """uint64 hash of the words and the price."""
-    shingles: np.ndarray
-    """uint64 hash of the set of shingles."""
-    price: np.ndarray
-    draw: np.ndarray
-    """uint64 random number (`draws_of`)."""
-    bounds: np.ndarray
-    """int64 (partitions + 1,): partition i holds the candidates `bounds[i]` to `bounds[i + 1]`."""
-    rejected: dict[str, int]
-    """How many listings each rule on a single listing rejected."""
-
-    @classmethod
-    def concatenate(cls, partitions: list[Fingerprints]) -> Fingerprints:
-        """The fingerprints of all partitions, one partition after another."""
-        key, shingles, price, draw = (
-            np.concatenate([partition[position] for partition in partitions]) for position in range(4)
-        )
-        bounds = np.cumsum([0, *(len(partition.key) for partition in partitions)])
-        rejected = {rule: sum(partition.rejected[rule] for partition in partitions) for rule in NAMES}
-        return cls(key, shingles, price, draw, bounds, rejected)
-
-
-def clean_partition(partition: Path, section: Curate) -> Fingerprints:
-    """Clean the listings of a partition and apply the rules on a single listing.
-
-    Writes the cleaned listings and the candidates' shingles and MinHash keys beside the partition.
-    """
-    listings = read_arrow(partition).sort_by([(name, "ascending") for name in Listing.columns()])
-    partition.unlink()
-    table = cleaned(listings, section)
-    write_arrow(table, beside(partition, "cleaned.arrow"))
-    counts = table["rule"].value_counts().to_pylist()
-    rejected = dict.fromkeys(NAMES, 0) | {row["values"]: row["counts"] for row in counts if row["values"]}
-    table = table.filter(pc.equal(table["rule"], ""))
-    texts, described = (table[name].combine_chunks() for name in ("text", "description"))
-    short = pc.less(pa.array(np.diff(word_hashes(described).bounds)), SHORT_DESCRIPTION)
-    compared = shingles(word_hashes(pc.if_else(short, texts, described)), SHINGLE)
-    np.save(beside(partition, "shingles.npy"), compared.values)
-    np.save(beside(partition, "bounds.npy"), compared.bounds)
-    similarity = section.near_duplicate_similarity
-    bands = [band_keys(compared, similarity, band) for band in range(bands_and_permutations(similarity)[0])]
-    np.save(beside(partition, "bands.npy"), bands)
-    price = table["price"].to_numpy()
-    key = mixed(sequence_hashes(word_hashes(texts)) ^ mixed(price.view(np.uint64)))
-    draw = draws_of(table["id"].to_pylist(), section.seed)
-    return Fingerprints(key, set_hashes(compared), price, draw, np.empty(0), rejected)
 
 
 def exact_duplicates(candidates: Candidates, first: np.ndarray) -> dict[int, Rejection]:
@@ -257,10 +201,21 @@ def report_of(
         by_rule = ", ".join(f"{rule} {count}" for rule, count in rejected.items() if count)
         raise PricewrightError(
             f"no listing is left for {' and '.join(empty)}: {report['listings']} came in, "
-            f"{len(split)} were kept; rejected: {by_rule or 'none'}. "
-            "Give more listings, or change `curate` in params.yaml"
+            f"{len(split)} were kept; rejected: {by_rule or 'none'}. {_mend(report, len(split))}"
         )
     return report
+
+
+def _mend(report: dict[str, Any], kept: int) -> str:
+    """What to do where a split is empty: the reason may be one product of near duplicates."""
+    largest = report["largest_product"]
+    if 2 * largest <= kept or largest == 1:
+        return "Give more listings, or change `curate` in params.yaml"
+    return (
+        f"{largest} of them are one product, which stays in one split: near duplicates, directly or through "
+        "others, that a text in all of them may tie. Raise curate.near_duplicate_similarity, lower "
+        "curate.common_shingle_share, or put the text that they share in curate.boilerplate"
+    )
 
 
 def require_answerable(price_max: float, highest_answer: int) -> None:

@@ -113,6 +113,7 @@ def tables_of(
     items = items_of(splits)
     categories = items.groupby("split")["category"].value_counts(normalize=True).rename("share").reset_index()
     medians = pd.to_numeric(items["price"], errors="coerce").groupby(items["split"]).median()
+    sizes = items["product"].value_counts(normalize=True)
     tables = {
         "raw": listings,
         **{str(split): rows for split, rows in splits.items()},
@@ -121,6 +122,7 @@ def tables_of(
         "products": items[["product", "split"]].drop_duplicates().reset_index(drop=True),
         "ledger": pd.DataFrame({"listings": [len(listings)], "accounted": [len(items) + len(rejects)]}),
         "leaks": pd.DataFrame([{"split": split, **bodies["training"]} for split, bodies in leakage.items()]),
+        "sizes": sizes.head(EXAMPLES).rename("share").rename_axis("id").reset_index(),
         "categories": categories,
         "medians": medians.rename("median").reset_index().assign(ratio=(medians / medians.min()).to_numpy()),
     }
@@ -286,7 +288,8 @@ def main() -> None:
         listings = stage.read("artifacts/scrape/listings.parquet")
         splits = {split: stage.read(f"artifacts/curate/{split}.parquet") for split in SPLITS}
         rejects = stage.read("artifacts/curate/rejects.parquet")
-        leakage = measure_leakage(splits, corpus_of(load_section(Base)), curate.near_duplicate_similarity)
+        compared = curate.near_duplicate_similarity, curate.common_shingle_share
+        leakage = measure_leakage(splits, corpus_of(load_section(Base)), *compared)
         profile = drift.path_of(items_of(splits))
         tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate)
         prices = {"price_min": curate.price_min, "price_max": curate.price_max}

@@ -120,7 +120,7 @@ def test_a_relisting_is_rejected_and_a_dearer_near_duplicate_is_kept_in_its_spli
 def test_many_listings_of_one_title_make_neither_one_product_nor_a_square_of_comparisons() -> None:
     """Thousands of twins stand for the millions of a real catalogue."""
     rows = [listing(number, title="Lamp") for number in range(50)]
-    same = {"title": "Lamp", "description": listing(1)["description"], "details": "{}"}
+    same = {"title": "Lamp", "description": listing(1)["description"], "details": rows[1]["details"]}
     rows += [listing(number, **same) for number in range(50, 6000)]
     curated = curate(table(rows), SECTION)
     report = curated.report

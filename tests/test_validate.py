@@ -156,6 +156,7 @@ WARNING: dict[str, tuple[str, str, Fault]] = {
         "category_share",
         each("category", lambda _: "Lamps"),
     ),
+    "a product that most listings are": ("sizes", "largest_product", each("product", lambda _: "test0")),
     "a dearer split": ("medians", "median_prices_alike", each("price", lambda prices: prices * 3)),
     "prices that drifted": (
         "drift",

@@ -146,6 +146,7 @@ def overall_suites(rules: list[str], section: Validate) -> Suites:
         "shares": [_at_most("difference", section.share_difference_max, **_critical("split_shares"))],
         "languages": [_at_most("foreign", section.foreign_share_max, **_warning("one_language"))],
         "labels": label_suite(section),
+        "sizes": [_at_most("share", section.product_share_max, **_warning("largest_product"))],
         "categories": [_at_most("share", section.category_share_max, **_warning("category_share"))],
         "medians": [_at_most("ratio", section.median_ratio_max, **_warning("median_prices_alike"))],
         "drift": [

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from components.core.schemas import SCORED, Split
+from components.curation.common_shingles import boilerplate, rows_with, shared_by, without
 from components.curation.minhash import neighbours
 from components.curation.shingles import SHINGLE, Ragged, sequence_hashes, shingles, word_hashes
 
@@ -24,12 +25,13 @@ Leakage = dict[str, dict[str, dict[str, Any]]]
 
 
 def measure_leakage(
-    splits: dict[Split, pd.DataFrame], corpus: list[str] | None, similarity: float
+    splits: dict[Split, pd.DataFrame], corpus: list[str] | None, similarity: float, common_share: float
 ) -> Leakage:
     """Overlap of the texts of each scored split with `training`, the texts of all other splits, and with
     `base`, the `corpus` that the base model has read; without `base` where that is not known (None).
 
-    `similarity` is the Jaccard similarity of near duplicates. A split without a column `text` has no rows.
+    `similarity` is the Jaccard similarity of near duplicates; shingles that more than `common_share` of the
+    texts have do not count in it. A split without a column `text` has no rows.
     """
     texts = {
         split: rows["text"].fillna("").tolist() if "text" in rows else [] for split, rows in splits.items()
@@ -38,13 +40,15 @@ def measure_leakage(
     bodies = {"training": training} | ({} if corpus is None else {"base": corpus})
     scored = _words([text for split in SCORED for text in texts[split]])
     split_of = np.repeat(SCORED, [len(texts[split]) for split in SCORED])
-    overlap = {body: overlaps(scored, _words(read), similarity) for body, read in bodies.items()}
+    overlap = {
+        body: overlaps(scored, _words(read), similarity, common_share) for body, read in bodies.items()
+    }
     return {
         split: {body: summary(rows[split_of == split]) for body, rows in overlap.items()} for split in SCORED
     }
 
 
-def overlaps(scored: Ragged, read: Ragged, similarity: float) -> pd.DataFrame:
+def overlaps(scored: Ragged, read: Ragged, similarity: float, common_share: float) -> pd.DataFrame:
     """For each row of word hashes of `scored`: `exact`, `nearest` and `near`, whether it is in `read`, and
     `grams`, the share of its 13-grams that are (a text of fewer words is one 13-gram as a whole).
 
@@ -55,8 +59,9 @@ def overlaps(scored: Ragged, read: Ragged, similarity: float) -> pd.DataFrame:
     grams = shingles(scored, GRAM)
     known = pd.Index(grams.values).isin(shingles(read, GRAM).values)
     shared = np.add.reduceat(known, grams.bounds[:-1], dtype=np.int64) / np.diff(grams.bounds)
-    near = exact | _near(scored, read, similarity)
-    nearest = exact | _near(scored, read, (1 + similarity) / 2) if near.any() else exact
+    near = exact | _near(scored, read, similarity, common_share)
+    closer = (1 + similarity) / 2
+    nearest = exact | _near(scored, read, closer, common_share) if near.any() else exact
     return pd.DataFrame({"exact": exact, "nearest": nearest, "near": near, "grams": shared})
 
 
@@ -74,14 +79,17 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _near(scored: Ragged, read: Ragged, similarity: float) -> np.ndarray:
+def _near(scored: Ragged, read: Ragged, similarity: float, common_share: float) -> np.ndarray:
     """Whether each scored row has a near duplicate of that similarity among the rows read, bool (rows,)."""
     border = len(read.bounds) - 1
     both = Ragged(
         np.concatenate([read.values, scored.values]),
         np.concatenate([read.bounds, scored.bounds[1:] + read.bounds[-1]]),
     )
-    first, pairs = neighbours(shingles(both, SHINGLE), similarity)
+    rows = shingles(both, SHINGLE)
+    candidates = shared_by(rows, common_share)
+    common = boilerplate(candidates, rows_with(rows, candidates), len(both.bounds) - 1, common_share)
+    first, pairs = neighbours(without(rows, common), similarity)
     across = pairs[(pairs[:, 0] < border) & (pairs[:, 1] >= border)]
     near = np.zeros(len(first), bool)
     near[across[:, 1]] = True

@@ -13,7 +13,7 @@ TEST_TEXT = SPLIT_TEXTS["test"][0]
 def leakage(train_texts: list[str], corpus: list[str] | None = None) -> dict:
     texts: dict[Split, list[str]] = {**SPLIT_TEXTS, "train": train_texts}
     splits = {split: pd.DataFrame({"text": texts[split], "split": split}) for split in SPLITS}
-    return measure_leakage(splits, corpus, 0.8)["test"]
+    return measure_leakage(splits, corpus, 0.8, 0.5)["test"]
 
 
 def test_texts_that_share_nothing_leak_nothing() -> None:
@@ -59,9 +59,20 @@ def test_the_preference_split_counts_as_training_and_the_other_scored_split_does
         texts = {
             name: rows if name in ("test", split) else rows.assign(text=name) for name, rows in splits.items()
         }
-        assert measure_leakage(texts, None, 0.8)["test"]["training"]["exact"] == expected
+        assert measure_leakage(texts, None, 0.8, 0.5)["test"]["training"]["exact"] == expected
 
 
 def test_a_split_without_texts_has_no_leaks() -> None:
     splits = {split: pd.DataFrame({"split": [split]}) for split in SPLITS}
-    assert measure_leakage(splits, None, 0.8)["test"]["training"]["rows"] == 0
+    assert measure_leakage(splits, None, 0.8, 0.5)["test"]["training"]["rows"] == 0
+
+
+def test_a_paragraph_in_every_text_makes_no_near_leak() -> None:
+    paragraph = " ".join(f"word{number}" for number in range(150))
+    texts = [" ".join(f"own{text}x{number}" for number in range(10)) for text in range(200)]
+    splits: dict[Split, pd.DataFrame] = {
+        split: pd.DataFrame({"text": [f"{text} {paragraph}" for text in texts[position::4]], "split": split})
+        for position, split in enumerate(SPLITS)
+    }
+    assert measure_leakage(splits, None, 0.8, 0.5)["test"]["training"]["near"] == 0
+    assert measure_leakage(splits, None, 0.8, 1.0)["test"]["training"]["near"] == 50

@@ -59,7 +59,7 @@ def clean() -> Clean:
 
 
 def checks_of(data: Clean, folder: Path, *only: str) -> list[Check]:
-    leakage = measure_leakage(data.splits, None, PARAMS.curate.near_duplicate_similarity)
+    leakage = measure_leakage(data.splits, None, PARAMS.curate.near_duplicate_similarity, 0.5)
     tables = tables_of(data.listings, data.splits, data.rejects, leakage, None, PARAMS.curate)
     prices = {"price_min": PARAMS.curate.price_min, "price_max": PARAMS.curate.price_max}
     expected = suites(data.splits, list(NAMES), PARAMS.validate, **prices)

@@ -38,7 +38,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_page(inputs: Inputs, pictures: Path, folder: Path, *tables: str) -> Path:
     report: dict[str, Any] = report_of(
         inputs.checks(folder, *tables),
-        measure_leakage(inputs.splits, ["a lamp"], 0.8),
+        measure_leakage(inputs.splits, ["a lamp"], 0.8, 0.5),
         Path("reference/files.json"),
     )
     path = folder / "data.html"

@@ -38,7 +38,7 @@ class Inputs:
     profile: dict | None = field(default_factory=lambda: drift.profile(items_of(clean_splits())))
 
     def tables(self) -> Tables:
-        leakage = measure_leakage(self.splits, [], 0.8)
+        leakage = measure_leakage(self.splits, [], 0.8, 0.5)
         return tables_of(self.listings, self.splits, self.rejects, leakage, self.profile, self.curate)
 
     def checks(self, folder: Path, *only: str) -> list[Check]:

@@ -59,6 +59,10 @@ class Curate(Section):
     row, it has no letter, or a label stands in front; null keeps them all."""
     near_duplicate_similarity: Share
     """Jaccard similarity of word shingles from which two listings are one product."""
+    common_shingle_share: Annotated[float, Field(gt=0, le=1)]
+    """Word shingles that more than this share of the listings have (at least 100) are a shop's boilerplate:
+    near duplicates are told by the others. 1 counts every shingle.
+    """
     shares: Shares
     balance: Balance
     """Over the rows of train and preference; validation and test stay as the shop is."""

@@ -36,6 +36,8 @@ class Validate(Section):
     """Largest share of a split's texts in another language than most (a warning)."""
     share_difference_max: Annotated[float, Field(gt=0, le=1)]
     """Largest difference, beyond chance, of a split's share of the products from `curate.shares`."""
+    product_share_max: Annotated[float, Field(gt=0, le=1)]
+    """Largest share of all rows in one product (a warning)."""
     category_share_max: Annotated[float, Field(gt=0, le=1)]
     """Largest share of one category in a split (a warning)."""
     median_ratio_max: Annotated[float, Field(gt=1)]
