@@ -14,7 +14,13 @@ from components.core.currencies import agreed, named, names_in
 from components.core.params.curate import Curate
 from components.curation.price_mentions import Span, price_spans, without, without_prices
 
-TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|</?[a-z][^<>]*>", re.IGNORECASE | re.DOTALL)
+OPENING = re.compile(r"<(?:(?P<name>script|style)\b|!--|/?[a-z][^<>]*>)", re.IGNORECASE)
+TAG = re.compile(r"</?[a-z][^<>]*>", re.IGNORECASE)
+CLOSING = {
+    "script": re.compile(r"</script\s*>", re.IGNORECASE),
+    "style": re.compile(r"</style\s*>", re.IGNORECASE),
+    "": re.compile("-->"),
+}
 WINDOWS = {code: bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0f\ufeff\ufff9-\ufffb]")
@@ -23,11 +29,35 @@ PART_LABEL = r"(?i:(?:(?:part|model|item|style|catalog)\s(?:number|no\.?|#)|p/n|
 PRICE_NAME = re.compile(r"\b(?:price|msrp|rrp|cost)\b", re.IGNORECASE)
 
 
+def untagged(text: str) -> str:
+    """The text with a blank for each tag, comment, script and style sheet; one that does not end is none.
+
+    What ends one is looked for from its beginning on, and no more where it was not there once, so that the
+    work grows with the length alone.
+    """
+    pieces: list[str] = []
+    endless: set[str] = set()
+    position = start = 0
+    while opening := OPENING.search(text, start):
+        end = start = opening.end()
+        name = (opening["name"] or "").lower()
+        if name or opening[0] == "<!--":
+            closing = None if name in endless else CLOSING[name].search(text, end)
+            endless |= set() if closing else {name}
+            closing = closing or TAG.match(text, opening.start())
+            if not closing:
+                continue
+            end = start = closing.end()
+        pieces.append(text[position : opening.start()])
+        position = end
+    return " ".join([*pieces, text[position:]])
+
+
 def tidy(text: str) -> str:
     """One line without markup, entities, control characters and repeated white space."""
     for _ in range(2):  # shops escape twice: &amp;lt;b&amp;gt;
-        text = html.unescape(TAG.sub(" ", text))
-    text = CONTROL.sub(" ", TAG.sub(" ", text)).translate(WINDOWS)
+        text = html.unescape(untagged(text))
+    text = CONTROL.sub(" ", untagged(text)).translate(WINDOWS)
     return " ".join(unicodedata.normalize("NFC", INVISIBLE.sub("", text)).split())
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -13,8 +14,8 @@ from components.curation.cleaning import (
     tidy,
     without_boilerplate,
     without_part_numbers,
-    without_prices,
 )
+from components.curation.price_mentions import without_prices
 from tests.support.project import ROOT
 
 SECTION = load_params(ROOT / "params.yaml").curate
@@ -51,10 +52,28 @@ def test_a_listing_names_one_currency_or_all_where_its_fields_disagree(
         ("the 1960\x92s \x07 lamp\u200b\u00ad", "the 1960’s lamp"),
         ("for screens < 5 inch and > 3 inch", "for screens < 5 inch and > 3 inch"),
         ("AT&T phone", "AT&T phone"),
+        ("a <script>lamp", "a lamp"),
+        ("a <!-- lamp", "a <!-- lamp"),
+        ("a <SCRIPT src=x>1</style></script >lamp <style>b", "a lamp b"),
     ],
 )
 def test_markup_entities_and_control_characters_are_cleaned_away(raw: str, plain: str) -> None:
     assert tidy(raw) == plain
+
+
+@pytest.mark.parametrize(
+    "piece", ["<script>", "<!--", "<style ", "<a", "</script ", "<script></style>", "<!-- -"]
+)
+def test_the_work_for_tags_that_do_not_end_grows_with_the_length_alone(piece: str) -> None:
+    def seconds(repeats: int) -> float:
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            tidy(piece * repeats)
+            times.append(time.process_time() - start)
+        return min(times)
+
+    assert seconds(20_000) < 3.5 * seconds(10_000) + 0.01
 
 
 @pytest.mark.parametrize(
