@@ -35,6 +35,7 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
         written=written,
         price=converted(price, currencies, section.rates),
         currencies=currencies,
+        rights=row["rights"],
         source=row["source"],
         address=row["address"],
     )

@@ -214,3 +214,27 @@ def test_the_pictures_show_every_rule_and_every_split() -> None:
     prices = {split: rows["price"].to_numpy() for split, rows in curated.splits.items()}
     legend = histograms(prices, "dollars", "Prices").axes[0].get_legend()
     assert [text.get_text().split()[0] for text in legend.get_texts()] == list(SPLITS)
+
+
+def test_personal_data_abuse_and_reserved_rights_are_rejected_counted_and_in_the_waterfall() -> None:
+    faults = {
+        "personal_data": {"description": "A lamp of oak. Ask ann.lee@example.org, she made it by hand"},
+        "abuse": {"description": f"A lamp of oak that no {SECTION.abusive_words[0]} ever had in hand"},
+        "rights_reserved": {"rights": "tdm-reservation: 1 (meta tag)"},
+    }
+    sound = [listing(number) for number in range(40)]
+    rows = [*sound, *(listing(40 + number, **fault) for number, fault in enumerate(faults.values()))]
+    curated = curate(table(rows), SECTION)
+    assert curated.rejects.set_index("rule")["id"].to_dict() == {
+        rule: f"{40 + number:016x}" for number, rule in enumerate(faults)
+    }
+    assert {rule: count for rule, count in curated.report["rejected"].items() if count} == dict.fromkeys(
+        faults, 1
+    )
+    labels = [label.get_text() for label in waterfall(curated.report).axes[0].get_yticklabels()]
+    assert {rule.replace("_", " ") for rule in faults} <= set(labels)
+    open_to_all = {"trainable": ["*"], "refused": [], "unstated": True}
+    section = SECTION.model_copy(
+        update={"personal_data": True, "abusive_words": [], "rights": type(SECTION.rights)(**open_to_all)}
+    )
+    assert curate(table(rows), section).rejects.empty

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.params.curate import Curate
+from components.curation.abuse import abusive
 from components.curation.cleaning import (
     clean_details,
     converted,
@@ -25,6 +26,7 @@ from components.curation.cleaning import (
     without_boilerplate,
     without_part_numbers,
 )
+from components.curation.personal_data import PERSONAL
 from components.curation.price_context import SCREEN
 from components.curation.price_mentions import without_prices
 from components.curation.rules import Candidate, first_rejection, possible_names
@@ -61,6 +63,7 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
         "written": written,
         "price": price,
         "currencies": currencies,
+        "rights": pc.fill_null(_string(listings["rights"]), ""),
         "source": _string(listings["source"]),
         "address": _string(listings["address"]),
     }
@@ -202,6 +205,7 @@ def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
     sound = pc.and_(pc.greater_equal(price, section.price_min), pc.less_equal(price, section.price_max))
     sound = pc.and_(pc.fill_null(sound, False), pc.greater_equal(lengths, section.text_min_characters))
     sound = pc.and_(sound, pc.is_in(table["currencies"], pa.array(["", *possible_names(section.currency)])))
+    sound = pc.and_(sound, pc.invert(_suspect(table, section)))
     doubtful = pc.invert(sound).combine_chunks()
     candidates = candidates_of(table.filter(doubtful))
     rejections = [first_rejection(candidate, section) or ("", "") for candidate in candidates]
@@ -210,3 +214,16 @@ def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
         column = pc.replace_with_mask(pa.array([""] * len(table), pa.string()), doubtful, values)
         table = table.append_column(name, column)
     return table
+
+
+def _suspect(table: pa.Table, section: Curate) -> pa.Array:
+    """A mask of the rows whose rights or texts the rules have to look at."""
+    suspect = pc.not_equal(table["rights"], "")
+    if not section.rights.unstated:
+        suspect = pc.or_(suspect, pc.equal(table["rights"], ""))
+    screens = [abusive(section.abusive_words)] if section.abusive_words else []
+    screens += [] if section.personal_data else [PERSONAL]
+    for pattern in screens:
+        for name in ("title", "description", "brand", "details"):
+            suspect = pc.or_(suspect, pc.match_substring_regex(table[name], pattern))
+    return suspect

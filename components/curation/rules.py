@@ -14,8 +14,11 @@ import numpy as np
 
 from components.core.currencies import SHARED
 from components.core.params.curate import Balance, Curate
+from components.curation.abuse import abusive_word
 from components.curation.minhash import Neighbours
+from components.curation.personal_data import personal_data as personal_data_in
 from components.curation.products import numbers
+from components.curation.rights import refusal
 from components.curation.shingles import mixed
 
 COMPARED_MAX = 100  # twins with the same price and numbers that a listing is compared with
@@ -37,6 +40,8 @@ class Candidate(NamedTuple):
     """In the currency of `curate`, None where it cannot be read."""
     currencies: set[str]
     """ISO 4217 code that the listing or its price names, or a shared sign; several where they disagree."""
+    rights: str
+    """What the source states, as in `Listing`."""
     source: str
     address: str
 
@@ -94,6 +99,26 @@ def no_text(candidate: Candidate, section: Curate) -> str:
     )
 
 
+def personal_data(candidate: Candidate, section: Curate) -> str:
+    kind = "" if section.personal_data else personal_data_in(_read(candidate))
+    return f"its text names {kind}" if kind else ""
+
+
+def abuse(candidate: Candidate, section: Curate) -> str:
+    word = abusive_word(_read(candidate), section.abusive_words)
+    return f"its text has the word {word!r}" if word else ""
+
+
+def rights_reserved(candidate: Candidate, section: Curate) -> str:
+    return refusal(candidate.rights, section.rights)
+
+
+def _read(candidate: Candidate) -> str:
+    """All that a model or a page may show of a candidate."""
+    details = (part for item in candidate.details.items() for part in item)
+    return "\n".join((candidate.title, candidate.description, candidate.brand, *details))
+
+
 RULES: tuple[Callable[[Candidate, Curate], str], ...] = (
     no_price,
     unreadable_price,
@@ -101,6 +126,9 @@ RULES: tuple[Callable[[Candidate, Curate], str], ...] = (
     other_currency,
     price_out_of_range,
     no_text,
+    rights_reserved,
+    personal_data,
+    abuse,
 )
 NAMES = (*(rule.__name__ for rule in RULES), "exact_duplicate", "near_duplicate", "overfull_price_band")
 

@@ -50,6 +50,12 @@ PIECES = [
     "about this item",
     "oak lamp",
     "٣ dollars",
+    "ann@example.org",
+    "(555) 203-4567",
+    "+44 20 7946 0018",
+    "call us 55",
+    "whore",
+    "whİte",
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=7).map("".join) | st.text(max_size=12)
 VALUES = TEXTS | st.none() | st.integers() | st.lists(TEXTS, max_size=2)
@@ -71,6 +77,7 @@ LISTINGS = st.fixed_dictionaries(
         ),
         "price": PRICES,
         "currency": st.sampled_from(["", "USD", "eur", " EUR ", "GBP", "$", "kr"]),
+        "rights": st.sampled_from(["", "CC0", "tdm-reservation: 1 (meta tag)", "; CC BY 4.0;CC0"]),
         "source": st.just("files"),
         "address": st.just("shop:1"),
     }

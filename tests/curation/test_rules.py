@@ -28,6 +28,7 @@ LAMP = Candidate(
     written="$40",
     price=40.0,
     currencies={"USD"},
+    rights="",
     source="files",
     address="a:1",
 )
@@ -53,6 +54,10 @@ def test_a_sound_candidate_passes_every_rule() -> None:
         ("other_currency", {"currencies": {"JPY"}, "price": 4000.0}, "in JPY, not in USD"),
         ("no_text", {"title": "", "description": ""}, "0 characters"),
         ("no_text", {"title": "Lamp", "description": "Red"}, "7 characters, fewer than 20"),
+        ("rights_reserved", {"rights": "tdm-reservation: 1 (header)"}, "tdm-reservation: 1 (header)"),
+        ("personal_data", {"description": "A lamp of oak, ask ann@example.org"}, "a mail address"),
+        ("personal_data", {"details": {"Seller": "(212) 555-0199"}}, "a phone number"),
+        ("abuse", {"title": f"A lamp for {SECTION.abusive_words[0]}"}, repr(SECTION.abusive_words[0])),
     ],
 )
 def test_each_rule_rejects_its_fault_with_a_reason(rule: str, change: dict, reason: str) -> None:

@@ -34,6 +34,17 @@ class Balance(Section):
     """0 keeps every listing, 1 thins every band that holds more than the mean of all bands down to it."""
 
 
+class Rights(Section):
+    """Which stated terms may train: patterns with `*`, of the whole of a statement, whatever its case."""
+
+    trainable: list[Annotated[str, Field(min_length=1)]]
+    """Every statement of a listing has to match one of these."""
+    refused: list[Annotated[str, Field(min_length=1)]]
+    """No statement of a listing may match one of these."""
+    unstated: bool
+    """Whether a listing whose source states nothing may train."""
+
+
 class Curate(Section):
     """Cleaning, rejection, deduplication and the split."""
 
@@ -57,6 +68,11 @@ class Curate(Section):
     part_number_characters: Count | None
     """Letters and digits from which a code of capitals and digits is a part number, if five digits stand in a
     row, it has no letter, or a label stands in front; null keeps them all."""
+    abusive_words: list[Annotated[str, Field(min_length=1)]]
+    """Whole words, whatever their case; a listing with one of them is rejected. Empty: none is."""
+    personal_data: bool
+    """Whether listings that name a mail address or a phone number are kept."""
+    rights: Rights
     near_duplicate_similarity: Share
     """Jaccard similarity of word shingles from which two listings are one product."""
     common_shingle_share: Annotated[float, Field(gt=0, le=1)]
