@@ -73,28 +73,40 @@ def _json_ld(tree: HtmlElement) -> Iterator[Node]:
                 yield from (node, *nodes_of(node.get("@graph")), *nodes_of(node.get("mainEntity")))
 
 
+WRAPPER = re.compile(r"(?:<!--|(?://|/\*)?\s*<!\[CDATA\[\s*(?:\*/)?)")
+WRAPPER_END = re.compile(r"(?:-->|(?://|/\*)?\s*\]\]>\s*(?:\*/)?)$")
+COMMENT = re.compile(r"^[^\S\n]*//.*$|/\*(?:[^*\n]|\*(?!/)){0,1000}\*/", re.MULTILINE)
+WRAPPER_CHARACTERS = 40  # in which a wrapper ends
+
+
 def _blocks(written: str) -> Iterator[Any]:
-    """The JSON values of a script, after repairing what shops often break."""
-    written = re.sub(
-        r"^\s*(?:<!--|(?://|/\*)?\s*<!\[CDATA\[\s*(?:\*/)?)|(?:-->|(?://|/\*)?\s*\]\]>\s*(?:\*/)?)\s*$",
-        "",
-        written,
-    )
+    """The JSON values of a script, after repairing what shops often break.
+
+    No pattern looks twice at what it has passed, so that the work grows with the length alone.
+    """
+    written = written.strip()
+    written = written[opening.end() :] if (opening := WRAPPER.match(written)) else written
+    if closing := WRAPPER_END.search(written, max(0, len(written) - WRAPPER_CHARACTERS)):
+        written = written[: closing.start()]
     # Numbers stay text: 19.90 must not become 19.9. Not strict: a line break within a text.
     decoder = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
-    for attempt in (
-        written,
-        re.sub(r",(\s*[}\]])", r"\1", re.sub(r"^\s*//.*$|/\*.*?\*/", "", written, flags=re.MULTILINE)),
-    ):
-        values, rest = [], attempt.strip(" \t\r\n;")
+    for repaired in (False, True):
+        attempt = re.sub(r",(\s*[}\]])", r"\1", COMMENT.sub("", written)) if repaired else written
+        values, start = [], _behind_blanks(attempt, 0)
         with contextlib.suppress(ValueError, RecursionError):
-            while rest:
-                value, end = decoder.raw_decode(rest)
+            while start < len(attempt):
+                value, end = decoder.raw_decode(attempt, start)
                 values.append(value)
-                rest = rest[end:].lstrip(" \t\r\n;,")
+                start = _behind_blanks(attempt, end)
         if values:
             yield from values
             return
+
+
+def _behind_blanks(written: str, start: int) -> int:
+    while start < len(written) and written[start] in " \t\r\n;,":
+        start += 1
+    return start
 
 
 def _microdata(tree: HtmlElement) -> Iterator[Node]:

@@ -1,7 +1,10 @@
 """Structured data of a page: each notation, and the traps of each."""
 
+import time
+
 import pytest
 
+from components.sources.extraction.markup import _blocks
 from components.sources.extraction.product import extract
 from tests.support.product_pages import PRODUCT, json_ld, page
 
@@ -141,3 +144,16 @@ def test_meta_tags_fill_fields_that_no_other_reading_has() -> None:
         "EUR",
         "meta",
     )
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", "/* ", "{} ", "]]>", "<!--", "[1],", ",  "])
+def test_the_work_for_a_script_grows_with_its_length_alone(piece: str) -> None:
+    def seconds(repeats: int) -> float:
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            list(_blocks(f"x {piece * repeats} x"))
+            times.append(time.process_time() - start)
+        return min(times)
+
+    assert seconds(16_000) < 3.5 * seconds(8_000) + 0.01
