@@ -24,6 +24,7 @@ from components.core.schemas import SCORED, Pair, RejectedPreference, Sampled
 from components.feedback import constitution, dataset, people, steering, truth
 from components.feedback.result import Preferences as Feedback
 from components.model import adapters, loading, sampling
+from components.model.examples import UNCUT, row_ids
 from components.model.prompt import parse_completion
 from components.model.tokens import listing_prompts
 
@@ -63,8 +64,8 @@ def usable(
     """
     pairs, rejects = [], [reject for origin in feedback for reject in origin.rejects]
     for pair in (pair for origin in feedback for pair in origin.pairs):
-        sides = [tokenizer(pair.prompt + side).input_ids for side in (pair.chosen, pair.rejected)]
-        tokens = max(map(len, sides)) + 1  # for the end-of-text token
+        sides = [row_ids(tokenizer, pair.prompt, side, UNCUT) for side in (pair.chosen, pair.rejected)]
+        tokens = max(map(len, sides))
         if pair.prompt.strip() in held_back:
             reason = "its prompt is in validation or test"
         elif tokens > tokenizer.model_max_length:

@@ -32,8 +32,9 @@ from components.core.params.reward import Reward
 from components.core.params.section import load_section
 from components.model import adapters, loading, training
 from components.model.distribution import price_distribution, quantile
+from components.model.examples import UNCUT, row_ids
 from components.model.prompt import parse_completion
-from components.model.tokens import left_padded, reward_ids
+from components.model.tokens import left_padded
 from components.reporting import alignment_figures
 
 SIDES = ("chosen", "rejected")
@@ -69,7 +70,10 @@ def reward(
 def token_pairs(tokenizer: Any, pairs: pd.DataFrame) -> list[dict[str, list[int]]]:
     """Token ids of prompt and chosen, prompt and rejected, each with the end-of-text token."""
     return [
-        {f"{side}_ids": reward_ids(tokenizer, pair.prompt, getattr(pair, side)) for side in SIDES}
+        {
+            f"{side}_ids": row_ids(tokenizer, pair.prompt, getattr(pair, side), tokenizer.model_max_length)
+            for side in SIDES
+        }
         for pair in pairs.itertuples()
     ]
 
@@ -201,13 +205,11 @@ def _completions(
 
 def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:
     """Which pairs do not fit the model's context with their end-of-text token: bool, by row."""
-    longest = [
-        max(len(tokenizer(text, add_special_tokens=False).input_ids) for text in sides)
-        for sides in zip(pairs["chosen"], pairs["rejected"], strict=True)
+    lengths = [
+        max(len(row_ids(tokenizer, pair.prompt, getattr(pair, side), UNCUT)) for side in SIDES)
+        for pair in pairs.itertuples()
     ]
-    prompts = [len(tokenizer(prompt).input_ids) for prompt in pairs["prompt"]]
-    room = tokenizer.model_max_length - 1  # for the end-of-text token
-    return pd.Series(np.add(longest, prompts) > room, index=pairs.index)
+    return pd.Series(np.array(lengths) > tokenizer.model_max_length, index=pairs.index)
 
 
 def draw(calibration: dict[str, Any], rows: pd.DataFrame) -> dict[str, Figure]:

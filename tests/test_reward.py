@@ -14,8 +14,8 @@ from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Pair
 from components.model import adapters, loading, training
+from components.model.examples import row_ids
 from components.model.prompt import price_prompt
-from components.model.tokens import reward_ids
 from tests.support.project import QUESTION
 from tests.support.reward import no_start
 
@@ -131,7 +131,7 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
 def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_adapter: Path) -> None:
     tokenizer = loading.load_tokenizer(tiny_base)
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
-    rows = [reward_ids(tokenizer, price_prompt("word " * length, QUESTION), "12") for length in (1, 8, 3)]
+    rows = [row_ids(tokenizer, price_prompt("word " * length, QUESTION), "12", 512) for length in (1, 8, 3)]
     together = stage_file.scores(model, rows, 3, tokenizer.pad_token_id)
     alone = [stage_file.scores(model, [row], 1, tokenizer.pad_token_id)[0] for row in rows]
     np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)

@@ -14,6 +14,26 @@ from trl import DPOConfig, DPOTrainer
 from components.alignment.task import Task
 from components.core.params.align import Dpo
 from components.model import training
+from components.model.examples import example_ids
+
+
+class OnTokens(DPOTrainer):
+    """The trainer on rows that are token ids already: it would join texts and make ids of its own."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+
+def token_pairs(task: Task) -> list[dict[str, list[int]]]:
+    """`prompt_ids`, `chosen_ids` and `rejected_ids` of each pair, as pricing reads them."""
+    rows = []
+    for pair in task.pairs.itertuples():
+        chosen, rejected = (
+            example_ids(task.tokenizer, pair.prompt, side, task.tokenizer.model_max_length)
+            for side in (pair.chosen, pair.rejected)
+        )
+        rows.append({"prompt_ids": chosen[0], "chosen_ids": chosen[1], "rejected_ids": rejected[1]})
+    return rows
 
 
 def align(task: Task, section: Dpo) -> dict[str, Any]:
@@ -31,9 +51,9 @@ def align(task: Task, section: Dpo) -> dict[str, Any]:
         save_strategy="no",
         max_length=None,  # prompts are cut already
     )
-    rows = Dataset.from_pandas(task.pairs[["prompt", "chosen", "rejected"]], preserve_index=False)
+    rows = Dataset.from_list(token_pairs(task))
     callbacks = [task.curves, task.monitor]
-    trainer: Any = training.train(DPOTrainer, task.model, rows, options, task.tokenizer, callbacks)
+    trainer: Any = training.train(OnTokens, task.model, rows, options, task.tokenizer, callbacks)
     last: dict[str, Any] = next(
         (line for line in reversed(trainer.state.log_history) if "rewards/margins" in line), {}
     )

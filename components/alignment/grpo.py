@@ -11,10 +11,14 @@ from typing import Any
 
 from trl import GRPOConfig, GRPOTrainer
 
-from components.alignment.online import train_online, trainer_config
+from components.alignment.online import OnTokens, train_online, trainer_config
 from components.alignment.rewards import Reward, reward_by
 from components.alignment.task import Task
 from components.core.params.align import Grpo
+
+
+class Trainer(OnTokens, GRPOTrainer):
+    """GRPOTrainer on the token ids of pricing."""
 
 
 def align(task: Task, section: Grpo) -> dict[str, Any]:
@@ -26,4 +30,4 @@ def train(task: Task, section: Grpo, reward: Reward) -> dict[str, Any]:
     """The same with any reward."""
     scale = "group" if section.scale_rewards else "none"
     options = GRPOConfig(**trainer_config(task, section), scale_rewards=scale, loss_type="grpo")
-    return train_online(task, GRPOTrainer, options, reward)
+    return train_online(task, Trainer, options, reward)

@@ -10,6 +10,17 @@ from components.alignment.rewards import Reward, trl_reward
 from components.alignment.task import Task
 from components.core.params.align import Online
 from components.model import training
+from components.model.tokens import prompt_ids
+
+
+class OnTokens:
+    """For a trainer of TRL that samples: prompts have the token ids with which pricing reads them."""
+
+    processing_class: Any
+
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        limit = self.processing_class.model_max_length  # prompts are cut already
+        return [prompt_ids(self.processing_class, prompt, limit) for prompt in prompts], None, {}
 
 
 def trainer_config(task: Task, section: Online) -> dict[str, Any]:

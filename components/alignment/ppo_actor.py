@@ -73,20 +73,13 @@ class AdapterActor:
         return self.value_head(hidden.last_hidden_state[:, -1 - self.width : -1].float())[..., 0].cpu()
 
     def scores(self, completions: Completions) -> Tensor:
-        """See `Actor`. As the reward model was trained: with an end-of-text token, even after a completion
-        that was cut off.
+        """See `Actor`. As the reward model was trained: by the text, however it was spelled, and with an
+        end-of-text token, even after a completion that was cut off.
         """
-        answers = [
-            [token for token in row[real].tolist() if token != self.end]
-            for row, real in zip(completions.actions, completions.counted, strict=True)
-        ]
-        numbers = completions.prompts.tolist()
-        rows = [
-            [*self.prompts[number], *answer, self.end]
-            for number, answer in zip(numbers, answers, strict=True)
-        ]
-        texts = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
-        return self.reward_model.of_tokens(rows, [self.texts[number] for number in numbers], texts)
+        rows = zip(completions.actions, completions.counted, strict=True)
+        texts = self.tokenizer.batch_decode([row[real] for row, real in rows], skip_special_tokens=True)
+        prompts = [self.texts[number] for number in completions.prompts.tolist()]
+        return torch.from_numpy(self.reward_model(prompts, texts))
 
     def _activate(self, adapter: str) -> None:
         learning = torch.is_grad_enabled()

@@ -17,8 +17,9 @@ from components.core.errors import PricewrightError
 from components.core.params.align import RewardSource
 from components.model import adapters
 from components.model.distribution import price_distribution
+from components.model.examples import row_ids
 from components.model.prompt import parse_completion
-from components.model.tokens import left_padded, reward_ids
+from components.model.tokens import left_padded
 
 Reward = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 """Prompts and completions to rewards, one for each."""
@@ -163,24 +164,20 @@ class RewardModel:
         )
 
     def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
-        """The reward of each completion, (rows,)."""
+        """The reward of each completion, (rows,): read, as in training, at the last token that is not the
+        padding token.
+        """
         rows = [
-            reward_ids(self.tokenizer, prompt, text)
+            row_ids(self.tokenizer, prompt, text, self.tokenizer.model_max_length)
             for prompt, text in zip(prompts, completions, strict=True)
         ]
-        return self.of_tokens(rows, prompts, completions).numpy()
-
-    def of_tokens(self, rows: list[list[int]], prompts: Sequence[str], completions: Sequence[str]) -> Tensor:
-        """The reward of token ids that end in the end-of-text token, (rows,), and of their texts: read, as in
-        training, at the last token that is not the padding token.
-        """
         scores = torch.zeros(len(rows))
         if self.standing.slope:
             scores += torch.from_numpy(self.standing.slope * self.start(prompts, completions)).float()
         with adapters.use_adapter(self.model, "reward"):
             for batch in torch.arange(len(rows)).split(self.batch_size):
                 scores[batch] += self._of_batch([rows[place] for place in batch])
-        return scores
+        return scores.numpy()
 
     def _distributions(self, prompts: list[str]) -> np.ndarray:
         with adapters.use_adapter(self.model, "reference"):

@@ -11,10 +11,14 @@ from typing import Any
 
 from trl import RLOOConfig, RLOOTrainer
 
-from components.alignment.online import train_online, trainer_config
+from components.alignment.online import OnTokens, train_online, trainer_config
 from components.alignment.rewards import Reward, reward_by
 from components.alignment.task import Task
 from components.core.params.align import Rloo
+
+
+class Trainer(OnTokens, RLOOTrainer):
+    """RLOOTrainer on the token ids of pricing."""
 
 
 def align(task: Task, section: Rloo) -> dict[str, Any]:
@@ -25,4 +29,4 @@ def align(task: Task, section: Rloo) -> dict[str, Any]:
 def train(task: Task, section: Rloo, reward: Reward) -> dict[str, Any]:
     """The same with any reward."""
     options = RLOOConfig(**trainer_config(task, section))
-    return train_online(task, RLOOTrainer, options, reward)
+    return train_online(task, Trainer, options, reward)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED_LABEL = -100
+UNCUT = 1 << 30
+"""A limit that cuts no prompt."""
 
 
 def example_ids(
@@ -35,6 +37,16 @@ def _ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
         if parse_completion(completion) is not None:
             raise
         return list(tokenizer(completion, add_special_tokens=False).input_ids)  # no price: ids as it stands
+
+
+def row_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, limit: int) -> list[int]:
+    """Both of `example_ids` in a row, as a reward model reads them.
+
+    The reward stands at the completion's last token: the pooling of transformers skips the end-of-text
+    token where it is the padding token too, in training (TRL) as in use.
+    """
+    prompt_tokens, answer = example_ids(tokenizer, prompt, completion, limit)
+    return prompt_tokens + answer
 
 
 def labelled(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from transformers import TrainerCallback
 from trl import DPOConfig
 
 from components.alignment import dpo
@@ -19,6 +22,7 @@ from components.model import adapters
 from components.model.prompt import price_prompt
 from components.model.tokens import completion_ids, prompt_ids
 from tests.support.project import QUESTION
+from tests.support.tiny_policy import log_probabilities, one_word_task
 
 
 def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
@@ -60,6 +64,13 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
     prompt = task.pairs["prompt"].iloc[0]
     sft = preferred(task.model, task.tokenizer, prompt)
     report = dpo.align(task, section)
+    for name in ("default", "ref"):  # the policy moved, and TRL's reference is the SFT adapter on the disk
+        weights = zip(
+            adapters.adapter_weights(task.model, name),
+            adapters.adapter_weights(task.model, "reference"),
+            strict=True,
+        )
+        assert all(torch.equal(own, sft_weight) for own, sft_weight in weights) == (name == "ref")
     adapters.save_adapter(task.model, tmp_path / "aligned")
     assert (tiny_adapter / "adapter_model.safetensors").read_bytes() == before
     assert sorted(file.name for file in (tmp_path / "aligned").iterdir()) == [
@@ -104,31 +115,68 @@ def test_every_loss_in_params_is_one_of_trls(params: Params) -> None:
     assert [name for name in get_args(DpoLoss) if f"'{name}'" not in documented] == []
 
 
-def test_on_infinite_preferences_the_optimum_of_dpo_is_the_closed_form(params: Params) -> None:
-    """TRL's sigmoid loss on every pair of answers at once, each preferred at its Bradley-Terry odds.
+STRENGTHS = {"a": 1, "b": 2, "c": 4, "d": 4}
+"""Of the completions: one is preferred to another at the odds of their strengths (Bradley and Terry 1952)."""
+COUNT = 30
+"""Of each pair, so that every share of wins is a whole number of them."""
 
-    One prompt, eight answers, a policy that is a row of logits: the optimum is reference times
-    exp(reward / beta), scaled to 1.
+
+def every_pair() -> pd.DataFrame:
+    """All pairs of completions, each the way round as often as its odds say."""
+    rows = [
+        {"prompt": "question", "chosen": chosen, "rejected": rejected}
+        for chosen, rejected in permutations(STRENGTHS, 2)
+        for _ in range(COUNT * STRENGTHS[chosen] // (STRENGTHS[chosen] + STRENGTHS[rejected]))
+    ]
+    assert len(rows) == COUNT * len(STRENGTHS) * (len(STRENGTHS) - 1) / 2
+    return pd.DataFrame(rows)
+
+
+class References(TrainerCallback):
+    """Keeps the weights of TRL's reference before the first step and after the last."""
+
+    def __init__(self) -> None:
+        self.kept: list[list[torch.Tensor]] = []
+
+    def on_train_begin(self, *_: Any, model: Any, **__: Any) -> None:
+        self.kept.append([weight.clone() for weight in adapters.adapter_weights(model, "ref")])
+
+    on_train_end = on_train_begin
+
+
+def by_completion(task: Task) -> np.ndarray:
+    """Probability of each completion and the end after it, given that it is one of them."""
+    first, end = log_probabilities(task, []), task.tokenizer.eos_token_id
+    tokens = [completion_ids(task.tokenizer, word)[0] for word in STRENGTHS]
+    logs = torch.stack([first[token] + log_probabilities(task, [token])[end] for token in tokens])
+    return logs.softmax(0).numpy()
+
+
+def test_on_every_pair_at_its_odds_the_optimum_of_dpo_is_the_closed_form(
+    params: Params, tmp_path: Path, recorder: Any
+) -> None:
+    """The SFT adapter times exp(reward / beta), scaled to 1, where a reward is the logarithm of a strength.
+    The reference is that adapter, not the base, from the first step to the last.
     """
     assert params.align.dpo.loss_type == ["sigmoid"]  # what we train with
-    draw = torch.Generator().manual_seed(3)
-    reference, reward = torch.randn(2, 8, generator=draw, dtype=torch.double)
-    beta = 0.5
-    optimum = (reference.log_softmax(0) + reward / beta).softmax(0)
-    wins = torch.sigmoid(reward[:, None] - reward[None])
-    policy = reference.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([policy], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        ratio = policy.log_softmax(0) - reference.log_softmax(0)
-        expected = -(wins * torch.nn.functional.logsigmoid(beta * (ratio[:, None] - ratio[None]))).mean()
-        expected.backward()
-        return expected
-
-    distance = [0.5 * float((policy.softmax(0) - optimum).detach().abs().sum())]
-    optimizer.step(loss)
-    distance.append(0.5 * float((policy.softmax(0) - optimum).detach().abs().sum()))
-    print(f"total variation {distance[0]:.3f} before, {distance[1]:.5f} after")
-    assert distance[0] > 0.25
-    assert distance[1] < 0.05
+    pairs, references = every_pair(), References()
+    task = one_word_task(tmp_path, recorder, pairs, references)
+    base = by_completion(task)
+    policy = adapters.adapter_weights(task.model, "default")
+    for weight in policy:  # an SFT adapter: a new one is the base itself
+        weight.data.normal_(std=0.2)
+    start, sft = [weight.clone() for weight in policy], by_completion(task)
+    changes = {"beta": 0.5, "batch_size": len(pairs), "epochs": 120.0, "learning_rate": 2e-2}
+    dpo.align(task, params.align.dpo.model_copy(update=changes))
+    optimum = sft * np.array(list(STRENGTHS.values())) ** (1 / 0.5)
+    optimum /= optimum.sum()
+    before, after, from_base = (
+        0.5 * np.abs(other - optimum).sum() for other in (sft, by_completion(task), base)
+    )
+    print(f"total variation {before:.3f} before, {after:.5f} after, {from_base:.3f} from the base")
+    assert before > 0.25
+    assert after < 0.02
+    assert 0.5 * np.abs(sft - base).sum() > 0.1, "else the base would do as the reference"
+    assert len(references.kept) == 2
+    for kept in references.kept:
+        assert all(torch.equal(weight, own) for weight, own in zip(kept, start, strict=True))

@@ -17,6 +17,7 @@ from components.alignment.ppo_rollouts import Completions, Policy, Rollout, unti
 from components.alignment.task import Task
 from components.core.params.file import Params
 from components.model import adapters
+from components.model.examples import row_ids
 from components.model.prompt import price_prompt
 from tests.support.ppo import small, unmonitored, untracked
 from tests.support.project import QUESTION
@@ -149,8 +150,8 @@ def test_scores_are_those_of_the_reward_model_itself(
 ) -> None:
     completions = written(actor)
     end = actor.end
-    ends = [[end], [40, 41, end], [50, 51, 52, 53, end]]
-    rows = [[*actor.prompts[place], *tokens] for place, tokens in enumerate(ends)]
+    texts = actor.tokenizer.batch_decode([[], [40, 41], [50, 51, 52, 53]])
+    rows = [row_ids(actor.tokenizer, *both, 512) for both in zip(actor.texts, texts, strict=True)]
     expected = reward_stage.scores(cheap_reward_model[0], rows, 3, end)
     np.testing.assert_allclose(actor.scores(completions).numpy(), expected, rtol=1e-3, atol=2e-2)
     assert np.ptp(expected) > 0.5

@@ -7,58 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
-from peft import LoraConfig, get_peft_model
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
 
 from components.alignment import grpo, rloo
 from components.alignment.task import Task
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
-from components.model import training
-
-WORDS = ["<end>", "question", *"abcdefgh"]
+from tests.support.tiny_policy import WORDS, log_probabilities, one_word_task
 
 
 @pytest.fixture
 def one_step(tmp_path: Path, recorder: Any) -> Task:
-    """One prompt of one token, completions of one token, ten of them: a tiny Llama with an adapter."""
-    words = {word: number for number, word in enumerate(WORDS)}
-    plain = Tokenizer(WordLevel(words, unk_token="<end>"))
-    plain.pre_tokenizer = WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<end>", pad_token="<end>")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(WORDS), eos_token_id=0, pad_token_id=0, **sizes))
-    model.lm_head.weight.data.mul_(10)  # else every word is as likely as any other
-    adapter = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
-    return Task(
-        model=get_peft_model(model, adapter),
-        tokenizer=tokenizer,
-        pairs=pd.DataFrame(),
-        prompts=pd.DataFrame({"prompt": ["question"], "price": [1.0]}),
-        reward_model=None,  # type: ignore[arg-type]
-        reward=tmp_path,
-        error_max=999.0,
-        scratch=tmp_path,
-        curves=training.Curves(recorder),
-        monitor=TrainerCallback(),  # type: ignore[arg-type]
-    )
+    """One prompt, completions of one token: a tiny Llama with an adapter."""
+    return one_word_task(tmp_path, recorder)
 
 
 def distribution(task: Task) -> np.ndarray:
-    with torch.no_grad():
-        return task.model(input_ids=torch.tensor([[1]])).logits[0, -1].double().softmax(0).numpy()
+    return log_probabilities(task, []).exp().numpy()
 
 
 def random_rewards(spread: float) -> tuple[np.ndarray, Callable[..., np.ndarray]]:
     """(the reward of each word, the function that gives it)."""
-    rewards = spread * np.random.default_rng(1).normal(size=len(WORDS))
+    rewards = spread * np.random.default_rng(2).normal(size=len(WORDS))
     paid = dict(zip(WORDS, rewards, strict=True))
 
     def reward(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
