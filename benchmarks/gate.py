@@ -30,7 +30,7 @@ from components import register
 from components.core import dvc, registry, tracking
 from components.core.params.file import load_params
 from components.model.listing_text import listing_text
-from components.promotion import decision, promote
+from components.promotion import aliases, decision, decision_log, promote
 from components.promotion.gate import interval
 from components.serving import pyfunc
 from components.synthetic.catalogue import catalogue
@@ -84,11 +84,15 @@ def _registry(rows: int) -> None:
     tracking.connect()
     name = load_params().register.model_name
     settings = json.loads(Path("served", pyfunc.SETTINGS).read_text(encoding="utf-8"))
-    for alias, price_max in (("champion", settings["prompt"]["price_max"]), ("challenger", 300)):
+    versions = []
+    for price_max in (settings["prompt"]["price_max"], 300):
         Path("served", pyfunc.SETTINGS).write_text(
             json.dumps(settings | {"prompt": settings["prompt"] | {"price_max": price_max}})
         )
-        registry.set_alias(name, alias, _version(name))
+        versions.append(_version(name))
+    record = aliases.new_record("promote", name, versions[0], None) | {"verdict": "promoted"}
+    promote.conclude(decision_log.store(record))
+    registry.set_alias(name, registry.CHALLENGER, versions[1])
 
 
 def _baseline(items: pd.DataFrame) -> None:

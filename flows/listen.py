@@ -70,9 +70,12 @@ def _served(number: str | None) -> str:
     """The address in the registry of the version that answers; a notice where it is not the champion."""
     from components.core import registry  # mlflow takes seconds to import; the other servers need none of it
     from components.core.registry import CHAMPION
+    from components.promotion import aliases
 
     name = load_params().register.model_name
     with registry.connected():
+        if number is None and (faults := [line for line in aliases.faults(name) if CHAMPION in line]):
+            raise PricewrightError(faults[0])
         champion = registry.aliases(name).get(CHAMPION)
         if number is None and champion is None:
             raise PricewrightError(

@@ -3,8 +3,8 @@
     python -m flows.promote promote [--version 3] [--unseen] [--fresh]
     python -m flows.promote rollback [--version 3]
 
-A flow decides, asks a person where a deployment has `promote.approval`, and moves the aliases; it leaves a
-page for each decision and a table in the terminal.
+A flow decides, asks a person where `promote.approval` is set (in the terminal, or a deployment by a form),
+and moves the aliases; it leaves a page for each decision and a table in the terminal.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.markdown import escaped, table
 from components.core.params.file import load_params
+from components.core.params.promote import Promote
 from components.core.registry import CHALLENGER, CHAMPION
-from components.promotion import aliases
+from components.promotion import aliases, anchor, decision_log
 from components.promotion import promote as promotion
 from components.promotion.decision import NothingToDecide, advice, propose
 from components.promotion.spending import FreshRowsNeeded
@@ -57,9 +58,9 @@ def promote(version: str | None = None, unseen: bool = False, fresh: bool = Fals
 
     `unseen` compares with a champion that was scored on other test rows, on those that it was not made with,
     `fresh` on those that no earlier decision was made by.
-    The state is named by the verdict. From a deployment, and with `promote.approval`, a promotion waits for
-    a person. Raises PricewrightError where the decision cannot be made, or nobody approved it in time; the
-    champion stays then.
+    The state is named by the verdict. With `promote.approval` a promotion waits for a person. Raises
+    PricewrightError where the decision cannot be made, or nobody approved it in time; the champion stays
+    then.
     """
     params = load_params()
     with registry.connected():
@@ -73,20 +74,20 @@ def promote(version: str | None = None, unseen: bool = False, fresh: bool = Fals
         except FreshRowsNeeded as used_up:
             print(f"\n{used_up}.", flush=True)
             return Completed(name="Fresh rows needed", message=str(used_up))
-        if params.promote.approval and deployment.id is not None and record["verdict"] == "promoted":
-            _page(record)
-            record = _approved(record, params.promote.approval_hours)
-        return _finished(promotion.conclude(record))
+        return _finished(_settled(record, params.promote))
 
 
 @flow(name="rollback")
 def rollback(version: str | None = None) -> State[Any]:
     """Make the `previous` version, or `version`, the champion again.
 
-    Raises PricewrightError where it does not load and answer; the champion stays then.
+    With `promote.approval` it waits for a person. Raises PricewrightError where it never was champion, does
+    not load and answer, or nobody approved it; the champion stays then.
     """
+    params = load_params()
     with registry.connected():
-        return _finished(promotion.rollback(load_params().register.model_name, version))
+        record = promotion.propose_rollback(params.register.model_name, version, params.promote.approval)
+        return _finished(_settled(record, params.promote))
 
 
 def first_champion() -> None:
@@ -96,11 +97,10 @@ def first_champion() -> None:
     params = load_params()
     name = params.register.model_name
     with registry.connected():
-        current = registry.aliases(name)
-        decisions: list[dict[str, Any]] = []
-        if CHALLENGER in current:
-            decisions = aliases.decisions(registry.open_version(name, current[CHALLENGER]))
-        if CHAMPION in current or CHALLENGER not in current or decisions:
+        challenger = registry.aliases(name).get(CHALLENGER)
+        counted = decision_log.counted(decision_log.entries(name))
+        decisions = [entry.record for entry in counted if entry.record["version"] == challenger]
+        if CHAMPION in aliases.standing(name) or challenger is None or decisions:
             _stand(name, decisions[-1] if decisions else None)
         elif params.promote.approval:
             _stand(name, None, "a person has to approve it (promote.approval): `make promote`")
@@ -145,7 +145,7 @@ def headline(record: dict[str, Any]) -> str:
     """The decision in a few words; until it is kept, and so has a number, it is a proposal."""
     version = f"{record['model']} version {record['version']}"
     if "declined" in record:
-        return f"Declined: {version} is not promoted"
+        return f"Declined: {version} does not become {CHAMPION}"
     return f"{record['verdict'].capitalize()}: {version}" if "number" in record else f"Proposed: {version}"
 
 
@@ -170,8 +170,31 @@ def text(record: dict[str, Any]) -> str:
 # --- the steps of a flow -----------------------------------------------------------------------------
 
 
+def _settled(record: dict[str, Any], section: Promote) -> dict[str, Any]:
+    """The decision that a proposal becomes, with the answer of a person where one is required."""
+    if section.approval and decision_log.crowns(record):
+        _page(record)
+        by_form = deployment.id is not None
+        record = _approved(record, section.approval_hours) if by_form else _asked(record)
+    return promotion.conclude(record)
+
+
+def _asked(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with the answer of the person at the terminal. Raises PricewrightError without one."""
+    if not sys.stdin.isatty():
+        raise PricewrightError(
+            "a person has to approve this (promote.approval), and there is no terminal to ask in: run it in "
+            f"one, or start the deployment `{record['kind']}`, which asks by a form. The {CHAMPION} stays"
+        )
+    print("\n" + text(record), flush=True)
+    name = input(
+        f"Your name approves {record['model']} version {record['version']}; nothing declines: "
+    ).strip()
+    return record | ({"approved_by": name} if name else {"declined": f"declined by {record['by']}"})
+
+
 def _approved(record: dict[str, Any], hours: float) -> dict[str, Any]:
-    """The record with the answer of a person to the promotion.
+    """The record with the answer of a person by Prefect's form.
 
     Without one it lapses: that is recorded too, and the run fails, as Prefect has it.
     """
@@ -180,7 +203,7 @@ def _approved(record: dict[str, Any], hours: float) -> dict[str, Any]:
     except FlowPauseTimeout:
         lapsed = f"nobody approved within {hours:g} hours"
         _page(promotion.conclude({**record, "declined": lapsed}))
-        raise PricewrightError(f"{lapsed}; the champion stays. Promote again to ask again") from None
+        raise PricewrightError(f"{lapsed}; the champion stays. Start it again to ask again") from None
     if answer.approve:
         return {**record, "approved_by": answer.name}
     return {**record, "declined": f"declined by {answer.name}"}
@@ -194,14 +217,14 @@ def _finished(record: dict[str, Any]) -> State[Any]:
     """Leave the page of a decision, show it, and name the state of the flow by it."""
     _page(record)
     _stand(record["model"], record)
-    print("\n" + text(record), flush=True)
+    print(f"\n{text(record)}\n{anchor.ANCHOR} holds the new head of the decisions: commit it.", flush=True)
     name = "Declined" if "declined" in record else record["verdict"].capitalize()
     return Completed(name=name, message=headline(record), data=record)
 
 
 def _stand(model_name: str, record: dict[str, Any] | None, reason: str = "") -> None:
     """Leave for the summary which version is champion and, where there is none, why and what would help."""
-    standing = {"champion": registry.aliases(model_name).get(CHAMPION), "reason": reason, "advice": ""}
+    standing = {"champion": aliases.standing(model_name).get(CHAMPION), "reason": reason, "advice": ""}
     if record is not None and record["kind"] == "promote":
         standing |= {"reason": f"{record['verdict']}: {record['reasons'][0]}", "advice": advice(record)}
     summary.STANDING.parent.mkdir(exist_ok=True)

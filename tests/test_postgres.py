@@ -25,11 +25,11 @@ from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
 from components.core import registry, tracking
-from components.promotion import aliases, promote
+from components.promotion import aliases, anchor, decision_log, promote
 from components.promotion.history import history
 from tests.support.constant import register_constant
 from tests.support.project import ROOT
-from tests.support.registry import NAME, conclude_at_once, label
+from tests.support.registry import NAME, conclude_at_once, crown
 
 USER, PASSWORD = "pricewright", "p@ss/w:rd"  # characters that would have to be escaped in a URL
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
@@ -198,12 +198,13 @@ def test_of_two_promotions_of_two_clones_at_once_postgresql_lets_one_win(
     client.create_registered_model(NAME)
     for _ in range(3):
         client.create_model_version(NAME, str(tmp_path / "model"))
-    label(champion="1")
+    crown("1")
     winner, loser, error = conclude_at_once(tmp_path, ("2", "3"), {})
     assert "now; it was 1 when" in error or "made at the same moment" in error
     assert registry.aliases(NAME) == {"champion": winner, "previous": "1"}
+    shutil.copy(tmp_path / f"clone-{winner}" / anchor.ANCHOR, anchor.ANCHOR)
     records, faults = history(NAME)
-    assert ([record["version"] for record in records], faults) == ([winner], [])
+    assert ([record["version"] for record in records], faults) == (["1", winner], [])
     assert aliases.decisions(registry.open_version(NAME, loser)) == []
 
 
@@ -219,10 +220,11 @@ def test_a_version_with_a_long_card_is_registered_promoted_and_rolled_back_on_po
     assert "README.md" in described
     with registry.fetched(registry.open_version(name, "2")) as files:
         assert (files / registry.CARD).read_text() == card
-    registry.set_alias(name, "champion", "1")
-    promote.conclude(aliases.new_record("promote", name, "2", "1") | {"verdict": "promoted"})
+    for number, champion in (("1", None), ("2", "1")):
+        record = aliases.new_record("promote", name, number, champion) | {"verdict": "promoted"}
+        promote.conclude(decision_log.store(record))
     assert registry.aliases(name) == {"champion": "2", "previous": "1"}
-    promote.rollback(name, None)
+    promote.conclude(promote.propose_rollback(name, None, approval=False))
     assert registry.aliases(name) == {"champion": "1", "previous": "2"}
     assert [len(registry.versions(name)), history(name)[1]] == [2, []]
 

@@ -209,9 +209,11 @@ def connect() -> None:
 def git_state() -> dict[str, str]:
     """`git.commit` and `git.dirty`; the commit is `none` outside a repository.
 
-    A changed dvc.lock alone is not dirty: it is what the run itself writes, and its digest stands beside.
+    A changed dvc.lock or decisions.lock alone is not dirty: it is what a run or a decision itself writes, and
+    its digest stands beside.
     """
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
+    written = (":!dvc.lock", ":!decisions.lock")
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *written)
     return {"git.commit": _git("rev-parse", "HEAD") or "none", "git.dirty": str(bool(changes)).lower()}
 
 

@@ -1,10 +1,10 @@
 """Which version is `champion` and which was `previous`: moved together, recorded, healed after a crash.
 
 A decision is first appended to the log of the registered model, its moves included, and then carried out.
-The log is written once (`tracking.append_once`): of two decisions that are made at the same time, in whatever
+The log (decision_log.py) is written once: of two decisions that are made at the same time, in whatever
 clone or on whatever machine, the database takes one as the next, and the other fails. Whoever comes next
 carries out what an interrupted process has left in the log; every step of it can be done twice. The order of
-a database's write-ahead log.
+a database's write-ahead log. Where the aliases stand is what the log says; MLflow's own are its copy.
 
 The records are a chain as well: each holds the hash of the one before, and a tag of the registered model
 holds that of the last, so that a record which is changed or taken away later leaves a gap that history.py
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import getpass
-import hashlib
 import json
 import os
 import uuid
@@ -27,6 +26,9 @@ from typing import Any, NamedTuple
 
 from components.core import registry, tracking
 from components.core.errors import PricewrightError
+from components.core.registry import CHAMPION, PREVIOUS
+from components.promotion import anchor, decision_log
+from components.promotion.decision_log import Entry
 
 DECISION = "decision."
 """What the name of a version's tag begins with that holds a decision record; the rest is the record's id."""
@@ -53,8 +55,24 @@ def turn(model_name: str) -> Iterator[Turn]:
     with LOCK.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         carry_out(model_name)
-        count, last = head(model_name)
-        yield Turn(model_name, count + 1, last)
+        decided = decision_log.entries(model_name)
+        anchor.advance(model_name, decided)
+        anchor.require_holds(model_name, decided)
+        yield Turn(model_name, *_end(model_name))
+
+
+def _end(model_name: str) -> tuple[int, str]:
+    """(the number of the next decision, the hash of the one before it). Raises PricewrightError where the log
+    ends before the decisions that were carried out.
+    """
+    count, last = head(model_name)
+    hashes = {entry.number: entry.digest for entry in decision_log.entries(model_name)}
+    if hashes and max(hashes) < count:
+        raise PricewrightError(
+            f"the log of {model_name} ends with decision {max(hashes)}, and {count} were carried out: bring "
+            "it back from a backup of the registry"
+        )
+    return count + 1, hashes.get(count, last)
 
 
 def commit(turn: Turn, record: dict[str, Any], moves: dict[str, str]) -> dict[str, Any]:
@@ -62,17 +80,22 @@ def commit(turn: Turn, record: dict[str, Any], moves: dict[str, str]) -> dict[st
 
     After a crash either nobody knows of the record and no alias has moved, or the next `turn` does the rest.
     `moves` are carried out in their order. Returns the record as it is kept, with its number and the hash of
-    the one before. Raises PricewrightError where another clone has made this decision's number its own.
+    the one before. Raises PricewrightError where it settles no proposal that is stored, or another clone has
+    made this decision's number its own.
     """
     record = {**record, "number": turn.number, "before": turn.before}
+    decision_log.require_settles(record, moves)
     entry = json.dumps({"record": record, "moves": moves})
-    if not tracking.append_once(registry.decision_log(turn.model), _key(turn.number), entry):
+    key = decision_log.key(turn.number)
+    anchor.announce(turn.model, decision_log.digest(record))
+    if not tracking.append_once(registry.decision_log(turn.model), key, entry):
         carry_out(turn.model)
         raise PricewrightError(
             f"another decision about {turn.model} was made at the same moment: look at `make history`, "
             "and try again"
         )
     carry_out(turn.model)
+    anchor.advance(turn.model, decision_log.entries(turn.model))
     return record
 
 
@@ -82,34 +105,70 @@ def carry_out(model_name: str) -> None:
     The last entry is looked up again at the end: where another process went on in the meantime, its moves are
     the ones that stay.
     """
-    if registry.model_tag(model_name, registry.LOG) is None:
-        return  # nothing was ever decided
-    log = registry.decision_log(model_name)
     count, _ = head(model_name)
-    while (written := tracking.read_log(log).get(_key(count + 1))) is not None:
-        _carry_out(model_name, json.loads(written))
+    while entry := next((e for e in decision_log.entries(model_name) if e.number == count + 1), None):
+        _carry_out(model_name, entry)
         count += 1
 
 
-def _carry_out(model_name: str, entry: dict[str, Any]) -> None:
-    """Record one decision with its version and in a run, and move its aliases; the moves of a decision whose
-    version is deleted are dropped.
+def _carry_out(model_name: str, entry: Entry) -> None:
+    """Record one decision with its version and in a run, and move its aliases. The moves of a decision whose
+    version is deleted are dropped; one that does not count leaves nothing but its place in the chain.
     """
-    record, moves = entry["record"], entry["moves"]
+    if entry.fault:
+        print(f"decision {entry.number} about {model_name} moves nothing: {entry.fault}", flush=True)
+    else:
+        _settle(model_name, entry)
+    registry.tag_model(model_name, HEAD, json.dumps([entry.number, entry.digest]))
+
+
+def _settle(model_name: str, entry: Entry) -> None:
+    record = entry.record
     tracking.log_decision(record)
     try:
-        for number in {record["version"], *moves.values()}:
+        for number in {record["version"], *entry.moves.values()}:
             registry.open_version(model_name, number)
         registry.tag_version(model_name, record["version"], DECISION + record["id"], json.dumps(record))
-        for alias, version in moves.items():
+        for alias, version in entry.moves.items():
             registry.set_alias(model_name, alias, version)
     except registry.MissingVersionError as error:
         print(f"the moves of an interrupted {record['kind']} are dropped: {error}", flush=True)
-    registry.tag_model(model_name, HEAD, json.dumps([record["number"], digest(record)]))
+        decision_log.drop(model_name, entry.number, str(error))
 
 
-def _key(number: int) -> str:
-    return f"decision.{number:06}"
+def standing(model_name: str) -> dict[str, str]:
+    """Alias to version number as the decisions have put them, whatever MLflow's own say; without those of
+    versions that are deleted.
+    """
+    moved = decision_log.moved(decision_log.entries(model_name))
+    there = {version.number for version in registry.versions(model_name)} if moved else set()
+    return {alias: version for alias, version in moved.items() if version in there}
+
+
+def faults(model_name: str) -> list[str]:
+    """A line for each alias that does not stand where the decisions have put it."""
+    moved = decision_log.moved(decision_log.entries(model_name))
+    own, stands = registry.aliases(model_name), standing(model_name)
+    lines = []
+    for alias in (CHAMPION, PREVIOUS):
+        here, there = own.get(alias), stands.get(alias)
+        if here != there:
+            place = f"at version {here}" if here else "gone"
+            put = f"put it at version {there}" if there else "put it nowhere"
+            lines.append(
+                f"the alias {alias} is {place}, and the decisions have {put}{_mend(alias, here, there)}"
+            )
+        elif alias in moved and there is None and alias == CHAMPION:
+            lines.append(f"version {moved[alias]} was {CHAMPION} and is deleted: `make promote` decides anew")
+    return lines
+
+
+def _mend(alias: str, here: str | None, there: str | None) -> str:
+    if alias == CHAMPION and there:
+        return f": `make rollback VERSION={there}` puts it back"
+    if alias == CHAMPION:
+        return f": `make promote VERSION={here}` has the gate decide on it"
+    return "; no rollback follows it"
 
 
 def new_record(kind: str, model_name: str, version: str, champion: str | None) -> dict[str, Any]:
@@ -142,15 +201,7 @@ def head(model_name: str) -> tuple[int, str]:
 
 def log(model_name: str) -> list[dict[str, Any]]:
     """The records of all decisions about a model, oldest first, from the log that nobody can change."""
-    if registry.model_tag(model_name, registry.LOG) is None:
-        return []
-    entries = tracking.read_log(registry.decision_log(model_name))
-    return [json.loads(entries[key])["record"] for key in sorted(entries)]
-
-
-def digest(record: dict[str, Any]) -> str:
-    """SHA-256 of a decision record, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    return [entry.record for entry in decision_log.entries(model_name) if entry.record]
 
 
 def decisions(version: registry.Version) -> list[dict[str, Any]]:

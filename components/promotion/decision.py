@@ -1,7 +1,8 @@
 """The decision about a challenger: both versions price the same test rows afresh, and the gate compares them.
 
 Reads artifacts/curate/test.parquet, the answers of the baselines in artifacts/baseline/, and the versions of
-the registry; writes nothing. No stage: it depends on what is registered, which no graph of files knows.
+the registry; stores the proposal in the log of the model. No stage: it depends on what is registered, which
+no graph of files knows.
 
 The rivals are the champion, where there is one, and the baseline that is best on validation: a version that
 does not surely beat a regression is not worth serving, however weak the champion has become.
@@ -26,7 +27,7 @@ from components.core.schemas import Split
 from components.evaluation.metrics import rank
 from components.evaluation.resampling import Floats
 from components.evaluation.scoring import mean_errors
-from components.promotion import aliases
+from components.promotion import aliases, decision_log
 from components.promotion.gate import Budget, Decision, Verdict, decide
 from components.promotion.spending import FreshRowsNeeded, Part, part
 from components.promotion.trial import EVALUATION, PARITY, budgets, run_trial
@@ -53,8 +54,8 @@ def propose(
     `number` is that of the challenger, by default the version that carries this alias. It has to beat the
     champion and the best baseline, each by the same test; without a champion the baseline alone. With
     `unseen` a champion that was registered with other test rows is compared on those of them that it was not
-    made with; with `fresh` on those, in turn, that no earlier decision was made by. Returns the decision
-    record.
+    made with; with `fresh` on those, in turn, that no earlier decision was made by. Returns the proposal,
+    which is stored, so that nothing else can be settled.
 
     Raises NothingToDecide where the challenger is the champion. Raises PricewrightError where it is no
     version, was not evaluated or was registered with other test rows, where the champion was and `unseen` is
@@ -65,7 +66,7 @@ def propose(
     items = stage.read(TEST)
     rows_hash = registry.sha256(TEST)
     _require_same_rows(challenger, rows_hash)
-    champion = None if champion_number is None else _champion(model_name, champion_number)
+    champion = None if champion_number is None else registry.open_version(model_name, champion_number)
     decided, test_rows = aliases.log(model_name), len(items)
     items, rows_hash = _compared_rows(model_name, champion, items, rows_hash, decided, unseen, fresh)
     options: dict[str, Any] = {"error_rate": section.error_rate, "decisions_max": section.decisions_max}
@@ -76,7 +77,7 @@ def propose(
         rivals[f"version {champion.number}"] = run_trial(champion, items).prices
     limits = budgets(items, trial, section)
     rival, decision = hardest(_decisions(items, trial.prices, rivals, limits, section, spent))
-    return {
+    record = {
         **aliases.new_record("promote", model_name, number, champion_number),
         "verdict": decision.verdict,
         "against": rival,
@@ -89,6 +90,7 @@ def propose(
         "budgets": {limit.name: _figure(limit) for limit in limits},
         "params": section.model_dump(),
     }
+    return decision_log.store(record)
 
 
 # --- the parts of a proposal -------------------------------------------------------------------------
@@ -96,8 +98,8 @@ def propose(
 
 def _opponents(model_name: str, number: str | None) -> tuple[str | None, str]:
     """The numbers of the champion, if there is one, and of the challenger, by default that of the alias."""
-    current = registry.aliases(model_name)
-    champion, challenger = current.get(CHAMPION), number or current.get(CHALLENGER)
+    champion = aliases.standing(model_name).get(CHAMPION)
+    challenger = number or registry.aliases(model_name).get(CHALLENGER)
     if challenger is None:
         raise PricewrightError(f"{model_name} has no {CHALLENGER}: register one with `make run`")
     if challenger == champion:
@@ -122,16 +124,6 @@ def _require_same_rows(version: Version, rows_hash: str) -> None:
             f"{registered[:12]}, here {rows_hash[:12]}): `make run` registers one for these, or "
             "bring its own back with `git checkout` of its commit and `dvc checkout`"
         )
-
-
-def _champion(model_name: str, number: str) -> Version:
-    try:
-        return registry.open_version(model_name, number)
-    except registry.MissingVersionError as error:
-        raise PricewrightError(
-            f"the alias {CHAMPION} of {model_name} points to version {number}, which is deleted: give it "
-            "to a version that there is with `make rollback VERSION=n`, then promote"
-        ) from error
 
 
 def _compared_rows(

@@ -2,9 +2,10 @@
 
     python -m components.promotion.history
 
-A decision is kept twice, as a tag of its version and as decision.json of a run of its own, and each holds the
-hash of the one before (aliases.py). A record that was changed, or is missing, is named; the exit
-code is 1 then.
+A decision stands in the log (decision_log.py) and is kept twice more, as a tag of its version and as
+decision.json of a run of its own, and each holds the hash of the one before (aliases.py). A record that was
+changed, is missing or was written by hand is named, and so is an alias that does not stand where the
+decisions have put it; the exit code is 1 then.
 """
 
 from __future__ import annotations
@@ -20,48 +21,79 @@ from components.core import registry, tracking
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
 from components.core.registry import Version
-from components.promotion import aliases
+from components.promotion import aliases, anchor, decision_log
+from components.promotion.decision_log import Entry
 
 Record = dict[str, Any]
-UNKNOWN = "unknown"
+Copy = tuple[str, Record]
+"""Where a record is kept, and the record."""
+UNKNOWN, LOG = "unknown", "entry in the log"
+CUT = (
+    "decision {} is in the log, and the chain ends with {}: its records were cut off, or a promotion was "
+    "interrupted, which the next one completes"
+)
 WIDTH = 110
 
 
 def history(model_name: str) -> tuple[list[Record], list[str]]:
-    """(the decisions about a model, the oldest first; a line for each fault of their records).
+    """(the decisions about a model, the oldest first; a line for each fault of their records and aliases).
 
-    Of a record whose two copies differ the one is given that fits the chain. The tags of a deleted version
-    are gone with it; that is no fault while its runs are there.
+    Of a record whose copies differ the one is given that fits the chain. The tags of a deleted version are
+    gone with it; that is no fault while its runs are there.
     """
     versions = registry.versions(model_name)
+    decided = decision_log.entries(model_name)
     tags, faults = _tags(versions)
-    copies = [("tag", entry) for entry in tags]
-    copies += [("decision.json", entry) for entry in tracking.logged_decisions(model_name) if _whole(entry)]
-    numbers = {version.number for version in versions}
-    count, expected = aliases.head(model_name)
-    records: list[Record] = []
-    for number in range(count, 0, -1):
-        own = [(where, entry) for where, entry in copies if entry["number"] == number]
-        if expected == UNKNOWN and len({aliases.digest(entry) for _, entry in own}) == 1:
-            expected = aliases.digest(own[0][1])  # both copies agree; nothing else is left to tell by
-        right = [(where, entry) for where, entry in own if aliases.digest(entry) == expected]
-        label = f"decision {number}"
-        if not own:
-            faults.append(f"{label} is missing")
-            expected = UNKNOWN  # only the missing record knew the hash of the one before
-            continue
-        changed = [where for where, entry in own if (where, entry) not in right]
-        faults += [f"{label}: its {where} was changed since" for where in changed]
-        entry = (right or own)[0][1]
-        kept = {where for where, _ in own}
-        wanted = {"decision.json"} | ({"tag"} if entry["version"] in numbers else set())
-        faults += [f"{label}: its {where} is gone" for where in sorted(wanted - kept)]
-        records.append(entry)
-        expected = entry["before"]
-    chained = {entry["number"] for entry in records}
-    outside = {entry["id"]: entry for _, entry in copies if entry["number"] not in chained}
-    faults += [f"the record of {entry['when']} is in no chain" for entry in outside.values()]
+    logged = filter(decision_log.whole, tracking.logged_decisions(model_name))
+    copies = [("tag", record) for record in tags] + [("decision.json", record) for record in logged]
+    head = aliases.head(model_name)
+    records, broken = _chain(copies, decided, head, {version.number for version in versions})
+    end = max([head[0], *(entry.number for entry in decided)])
+    outside = {record["id"]: record for _, record in copies if not 1 <= record["number"] <= end}
+    faults += broken
+    faults += [f"the record of {record['when']} is in no chain" for record in outside.values()]
+    return records, faults + aliases.faults(model_name) + anchor.faults(model_name, decided)
+
+
+def _chain(
+    copies: list[Copy], decided: list[Entry], head: tuple[int, str], versions: set[str]
+) -> tuple[list[Record], list[str]]:
+    """(the records, the oldest first; a line for each that is missing, changed, cut off or does not count).
+
+    The newest is looked up first: each holds the hash of the one before.
+    """
+    (count, last), log = head, {entry.number: entry for entry in decided}
+    faults = [CUT.format(max(log), count)] if log and max(log) > count else []
+    records, expected = [], UNKNOWN
+    for number in range(max([count, *log]), 0, -1):
+        entry = log.get(number, Entry(number))
+        own = [copy for copy in copies if copy[1]["number"] == number]
+        own += [(LOG, entry.record)] if entry.record else []
+        expected = last if number == count and expected == UNKNOWN else expected
+        record, lines = _compared(own, expected)
+        if record is None:
+            lines, expected = [] if entry.fault else [" is missing"], UNKNOWN  # it alone knew the hash before
+        else:
+            records.append(record)
+            expected = record["before"]
+            wanted = {LOG} if log and number >= min(log) else set()
+            if number <= count and not entry.fault:
+                wanted |= {"decision.json"} | ({"tag"} if record["version"] in versions else set())
+            lines += [f": its {where} is gone" for where in sorted(wanted - {where for where, _ in own})]
+        lines += [f" moves nothing: {entry.fault}"] if entry.fault else []
+        faults += [f"decision {number}{line}" for line in lines]
     return records[::-1], faults
+
+
+def _compared(own: list[Copy], expected: str) -> tuple[Record | None, list[str]]:
+    """(the copy of a record that has the hash, else the first; a line for each that has another one)."""
+    hashes = [decision_log.digest(record) for _, record in own]
+    if expected == UNKNOWN and len(set(hashes)) == 1:
+        expected = hashes[0]  # all copies agree; nothing else is left to tell by
+    right = [record for (_, record), own_hash in zip(own, hashes, strict=True) if own_hash == expected]
+    pairs = zip(own, hashes, strict=True)
+    changed = [f": its {where} was changed since" for (where, _), own_hash in pairs if own_hash != expected]
+    return next(iter(right or [record for _, record in own]), None), changed
 
 
 def _tags(versions: list[Version]) -> tuple[list[Record], list[str]]:
@@ -74,16 +106,11 @@ def _tags(versions: list[Version]) -> tuple[list[Record], list[str]]:
                     entry = json.loads(text)
                 except ValueError:
                     entry = None
-                if _whole(entry):
+                if decision_log.whole(entry):
                     records.append(entry)
                 else:
                     faults.append(f"the tag {name} of version {version.number} cannot be read")
     return records, faults
-
-
-def _whole(entry: object) -> bool:
-    """Whether it is a record at all."""
-    return isinstance(entry, dict) and {"id", "number", "before", "when", "version"} <= set(entry)
 
 
 def show(records: list[Record], faults: list[str], console: Console) -> None:

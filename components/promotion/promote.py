@@ -12,7 +12,7 @@ import pandas as pd
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.registry import CHAMPION, PREVIOUS
-from components.promotion import aliases
+from components.promotion import aliases, decision_log
 from components.promotion.spending import part
 from components.promotion.trial import run_trial
 
@@ -20,29 +20,29 @@ PROBE = "Wireless headphones with noise cancelling"
 
 
 def conclude(record: dict[str, Any]) -> dict[str, Any]:
-    """Keep the record of a decision and, where it is `promoted` and nobody declined, make its version
-    champion; the record as it is kept.
+    """Settle a proposal, with the answer of a person where there is one: keep the record and, where it makes
+    its version champion and nobody declined, move the aliases; the record as it is kept.
 
-    Raises PricewrightError where the champion is another one than it was when the decision was made (of two
-    promotions at once only the first can win), or where the version is deleted since.
+    Raises PricewrightError where it is no proposal that the gate has stored, the champion is another one than
+    it was when the proposal was made (of two at once only the first can win), or the version is deleted
+    since.
     """
-    name = record["model"]
+    name, number = record["model"], record["version"]
     with aliases.turn(name) as turn:
-        champion = registry.aliases(name).get(CHAMPION)
-        promoted = record["verdict"] == "promoted" and "declined" not in record
-        if promoted and champion != record["champion"]:
+        champion = aliases.standing(name).get(CHAMPION)
+        crowns = decision_log.crowns(record)
+        if crowns and champion != record["champion"]:
             raise PricewrightError(
-                f"the {CHAMPION} of {name} is version {champion} now; it was {record['champion'] or 'none'} "
-                f"when version {record['version']} was compared with it. Promote again, to compare it with "
-                "the new one"
+                f"the {CHAMPION} of {name} is version {champion or 'none'} now; it was "
+                f"{record['champion'] or 'none'} when version {number} was proposed in its place. Try again"
             )
         _require_unspent(record)
         moves = {}
-        if promoted:
-            registry.open_version(name, record["version"])  # deleted, it could not be the champion
-            moves = {CHAMPION: record["version"]}
-        if promoted and champion is not None:
-            moves = {PREVIOUS: champion, **moves}
+        if crowns:
+            registry.open_version(name, number)  # deleted, it could not be the champion
+            moves = {CHAMPION: number}
+        if crowns and champion not in (None, number):
+            moves = {PREVIOUS: str(champion), **moves}
         return aliases.commit(turn, record, moves)
 
 
@@ -65,26 +65,40 @@ def _require_unspent(record: dict[str, Any]) -> None:
         )
 
 
-def rollback(model_name: str, number: str | None) -> dict[str, Any]:
-    """Make the version of this number (by default the `previous` one) champion again, once it has shown that
-    it answers; the record that is kept.
+def propose_rollback(model_name: str, number: str | None, approval: bool) -> dict[str, Any]:
+    """The proposal to make the version of this number (by default the `previous` one) champion again, once it
+    has shown that it answers. It is stored, and `conclude` settles it; with `approval` only what a person has
+    approved.
 
-    Raises PricewrightError where there is none, it is the champion already, or it does not load and answer.
+    Raises PricewrightError where there is none, it never was champion or is it already, or it does not load
+    and answer.
     """
-    current = registry.aliases(model_name)
-    number = number or current.get(PREVIOUS)
+    crowned = decision_log.crowned(decision_log.entries(model_name))
+    stands = aliases.standing(model_name)
+    number = number or stands.get(PREVIOUS)
     if number is None:
-        raise PricewrightError(
-            f"{model_name} has no {PREVIOUS} version to go back to: name one, `make rollback VERSION=n`"
-        )
-    if number == current.get(CHAMPION):
-        raise PricewrightError(f"{model_name} version {number} is the {CHAMPION} already")
-    run_trial(registry.open_version(model_name, number), pd.DataFrame({"text": [PROBE]}))
-    with aliases.turn(model_name) as turn:
-        champion = registry.aliases(model_name).get(CHAMPION)
-        record = aliases.new_record("rollback", model_name, number, champion)
-        record |= {"verdict": "rolled back", "reasons": ["it loads and answers"]}
-        moves = {CHAMPION: number}
-        if champion not in (None, number) and champion in (v.number for v in registry.versions(model_name)):
-            moves = {PREVIOUS: champion, **moves}
-        return aliases.commit(turn, record, moves)
+        raise PricewrightError(f"{model_name} has no {PREVIOUS} version to go back to{_instead(crowned)}")
+    version = registry.open_version(model_name, number)
+    if number == stands.get(CHAMPION) == registry.aliases(model_name).get(CHAMPION):
+        raise PricewrightError(f"{version} is the {CHAMPION} already")
+    if number not in crowned:
+        raise PricewrightError(f"{version} never was {CHAMPION}{_instead(crowned, number)}")
+    run_trial(version, pd.DataFrame({"text": [PROBE]}))
+    record = aliases.new_record("rollback", model_name, number, stands.get(CHAMPION))
+    record |= {
+        "verdict": "rolled back",
+        "reasons": ["it loads and answers"],
+        "params": {"approval": approval},
+    }
+    return decision_log.store(record)
+
+
+def _instead(crowned: list[str], number: str = "n") -> str:
+    """What to do in the place of a rollback that is refused."""
+    versions = (
+        f" A rollback goes to what was {CHAMPION} once: version {', '.join(crowned)}." if crowned else ""
+    )
+    return (
+        f".{versions} `make promote VERSION={number}` asks the gate for one, `make serve VERSION={number}` "
+        "serves a version that it has not passed"
+    )

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from components.core import registry, tracking
 from components.core.errors import PricewrightError
@@ -108,6 +109,15 @@ def served(path: str, *arguments: str, body: bytes | None = None) -> Iterator[tu
 
 def test_nothing_is_served_before_there_is_a_champion() -> None:
     with pytest.raises(PricewrightError, match="^pricer has no champion yet: .* `make serve VERSION=n`"):
+        listen.command("serve", free_port())
+
+
+def test_a_champion_that_no_decision_made_is_not_served_as_one() -> None:
+    tracking.connect()
+    registry.decision_log("pricer")
+    MlflowClient().create_model_version("pricer", "model")
+    MlflowClient().set_registered_model_alias("pricer", "champion", "1")
+    with pytest.raises(PricewrightError, match="^the alias champion is at version 1, and the decisions have"):
         listen.command("serve", free_port())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from components.promotion import aliases, decision
 from flows import promote as flows
 from flows import summary
 from tests.support.project import ROOT
-from tests.support.registry import NAME, TEXTS, baselines, label, relabel
+from tests.support.registry import NAME, TEXTS, baselines, crown, label, relabel
 
 RECORD: dict[str, Any] = {
     "id": "20261121T010101.000000-abcdef12",
@@ -81,7 +82,8 @@ def settings(**changed: Any) -> None:
 @pytest.fixture
 def better(made: Path, project: Path, answers: dict[str, pd.DataFrame]) -> None:
     """Version 1 is champion, and its challenger, version 2, is better by far."""
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
 
 
@@ -135,14 +137,16 @@ def test_one_command_promotes_a_better_challenger(
     project: Path, made: Path, answers: dict[str, pd.DataFrame]
 ) -> None:
     """Nothing is stood in for: the command fetches both versions and tries them in processes of their own."""
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     done = command("promote")
     assert done.returncode == 0, done.stderr
     assert "Promoted: pricer version 2" in done.stdout
     assert registry.aliases(NAME) == {"champion": "2", "previous": "1", "challenger": "2"}
     [record] = aliases.decisions(registry.open_version(NAME, "2"))
-    assert tracking.logged_decisions(NAME) == [record]
+    assert record in tracking.logged_decisions(NAME)
+    assert "decisions.lock holds the new head of the decisions: commit it." in done.stdout
     assert (record["version"], record["champion"], record["against"]) == ("2", "1", "version 1")
     assert record["low"] > 1.0
     assert record["mae_challenger"] == pytest.approx(0.5)
@@ -185,7 +189,8 @@ def test_a_first_version_is_crowned_by_the_gate_or_the_summary_learns_why_not(
 
 @pytest.mark.usefixtures("project")
 def test_where_the_challenger_is_the_champion_the_command_says_so_and_ends_well() -> None:
-    label(champion="1", challenger="1")
+    crown("1")
+    label(challenger="1")
     done = command("promote")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert "version 1 is the champion already: there is nothing to decide until `make run`" in done.stdout
@@ -231,11 +236,48 @@ def test_the_state_of_the_flow_is_named_by_the_verdict(
 
 
 @pytest.mark.usefixtures("better")
-def test_a_version_is_handed_on_and_without_a_deployment_no_approval_is_waited_for() -> None:
-    settings(approval=True)
+def test_a_version_is_handed_on() -> None:
     label(challenger="1")
     assert flows.promote("2", return_state=True).name == "Promoted"
     flows.rollback("1")
+    assert registry.aliases(NAME)["champion"] == "1"
+
+
+@pytest.mark.usefixtures("better")
+def test_approval_binds_promotion_and_rollback_in_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal is a real one; without one nobody can be asked."""
+    settings(approval=True)
+    with Path(os.devnull).open() as nowhere:
+        monkeypatch.setattr(sys, "stdin", nowhere)
+        with pytest.raises(PricewrightError, match=r"a person has to approve .* the deployment `promote`"):
+            flows.promote()
+    keyboard, terminal = pty.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        for typed, flow, state, champion in (
+            (b"\n", flows.promote, "Declined", "1"),
+            (b"ann\n", flows.promote, "Promoted", "2"),
+            (b"\n", flows.rollback, "Declined", "2"),
+            (b"bob\n", flows.rollback, "Rolled back", "1"),
+        ):
+            os.write(keyboard, typed)
+            assert flow(return_state=True).name == state
+            assert registry.aliases(NAME)["champion"] == champion
+    os.close(keyboard)
+    answers = [record.get("approved_by") or record.get("declined") for record in aliases.log(NAME)[1:]]
+    assert answers == ["declined by tester", "ann", "declined by tester", "bob"]
+
+
+@pytest.mark.usefixtures("better")
+def test_a_rollback_by_a_deployment_waits_for_a_person_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    crown("2")
+    settings(approval=True)
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "11111111-1111-1111-1111-111111111111")
+    person = threading.Thread(target=_answer, args=({"name": "ann", "approve": True},))
+    person.start()
+    assert flows.rollback(return_state=True).name == "Rolled back"
+    person.join()
+    assert aliases.log(NAME)[-1]["approved_by"] == "ann"
     assert registry.aliases(NAME)["champion"] == "1"
 
 
@@ -259,7 +301,7 @@ def test_a_deployment_waits_for_a_person_where_the_params_say_so(
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        (lambda: label(champion="2"), "is version 2 now; it was 1 when version 2 was compared"),
+        (lambda: crown("2"), "is version 2 now; it was 1 when version 2 was proposed"),
         (lambda: MlflowClient().delete_model_version(NAME, "2"), "no version 2: it never existed or is"),
     ],
     ids=["the champion", "the challenger"],
@@ -289,7 +331,7 @@ def test_a_rejected_challenger_needs_no_approval(monkeypatch: pytest.MonkeyPatch
 def test_a_proposal_that_nobody_approves_lapses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "11111111-1111-1111-1111-111111111111")
     settings(approval=True, approval_hours=2 / 3600)
-    with pytest.raises(PricewrightError, match="nobody approved within .* Promote again"):
+    with pytest.raises(PricewrightError, match="nobody approved within .* Start it again"):
         flows.promote()
     assert page("promote-decision").startswith("# Declined: pricer version 2")
     [record] = aliases.decisions(registry.open_version(NAME, "2"))

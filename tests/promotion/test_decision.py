@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from mlflow.tracking import MlflowClient
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
-from components.promotion import aliases, decision, promote
+from components.promotion import decision, promote
 from components.promotion.gate import Decision, Verdict
 from components.promotion.spending import FreshRowsNeeded
 from tests.support.registry import (
@@ -24,6 +23,8 @@ from tests.support.registry import (
     SHARED,
     TEXTS,
     baselines,
+    crown,
+    decided,
     decisions,
     label,
     logged_model,
@@ -37,7 +38,8 @@ from tests.support.registry import (
 def test_a_worse_challenger_is_rejected_and_the_champion_stays(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["1"]["price"] + 0.5)
     record = decision.propose(NAME, None, False, section)
     promote.conclude(record)
@@ -49,7 +51,8 @@ def test_a_worse_challenger_is_rejected_and_the_champion_stays(
 def test_where_each_is_better_on_half_of_the_rows_there_is_not_enough_evidence(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     odd = np.arange(TEXTS) % 2 == 0
     relabel(made, np.where(odd, answers["1"]["price"], answers["2"]["price"]) + 0.5)
     record = decision.propose(NAME, None, False, section)
@@ -77,7 +80,8 @@ def test_a_better_challenger_outside_a_budget_is_rejected(
     limit: float,
     reason: str,
 ) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     record = decision.propose(NAME, None, False, section.model_copy(update={budget: limit}))
     assert record["verdict"] == "rejected"
@@ -87,7 +91,8 @@ def test_a_better_challenger_outside_a_budget_is_rejected(
 def test_forgetting_that_nobody_measured_is_said_and_breaks_no_budget(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     monkeypatch.setitem(EVIDENCE, "evaluate.json", {"winner": "sft"})
     record = decision.propose(NAME, None, False, section)
@@ -98,7 +103,8 @@ def test_forgetting_that_nobody_measured_is_said_and_breaks_no_budget(
 def test_a_parity_that_nobody_measured_breaks_its_budget(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     monkeypatch.setitem(EVIDENCE, "quantize.json", {"format": "nf4"})
     record = decision.propose(NAME, None, False, section)
@@ -143,7 +149,8 @@ def test_a_first_champion_outside_a_budget_is_none(
 def test_a_challenger_that_beats_the_champion_but_not_the_best_baseline_is_not_promoted(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     true = answers["2"]["price"] + 0.5
     relabel(made, true)
     baselines("ridge", ridge=true + 0.25)
@@ -190,15 +197,15 @@ def test_every_comparison_on_the_same_rows_spends_a_part_and_then_fresh_rows_are
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     """The log keeps count: whoever takes the tags and runs of earlier decisions away gains nothing."""
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, np.where(np.arange(TEXTS) % 2, answers["1"]["price"], answers["2"]["price"]) + 0.5)
     record = decision.propose(NAME, None, False, section)
     assert record["spent"]["position"] == 1
     again = decision.propose(NAME, None, False, section)
     promote.conclude(record)
-    other = aliases.new_record("promote", NAME, "2", None) | {"verdict": "rejected"}
-    promote.conclude(other | {"test_sha256": record["test_sha256"]})
-    label(champion="2")
+    promote.conclude(decided(champion=None, verdict="rejected", test_sha256=record["test_sha256"]))
+    crown("2")
     reverse = decision.propose(NAME, "1", False, section)
     assert reverse["spent"]["position"] == 3
     assert reverse["spent"]["error_rate"] == section.error_rate / 12
@@ -214,7 +221,7 @@ def test_of_two_versions_compared_at_once_the_second_has_to_be_compared_again(
     label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     first, second = (decision.propose(NAME, number, False, section) for number in ("1", "2"))
-    promote.conclude(first | {"verdict": "rejected"})
+    promote.conclude(first | {"declined": "not today"})
     with pytest.raises(PricewrightError, match="has spent its part of the error rate. Promote again"):
         promote.conclude(second)
     assert "champion" not in registry.aliases(NAME)
@@ -225,7 +232,8 @@ def test_of_two_versions_compared_at_once_the_second_has_to_be_compared_again(
 
 @pytest.mark.usefixtures("project")
 def test_a_version_that_was_registered_with_other_rows_is_refused(section: Promote) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     items = pd.read_parquet(decision.TEST)
     items.head(30).to_parquet(decision.TEST)
     with pytest.raises(
@@ -236,7 +244,8 @@ def test_a_version_that_was_registered_with_other_rows_is_refused(section: Promo
 
 @pytest.mark.usefixtures("project")
 def test_a_version_without_the_hash_of_its_rows_is_refused(section: Promote) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     MlflowClient().delete_model_version_tag(NAME, "2", decision.ROWS)
     with pytest.raises(PricewrightError, match=r"without an evaluation \(no test_sha256\): register it anew"):
         decision.propose(NAME, None, False, section)
@@ -244,7 +253,8 @@ def test_a_version_without_the_hash_of_its_rows_is_refused(section: Promote) -> 
 
 def test_a_version_without_an_evaluation_is_refused(section: Promote, bare: Path) -> None:
     version = register_served(bare, ANSWER, evidence=("quantize.json",))
-    label(champion="1", challenger=version)
+    crown("1")
+    label(challenger=version)
     refused = r"without an evaluation \(no evaluate.json with it\): register it anew .* stays version 1"
     with pytest.raises(PricewrightError, match=refused):
         decision.propose(NAME, None, False, section)
@@ -255,7 +265,8 @@ def test_a_report_that_was_edited_by_hand_is_refused_and_the_champion_stays(
     made: Path, section: Promote, bare: Path
 ) -> None:
     version = register_served(bare, ANSWER)
-    label(champion="1", challenger=version)
+    crown("1")
+    label(challenger=version)
     source = MlflowClient().get_model_version(NAME, version).source
     report = logged_model(made, source) / "evidence" / "quantize.json"
     report.write_text(report.read_text().replace("30.1", "29.9"))
@@ -269,7 +280,8 @@ def test_a_report_that_was_edited_by_hand_is_refused_and_the_champion_stays(
 def test_a_champion_that_was_scored_on_other_rows_is_refused_or_judged_on_what_it_never_saw(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     registry.tag_version(NAME, "1", decision.ROWS, "0" * 64)
     refused = r"champion, pricer version 1, was scored on other test rows .* `make promote UNSEEN=1`"
@@ -288,7 +300,8 @@ def test_unseen_leaves_out_whole_products_that_the_champion_has_seen(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     """The champion was made with the last SHARED test rows; here two others are of the product of one."""
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     items = pd.read_parquet(decision.TEST)
     products = items["product"].mask(np.arange(TEXTS) < 2, items["product"].iloc[-1])
@@ -302,9 +315,10 @@ def test_fresh_rows_are_those_that_came_in_after_every_decision(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     """A version's evidence names the test rows that it was decided by; two rows here are new to it."""
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
-    promote.conclude(decision.propose(NAME, None, False, section) | {"verdict": "rejected"})
+    promote.conclude(decision.propose(NAME, None, False, section) | {"declined": "not today"})
     with pytest.raises(FreshRowsNeeded, match="every product of .* `make promote FRESH=1`"):
         decision.propose(NAME, None, False, section, fresh=True)
     items = pd.read_parquet(decision.TEST)
@@ -326,7 +340,8 @@ def test_fresh_rows_are_those_that_came_in_after_every_decision(
 def test_without_a_challenger_or_with_the_champion_itself_there_is_nothing_to_judge(section: Promote) -> None:
     with pytest.raises(PricewrightError, match="has no challenger: register one with `make run`"):
         decision.propose(NAME, None, False, section)
-    label(champion="1", challenger="1")
+    crown("1")
+    label(challenger="1")
     with pytest.raises(decision.NothingToDecide, match="version 1 is the champion already"):
         decision.propose(NAME, None, False, section)
     with pytest.raises(PricewrightError, match="no version 9: it never existed or is deleted"):
@@ -335,31 +350,23 @@ def test_without_a_challenger_or_with_the_champion_itself_there_is_nothing_to_ju
         decision.propose("nobody", None, False, section)
 
 
-def test_a_champion_that_was_deleted_is_named_and_rolled_back_from(
-    project: Path, section: Promote, answers: dict[str, pd.DataFrame]
+def test_where_the_champion_was_deleted_the_gate_decides_against_the_best_baseline(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
-    """MLflow takes the aliases of a deleted version away; a registry whose tables were mended by hand, or
-    another store, may keep them.
-    """
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
     MlflowClient().delete_model_version(NAME, "1")
     assert registry.aliases(NAME) == {"challenger": "2"}
-    with sqlite3.connect(project / "mlflow.db") as tables:
-        tables.execute(
-            "INSERT INTO registered_model_aliases (alias, version, name) VALUES ('champion', 1, 'pricer')"
-        )
-    assert registry.aliases(NAME)["champion"] == "1"
-    with pytest.raises(
-        PricewrightError, match=r"points to version 1, which is deleted: .* rollback VERSION=n"
-    ):
-        decision.propose(NAME, None, False, section)
-    promote.rollback(NAME, "2")
+    record = promote.conclude(decision.propose(NAME, None, False, section))
+    assert (record["champion"], record["against"]) == (None, "baseline mean")
     assert registry.aliases(NAME) == {"champion": "2", "challenger": "2"}
 
 
 @pytest.mark.usefixtures("project")
 def test_missing_test_rows_are_named(section: Promote) -> None:
-    label(champion="1", challenger="2")
+    crown("1")
+    label(challenger="2")
     decision.TEST.unlink()
     with pytest.raises(PricewrightError, match="test.parquet is missing: run the stages above"):
         decision.propose(NAME, None, False, section)

@@ -23,7 +23,7 @@ from components.core.params.promote import Promote
 from components.core.params.prompt import Prompt
 from components.core.schemas import SERVED_INPUT
 from components.evaluation.calibration import Calibration
-from components.promotion import aliases, decision, promote, trial
+from components.promotion import aliases, decision, decision_log, promote, trial
 from tests.support.project import QUESTION, ROOT, environment_kept
 
 NAME = "pricer"
@@ -95,6 +95,18 @@ def label(**versions: str) -> None:
         registry.set_alias(NAME, alias, version)
 
 
+def crown(*versions: str) -> None:
+    """Make each of these champion in turn, by a proposal that is stored and settled."""
+    for version in versions:
+        champion = aliases.standing(NAME).get("champion")
+        promote.conclude(decided(version=version, champion=champion))
+
+
+def roll_back(number: str | None = None) -> dict[str, Any]:
+    """Propose to go back to a version, and settle it; the record that is kept."""
+    return promote.conclude(promote.propose_rollback(NAME, number, approval=False))
+
+
 def baselines(best: str, **prices: Any) -> None:
     """The answers of the baselines to the test rows as their stage wrote them; `best` is it on validation."""
     ids = pd.read_parquet(decision.TEST)["id"]
@@ -113,9 +125,10 @@ def baselines(best: str, **prices: Any) -> None:
 
 
 def decided(**changed: Any) -> dict[str, Any]:
+    """A stored proposal to promote version 2 over version 1, with these changes; also in a file."""
     record = aliases.new_record("promote", NAME, "2", "1") | {"verdict": "promoted"} | changed
     Path("decided.json").write_text(json.dumps(record))
-    return record
+    return decision_log.store(record)
 
 
 def decisions(number: str) -> list[dict[str, Any]]:

@@ -42,7 +42,8 @@ class Promote(Section):
     forgetting_ratio_max: Annotated[float, Field(gt=0)]
     """Most by which the perplexity on general text may have grown, as a ratio to the base model's."""
     approval: bool
-    """Whether a person has to approve a promotion that a deployment proposes (Prefect: pause and resume)."""
+    """Whether a person has to approve what makes a version champion, promotion or rollback: in the terminal,
+    or by the form of the deployment's run (Prefect: pause and resume)."""
     approval_hours: Annotated[float, Field(gt=0)]
     """Hours after which a proposal that nobody approved lapses."""
 
