@@ -55,7 +55,7 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
     validation = stage.read("artifacts/curate/validation.parquet")
     rows = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
     monitored = prompts_of(tokenizer, rows, prompt)
-    known = truth(monitored["prompt"], monitored["price"], section.error_max)
+    known = truth(monitored["prompt"], monitored["price"], section.error_max, standing.under_cost)
     return Task(
         model=model,
         tokenizer=tokenizer,
@@ -64,6 +64,7 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
         reward_model=reward_model,
         reward=reward,
         error_max=section.error_max,
+        under_cost=standing.under_cost,
         scratch=scratch,
         curves=training.Curves(tracked),
         monitor=Monitor(
@@ -73,6 +74,7 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
             monitored,
             monitoring,
             error_max=section.error_max,
+            under_cost=standing.under_cost,
             price_max=prompt.price_max,
             scratch=scratch,
             track=tracked.metric,
@@ -111,8 +113,8 @@ def compare_with_sft(
     with adapters.policy_at(task.model, continued):
         control = answered("default")
     prices, products = items["price"].to_numpy(float), items["product"].to_numpy()
-    options = {"bootstrap": section.bootstrap, "seed": section.seed}
-    return outcome(sft, aligned, control, prices, products, **options)
+    options: dict[str, Any] = {"bootstrap": section.bootstrap, "seed": section.seed}
+    return outcome(sft, aligned, control, prices, products, under_cost=task.under_cost, **options)
 
 
 def method_argument() -> str:

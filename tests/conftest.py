@@ -196,7 +196,8 @@ def cheap_task(
     reward_model = RewardModel(model, head, tokenizer, 16, load_standing(cheap_reward_model[1]))
     prompts = prompts_of(tokenizer, tiny_items, tiny_params.prompt.model_copy(update={"tokens": 128}))
     monitoring = tiny_params.align.monitor.model_copy(update={"snapshots": 1})
-    options: dict[str, Any] = {"error_max": 999.0, "price_max": 999, "scratch": tmp_path}
+    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "price_max": 999}
+    options["scratch"] = tmp_path
     options["track"] = recorder.metric
     return Task(
         model=model,
@@ -206,6 +207,7 @@ def cheap_task(
         reward_model=reward_model,
         reward=cheap_reward_model[1],
         error_max=999.0,
+        under_cost=1.0,
         scratch=tmp_path,
         curves=training.Curves(recorder),  # type: ignore[arg-type]
         monitor=Monitor(model, tokenizer, reward_model, prompts[:12], monitoring, **options),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from components.alignment.controls import entropy, matching_temperature, tempered
-from components.alignment.rewards import expected, prices_of
+from components.alignment.rewards import cost, expected, prices_of
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Products
 from components.model import adapters, loading, sampling
@@ -17,8 +17,9 @@ WAYS = ("median", "greedy")
 """Ways to a price without sampling: the median of the distribution, and the likeliest completion."""
 
 Errors = dict[str, np.ndarray]
-"""Each (rows,), in dollars: of the `median`, of the `greedy` completion (NaN where that is no price), and of
-a `sampled` completion, in expectation; and the probability that such a completion is `malformed`."""
+"""Each (rows,), in dollars as `rewards.cost` counts them: of the `median`, of the `greedy` completion (NaN
+where that is no price), and of a `sampled` completion, in expectation; and the probability that such a
+completion is `malformed`."""
 
 
 class Answers(NamedTuple):
@@ -55,16 +56,18 @@ def answers(
     return Answers(masses, [texts[0] for texts in greedy], [texts[0] for texts in sampled])
 
 
-def errors(own: Answers, prices: np.ndarray, temperature: float = 1.0) -> Errors:
-    """The errors of answers against true prices, (rows,), where sampled at a temperature."""
+def errors(own: Answers, prices: np.ndarray, under_cost: float, temperature: float = 1.0) -> Errors:
+    """The errors of answers against true prices, (rows,), where sampled at a temperature; a dollar below the
+    price counts `under_cost` times.
+    """
     masses = own.masses if temperature == 1 else tempered(own.masses, temperature)
     price_max = masses.shape[1] - 1
     likeliest = np.minimum(prices_of(own.greedy), price_max)  # else one answer in millions would decide
-    error, malformed = expected(masses, own.sampled, prices, price_max)
+    error, malformed = expected(masses, own.sampled, prices, price_max, under_cost)
     with np.errstate(invalid="ignore"):
         medians = quantile(masses / masses.sum(axis=1, keepdims=True), 0.5)
     points = {"median": medians, "greedy": likeliest}
-    off = {way: np.abs(point - prices) for way, point in points.items()}
+    off = {way: cost(point, prices, under_cost) for way, point in points.items()}
     return {**off, "sampled": error, "malformed": malformed}
 
 
@@ -75,6 +78,7 @@ def outcome(
     prices: np.ndarray,
     products: Products,
     *,
+    under_cost: float,
     bootstrap: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -85,9 +89,9 @@ def outcome(
     plain = {"sft_tempered": sft, "sft_continued": continued}
     temperatures = {name: matching_temperature(own.masses, sharpness) for name, own in plain.items()}
     result = against_sft(
-        errors(sft, prices),
-        errors(aligned, prices),
-        {name: errors(own, prices, temperatures[name]) for name, own in plain.items()},
+        errors(sft, prices, under_cost),
+        errors(aligned, prices, under_cost),
+        {name: errors(own, prices, under_cost, temperatures[name]) for name, own in plain.items()},
         products,
         bootstrap=bootstrap,
         seed=seed,

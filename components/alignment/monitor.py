@@ -100,14 +100,18 @@ class Monitor(TrainerCallback):
         section: Monitoring,
         *,
         error_max: float,
+        under_cost: float,
         price_max: int,
         scratch: Path,
         track: Callable[[str, float, int], None],
     ) -> None:
-        """`items` has the columns `prompt` and `price` in dollars; `error_max` the error of no price."""
+        """`items` has the columns `prompt` and `price` in dollars; `error_max` is the error of no price, and
+        a dollar below the price counts `under_cost` times.
+        """
         self.price_max = price_max
         self.model, self.tokenizer, self.reward, self.section = model, tokenizer, reward, section
-        self.items, self.error_max, self.track = items, error_max, track
+        self.items, self.track = items, track
+        self.error_max, self.under_cost = error_max, under_cost
         self.file = scratch / "monitor.pt"
         self.snapshots: list[Snapshot] = []
         self.faults: list[list[str]] = []
@@ -194,7 +198,7 @@ class Monitor(TrainerCallback):
         tokens = [completions[0] for completions in sampled]
         completions = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         prices = self.items["price"].to_numpy(float)
-        error, malformed = expected(masses, completions, prices, self.error_max)
+        error, malformed = expected(masses, completions, prices, self.error_max, self.under_cost)
         kl, entropy = divergence(self.model, ids, tokens, self.section.batch_size)
         return Snapshot(
             step=step,

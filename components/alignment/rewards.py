@@ -30,16 +30,24 @@ def prices_of(completions: Sequence[str]) -> np.ndarray:
     return np.array([parse_completion(text) for text in completions], dtype=float)
 
 
-def errors(completions: Sequence[str], prices: np.ndarray, error_max: float) -> np.ndarray:
-    """Dollars between completion and true price, (rows,), at most `error_max`, which no price costs too."""
-    off = np.abs(prices_of(completions) - prices)
+def cost(answers: np.ndarray, prices: np.ndarray, under_cost: float) -> np.ndarray:
+    """Dollars between answers and true prices, where a dollar below the price counts `under_cost` times;
+    NaN for NaN. At 1 it is the absolute error.
+    """
+    over = answers - prices
+    return np.maximum(over, -under_cost * over)
+
+
+def errors(completions: Sequence[str], prices: np.ndarray, error_max: float, under_cost: float) -> np.ndarray:
+    """The `cost` of completions, (rows,), at most `error_max`, which no price costs too."""
+    off = cost(prices_of(completions), prices, under_cost)
     return np.where(np.isnan(off), error_max, np.minimum(off, error_max))
 
 
 def expected(
-    masses: np.ndarray, sampled: Sequence[str], prices: np.ndarray, error_max: float
+    masses: np.ndarray, sampled: Sequence[str], prices: np.ndarray, error_max: float, under_cost: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): dollars
+    """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): its `cost`
     given that it is a price, none of them above `error_max`, and the probability that it is none.
 
     `masses` are those of `price_masses`: where a completion ends after its price, drawing would
@@ -47,7 +55,7 @@ def expected(
     words, its own error counts: the masses know nothing of what follows a price.
     """
     grid = np.arange(masses.shape[1])
-    off = np.minimum(np.abs(grid - np.asarray(prices)[:, None]), error_max)
+    off = np.minimum(cost(grid, np.asarray(prices)[:, None], under_cost), error_max)
     readable = masses.sum(axis=1, dtype=np.float64)
     error = (masses * off).sum(axis=1, dtype=np.float64) / np.maximum(readable, 1e-9)
     answers = prices_of(sampled)
@@ -55,12 +63,12 @@ def expected(
         text.strip() != f"{answer:.0f}" or answer > grid[-1]
         for text, answer in zip(sampled, answers, strict=True)
     ]
-    own = np.minimum(np.abs(answers - prices), error_max)
+    own = np.minimum(cost(answers, prices, under_cost), error_max)
     return np.where(goes_on & ~np.isnan(answers), own, error), np.clip(1 - readable, 0, 1)
 
 
-def truth(prompts: Sequence[str], prices: Sequence[float], error_max: float) -> Reward:
-    """Minus the error in dollars; knows the prices of these prompts only. Listings whose cut prompt is the
+def truth(prompts: Sequence[str], prices: Sequence[float], error_max: float, under_cost: float) -> Reward:
+    """Minus the `errors` in dollars; knows the prices of these prompts only. Listings whose cut prompt is the
     same keep their own prices: the reward is the mean over them, all that a policy can tell apart.
     """
     known: dict[str, list[float]] = defaultdict(list)
@@ -69,7 +77,7 @@ def truth(prompts: Sequence[str], prices: Sequence[float], error_max: float) -> 
 
     def reward(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
         rows = [
-            errors([text] * len(known[prompt]), np.array(known[prompt]), error_max).mean()
+            errors([text] * len(known[prompt]), np.array(known[prompt]), error_max, under_cost).mean()
             for prompt, text in zip(prompts, completions, strict=True)
         ]
         return -np.array(rows)
@@ -81,7 +89,7 @@ def reward_by(source: RewardSource, task: Any) -> Reward:
     """The reward that a section names: `truth`, or the reward `model`, see `RewardModel.usable`."""
     if source == "model":
         return task.reward_model.usable()
-    return truth(task.prompts["prompt"], task.prompts["price"], task.error_max)
+    return truth(task.prompts["prompt"], task.prompts["price"], task.error_max, task.under_cost)
 
 
 def trl_reward(reward: Reward) -> Callable[..., list[float]]:

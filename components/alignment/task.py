@@ -27,6 +27,8 @@ class Task(NamedTuple):
     """The folder of the reward model."""
     error_max: float
     """Dollars: the error of an answer that is no price."""
+    under_cost: float
+    """What a dollar below the true price costs, in dollars above it: that of the preferences."""
     scratch: Path
     curves: training.Curves
     monitor: Monitor

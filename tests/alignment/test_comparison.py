@@ -90,9 +90,9 @@ def spread(centres: np.ndarray, width: float) -> Answers:
     return Answers(masses.astype(np.float32), likeliest, likeliest)
 
 
-def verdict(sft: Answers, aligned: Answers, continued: Answers) -> dict[str, Any]:
-    products = np.arange(60)
-    return outcome(sft, aligned, continued, PRICES.astype(float), products, bootstrap=300, seed=0)
+def verdict(sft: Answers, aligned: Answers, continued: Answers, under_cost: float = 1.0) -> dict[str, Any]:
+    prices, options = PRICES.astype(float), {"bootstrap": 300, "seed": 0}
+    return outcome(sft, aligned, continued, prices, np.arange(60), under_cost=under_cost, **options)
 
 
 OFF = np.random.default_rng(3).normal(0, 12, 60)
@@ -119,6 +119,16 @@ def test_a_policy_helps_where_it_knows_more_than_both_controls() -> None:
     result = verdict(KNOWN, spread(PRICES + 0.3 * OFF, 5.0), spread(PRICES + 0.1 * OFF, 9.0))
     assert result["controls"]["sft_tempered"]["sampled"]["difference"]["high"] < 0
     assert not result["helps"], "SFT continued learned as much of the same data"
+
+
+def test_where_selling_too_cheap_is_worse_the_table_says_what_it_costs() -> None:
+    low, high = (spread(PRICES + shift, 9.0) for shift in (-10.0, 10.0))
+    plain, dear = (verdict(low, high, low, under_cost) for under_cost in (1.0, 3.0))
+    for way, figures in (("median", (10.0, 10.0)), ("greedy", (10.0, 10.0))):
+        assert (plain[way]["sft"], plain[way]["aligned"]) == figures
+        assert (dear[way]["sft"], dear[way]["aligned"]) == (30.0, 10.0)
+    assert not plain["helps"]
+    assert dear["helps"]
 
 
 def test_a_control_that_is_surer_than_the_policy_is_not_flattened() -> None:
@@ -149,7 +159,7 @@ def test_policy_and_reference_measure_the_same_before_training(cheap_task: Any) 
     prompts, prices = list(cheap_task.prompts["prompt"][:3]), np.full(3, 100.0)
     options: dict[str, Any] = {"price_max": 999, "batch_size": 2, "seed": 0}
     both = [
-        errors(answers(cheap_task.model, cheap_task.tokenizer, adapter, prompts, **options), prices)
+        errors(answers(cheap_task.model, cheap_task.tokenizer, adapter, prompts, **options), prices, 1.0)
         for adapter in ("reference", "default")
     ]
     for way in SFT:

@@ -97,6 +97,7 @@ def hacked(task: Task, reward: Any, params: Params, recorder: Any, **changes: An
     scratch = task.scratch
     options: dict[str, Any] = {
         "error_max": task.error_max,
+        "under_cost": task.under_cost,
         "price_max": 999,
         "scratch": scratch,
         "track": recorder.metric,

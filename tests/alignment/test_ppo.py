@@ -250,7 +250,8 @@ def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
         reward_model = RewardModel(model, head, cheap_task.tokenizer, 16, GOOD)
         monitoring = cheap_task.monitor.section.model_copy(update={"snapshots": 2})
         items, scratch = cheap_task.monitor.items[:10], tmp_path / folder
-        options: dict[str, Any] = {"error_max": 999.0, "price_max": 999, "scratch": scratch}
+        options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "price_max": 999}
+        options["scratch"] = scratch
         options["track"] = tracked.metric
         monitor = Monitor(model, cheap_task.tokenizer, reward_model, items, monitoring, **options)
         changed = {"model": model, "reward_model": reward_model, "scratch": scratch, "monitor": monitor}

@@ -18,13 +18,30 @@ from tests.support.reward import COIN, GOOD
 
 
 def test_the_true_reward_is_minus_the_error_and_no_price_counts_as_the_largest() -> None:
-    reward = rewards.truth(["p", "q"], [100.0, 50.0], 200.0)
+    reward = rewards.truth(["p", "q"], [100.0, 50.0], 200.0, 1.0)
     result = reward(["p", "q", "p", "q"], ["90", "50 or so", "cheap", "9999"])
     assert result.tolist() == [-10, 0, -200, -200]
 
 
+def test_a_dollar_below_the_price_costs_what_the_preferences_say() -> None:
+    reward = rewards.truth(["p"], [100.0], 200.0, 3.0)
+    assert reward(["p"] * 5, ["110", "90", "100", "20", "cheap"]).tolist() == [-10, -30, 0, -200, -200]
+    masses = np.array([[0.25, 0.0, 0.25, 0.5]])
+    assert rewards.expected(masses, ["3"], np.array([2.0]), 9.0, 3.0)[0] == pytest.approx(0.25 * 6 + 0.5)
+    assert rewards.expected(masses, ["1 or so"], np.array([2.0]), 9.0, 3.0)[0] == 3
+
+
+@pytest.mark.parametrize("under_cost", [1.0, 4.0])
+def test_the_true_reward_of_a_method_is_that_of_the_task(cheap_task: Task, under_cost: float) -> None:
+    task = cheap_task._replace(under_cost=under_cost)
+    prompt, price = task.prompts["prompt"][0], round(task.prompts["price"][0])
+    task = task._replace(prompts=task.prompts[:1].assign(price=float(price)))
+    low, high = rewards.reward_by("truth", task)([prompt] * 2, [str(price - 5), str(price + 5)])
+    assert (low, high) == (-5 * under_cost, -5)
+
+
 def test_two_listings_with_the_same_cut_prompt_keep_their_own_prices() -> None:
-    reward = rewards.truth(["p", "p", "q"], [100.0, 40.0, 7.0], 500.0)
+    reward = rewards.truth(["p", "p", "q"], [100.0, 40.0, 7.0], 500.0, 1.0)
     assert reward(["p", "p", "q"], ["100", "40", "7"]).tolist() == [-30.0, -30.0, 0.0]
 
 
@@ -71,14 +88,14 @@ def test_a_reward_that_is_no_number_is_a_clear_stop(value: float) -> None:
 def test_the_expected_error_is_the_mean_over_all_completions() -> None:
     masses = np.array([[0.1, 0.2, 0.0, 0.5]])  # prices 0 to 3; a fifth is no price
     for text in ("3", " 1", "cheap"):
-        error, malformed = rewards.expected(masses, [text], np.array([1.0]), 1.5)
+        error, malformed = rewards.expected(masses, [text], np.array([1.0]), 1.5, 1.0)
         assert malformed[0] == pytest.approx(0.2)
         assert error[0] == pytest.approx((0.1 * 1 + 0.2 * 0 + 0.5 * 1.5) / 0.8)
-    error, malformed = rewards.expected(np.zeros((1, 4)), ["?"], np.array([1.0]), 1.5)
+    error, malformed = rewards.expected(np.zeros((1, 4)), ["?"], np.array([1.0]), 1.5, 1.0)
     assert (error[0], malformed[0]) == (0, 1)
 
 
 @pytest.mark.parametrize(("text", "error"), [("3 or so", 2.0), ("3.50", 2.5), ("1234", 99.0)])
 def test_a_completion_that_goes_on_after_its_price_counts_by_itself(text: str, error: float) -> None:
     masses = np.array([[0.0, 1.0, 0.0, 0.0]])
-    assert rewards.expected(masses, [text], np.array([1.0]), 99.0)[0].tolist() == [error]
+    assert rewards.expected(masses, [text], np.array([1.0]), 99.0, 1.0)[0].tolist() == [error]

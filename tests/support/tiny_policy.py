@@ -53,6 +53,7 @@ def task_on(
         reward_model=None,  # type: ignore[arg-type]
         reward=scratch,
         error_max=999.0,
+        under_cost=1.0,
         scratch=scratch,
         curves=training.Curves(recorder),
         monitor=monitor or TrainerCallback(),  # type: ignore[arg-type]
