@@ -76,10 +76,10 @@ def _registry(rows: int) -> None:
         for product in products
     ]
     prices = [float(product.price or 0) for product in products]
-    decision.TEST.parent.mkdir(parents=True)
+    decision.GATE.parent.mkdir(parents=True)
     skus = [product.sku for product in products]
     table = pd.DataFrame({"id": skus, "text": texts, "price": prices, "product": skus})
-    table.to_parquet(decision.TEST)
+    table.to_parquet(decision.GATE)
     _baseline(table)
     tracking.connect()
     name = load_params().register.model_name
@@ -118,7 +118,7 @@ def _version(name: str) -> str:
             requirements=["pandas"],
             evidence=[Path("evaluate.json"), Path("quantize.json")],
             card="# A benchmark",
-            tags={decision.ROWS: registry.sha256(decision.TEST)},
+            tags={decision.ROWS: registry.sha256(decision.GATE)},
         )
 
 

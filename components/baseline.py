@@ -2,9 +2,9 @@
 regressions that know what that base predicts.
 
 Reads the splits of artifacts/curate and the base model in artifacts/base. Everything is fitted on the
-train split alone. Writes artifacts/baseline/predictions.parquet (validation and test), the regression of
-`ridge_with_base` (ridge/), a picture, and reports/baseline.json with the error of each candidate. A tuned
-model that does no better than these has learned nothing worth serving.
+train split alone. Writes artifacts/baseline/predictions.parquet (validation, gate and test), the regression
+of `ridge_with_base` (ridge/), a picture, and reports/baseline.json with the error of each candidate on
+validation and test. A tuned model that does no better than these has learned nothing worth serving.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from components.core import stage
 from components.core.params.baseline import Baseline
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
-from components.core.schemas import SCORED, Prediction
+from components.core.schemas import HELD_OUT, SCORED, Prediction
 from components.evaluation import scoring
 from components.evaluation.resampling import Floats
 from components.model import loading
@@ -242,10 +242,10 @@ def main() -> None:
     with stage.run(Baseline) as frame:
         prompt, folder = load_section(Prompt), Path("artifacts/curate")
         train = stage.read(folder / "train.parquet")
-        scored = pd.concat([stage.read(folder / f"{split}.parquet") for split in SCORED], ignore_index=True)
+        scored = pd.concat([stage.read(folder / f"{split}.parquet") for split in HELD_OUT], ignore_index=True)
         predicted, ridge = baseline(train, scored, Path("artifacts/base"), frame.section, prompt)
         rows = pd.concat([scoring.predictions(name, scored, prices) for name, prices in predicted.items()])
-        errors = scoring.mean_errors(rows)
+        errors = scoring.mean_errors(rows[rows["split"].isin(SCORED)])
         frame.save("predictions.parquet", rows, Prediction)
         ridge.save(frame.folder / "ridge")
         frame.picture(figures.mean_errors(errors, "validation"), "mae.png")

@@ -1,4 +1,4 @@
-"""Raw listings become clean items without duplicates, in four splits that share no product.
+"""Raw listings become clean items without duplicates, in five splits that share no product.
 
 Reads `artifacts/scrape/listings.parquet`; writes `artifacts/curate/<split>.parquet`, `rejects.parquet` with
 the rule and the reason of every rejected listing, and three pictures. Nothing is lost: each listing ends in
@@ -32,7 +32,7 @@ from components.core.errors import PricewrightError
 from components.core.params.curate import Curate
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
-from components.core.schemas import SCORED, SPLITS, Item, Reject
+from components.core.schemas import HELD_OUT, SPLITS, Item, Reject
 from components.core.tables import read_arrow, rows_in, split_sorted
 from components.curation.columnar import candidates_of
 from components.curation.executors import parallel_map
@@ -53,7 +53,7 @@ PARTITION_ROWS = 20_000  # listings that a process works on at a time
 TYPES = {"price": pa.float64()}
 ITEMS = pa.schema([(name, TYPES.get(name, pa.string())) for name in Item.columns()])
 REJECTS = pa.schema([(name, pa.string()) for name in Reject.columns()])
-FITTED = [position for position, split in enumerate(SPLITS) if split not in SCORED]
+FITTED = [position for position, split in enumerate(SPLITS) if split not in HELD_OUT]
 """Positions in SPLITS of those that a model is fitted on."""
 
 

@@ -166,7 +166,7 @@ def external_answers(
 
 
 def all_predictions(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """All predictions in one table, and the kind of each candidate in it.
+    """All predictions in one table, but for the gate's rows, and the kind of each candidate in it.
 
     Raises PricewrightError where two candidates have the same name.
     """
@@ -176,7 +176,8 @@ def all_predictions(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame
             if name in kinds:
                 raise PricewrightError(f"two candidates are called {name}: rename one in params.yaml")
             kinds[name] = kind
-    return pd.concat([part for parts in tables.values() for part in parts], ignore_index=True), kinds
+    rows = pd.concat([part for parts in tables.values() for part in parts])
+    return rows[rows["split"].isin(SCORED)].reset_index(drop=True), kinds
 
 
 def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from components.core.errors import PricewrightError
 from components.core.params.preferences import Preferences
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
-from components.core.schemas import SCORED, Pair, RejectedPreference, Sampled
+from components.core.schemas import HELD_OUT, Pair, RejectedPreference, Sampled
 from components.feedback import constitution, dataset, people, steering, truth
 from components.feedback.result import Preferences as Feedback
 from components.model import adapters, loading, sampling
@@ -166,7 +166,7 @@ def main() -> None:
     with stage.run(Preferences) as frame:
         prompt, curated = load_section(Prompt), Path("artifacts/curate")
         items = stage.read(curated / "preference.parquet")
-        scored = pd.concat([stage.read(curated / f"{split}.parquet") for split in SCORED])
+        scored = pd.concat([stage.read(curated / f"{split}.parquet") for split in HELD_OUT])
         tokenizer = loading.load_tokenizer(Path("artifacts/base"))
         model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
         reading = (model, tokenizer, frame.section, prompt)

@@ -1,9 +1,10 @@
 """Register: the served model as a version of the MLflow registry.
 
 Reads artifacts/quantize/, the reports that tell of data and quality, the raw listings for the terms of their
-source, and the test split for its hash alone, by which the gate knows the rows that the version was measured
-on (promotion/decision.py). The version holds the model, its evidence (those reports, dvc.lock, dvc.yaml,
-params.yaml) and its card. It is the `challenger`; every champion, the first one too, is the gate's choice.
+source, and the split of the gate for its hash alone, by which the gate knows the rows that the version is to
+be judged on (promotion/decision.py). The version holds the model, its evidence (those reports, dvc.lock,
+dvc.yaml, params.yaml) and its card. It is the `challenger`; every champion, the first one too, is the choice
+of the gate.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def main() -> None:
         made_from = {
             "candidate": reports["evaluate"]["winner"],
             "dvc.digest": frame.digest,
-            "test_sha256": registry.sha256(Path("artifacts/curate/test.parquet")),
+            "gate_sha256": registry.sha256(Path("artifacts/curate/gate.parquet")),
             **tracking.git_state(),
         }
         name, evidence = frame.section.model_name, [*REPORTS.values(), *GRAPH]

@@ -56,7 +56,7 @@ class Approval(RunInput):
 def promote(version: str | None = None, unseen: bool = False, fresh: bool = False) -> State[Any]:
     """Compare the challenger, or `version`, with the champion and make it champion where it is better.
 
-    `unseen` compares with a champion that was scored on other test rows, on those that it was not made with,
+    `unseen` compares with a champion that was scored on other gate rows, on those that it was not made with,
     `fresh` on those that no earlier decision was made by.
     The state is named by the verdict. With `promote.approval` a promotion waits for a person. Raises
     PricewrightError where the decision cannot be made, or nobody approved it in time; the champion stays
@@ -124,7 +124,7 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
             ("MAE of the version", _dollars(record["mae_challenger"])),
             (f"MAE of {record['against']}", _dollars(record["mae_against"])),
             ("better by", _difference(record)),
-            ("test rows", f"{record['rows']} (SHA-256 {record['test_sha256'][:12]})" + _left_out(record)),
+            ("gate rows", f"{record['rows']} (SHA-256 {record['gate_sha256'][:12]})" + _left_out(record)),
             ("products in them", str(record["products"])),
         ]
         figures.append(("error rate spent", _spent(record["spent"])))

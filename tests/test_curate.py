@@ -9,7 +9,7 @@ import pytest
 from components.core.errors import PricewrightError
 from components.core.params.curate import Balance
 from components.core.params.scrape import Scrape
-from components.core.schemas import SCORED, SPLITS, Item, Reject
+from components.core.schemas import HELD_OUT, SPLITS, Item, Reject
 from components.curate import curate as curate_files
 from components.reporting.figures import histograms, waterfall
 from tests.support.curated import SECTION, Curated, assert_same, catalogue, curate, listing, table
@@ -74,6 +74,7 @@ def test_no_row_leaves_test_when_a_file_grows_by_half_is_sorted_anew_and_renamed
     before, after = map(held_back, curated)
     assert len(after["train"]) > len(before["train"]) > 30
     assert before["test"] <= after["test"]
+    assert before["gate"] <= after["gate"] | after["test"]
     assert not before["validation"] & (after["train"] | after["preference"])
     assert not before["preference"] & after["train"]
     ids = [frozenset(items.splits["test"]["id"]) for items in curated]
@@ -177,11 +178,11 @@ def test_balance_thins_the_fitted_splits_and_no_scored_one() -> None:
     section = SECTION.model_copy(update={"balance": Balance(band=100.0, strength=1.0)})
     whole, thinned = curate(table(rows), SECTION), curate(table(rows), section)
     for split in SPLITS:
-        assert (len(thinned.splits[split]) == len(whole.splits[split])) == (split in SCORED), split
+        assert (len(thinned.splits[split]) == len(whole.splits[split])) == (split in HELD_OUT), split
     left_out = thinned.rejects[thinned.rejects["rule"] == "overfull_price_band"]
     assert len(left_out) == len(thinned.rejects) - len(whole.rejects)
-    bands = pd.concat([thinned.splits[split]["price"] // 100 for split in SPLITS if split not in SCORED])
-    before = pd.concat([whole.splits[split]["price"] // 100 for split in SPLITS if split not in SCORED])
+    bands = pd.concat([thinned.splits[split]["price"] // 100 for split in SPLITS if split not in HELD_OUT])
+    before = pd.concat([whole.splits[split]["price"] // 100 for split in SPLITS if split not in HELD_OUT])
     assert bands.value_counts().max() < before.value_counts().max()
 
 

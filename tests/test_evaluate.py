@@ -304,6 +304,15 @@ def test_two_candidates_of_one_name_are_refused(items: pd.DataFrame) -> None:
         all_predictions({MODEL: [off_by(items, sft=1)], EXTERNAL: [off_by(items, sft=2)]})
 
 
+def test_answers_to_the_rows_of_the_gate_are_in_no_table(items: pd.DataFrame, tiny_params: Params) -> None:
+    """The baselines have them for the gate; here they would make the median look good."""
+    answers = off_by(items, median=50, sft=9, dpo=12)
+    gate = off_by(items.assign(split="gate", id="gate " + items["id"]), median=0)
+    rows, _ = all_predictions({BASELINE: [pd.concat([answers, gate])]})
+    assert set(rows["split"]) == {"validation", "test"}
+    assert evaluated(rows, items, tiny_params) == evaluated(answers, items, tiny_params)
+
+
 def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> None:
     rows = off_by(items, sft=np.arange(400.0))
     rows.loc[250, "predicted"] = np.nan

@@ -1,10 +1,11 @@
-"""No model is fitted on a label of validation or test: shown by taking the labels away.
+"""No model is fitted on a label of validation, gate or test: shown by taking the labels away.
 
 The stages run in a project of their own on a tiny base; what they write must not depend on those labels.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 
 from components import align, baseline, preferences, reward, sft
 from components.core.params.file import Params
-from components.core.schemas import SCORED, Law
+from components.core.schemas import HELD_OUT, SCORED, Law
 from tests.support.project import ROOT, tiny_yaml
 
 CURATED = Path("artifacts/curate")
@@ -30,7 +31,7 @@ def project(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """A project up to the SFT adapter, of 12 rows in each split."""
+    """A project up to the SFT adapter, of 9 rows in each split."""
     monkeypatch.chdir(tmp_path)
     for name in ("components", "feedback"):
         Path(name).symlink_to(ROOT / name)
@@ -45,22 +46,22 @@ def project(
     pd.DataFrame(columns=Law.columns()).to_parquet("artifacts/scrape/law.parquet")  # nobody knows it
     Path("artifacts/base").symlink_to(sharp_base)
     shutil.copytree(tiny_adapter, "artifacts/sft")
-    for place, split in enumerate(("train", "preference", *SCORED)):
-        rows = tiny_items[place * 12 : place * 12 + 12].assign(split=split)
+    for place, split in enumerate(("train", "preference", *HELD_OUT)):
+        rows = tiny_items[place * 9 : place * 9 + 9].assign(split=split)
         rows.to_parquet(CURATED / f"{split}.parquet")
     return tmp_path
 
 
 def relabel() -> None:
-    """Another price for every row of validation and test."""
-    for split in SCORED:
+    """Another price for every held-out row."""
+    for split in HELD_OUT:
         path = CURATED / f"{split}.parquet"
         rows = pd.read_parquet(path)
         rows.assign(price=1000.0 - rows["price"]).to_parquet(path)
 
 
 @pytest.mark.usefixtures("project")
-def test_preferences_are_the_same_whatever_validation_and_test_cost() -> None:
+def test_preferences_are_the_same_whatever_held_out_rows_cost() -> None:
     preferences.main()
     before = pd.read_parquet("artifacts/preferences/pairs.parquet")
     relabel()
@@ -69,9 +70,9 @@ def test_preferences_are_the_same_whatever_validation_and_test_cost() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_sft_and_the_reward_model_learn_where_validation_and_test_are_not_even_on_the_disk() -> None:
+def test_sft_and_the_reward_model_learn_where_held_out_rows_are_not_even_on_the_disk() -> None:
     preferences.main()
-    for split in SCORED:
+    for split in HELD_OUT:
         (CURATED / f"{split}.parquet").unlink()
     sft.main()
     assert Path("artifacts/sft/adapter_model.safetensors").is_file()
@@ -80,11 +81,12 @@ def test_sft_and_the_reward_model_learn_where_validation_and_test_are_not_even_o
 
 
 @pytest.mark.usefixtures("project")
-def test_align_learns_where_test_is_not_even_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_align_learns_where_gate_and_test_are_not_even_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation is there: the monitor watches a training on it."""
     preferences.main()
     reward.main()
-    (CURATED / "test.parquet").unlink()
+    for split in ("gate", "test"):
+        (CURATED / f"{split}.parquet").unlink()
     monkeypatch.setattr(sys, "argv", ["align", "dpo"])
     align.main()
     assert Path("artifacts/align/dpo/adapter_model.safetensors").is_file()
@@ -100,3 +102,15 @@ def test_no_baseline_is_fitted_on_a_scored_row(
     assert list(before) == list(after)
     for name, predicted in before.items():
         assert predicted == pytest.approx(after[name], nan_ok=True), name
+
+
+@pytest.mark.usefixtures("project")
+def test_the_gate_has_the_answers_of_the_baselines_to_rows_of_which_no_figure_is_shown() -> None:
+    baseline.main()
+    rows = pd.read_parquet("artifacts/baseline/predictions.parquet")
+    gate = pd.read_parquet(CURATED / "gate.parquet")
+    for name, own in rows[rows["split"] == "gate"].groupby("candidate"):
+        assert sorted(own["id"]) == sorted(gate["id"]), name
+    report = json.loads(Path("reports/baseline.json").read_text(encoding="utf-8"))
+    assert set(report["candidates"]) == set(rows["candidate"])
+    assert {split for figures in report["candidates"].values() for split in figures} == set(SCORED)

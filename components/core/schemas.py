@@ -9,9 +9,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Split = Literal["train", "preference", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "preference", "validation", "test")
-SCORED: tuple[Split, ...] = ("validation", "test")  # no model is fitted on a row of these
+Split = Literal["train", "preference", "validation", "gate", "test"]
+SPLITS: tuple[Split, ...] = ("train", "preference", "validation", "gate", "test")
+"""In the order in which they are held back."""
+SCORED: tuple[Split, ...] = ("validation", "test")
+"""Whose figures are shown."""
+HELD_OUT: tuple[Split, ...] = ("validation", "gate", "test")
+"""No model is fitted on a row of these. Of `gate` no stage shows a figure: people pick by what they are
+shown, and what was picked by some rows cannot be judged by them (tests/promotion/test_spending.py).
+"""
 
 
 SERVED_INPUT = "description"

@@ -1,6 +1,6 @@
-"""The decision about a challenger: both versions price the same test rows afresh, and the gate compares them.
+"""The decision about a challenger: both versions price the same gate rows afresh, and the gate compares them.
 
-Reads artifacts/curate/test.parquet, the answers of the baselines in artifacts/baseline/, and the versions of
+Reads artifacts/curate/gate.parquet, the answers of the baselines in artifacts/baseline/, and the versions of
 the registry; stores the proposal in the log of the model. No stage: it depends on what is registered, which
 no graph of files knows.
 
@@ -29,14 +29,14 @@ from components.evaluation.resampling import Floats
 from components.evaluation.scoring import mean_errors
 from components.promotion import aliases, decision_log
 from components.promotion.gate import Budget, Decision, Verdict, decide
-from components.promotion.spending import FreshRowsNeeded, Part, part
+from components.promotion.spending import FreshRowsNeeded, Part, part, sample_of
 from components.promotion.trial import EVALUATION, PARITY, budgets, run_trial
 from components.provenance.lineage import Lineage
 
-TEST = Path("artifacts/curate/test.parquet")
+GATE = Path("artifacts/curate/gate.parquet")
 PREDICTIONS = Path("artifacts/baseline/predictions.parquet")
-ROWS = "test_sha256"
-"""Tag of a version: the hash of the test rows that it was evaluated on; register.py sets it."""
+ROWS = "gate_sha256"
+"""Tag of a version: the hash of the gate rows that it was evaluated on; register.py sets it."""
 ORDER: tuple[Verdict, ...] = ("rejected", "not enough evidence", "promoted")
 """Of two verdicts against two rivals, the first counts."""
 MADE_WITH: tuple[Split, ...] = ("train", "preference", "validation")
@@ -49,28 +49,27 @@ class NothingToDecide(PricewrightError):  # no fault: the champion is the newest
 def propose(
     model_name: str, number: str | None, unseen: bool, section: Promote, *, fresh: bool = False
 ) -> dict[str, Any]:
-    """Compare the challenger with its rivals afresh on the same test rows, and decide; nothing is moved yet.
+    """Compare the challenger with its rivals afresh on the same gate rows, and decide; nothing is moved yet.
 
     `number` is that of the challenger, by default the version that carries this alias. It has to beat the
     champion and the best baseline, each by the same test; without a champion the baseline alone. With
-    `unseen` a champion that was registered with other test rows is compared on those of them that it was not
-    made with; with `fresh` on those, in turn, that no earlier decision was made by. Returns the proposal,
-    which is stored, so that nothing else can be settled.
+    `unseen` a champion that was registered with other gate rows is compared on those of them that it was not
+    made with; with `fresh` on those that no earlier decision was made by. Returns the proposal, as stored.
 
-    Raises NothingToDecide where the challenger is the champion. Raises PricewrightError where it is no
-    version, was not evaluated or was registered with other test rows, where the champion was and `unseen` is
-    not set, or where one of the two cannot be fetched or does not answer.
+    Raises NothingToDecide where the challenger is the champion, PricewrightError where it is no version, was
+    not evaluated or was registered with other gate rows, where the champion was and `unseen` is not set, or
+    where one of the two cannot be fetched or does not answer.
     """
     champion_number, number = _opponents(model_name, number)
     challenger = registry.open_version(model_name, number)
-    items = stage.read(TEST)
-    rows_hash = registry.sha256(TEST)
+    items = stage.read(GATE)
+    rows_hash = registry.sha256(GATE)
     _require_same_rows(challenger, rows_hash)
     champion = None if champion_number is None else registry.open_version(model_name, champion_number)
-    decided, test_rows = aliases.log(model_name), len(items)
+    decided, gate_rows = aliases.log(model_name), len(items)
     items, rows_hash = _compared_rows(model_name, champion, items, rows_hash, decided, unseen, fresh)
-    options: dict[str, Any] = {"error_rate": section.error_rate, "decisions_max": section.decisions_max}
-    spent = part(decided, rows_hash, number, champion_number, **options)
+    rows_sample, shared = sample_of(items["id"]), (section.error_rate, section.decisions_max)
+    spent = part(decided, rows_hash, rows_sample, number, champion_number, *shared)
     trial = run_trial(challenger, items, (EVALUATION, PARITY))
     rivals = best_baseline(items)
     if champion is not None:
@@ -84,9 +83,10 @@ def propose(
         **{name: value for name, value in asdict(decision).items() if name != "verdict"},
         "mae_challenger": _mae(items, trial.prices),
         "mae_against": _mae(items, rivals[rival]),
-        "test_sha256": rows_hash,
+        "gate_sha256": rows_hash,
+        "rows_sample": rows_sample,
         "spent": spent.record(),
-        "rows_left_out": test_rows - len(items),
+        "rows_left_out": gate_rows - len(items),
         "budgets": {limit.name: _figure(limit) for limit in limits},
         "params": section.model_dump(),
     }
@@ -111,7 +111,7 @@ def _opponents(model_name: str, number: str | None) -> tuple[str | None, str]:
 
 
 def _require_same_rows(version: Version, rows_hash: str) -> None:
-    """Raises PricewrightError where a challenger was not registered with the test rows that are here."""
+    """Raises PricewrightError where a challenger was not registered with the gate rows that are here."""
     registered = version.tags.get(ROWS)
     if registered is None:
         raise PricewrightError(
@@ -120,7 +120,7 @@ def _require_same_rows(version: Version, rows_hash: str) -> None:
         )
     if registered != rows_hash:
         raise PricewrightError(
-            f"{version} was registered with other test rows than {TEST} holds (SHA-256 "
+            f"{version} was registered with other gate rows than {GATE} holds (SHA-256 "
             f"{registered[:12]}, here {rows_hash[:12]}): `make run` registers one for these, or "
             "bring its own back with `git checkout` of its commit and `dvc checkout`"
         )
@@ -135,7 +135,7 @@ def _compared_rows(
     unseen: bool,
     fresh: bool,
 ) -> tuple[pd.DataFrame, str]:
-    """(the test rows that the decision is made by, the hash by which they are known)."""
+    """(the gate rows that the decision is made by, the hash by which they are known)."""
     if champion is not None:
         items = _shared_rows(champion, items, rows_hash, unseen or fresh)
     if fresh:
@@ -145,31 +145,31 @@ def _compared_rows(
 
 
 def _shared_rows(champion: Version, items: pd.DataFrame, rows_hash: str, unseen: bool) -> pd.DataFrame:
-    """The test rows on which a champion can be compared as fairly as a challenger that was made for them."""
+    """The gate rows on which a champion can be compared as fairly as a challenger that was made for them."""
     if champion.tags.get(ROWS) == rows_hash:
         return items
     if not unseen:
         raise PricewrightError(
-            f"the {CHAMPION}, {champion}, was scored on other test rows than {TEST} "
+            f"the {CHAMPION}, {champion}, was scored on other gate rows than {GATE} "
             "holds, and may have been trained on some of these: `make promote UNSEEN=1` compares on the rows "
             f"that it was not made with. The {CHAMPION} stays"
         )
     left = _without(items, Lineage(champion).rows(*MADE_WITH))
     if left.empty:
         raise PricewrightError(
-            f"{champion} was made with every row of {TEST}: scrape new listings, or "
+            f"{champion} was made with every row of {GATE}: scrape new listings, or "
             f"train the {CHALLENGER} on its rows. The {CHAMPION} stays"
         )
     return left
 
 
 def _undecided_rows(model_name: str, items: pd.DataFrame, decided: list[dict[str, Any]]) -> pd.DataFrame:
-    """The test rows that came in after all decisions so far. Raises FreshRowsNeeded where there is none."""
+    """The gate rows that came in after all decisions so far. Raises FreshRowsNeeded where there is none."""
     for number in sorted({record["version"] for record in decided if ROWS in record}):
-        items = _without(items, Lineage(registry.open_version(model_name, number)).rows("test"))
+        items = _without(items, Lineage(registry.open_version(model_name, number)).rows("gate"))
     if items.empty:
         raise FreshRowsNeeded(
-            f"fresh rows needed: every product of {TEST} was in the test rows of an earlier decision. Take "
+            f"fresh rows needed: every product of {GATE} was in the gate rows of an earlier decision. Take "
             "in new listings with `make run`, then `make promote FRESH=1`"
         )
     return items
@@ -196,7 +196,7 @@ def best_baseline(items: pd.DataFrame) -> dict[str, Floats]:
     name = min(errors, key=lambda candidate: rank(errors[candidate]["validation"]))
     own = rows[rows["candidate"] == name].drop_duplicates("id").set_index("id")["predicted"]
     if not items["id"].isin(own.index).all():
-        raise PricewrightError(f"{PREDICTIONS} has no answer of {name} to some test rows: run `dvc repro`")
+        raise PricewrightError(f"{PREDICTIONS} has no answer of {name} to some gate rows: run `dvc repro`")
     return {f"baseline {name}": own.reindex(items["id"]).to_numpy(float)}
 
 
@@ -208,10 +208,10 @@ def advice(record: dict[str, Any]) -> str:
         return ""
     if record["verdict"] == "not enough evidence":
         if record["rows_needed"] is None:
-            return "a better model: its lead is the minimum effect itself, which more test rows do not settle"
+            return "a better model: its lead is the minimum effect itself, which more gate rows do not settle"
         return (
-            f"about {record['rows_needed']} products among the test rows (there are {record['products']}): "
-            "more listings, or a larger curate.shares.test"
+            f"about {record['rows_needed']} products among the gate rows (there are {record['products']}): "
+            "more listings, or a larger curate.shares.gate"
         )
     if record["high"] is not None and record["high"] < record["params"]["minimum_effect"]:
         return (

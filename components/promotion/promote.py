@@ -53,14 +53,15 @@ def _require_unspent(record: dict[str, Any]) -> None:
     spent, pair = record["spent"], (record["version"], record["champion"])
     now = part(
         aliases.log(record["model"]),
-        record["test_sha256"],
+        record["gate_sha256"],
+        record["rows_sample"],
         *pair,
         error_rate=spent["shared"],
         decisions_max=spent["decisions_max"],
     )
     if now.position != spent["position"]:
         raise PricewrightError(
-            f"another version was compared on the same test rows since version {record['version']} was, and "
+            f"another version was compared on the same gate rows since version {record['version']} was, and "
             "has spent its part of the error rate. Promote again"
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from components.core.params.curate import Curate
-from components.core.schemas import SCORED, SPLITS, Split
+from components.core.schemas import HELD_OUT, SPLITS, Split
 
 RESERVED = r"(?i)tdm-reservation:\s*1\b|\b(?:noai|noindex)\b|no (?:ai|machine) (?:training|learning)"
 """In a listing's `rights`: its text may not be mined or trained on."""
@@ -44,8 +44,8 @@ def prices_of_texts(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def paraphrases(items: pd.DataFrame) -> pd.DataFrame:
-    """Scored rows that a row of another split describes in other words: `id`, `title`, `split`, and `of`, the
-    id of that row.
+    """Held-out rows that a row of another split describes in other words: `id`, `title`, `split`, and `of`,
+    the id of that row.
 
     Brand, category and price are the same, and so are three quarters of the numbers in both texts, at least
     three: sizes, capacities and models, which a paraphrase has to keep.
@@ -53,7 +53,7 @@ def paraphrases(items: pd.DataFrame) -> pd.DataFrame:
     columns = ["id", "title", "split", "of"]
     rows = items.dropna(subset=["text", "brand", "category", "price"])
     groups = rows.groupby([rows["brand"].astype(str).str.casefold(), "category", "price"])["split"]
-    scored = rows["split"].isin(SCORED)
+    scored = rows["split"].isin(HELD_OUT)
     rows = rows[scored.groupby(groups.ngroup()).transform("nunique") > 1]
     keys = [rows["brand"].astype(str).str.casefold(), "category", "price"]
     pairs = [pair for _, group in rows.groupby(keys, sort=False) for pair in _alike(group)]
@@ -63,7 +63,7 @@ def paraphrases(items: pd.DataFrame) -> pd.DataFrame:
 def _alike(group: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
     """Of rows of one brand, category and price: each scored one and the first other that is alike."""
     numbers = [set(NUMBER.findall(text.replace(",", "."))) for text in group["text"]]
-    scored = group["split"].isin(SCORED).tolist()
+    scored = group["split"].isin(HELD_OUT).tolist()
     others = [place for place, is_scored in enumerate(scored) if not is_scored][:ALIKE_MAX]
     ids, titles, splits = (group[name].tolist() for name in ("id", "title", "split"))
     for place, is_scored in enumerate(scored):
@@ -82,16 +82,16 @@ def split_shares(items: pd.DataFrame, rejects: pd.DataFrame, section: Curate) ->
 
     Products of one listing count, for which alone the shares of `section` hold (`products.allocate`): those
     of which a row is left that neither another one nor a reject repeats. Where price bands are thinned, which
-    takes rows from the fitted splits only, the scored ones are compared with each other and the fitted ones
+    takes rows from the fitted splits only, the held-out ones are compared with each other and the fitted ones
     too.
     """
     repeated = rejects["reason"].astype(str).str.extract(REPEATED, expand=False)
     several = items["product"].isin(items["product"][items["id"].isin(repeated)])
     single = items[~several & ~items["product"].duplicated(keep=False)]
     counts = single["split"].value_counts().reindex(list(SPLITS), fill_value=0)
-    fitted: list[Split] = [split for split in SPLITS if split not in SCORED]
+    fitted: list[Split] = [split for split in SPLITS if split not in HELD_OUT]
     rows = []
-    for part in [list(SCORED), fitted] if section.balance.strength else [list(SPLITS)]:
+    for part in [list(HELD_OUT), fitted] if section.balance.strength else [list(SPLITS)]:
         products, wanted = int(counts[part].sum()), sum(getattr(section.shares, split) for split in part)
         for split in part:
             share, expected = counts[split] / max(products, 1), getattr(section.shares, split) / wanted

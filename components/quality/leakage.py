@@ -1,4 +1,4 @@
-"""Test-set contamination: the overlap of the scored splits with everything that a model may have read.
+"""Test-set contamination: the overlap of the held-out splits with everything that a model may have read.
 
 Three measures of the texts as a model reads them, from the strictest to the loosest: the same words; a
 Jaccard similarity of word 3-shingles as of near duplicates; and shared 13-grams, the usual
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from components.core.schemas import SCORED, Split
+from components.core.schemas import HELD_OUT, Split
 from components.curation.common_shingles import boilerplate, rows_with, shared_by, without
 from components.curation.minhash import neighbours
 from components.curation.shingles import SHINGLE, Ragged, sequence_hashes, shingles, word_hashes
@@ -27,7 +27,7 @@ Leakage = dict[str, dict[str, dict[str, Any]]]
 def measure_leakage(
     splits: dict[Split, pd.DataFrame], corpus: list[str] | None, similarity: float, common_share: float
 ) -> Leakage:
-    """Overlap of the texts of each scored split with `training`, the texts of all other splits, and with
+    """Overlap of the texts of each held-out split with `training`, the texts of all other splits, and with
     `base`, the `corpus` that the base model has read; without `base` where that is not known (None).
 
     `similarity` is the Jaccard similarity of near duplicates; shingles that more than `common_share` of the
@@ -36,15 +36,16 @@ def measure_leakage(
     texts = {
         split: rows["text"].fillna("").tolist() if "text" in rows else [] for split, rows in splits.items()
     }
-    training = [text for split, rows in texts.items() if split not in SCORED for text in rows]
+    training = [text for split, rows in texts.items() if split not in HELD_OUT for text in rows]
     bodies = {"training": training} | ({} if corpus is None else {"base": corpus})
-    scored = _words([text for split in SCORED for text in texts[split]])
-    split_of = np.repeat(SCORED, [len(texts[split]) for split in SCORED])
+    scored = _words([text for split in HELD_OUT for text in texts[split]])
+    split_of = np.repeat(HELD_OUT, [len(texts[split]) for split in HELD_OUT])
     overlap = {
         body: overlaps(scored, _words(read), similarity, common_share) for body, read in bodies.items()
     }
     return {
-        split: {body: summary(rows[split_of == split]) for body, rows in overlap.items()} for split in SCORED
+        split: {body: summary(rows[split_of == split]) for body, rows in overlap.items()}
+        for split in HELD_OUT
     }
 
 

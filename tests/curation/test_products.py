@@ -11,7 +11,7 @@ from components.core.schemas import SPLITS
 from components.curation.minhash import Neighbours
 from components.curation.products import allocate, draws_of, grouped_products, numbers, products_of
 
-SHARES = Shares(train=0.64, preference=0.1, validation=0.13, test=0.13)
+SHARES = Shares(train=0.64, preference=0.1, validation=0.1, gate=0.08, test=0.08)
 
 
 def test_near_duplicates_through_others_are_one_product_named_by_its_first_listing() -> None:

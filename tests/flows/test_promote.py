@@ -51,7 +51,7 @@ RECORD: dict[str, Any] = {
     "reasons": ["the interval from +1.25 to +3.75 dollars lies above the minimum effect of 0.25"],
     "mae_challenger": 30.0,
     "mae_against": 32.5,
-    "test_sha256": "0123456789abcdef",
+    "gate_sha256": "0123456789abcdef",
     "rows_left_out": 40,
     "budgets": {
         "coverage": {"value": 0.81234, "at_least": 0.7, "at_most": 0.9},
@@ -151,7 +151,7 @@ def test_one_command_promotes_a_better_challenger(
     assert record["low"] > 1.0
     assert record["mae_challenger"] == pytest.approx(0.5)
     assert (record["rows"], record["rows_left_out"]) == (TEXTS, 0)
-    assert record["test_sha256"] == registry.sha256(decision.TEST)
+    assert record["gate_sha256"] == registry.sha256(decision.GATE)
     assert record["budgets"]["latency in ms"]["value"] > 0
 
 

@@ -178,12 +178,12 @@ def test_a_baseline_without_answers_or_edited_by_hand_is_refused(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     label(challenger="2")
-    items = pd.read_parquet(decision.TEST)
-    items.tail(30).to_parquet(decision.TEST)
+    items = pd.read_parquet(decision.GATE)
+    items.tail(30).to_parquet(decision.GATE)
     baselines("ridge", ridge=900.0)
-    items.to_parquet(decision.TEST)
+    items.to_parquet(decision.GATE)
     relabel(made, items["price"])
-    with pytest.raises(PricewrightError, match=r"no answer of ridge to some test rows: run `dvc repro`"):
+    with pytest.raises(PricewrightError, match=r"no answer of ridge to some gate rows: run `dvc repro`"):
         decision.propose(NAME, None, False, section)
     baselines("ridge", ridge=10.0)
     worse = pd.read_parquet(decision.PREDICTIONS).replace({"predicted": {10.0: 990.0}})
@@ -204,15 +204,35 @@ def test_every_comparison_on_the_same_rows_spends_a_part_and_then_fresh_rows_are
     assert record["spent"]["position"] == 1
     again = decision.propose(NAME, None, False, section)
     promote.conclude(record)
-    promote.conclude(decided(champion=None, verdict="rejected", test_sha256=record["test_sha256"]))
+    kept = {name: record[name] for name in ("gate_sha256", "rows_sample")}
+    promote.conclude(decided(champion=None, verdict="rejected", **kept))
     crown("2")
     reverse = decision.propose(NAME, "1", False, section)
     assert reverse["spent"]["position"] == 3
     assert reverse["spent"]["error_rate"] == section.error_rate / 12
     assert reverse["high"] - reverse["low"] > record["high"] - record["low"]
     promote.conclude(again)
-    with pytest.raises(FreshRowsNeeded, match="2 comparisons were made on these test rows"):
+    with pytest.raises(FreshRowsNeeded, match="2 comparisons were made on these gate rows"):
         decision.propose(NAME, "1", False, section.model_copy(update={"decisions_max": 2}))
+
+
+def test_a_row_more_among_the_gate_rows_does_not_set_the_error_rate_back(
+    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+) -> None:
+    crown("1")
+    label(challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
+    first = decision.propose(NAME, None, False, section)
+    promote.conclude(first | {"declined": "not today"})
+    items = pd.read_parquet(decision.GATE)
+    new = items.head(1).assign(id="new", product="new", text="Another text")
+    pd.concat([items, new]).to_parquet(decision.GATE, index=False)
+    for version in ("1", "2"):
+        registry.tag_version(NAME, version, decision.ROWS, registry.sha256(decision.GATE))
+    baselines("mean", mean=5000.0)
+    second = decision.propose(NAME, None, False, section)
+    assert second["gate_sha256"] != first["gate_sha256"]
+    assert [record["spent"]["position"] for record in (first, second)] == [1, 2]
 
 
 def test_of_two_versions_compared_at_once_the_second_has_to_be_compared_again(
@@ -234,10 +254,10 @@ def test_of_two_versions_compared_at_once_the_second_has_to_be_compared_again(
 def test_a_version_that_was_registered_with_other_rows_is_refused(section: Promote) -> None:
     crown("1")
     label(challenger="2")
-    items = pd.read_parquet(decision.TEST)
-    items.head(30).to_parquet(decision.TEST)
+    items = pd.read_parquet(decision.GATE)
+    items.head(30).to_parquet(decision.GATE)
     with pytest.raises(
-        PricewrightError, match=r"version 2 was registered with other test rows .* `make run`"
+        PricewrightError, match=r"version 2 was registered with other gate rows .* `make run`"
     ):
         decision.propose(NAME, None, False, section)
 
@@ -247,7 +267,7 @@ def test_a_version_without_the_hash_of_its_rows_is_refused(section: Promote) -> 
     crown("1")
     label(challenger="2")
     MlflowClient().delete_model_version_tag(NAME, "2", decision.ROWS)
-    with pytest.raises(PricewrightError, match=r"without an evaluation \(no test_sha256\): register it anew"):
+    with pytest.raises(PricewrightError, match=r"without an evaluation \(no gate_sha256\): register it anew"):
         decision.propose(NAME, None, False, section)
 
 
@@ -284,7 +304,7 @@ def test_a_champion_that_was_scored_on_other_rows_is_refused_or_judged_on_what_i
     label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     registry.tag_version(NAME, "1", decision.ROWS, "0" * 64)
-    refused = r"champion, pricer version 1, was scored on other test rows .* `make promote UNSEEN=1`"
+    refused = r"champion, pricer version 1, was scored on other gate rows .* `make promote UNSEEN=1`"
     with pytest.raises(PricewrightError, match=refused):
         decision.propose(NAME, None, False, section)
     record = decision.propose(NAME, None, True, section)
@@ -299,14 +319,14 @@ def test_a_champion_that_was_scored_on_other_rows_is_refused_or_judged_on_what_i
 def test_unseen_leaves_out_whole_products_that_the_champion_has_seen(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
-    """The champion was made with the last SHARED test rows; here two others are of the product of one."""
+    """The champion was made with the last SHARED gate rows; here two others are of the product of one."""
     crown("1")
     label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
-    items = pd.read_parquet(decision.TEST)
+    items = pd.read_parquet(decision.GATE)
     products = items["product"].mask(np.arange(TEXTS) < 2, items["product"].iloc[-1])
-    items.assign(product=products).to_parquet(decision.TEST, index=False)
-    registry.tag_version(NAME, "2", decision.ROWS, registry.sha256(decision.TEST))
+    items.assign(product=products).to_parquet(decision.GATE, index=False)
+    registry.tag_version(NAME, "2", decision.ROWS, registry.sha256(decision.GATE))
     record = decision.propose(NAME, None, True, section)
     assert (record["rows"], record["rows_left_out"]) == (TEXTS - SHARED - 2, SHARED + 2)
 
@@ -314,22 +334,22 @@ def test_unseen_leaves_out_whole_products_that_the_champion_has_seen(
 def test_fresh_rows_are_those_that_came_in_after_every_decision(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
-    """A version's evidence names the test rows that it was decided by; two rows here are new to it."""
+    """A version's evidence names the gate rows that it was decided by; two rows here are new to it."""
     crown("1")
     label(challenger="2")
     relabel(made, answers["2"]["price"] + 0.5)
     promote.conclude(decision.propose(NAME, None, False, section) | {"declined": "not today"})
     with pytest.raises(FreshRowsNeeded, match="every product of .* `make promote FRESH=1`"):
         decision.propose(NAME, None, False, section, fresh=True)
-    items = pd.read_parquet(decision.TEST)
+    items = pd.read_parquet(decision.GATE)
     new = np.arange(TEXTS) < 2
     fresh = items.assign(
         id=items["id"].where(~new, "new " + items["id"]),
         text=items["text"].where(~new, "New: " + items["text"]),
         product=items["product"].where(~new, "new " + items["product"]),
     )
-    fresh.to_parquet(decision.TEST, index=False)
-    registry.tag_version(NAME, "2", decision.ROWS, registry.sha256(decision.TEST))
+    fresh.to_parquet(decision.GATE, index=False)
+    registry.tag_version(NAME, "2", decision.ROWS, registry.sha256(decision.GATE))
     baselines("mean", mean=5000.0)
     record = decision.propose(NAME, None, False, section, fresh=True)
     assert (record["rows"], record["rows_left_out"]) == (2, TEXTS - 2)
@@ -367,6 +387,6 @@ def test_where_the_champion_was_deleted_the_gate_decides_against_the_best_baseli
 def test_missing_test_rows_are_named(section: Promote) -> None:
     crown("1")
     label(challenger="2")
-    decision.TEST.unlink()
-    with pytest.raises(PricewrightError, match="test.parquet is missing: run the stages above"):
+    decision.GATE.unlink()
+    with pytest.raises(PricewrightError, match="gate.parquet is missing: run the stages above"):
         decision.propose(NAME, None, False, section)

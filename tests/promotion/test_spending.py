@@ -11,14 +11,21 @@ from scipy.stats import binomtest
 
 from components.evaluation.resampling import Floats
 from components.promotion.gate import interval
-from components.promotion.spending import TAIL, FreshRowsNeeded, Part, part
+from components.promotion.spending import TAIL, FreshRowsNeeded, Part, part, sample_of
 
 SHARED, ROWS, CHAINS = 0.025, 300, 300
+ROW_IDS = {rows: [f"{rows}{number}" for number in range(500)] for rows in "abc"}
+ON_A = sample_of(ROW_IDS["a"])
 OPTIONS: dict[str, Any] = {"error_rate": SHARED, "decisions_max": 50}
 
 
 def record(version: str, champion: str | None, rows: str = "a") -> dict[str, Any]:
-    return {"version": version, "champion": champion, "test_sha256": rows}
+    return {
+        "version": version,
+        "champion": champion,
+        "gate_sha256": rows,
+        "rows_sample": sample_of(ROW_IDS[rows]),
+    }
 
 
 # --- simulations -------------------------------------------------------------------------------------
@@ -91,14 +98,24 @@ def test_an_interval_of_a_small_error_rate_has_resamples_beyond_its_ends() -> No
 
 def test_each_comparison_on_the_same_rows_spends_the_next_part_and_none_on_other_rows() -> None:
     decisions = [record("1", None), record("2", "1"), record("9", "1", rows="b"), {"version": "1"}]
-    assert part(decisions, "a", "3", "1", **OPTIONS).position == 3
-    assert part(decisions, "c", "3", "1", **OPTIONS).position == 1
+    assert part(decisions, "a", ON_A, "3", "1", **OPTIONS).position == 3
+    assert part(decisions, "c", sample_of(ROW_IDS["c"]), "3", "1", **OPTIONS).position == 1
 
 
 def test_the_same_comparison_again_spends_nothing_new() -> None:
     decisions = [record("1", None), record("2", "1"), record("3", "1"), record("2", "1")]
-    assert part(decisions, "a", "2", "1", **OPTIONS).position == 2
-    assert part(decisions, "a", "2", "3", **OPTIONS).position == 4
+    assert part(decisions, "a", ON_A, "2", "1", **OPTIONS).position == 2
+    assert part(decisions, "a", ON_A, "2", "3", **OPTIONS).position == 4
+
+
+def test_a_row_more_or_less_does_not_make_a_new_error_rate_and_other_rows_do() -> None:
+    decisions = [record("2", "1"), record("3", "1")]
+    more = sample_of([*ROW_IDS["a"], "a new one"])
+    assert part(decisions, "more", more, "4", "1", **OPTIONS).position == 3
+    assert part(decisions, "more", more, "3", "1", **OPTIONS).position == 3, "another look is another chance"
+    grown = sample_of([*ROW_IDS["a"][:100], *ROW_IDS["b"]])
+    assert part(decisions, "grown", grown, "4", "1", **OPTIONS).position == 3
+    assert part(decisions, "b", sample_of(ROW_IDS["b"]), "4", "1", **OPTIONS).position == 1
 
 
 def test_where_the_rate_is_spent_fresh_rows_are_needed() -> None:
@@ -106,5 +123,5 @@ def test_where_the_rate_is_spent_fresh_rows_are_needed() -> None:
     with pytest.raises(
         FreshRowsNeeded, match=r"^fresh rows needed: 50 comparisons .* `make promote FRESH=1`"
     ):
-        part(decisions, "a", "99", "0", **OPTIONS)
-    assert part(decisions, "a", "7", "0", **OPTIONS).position == 8
+        part(decisions, "a", ON_A, "99", "0", **OPTIONS)
+    assert part(decisions, "a", ON_A, "7", "0", **OPTIONS).position == 8

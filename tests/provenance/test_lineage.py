@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from components.core import dvc, registry, tracking
 from components.core.errors import PricewrightError
+from components.core.schemas import SPLITS
 from components.provenance.lineage import Lineage, Step
 from tests.support.registered_repository import (
     LISTINGS,
@@ -56,7 +57,7 @@ def test_a_version_is_walked_back_to_the_pages_and_the_licence() -> None:
     notes = {step.name: step.note for step in steps}
     assert notes["demo_shop"] == f"{LISTINGS} of {LISTINGS} hold, 0 altered, 0 gone"
     assert notes["as stated"] == f"CC0: {LISTINGS}"
-    assert (notes["train"], notes["artifacts/scrape/listings.parquet"]) == ("10 rows", "40 raw listings")
+    assert (notes["train"], notes["artifacts/scrape/listings.parquet"]) == ("8 rows", "40 raw listings")
     assert {step.name for step in steps if step.kind == "runs"} == {"scrape", "curate", "register"}
     assert {step.name for step in steps if step.kind == "code"} == {
         *("make.py", "source/scrape", "source/curate"),
@@ -133,7 +134,7 @@ def _run_deleted(_: Path) -> None:
             _cache_missing,
             {
                 **dict.fromkeys(("artifacts/scrape", "artifacts/curate"), "gone"),
-                **dict.fromkeys(("train", "preference", "validation", "test"), "gone"),
+                **dict.fromkeys(SPLITS, "gone"),
                 "artifacts/scrape/listings.parquet": "gone",
             },
         ),

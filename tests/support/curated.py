@@ -19,8 +19,9 @@ from components.curation.minhash import Map
 from components.sources.extraction.money import amount, plain_number
 from tests.support.project import ROOT
 
+SHARES = Shares(train=0.4, preference=0.15, validation=0.15, gate=0.15, test=0.15)
 SECTION = load_params(ROOT / "params.yaml").curate.model_copy(
-    update={"text_max_characters": 120, "shares": Shares(train=0.4, preference=0.2, validation=0.2, test=0.2)}
+    update={"text_max_characters": 120, "shares": SHARES}
 )
 NOUNS = ["lamp", "desk", "kettle", "tent", "drill", "radio", "scarf", "ladder", "mixer", "globe"]
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from components.core import dvc, registry, tracking
-from components.core.schemas import Item, Law, Listing
+from components.core.schemas import SPLITS, Item, Law, Listing
 from tests.support.project import ROOT, environment_kept
 
 NAME = "pricer"
@@ -119,8 +119,8 @@ def _tables(shop: dict[str, Any]) -> None:
         .assign(text=table["title"], price=1.0)
         .reindex(columns=Item.columns())
     )
-    for part, split in enumerate(("train", "preference", "validation", "test")):
-        rows.iloc[part * 10 : part * 10 + 10].assign(split=split).to_parquet(f"source/curate/{split}.parquet")
+    for part, split in enumerate(SPLITS):
+        rows.iloc[part * 8 : part * 8 + 8].assign(split=split).to_parquet(f"source/curate/{split}.parquet")
 
 
 def _register() -> str:

@@ -28,7 +28,7 @@ from tests.support.project import QUESTION, ROOT, environment_kept
 
 NAME = "pricer"
 TEXTS, TRAINED = 40, 12
-"""Test rows, the first of the 48 items, and training rows, the last of them."""
+"""Gate rows, the first of the 48 items, and training rows, the last of them."""
 SHARED = TEXTS + TRAINED - 48
 ANSWER = pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]})
 EVIDENCE: dict[str, Any] = {
@@ -44,9 +44,9 @@ def make_graph(items: pd.DataFrame) -> None:
     raw["promote"] |= {"minimum_effect": 1.0, "rows_min": 20, "coverage_min": 0.0, "coverage_max": 1.0}
     Path("params.yaml").write_text(yaml.safe_dump(raw))
     Path("source").mkdir()
-    for split, rows in {"test": items.head(TEXTS), "train": items.tail(TRAINED)}.items():
+    for split, rows in {"gate": items.head(TEXTS), "train": items.tail(TRAINED)}.items():
         rows.assign(split=split).to_parquet(f"source/{split}.parquet", index=False)
-    for split in ("preference", "validation"):
+    for split in ("preference", "validation", "test"):
         items.head(0).to_parquet(f"source/{split}.parquet", index=False)
     stages = {"curate": {"cmd": "cp -r source artifacts/curate", "outs": ["artifacts/curate"]}}
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
@@ -72,7 +72,7 @@ def register_served(served: Path, answer: pd.DataFrame, evidence: tuple[str, ...
             requirements=["pandas"],
             evidence=[Path(name) for name in evidence],
             card="# A card",
-            tags={decision.ROWS: registry.sha256(decision.TEST)},
+            tags={decision.ROWS: registry.sha256(decision.GATE)},
         )
 
 
@@ -83,11 +83,11 @@ def copy_project(made: Path, folder: Path) -> None:
 
 
 def relabel(made: Path, prices: Any) -> None:
-    """Test rows with these true prices, with which both versions count as registered."""
-    items = pd.read_parquet(made / decision.TEST)
-    items.assign(price=np.asarray(prices, float)).to_parquet(decision.TEST, index=False)
+    """Gate rows with these true prices, with which both versions count as registered."""
+    items = pd.read_parquet(made / decision.GATE)
+    items.assign(price=np.asarray(prices, float)).to_parquet(decision.GATE, index=False)
     for version in ("1", "2"):
-        registry.tag_version(NAME, version, decision.ROWS, registry.sha256(decision.TEST))
+        registry.tag_version(NAME, version, decision.ROWS, registry.sha256(decision.GATE))
 
 
 def label(**versions: str) -> None:
@@ -108,14 +108,14 @@ def roll_back(number: str | None = None) -> dict[str, Any]:
 
 
 def baselines(best: str, **prices: Any) -> None:
-    """The answers of the baselines to the test rows as their stage wrote them; `best` is it on validation."""
-    ids = pd.read_parquet(decision.TEST)["id"]
+    """The answers of the baselines to the gate rows as their stage wrote them; `best` is it on validation."""
+    ids = pd.read_parquet(decision.GATE)["id"]
     tables = []
     for name, predicted in prices.items():
-        test = pd.DataFrame({"candidate": name, "split": "test", "id": ids, "predicted": predicted})
+        gate = pd.DataFrame({"candidate": name, "split": "gate", "id": ids, "predicted": predicted})
         error = 1.0 if name == best else 9.0
         scored = {"candidate": name, "split": "validation", "id": "0", "predicted": 50.0 + error}
-        tables += [test.assign(price=0.0), pd.DataFrame([scored]).assign(price=50.0)]
+        tables += [gate.assign(price=0.0), pd.DataFrame([scored]).assign(price=50.0)]
     decision.PREDICTIONS.parent.mkdir(exist_ok=True)
     pd.concat(tables).to_parquet(decision.PREDICTIONS)
     lock = yaml.safe_load(dvc.LOCK.read_text())
@@ -217,7 +217,7 @@ def made(
         patch.setenv("PRICEWRIGHT_BY", "tester")
         shutil.copy(empty_store, "mlflow.db")
         make_graph(tiny_items)
-        items = pd.read_parquet(decision.TEST)
+        items = pd.read_parquet(decision.GATE)
         for price_max in (999, 300):
             pyfunc.Settings(
                 prompt=Prompt(question=QUESTION, tokens=64, price_max=price_max),
@@ -245,7 +245,7 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def answers(made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFrame]:
     """What the two versions answer, given again without waiting for their processes."""
     known = {version: pd.read_parquet(made / f"answers-{version}.parquet") for version in ("1", "2")}
-    texts = pd.read_parquet(made / decision.TEST)["text"].tolist()
+    texts = pd.read_parquet(made / decision.GATE)["text"].tolist()
 
     def run_trial(
         version: registry.Version, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()

@@ -22,14 +22,14 @@ PARAMS = load_params(ROOT / "params.yaml")
 SECTION = PARAMS.validate.model_copy(update={"rows_min": 3, "category_share_max": 0.7})
 CURATE = PARAMS.curate
 CURATE_EVENLY = CURATE.model_copy(
-    update={"shares": Shares(train=0.25, preference=0.25, validation=0.25, test=0.25)}
+    update={"shares": Shares(train=0.2, preference=0.2, validation=0.2, gate=0.2, test=0.2)}
 )
 RULES = ["no_price", "near_duplicate"]
 
 
 @dataclass
 class Inputs:
-    """What the stage reads: 30 listings, six of them rejected, 24 in four splits and two categories."""
+    """What the stage reads: 36 listings, six of them rejected, 30 in five splits and two categories."""
 
     listings: pd.DataFrame = field(default_factory=lambda: clean_listings())
     splits: dict[Split, pd.DataFrame] = field(default_factory=lambda: clean_splits())
@@ -73,7 +73,7 @@ def item(split: Split, number: int) -> dict[str, object]:
 
 
 def clean_listings() -> pd.DataFrame:
-    rows = [listing(number) for number in range(30)]
+    rows = [listing(number) for number in range(36)]
     return pd.DataFrame(rows, columns=Listing.columns())
 
 

@@ -15,13 +15,14 @@ class Shares(Section):
     train: Share
     preference: Share
     validation: Share
+    gate: Share
     test: Share
 
     @model_validator(mode="after")
     def _add_up(self) -> Shares:
-        total = self.train + self.preference + self.validation + self.test
+        total = self.train + self.preference + self.validation + self.gate + self.test
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"the four shares add up to {total:g}, not to 1")
+            raise ValueError(f"the five shares add up to {total:g}, not to 1")
         return self
 
 
@@ -81,7 +82,7 @@ class Curate(Section):
     """
     shares: Shares
     balance: Balance
-    """Over the rows of train and preference; validation and test stay as the shop is."""
+    """Over the rows of train and preference; the others stay as the shop is."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Curate:

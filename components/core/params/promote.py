@@ -16,16 +16,16 @@ class Promote(Section):
     bootstrap: Annotated[int, Field(ge=1000)]
     """Resamples for the interval of the difference."""
     error_rate: Annotated[float, Field(gt=0, lt=0.5)]
-    """Chance with which any of the decisions on the same test rows promotes a challenger that is better by no
-    more than `minimum_effect`; the k-th of them spends error_rate / (k (k + 1))."""
+    """Chance with which any of the decisions on the same gate rows, or on some of them, promotes a challenger
+    that is better by no more than `minimum_effect`; the k-th of them spends error_rate / (k (k + 1))."""
     decisions_max: Annotated[int, Field(ge=1)]
-    """Comparisons that one set of test rows carries; then fresh rows are needed."""
+    """Comparisons that one set of gate rows carries; then fresh rows are needed."""
     power: Share
     """Chance with which a difference like the observed one would be found on `rows_needed` products."""
     minimum_effect: Annotated[float, Field(ge=0)]
     """Dollars of MAE; a challenger has to be better by more."""
     rows_min: Annotated[int, Field(ge=2)]
-    """Fewest products of test rows that both could answer: on fewer a bootstrap interval is too narrow to be
+    """Fewest products of gate rows that both could answer: on fewer a bootstrap interval is too narrow to be
     trusted."""
     unparsed_share_max: Annotated[float, Field(ge=0, lt=1)]
     """Largest share of answers of the challenger that are no price."""
