@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import components as components  # switches telemetry off before prefect is imported
+from flows.admission import new_login
 
 _SETTINGS = {
     "PREFECT_HOME": str(Path.cwd() / ".prefect"),
@@ -19,3 +20,9 @@ _SETTINGS = {
 }
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
+if (
+    "PREFECT_API_URL" not in os.environ
+):  # a flow starts a server of its own, for itself and its children alone
+    os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ.setdefault(
+        "PREFECT_API_AUTH_STRING", new_login()
+    )

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
+from flows import admission
+from flows.admission import HOST
 
-HOST = "127.0.0.1"
 HIGHEST = 65535
 NOTICE = "answers on your own word. The gate decides on it with `make promote`; nothing here moves an alias"
 
@@ -29,7 +30,7 @@ def command(name: str, port: int, version: str | None = None) -> list[str]:
     free(name, port)
     where = ["--host", HOST, "--port", str(port)]
     if name == "prefect":
-        return ["prefect", "server", "start", *where]
+        return admission.command(port)
     if name == "mlflow":
         return ["mlflow", "ui", "--backend-store-uri", _store(), "--workers", "1", *where]
     return [
@@ -89,6 +90,15 @@ def _served(number: str | None) -> str:
     return f"{name}/{number}" if number else f"{name}@{CHAMPION}"
 
 
+def _prefect(port: int) -> dict[str, str]:
+    """The environment of Prefect's server, with its login; says where it is, and where the login."""
+    file = Path(os.environ["PREFECT_HOME"], "auth")
+    login = admission.login(file)
+    print(f"the flow's page: http://{HOST}:{port} (it asks for the line in {file})", flush=True)
+    names = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
+    return admission.variables(port) | dict.fromkeys(names, login)
+
+
 def _store() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
@@ -102,11 +112,16 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         module, *rest = command(arguments.name, arguments.port, arguments.version or None)
+        extra = _prefect(arguments.port) if arguments.name == "prefect" else {}
     except PricewrightError as error:
         raise SystemExit(f"error: {error}") from None
     folder = str(Path(sys.executable).parent)
-    path = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
-    variables = {"PATH": path, "MLFLOW_TRACKING_URI": _store(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    variables = {
+        "PATH": os.pathsep.join([folder, os.environ.get("PATH", os.defpath)]),
+        "MLFLOW_TRACKING_URI": _store(),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **extra,
+    }
     os.execve(sys.executable, [sys.executable, "-m", module, *rest], os.environ | variables)  # noqa: S606
 
 

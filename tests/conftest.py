@@ -19,7 +19,7 @@ from components.core.schemas import Item
 from tests.support.project import QUESTION, ROOT, environment_kept, tiny_yaml
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Request
+    from playwright.sync_api import Browser, Page, Request
 
     from components.alignment.task import Task
     from tests.support.chat_server import ChatServer
@@ -251,8 +251,18 @@ def _failed(request: Request) -> list[str]:
 
 
 @pytest.fixture
-def tab() -> Iterator[Page]:
+def tab(browser: Browser) -> Iterator[Page]:
     """A tab of a real browser; what the page itself throws or fails to load fails the test at its end."""
+    opened, faults = browser.new_page(), list[str]()
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("requestfailed", lambda request: faults.extend(_failed(request)))
+    yield opened
+    assert not faults
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A real browser; the test is skipped where there is none."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -265,10 +275,6 @@ def tab() -> Iterator[Page]:
         "--disable-component-update",
     ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=options)
-        opened, faults = browser.new_page(), list[str]()
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.on("requestfailed", lambda request: faults.extend(_failed(request)))
-        yield opened
-        browser.close()
-    assert not faults
+        started = playwright.chromium.launch(executable_path=path, args=options)
+        yield started
+        started.close()

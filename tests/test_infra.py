@@ -25,7 +25,7 @@ TOOLS = Path(sys.executable).parent
 Compose = dict[str, Any]
 
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<rule>:[-?])?(?P<rest>[^}]*)\}")
-SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|ACCESS_KEY")
+SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|ACCESS_KEY|AUTH_STRING")
 YAMLLINT = """
 extends: default
 rules:
@@ -291,6 +291,17 @@ def test_the_keys_of_the_worker_and_of_mlflow_open_their_own_bucket_alone(compos
     assert services["buckets"]["environment"]["AWS_ACCESS_KEY_ID"] == keys["admin"][0]
     assert len({key for key, _ in keys.values()}) == 3
     assert not SECRET.search(str(services["s3"].get("environment", {})))  # a key there would be one of all
+
+
+def test_prefect_asks_for_a_login_and_for_tokens_and_answers_its_own_page_alone(compose: Compose) -> None:
+    server, worker = (compose["services"][name]["environment"] for name in ("prefect", "worker"))
+    assert server["PREFECT_SERVER_API_AUTH_STRING"] == worker["PREFECT_API_AUTH_STRING"]
+    assert server["PREFECT_SERVER_CSRF_PROTECTION_ENABLED"] == "true"
+    page = server["PREFECT_SERVER_UI_API_URL"].removesuffix("/api")
+    assert server["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].split(",") == [
+        page,
+        page.replace("127.0.0.1", "localhost"),
+    ]
 
 
 def test_the_worker_polls_the_pool_of_the_deployments(compose: Compose) -> None:
