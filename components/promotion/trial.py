@@ -1,6 +1,7 @@
 """The trial of a version: it is loaded afresh and prices rows, by its own code in a process of its own.
 
-The process is needed: each version brings the code it was registered with, which would collide with this one.
+The process is needed: each version brings the code it was registered with, which would collide with this one
+and is not to read the keys in its environment.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from components.core.params.promote import Promote
 from components.core.registry import CHAMPION, Version
 from components.core.schemas import SERVED_INPUT
 from components.evaluation.resampling import Floats
+from components.promotion.environment import without_keys
 from components.promotion.gate import Budget
 
 ANSWER = ["price", "low", "high"]
@@ -101,7 +103,9 @@ def predict(model: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         rows_file, answers_file = Path(folder, "rows.json"), Path(folder, "answers.json")
         rows_file.write_text(json.dumps(rows.to_dict("split", index=False)), encoding="utf-8")
         command = [sys.executable, "-c", PREDICT, *map(str, (model, rows_file, answers_file))]
-        child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        child = subprocess.Popen(
+            command, cwd=folder, env=without_keys(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         try:
             last_line = _progress(child)
             code = child.wait()

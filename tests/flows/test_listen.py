@@ -13,14 +13,17 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
 
 from components.core import registry, tracking
 from components.core.errors import PricewrightError
+from components.core.registry import Version
 from flows import listen
 from tests.support.constant import PRICES, register_constant
+from tests.support.nosy_version import KEYS, register_nosy
 from tests.support.project import ROOT
 
 
@@ -47,7 +50,7 @@ def environment() -> dict[str, str]:
 @pytest.mark.parametrize("name", ["mlflow", "prefect", "serve"])
 def test_a_port_in_use_is_named_with_one_that_is_free(name: str, busy_port: int) -> None:
     with pytest.raises(PricewrightError) as refused:
-        listen.command(name, busy_port)
+        listen.serve(busy_port) if name == "serve" else listen.command(name, busy_port)
     message = str(refused.value)
     assert message.startswith(f"port {busy_port} of 127.0.0.1 cannot be listened on (Address already in use)")
     instead = int(message.split(f"`make {name} PORT=")[1].rstrip("`"))
@@ -109,7 +112,7 @@ def served(path: str, *arguments: str, body: bytes | None = None) -> Iterator[tu
 
 def test_nothing_is_served_before_there_is_a_champion() -> None:
     with pytest.raises(PricewrightError, match="^pricer has no champion yet: .* `make serve VERSION=n`"):
-        listen.command("serve", free_port())
+        listen.serve(free_port())
 
 
 def test_a_champion_that_no_decision_made_is_not_served_as_one() -> None:
@@ -125,12 +128,46 @@ def test_a_version_that_the_gate_has_not_passed_is_served_where_it_is_named_and_
     tracking.connect()
     assert register_constant("pricer") == "1"
     with pytest.raises(PricewrightError, match="^pricer has no version 7"):
-        listen.command("serve", free_port(), "7")
+        listen.serve(free_port(), "7")
     listing = json.dumps({"dataframe_records": [{"description": "a lamp"}]}).encode()
     with served("/invocations", "serve", "--version", "1", body=listing) as (answer, printed):
         assert json.loads(answer) == {"predictions": [PRICES]}
         assert "NOT THE CHAMPION (there is none): pricer version 1 answers on your own" in printed.read_text()
     assert registry.aliases("pricer") == {}
+
+
+@pytest.fixture
+def champion(tmp_path: Path) -> Version:
+    """A champion whose code leaves the file `ran` where it runs, and looks for keys."""
+    tracking.connect()
+    number = register_nosy("pricer", tmp_path / "ran")
+    registry.set_alias("pricer", "champion", number)
+    return registry.open_version("pricer", number)
+
+
+@pytest.mark.usefixtures("champion")
+def test_the_champion_is_served_from_a_copy_and_finds_no_key(tmp_path: Path, monkeypatch: Any) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for name, value in (KEYS | {"TMPDIR": str(copies)}).items():
+        monkeypatch.setenv(name, value)
+    listing = json.dumps({"dataframe_records": [{"description": "a lamp"}]}).encode()
+    with served("/invocations", "serve", body=listing) as (answer, _):
+        assert json.loads(answer) == {"predictions": [{"price": 0.0, "low": 0.0, "high": 1.0}]}
+        assert (tmp_path / "ran").exists()
+        assert list(copies.rglob("constant.py"))
+    assert list(copies.rglob("constant.py")) == []
+
+
+@pytest.mark.parametrize("changed", ["constant.py", "serving.json"])
+def test_a_champion_whose_files_were_touched_is_not_served_and_none_of_its_code_runs(
+    champion: Version, tmp_path: Path, changed: str
+) -> None:
+    [file] = tmp_path.glob(f"mlruns/**/artifacts/**/{changed}")
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(PricewrightError, match=f"^{champion} is not served: its files are not those"):
+        listen.serve(free_port())
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_tracking_page_answers_on_loopback() -> None:

@@ -21,9 +21,9 @@ def _load_pyfunc(path):
 PRICES = {"price": 20.0, "low": 10.0, "high": 30.0}
 
 
-def register_constant(model_name: str, card: str = "# A card") -> str:
+def register_constant(model_name: str, card: str = "# A card", code: str = CODE) -> str:
     """Register another version of the model; its number. Its files are made in the working folder."""
-    Path("constant.py").write_text(CODE)
+    Path("constant.py").write_text(code)
     Path("model").mkdir(exist_ok=True)
     Path("model", "serving.json").write_text("{}")
     with tracking.stage_run("register", {}, "abc") as run:
