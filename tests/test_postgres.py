@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psycopg2
 import pytest
 from mlflow.entities import Run, ViewType
@@ -27,8 +28,10 @@ from mlflow.tracking import MlflowClient
 from components.core import registry, tracking
 from components.promotion import aliases, anchor, decision_log, promote
 from components.promotion.history import history
+from components.provenance.lineage import Lineage
 from tests.support.constant import register_constant
 from tests.support.project import ROOT
+from tests.support.registered_repository import registered_repository
 from tests.support.registry import NAME, conclude_at_once, crown
 
 USER, PASSWORD = "pricewright", "p@ss/w:rd"  # characters that would have to be escaped in a URL
@@ -227,6 +230,40 @@ def test_a_version_with_a_long_card_is_registered_promoted_and_rolled_back_on_po
     promote.conclude(promote.propose_rollback(name, None, approval=False))
     assert registry.aliases(name) == {"champion": "1", "previous": "2"}
     assert [len(registry.versions(name)), history(name)[1]] == [2, []]
+
+
+@needs_postgres
+def test_a_version_in_postgresql_is_walked_back_to_its_runs_rows_and_pages(
+    postgres: dict[str, str], tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in postgres.items():
+        monkeypatch.setenv(key, value)
+    address = f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres['PGPORT']}/mlflow"
+    with registered_repository(tmp_path, empty_store, address):
+        assert not Path("mlflow.db").exists()
+        version = registry.versions(NAME)[-1]
+        walked = _lineage(version.number)
+        assert walked.returncode == 0, walked.stdout + walked.stderr
+        assert "Everything holds." in walked.stdout
+        runs = {step.name: step for step in Lineage(version).steps() if step.kind == "runs"}
+        assert {name: step.state for name, step in runs.items()} == dict.fromkeys(
+            ("scrape", "curate", "register"), "holds"
+        )
+        [row] = pd.read_parquet("source/curate/test.parquet").head(1).to_dict("records")
+        shown = _lineage(version.number, "--row", row["id"])
+        assert (shown.returncode, row["address"] in shown.stdout) == (0, True), shown.stdout + shown.stderr
+        MlflowClient().delete_run(runs["curate"].note.removeprefix("run "))
+        assert _lineage(version.number).returncode == 1
+
+
+def _lineage(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flows.lineage", *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @needs_postgres

@@ -62,11 +62,17 @@ def commit(message: str) -> None:
 
 
 @contextmanager
-def registered_repository(folder: Path, empty_store: Path) -> Iterator[None]:
-    """Make the repository in `folder`, with version 1 of the model NAME, and work in it meanwhile."""
+def registered_repository(folder: Path, empty_store: Path, store: str = "") -> Iterator[None]:
+    """Make the repository in `folder`, with a version of the model NAME, and work in it meanwhile.
+
+    Its runs and its registry are in `folder`, or at the address `store`.
+    """
     with environment_kept(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        shutil.copy(empty_store, "mlflow.db")
+        if store:
+            patch.setenv("MLFLOW_TRACKING_URI", store)
+        else:
+            shutil.copy(empty_store, "mlflow.db")
         raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         raw["scrape"]["demo_shop"]["listings"] = LISTINGS
         Path("params.yaml").write_text(yaml.safe_dump(raw))
