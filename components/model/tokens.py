@@ -71,17 +71,6 @@ def _in_context(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False).input_ids
 
 
-def reward_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> list[int]:
-    """Token ids of a prompt, a completion and the end-of-text token, as a reward model reads them.
-
-    The reward stands at the completion's last token: the pooling of transformers skips the end-of-text
-    token where it is the padding token too, in training (TRL) as in use.
-    """
-    prompt_tokens = prompt_ids(tokenizer, prompt, tokenizer.model_max_length)
-    answer = tokenizer(completion, add_special_tokens=False).input_ids
-    return [*prompt_tokens, *answer, int(tokenizer.eos_token_id)]
-
-
 class PriceTree:
     """The prices 0 to `price_max` as paths of tokens, spelled as the tokenizer itself spells them.
 
