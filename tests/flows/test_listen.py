@@ -25,6 +25,7 @@ from flows import listen
 from tests.support.constant import PRICES, register_constant
 from tests.support.nosy_version import KEYS, register_nosy
 from tests.support.project import ROOT
+from tests.support.registry import crown
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +122,7 @@ def test_a_champion_that_no_decision_made_is_not_served_as_one() -> None:
     MlflowClient().create_model_version("pricer", "model")
     MlflowClient().set_registered_model_alias("pricer", "champion", "1")
     with pytest.raises(PricewrightError, match="^the alias champion is at version 1, and the decisions have"):
-        listen.command("serve", free_port())
+        listen.serve(free_port())
 
 
 def test_a_version_that_the_gate_has_not_passed_is_served_where_it_is_named_and_with_a_notice() -> None:
@@ -141,7 +142,7 @@ def champion(tmp_path: Path) -> Version:
     """A champion whose code leaves the file `ran` where it runs, and looks for keys."""
     tracking.connect()
     number = register_nosy("pricer", tmp_path / "ran")
-    registry.set_alias("pricer", "champion", number)
+    crown(number)
     return registry.open_version("pricer", number)
 
 
