@@ -36,23 +36,27 @@ from components.core.params.curate import Curate
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.params.validate import Validate
-from components.core.schemas import SPLITS, Item, Split
+from components.core.schemas import HELD_OUT, SPLITS, Item, Split
 from components.curation.rules import NAMES
 from components.quality import consistency, drift
+from components.quality.batches import Batches, complete
 from components.quality.expectations import Suites, suites
 from components.quality.labels import ROWS_MIN, label_figures
 from components.quality.languages import foreign_shares
-from components.quality.leakage import Leakage, measure_leakage
+from components.quality.leakage import Leakage, leakage_against
+from components.quality.sampling import categories_of, sample, texts_of, whole_tables
 from components.reporting import data_page
 from components.reporting.data_docs import read_offline
 from components.synthetic.catalogue import corpus
 
+LISTINGS = Path("artifacts/scrape/listings.parquet")
+CURATED = Path("artifacts/curate")
 DOCS = Path("reports/validate/data_docs")
 PAGE = Path("reports/validate/data.html")
 NOTE = "Under Artifacts: `data.html`, the page about the data, and `data_docs/index.html`, every expectation."
 EXAMPLES = 5  # failing rows in a message
 EXAMPLE_CHARACTERS = 100  # of each value in it
-Tables = dict[str, pd.DataFrame]
+Tables = dict[str, pd.DataFrame | Batches]
 
 
 @dataclass(frozen=True)
@@ -82,16 +86,17 @@ def validate(tables: Tables, expected: Suites, docs: Path) -> list[Check]:
     for table, suite in expected.items():
         if table not in tables:
             continue
+        rows = tables[table]
+        first = next(rows.frames()) if isinstance(rows, Batches) else rows
         batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("all")
         expectations = context.suites.add(gx.ExpectationSuite(table, expectations=suite))
         definition = gx.ValidationDefinition(name=table, data=batch, suite=expectations)
+        shown = {"result_format": "SUMMARY", "unexpected_index_column_names": _identifying_columns(first)}
         outcome = context.validation_definitions.add(definition).run(
-            batch_parameters={"dataframe": tables[table]},
-            result_format={
-                "result_format": "SUMMARY",
-                "unexpected_index_column_names": _identifying_columns(tables[table]),
-            },
+            batch_parameters={"dataframe": first}, result_format=shown
         )
+        if isinstance(rows, Batches):
+            complete(context, outcome, rows, batch, shown)
         checks += sorted((_check(table, result) for result in outcome.results), key=lambda check: check.name)
     context.build_data_docs()
     read_offline(docs, {check.table for check in checks if not check.passed})
@@ -285,15 +290,20 @@ def main() -> None:
     with stage.run(Validate) as frame:
         (frame.folder / "passed.json").unlink(missing_ok=True)
         curate = load_section(Curate)
-        listings = stage.read("artifacts/scrape/listings.parquet")
-        splits = {split: stage.read(f"artifacts/curate/{split}.parquet") for split in SPLITS}
-        rejects = stage.read("artifacts/curate/rejects.parquet")
-        compared = curate.near_duplicate_similarity, curate.common_shingle_share
-        leakage = measure_leakage(splits, corpus_of(load_section(Base)), *compared)
+        listings, splits, rejects = sample(LISTINGS, CURATED, frame.section.sampled_rows_max)
+        leakage = leakage_against(
+            {split: splits[split] for split in HELD_OUT},
+            texts_of(CURATED, [split for split in SPLITS if split not in HELD_OUT]),
+            corpus_of(load_section(Base)),
+            curate.near_duplicate_similarity,
+            curate.common_shingle_share,
+        )
         profile = drift.path_of(items_of(splits))
         tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate)
+        tables |= whole_tables(LISTINGS, CURATED, EXAMPLES)
         prices = {"price_min": curate.price_min, "price_max": curate.price_max}
-        checks = validate(tables, suites(splits, list(NAMES), frame.section, **prices), DOCS)
+        known: dict[Split, pd.DataFrame] = {"train": categories_of(CURATED / "train.parquet")}
+        checks = validate(tables, suites(splits | known, list(NAMES), frame.section, **prices), DOCS)
         report = report_of(checks, leakage, profile)
         frame.report(report)
         write_page(report, splits, rejects, listings)

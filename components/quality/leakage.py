@@ -7,6 +7,7 @@ sign that a language model has read its test set (Brown et al. 2020, GPT-3, appe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -33,37 +34,56 @@ def measure_leakage(
     `similarity` is the Jaccard similarity of near duplicates; shingles that more than `common_share` of the
     texts have do not count in it. A split without a column `text` has no rows.
     """
-    texts = {
-        split: rows["text"].fillna("").tolist() if "text" in rows else [] for split, rows in splits.items()
-    }
-    training = [text for split, rows in texts.items() if split not in HELD_OUT for text in rows]
-    bodies = {"training": training} | ({} if corpus is None else {"base": corpus})
-    scored = _words([text for split in HELD_OUT for text in texts[split]])
-    split_of = np.repeat(HELD_OUT, [len(texts[split]) for split in HELD_OUT])
+    fitted = [rows for split, rows in splits.items() if split not in HELD_OUT]
+    training = [text for rows in fitted for text in _texts(rows)]
+    scored = {split: splits[split] for split in HELD_OUT}
+    return leakage_against(scored, [training], corpus, similarity, common_share)
+
+
+def leakage_against(
+    scored: dict[Split, pd.DataFrame],
+    training: Iterable[list[str]],
+    corpus: list[str] | None,
+    similarity: float,
+    common_share: float,
+) -> Leakage:
+    """`measure_leakage` of rows of scored splits against the texts of the others, a batch at a time.
+
+    Which shingles are common is decided for each batch and the scored rows.
+    """
+    bodies = {"training": training} | ({} if corpus is None else {"base": [corpus]})
+    texts = {split: _texts(rows) for split, rows in scored.items()}
+    words = _words([text for rows in texts.values() for text in rows])
+    split_of = np.repeat(list(texts), [len(rows) for rows in texts.values()])
     overlap = {
-        body: overlaps(scored, _words(read), similarity, common_share) for body, read in bodies.items()
+        body: overlaps(words, map(_words, read), similarity, common_share) for body, read in bodies.items()
     }
     return {
-        split: {body: summary(rows[split_of == split]) for body, rows in overlap.items()}
-        for split in HELD_OUT
+        split: {body: summary(rows[split_of == split]) for body, rows in overlap.items()} for split in scored
     }
 
 
-def overlaps(scored: Ragged, read: Ragged, similarity: float, common_share: float) -> pd.DataFrame:
-    """For each row of word hashes of `scored`: `exact`, `nearest` and `near`, whether it is in `read`, and
-    `grams`, the share of its 13-grams that are (a text of fewer words is one 13-gram as a whole).
+def overlaps(
+    scored: Ragged, batches: Iterable[Ragged], similarity: float, common_share: float
+) -> pd.DataFrame:
+    """For each row of word hashes of `scored`: `exact`, `nearest` and `near`, whether it is in one of the
+    batches, and `grams`, the share of its 13-grams that are (a text of fewer words is one 13-gram).
 
     `nearest` is at a similarity half way between that of near duplicates and 1. Curation compares
     descriptions, so that whole texts of two products may be near each other; the nearest never are.
     """
-    exact = pd.Index(sequence_hashes(scored)).isin(sequence_hashes(read))
-    grams = shingles(scored, GRAM)
-    known = pd.Index(grams.values).isin(shingles(read, GRAM).values)
+    words, grams = pd.Index(sequence_hashes(scored)), shingles(scored, GRAM)
+    exact, nearest, near = np.zeros((3, len(words)), bool)
+    known = np.zeros(len(grams.values), bool)
+    for read in batches:
+        exact |= words.isin(sequence_hashes(read))
+        near_here = _near(scored, read, similarity, common_share)
+        if near_here.any():
+            near |= near_here
+            nearest |= _near(scored, read, (1 + similarity) / 2, common_share)
+        known |= pd.Index(grams.values).isin(shingles(read, GRAM).values)
     shared = np.add.reduceat(known, grams.bounds[:-1], dtype=np.int64) / np.diff(grams.bounds)
-    near = exact | _near(scored, read, similarity, common_share)
-    closer = (1 + similarity) / 2
-    nearest = exact | _near(scored, read, closer, common_share) if near.any() else exact
-    return pd.DataFrame({"exact": exact, "nearest": nearest, "near": near, "grams": shared})
+    return pd.DataFrame({"exact": exact, "nearest": exact | nearest, "near": exact | near, "grams": shared})
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
@@ -95,6 +115,10 @@ def _near(scored: Ragged, read: Ragged, similarity: float, common_share: float) 
     near = np.zeros(len(first), bool)
     near[across[:, 1]] = True
     return (near[first] | (first < border))[border:]  # what holds of a row holds of its twins
+
+
+def _texts(rows: pd.DataFrame) -> list[str]:
+    return rows["text"].fillna("").tolist() if "text" in rows else []
 
 
 def _words(texts: list[str]) -> Ragged:

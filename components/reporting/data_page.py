@@ -111,9 +111,11 @@ def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame]) -> str:
     for split, items in splits.items():
         price, length = items["price"], items["text"].str.len()
         dollars = (f"${value:,.2f}" for value in (price.min(), price.median(), price.mean(), price.max()))
-        counts = (f"{len(items):,}", f"{curated['products'][split]:,}")
+        counts = (f"{curated['rows'][split]:,}", f"{curated['products'][split]:,}")
         rows.append((split, *counts, *dollars, f"{length.median():.0f} characters"))
-    return table(head, rows)
+    measured, kept = sum(map(len, splits.values())), sum(curated["rows"].values())
+    drawn = f"<p class=note>Prices, lengths and samples are those of {measured:,} drawn rows.</p>"
+    return table(head, rows) + (drawn if measured < kept else "")
 
 
 def _prices_read(listings: pd.DataFrame) -> str:

@@ -12,6 +12,9 @@ from components.core.params.section import Count, Section
 class Validate(Section):
     """Thresholds of the Great Expectations suites over raw listings, splits, and all together."""
 
+    sampled_rows_max: Count
+    """Rows of the splits on which what concerns many rows at once is measured; where there are more, whole
+    products are drawn. Each row is checked by itself in any case."""
     rows_min: Count
     """Fewest rows that a split may have."""
     text_characters_min: Count
