@@ -42,13 +42,14 @@ def listing(rng: Random, number: int, previous: str) -> dict[str, str]:
     elif chance < 0.25:
         text = f"{text} now only ${rng.randint(5, 900)}.99"
     name = " ".join(rng.choices(WORDS, k=4))
-    price = "" if rng.random() < 0.04 else f"${rng.randint(5, 900)}.{rng.randint(0, 99):02}"
+    kind = rng.randrange(30)  # what a thing is says what it costs, but for a third
+    price = "" if rng.random() < 0.04 else f"${8 * 1.14**kind * rng.uniform(0.8, 1.25):.2f}"
     values = {
         "id": f"{rng.getrandbits(64):016x}",
         "title": f"{name} {number}",
         "description": text,
         "brand": rng.choice(WORDS),
-        "category": rng.choice(WORDS[:30]),
+        "category": WORDS[kind],
         "details": json.dumps({"Weight": f"{number % 90} kg", "Colour": rng.choice(WORDS)}),
         "price": price,
         "amount": price.removeprefix("$"),

@@ -267,7 +267,7 @@ def test_two_validations_of_one_input_report_the_same(tmp_path: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with 300 listings of `artifacts/scrape` and the two stages' blocks."""
+    """A project with 400 listings of `artifacts/scrape` and the two stages' blocks."""
     monkeypatch.chdir(tmp_path)
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     raw = yaml.safe_load(params)
@@ -277,7 +277,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         name: {"cmd": f"python -m components.{name}", "params": [name]} for name in ("curate", "validate")
     }
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
-    rows = [listing(number) for number in range(300)]
+    rows = [listing(number) for number in range(400)]
     Path("artifacts/scrape").mkdir(parents=True)
     table(rows).to_parquet("artifacts/scrape/listings.parquet", index=False)
     return tmp_path

@@ -69,9 +69,11 @@ def test_a_split_without_texts_has_no_leaks() -> None:
 
 def test_a_paragraph_in_every_text_makes_no_near_leak() -> None:
     paragraph = " ".join(f"word{number}" for number in range(150))
-    texts = [" ".join(f"own{text}x{number}" for number in range(10)) for text in range(200)]
+    texts = [" ".join(f"own{text}x{number}" for number in range(10)) for text in range(250)]
     splits: dict[Split, pd.DataFrame] = {
-        split: pd.DataFrame({"text": [f"{text} {paragraph}" for text in texts[position::4]], "split": split})
+        split: pd.DataFrame(
+            {"text": [f"{text} {paragraph}" for text in texts[position :: len(SPLITS)]], "split": split}
+        )
         for position, split in enumerate(SPLITS)
     }
     assert measure_leakage(splits, None, 0.8, 0.5)["test"]["training"]["near"] == 0
