@@ -272,6 +272,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     raw = yaml.safe_load(params)
     raw["base"]["pretraining"]["texts"] = 300
+    raw["validate"]["rows_min"] = 10
     Path("params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     stages = {
         name: {"cmd": f"python -m components.{name}", "params": [name]} for name in ("curate", "validate")
