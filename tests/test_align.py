@@ -48,8 +48,8 @@ def test_the_stages_from_preferences_to_align_fit_together(
     pd.DataFrame(columns=Law.columns()).to_parquet("artifacts/scrape/law.parquet")
     Path("artifacts/base").symlink_to(sharp_base)
     Path("artifacts/sft").symlink_to(tiny_adapter)
-    for place, split in enumerate(("preference", "validation", "test")):
-        rows = tiny_items[place * 16 : place * 16 + 16].assign(split=split)
+    for place, split in enumerate(("preference", "validation", "gate", "test")):
+        rows = tiny_items[place * 12 : place * 12 + 12].assign(split=split)
         rows.to_parquet(f"artifacts/curate/{split}.parquet")
     monkeypatch.setattr(sys, "argv", ["align", "sft_best_of_n"])
     for stage in (preferences, reward, stage_file):
@@ -69,12 +69,12 @@ def test_the_stages_from_preferences_to_align_fit_together(
     origins = preferences_report["origins"]
     assert origins["truth"]["share"] + origins["steering"]["share"] == 1
     for origin in origins.values():
-        assert 0 < origin["pairs"] + origin["rejected"] <= 16
+        assert 0 < origin["pairs"] + origin["rejected"] <= 12
     rules = json.loads(Path("reports/reward.json").read_text(encoding="utf-8"))["held_out"]["rules"]
     assert rules["law_median"] is None
     assert rules["sft_median"]["pairs"] > 0
     sampled = pd.read_parquet("artifacts/preferences/sampled.parquet")
-    assert len(annotate.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 16
+    assert len(annotate.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 12
     for picture in ("reliability.png", "rewards.png"):
         assert Path("artifacts/reward", picture).is_file()
 

@@ -18,7 +18,7 @@ TRACKED_BY = ("PRICEWRIGHT_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID")
 def tiny_yaml() -> str:
     """The committed params.yaml with a small shop, a small base and little training."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    raw["scrape"]["demo_shop"]["listings"] = 260
+    raw["scrape"]["demo_shop"]["listings"] = 480
     raw["validate"]["rows_min"] = 5
     raw["base"]["pretraining"] |= {
         "texts": 300,
