@@ -69,7 +69,7 @@ def test_the_page_fits_a_phone_and_a_desktop_and_shows_the_prompts_of_each_split
     assert prompt.text_content() == price_prompt(row["text"], QUESTION) + f"{row['price']:.0f}"
     tab.locator("nav").get_by_text("Leaks").click()
     assert tab.locator("#leaks").is_visible()
-    assert tab.locator("tr", has_text="what the base has read").count() == 2
+    assert tab.locator("tr", has_text="what the base has read").count() == 3
 
 
 def test_a_failed_check_is_on_the_page_with_its_rows(tab: Page, pictures: Path, tmp_path: Path) -> None:
