@@ -42,6 +42,8 @@ from flows.profile import PROFILES, apply
 WORK, RESULTS = Path("work/catalogues"), Path("benchmarks/results")
 FOLDERS = (Path("data"), Path("../shared/data/listings"))
 DEMO_SHOP = "demo_shop"
+SHARES = {"train": 0.68, "preference": 0.08, "validation": 0.11, "gate": 0.02, "test": 0.11}
+"""Of a file: no gate decides here, and a few thousand listings are to be learned from."""
 CLASSICAL = ("mean", "median", "linear", "bag_of_words_ridge", "tfidf_ridge", "boosting")
 """Candidates with nothing of a language model in them."""
 WINNER = "winner"
@@ -94,6 +96,7 @@ def set_values(path: Path, file: Path | None, seed: int) -> None:
         params["scrape"]["source"] = "files"
         params["scrape"]["files"] |= {"paths": [str(file.resolve())]}
         params["scrape"]["files"]["columns"] |= columns_of(file)
+        params["curate"]["shares"] = SHARES
     path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 
