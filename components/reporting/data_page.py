@@ -33,7 +33,7 @@ WATERFALL = (
     "Where they went",
     "Each rule sees the listings that passed the rules above it.",
 )
-PRICES = ("Prices", "The four lines should lie over each other: the splits are one shop.")
+PRICES = ("Prices", "The lines should lie over each other: the splits are one shop.")
 LENGTHS = ("Lengths of the texts", "In characters. A longer text is cut at curate.text_max_characters.")
 
 
