@@ -145,7 +145,7 @@ def test_a_finished_stage_leaves_its_parameters_report_and_metrics_in_the_run(pr
     (run,) = runs(project, "stage")
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"rows": 3.0, "splits.test.share": 0.5}
-    assert run.data.params["shares.train"] == "0.61"
+    assert run.data.params["shares.train"] == "0.43"
     assert [file.path for file in MlflowClient().list_artifacts(run.info.run_id)] == ["curate.json"]
 
 
