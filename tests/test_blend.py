@@ -15,18 +15,22 @@ from components.regression.ridge import RidgeWithBase, fit_ridge
 from tests.support.source import listed
 
 
-@pytest.fixture(scope="module")
-def ridge(tiny_items: pd.DataFrame) -> RidgeWithBase:
-    train = tiny_items.head(30)
+def fitted_ridge(train: pd.DataFrame, *, vocabulary: int, alpha: float, folds: int) -> RidgeWithBase:
+    """A ridge on the words of some items alone: the base gave no reading of them."""
     return fit_ridge(
         train["text"].tolist(),
-        np.full(30, np.nan),
+        np.full(len(train), np.nan),
         train["price"].to_numpy(float),
-        vocabulary=50,
-        alphas=[1.0],
-        folds=3,
+        vocabulary=vocabulary,
+        alphas=[alpha],
+        folds=folds,
         seed=0,
     )
+
+
+@pytest.fixture(scope="module")
+def ridge(tiny_items: pd.DataFrame) -> RidgeWithBase:
+    return fitted_ridge(tiny_items.head(30), vocabulary=50, alpha=1.0, folds=3)
 
 
 def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
@@ -52,15 +56,7 @@ def test_an_untrained_model_loses_its_say_to_a_regression_that_knows(
     items = tiny_items.assign(text=[f"{text} lot{row % 8}" for row, text in enumerate(tiny_items["text"])])
     items = items.assign(price=[20.0 * 1.6 ** (row % 8) for row in range(len(items))])
     train, rest = items.head(32), items.tail(16)
-    known = fit_ridge(
-        train["text"].tolist(),
-        np.full(32, np.nan),
-        train["price"].to_numpy(float),
-        vocabulary=400,
-        alphas=[0.01],
-        folds=4,
-        seed=0,
-    )
+    known = fitted_ridge(train, vocabulary=400, alpha=0.01, folds=4)
     fitted, report = blend(rest, known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.prompt)
     errors = report["error_on_fitted_rows"]
     assert errors["blend"] < errors["sft"]
