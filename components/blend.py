@@ -23,8 +23,7 @@ from components.core.params.section import load_section
 from components.core.schemas import BLEND
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
-from components.model.distribution import price_distribution, quantile
-from components.model.prompt import price_prompt
+from components.model.distribution import listing_distribution, quantile
 from components.regression.ridge import RidgeWithBase
 
 
@@ -49,11 +48,9 @@ def read(base: Path, adapter: Path | None, texts: list[str], section: Blend, pro
     """The price distribution that the base gives for each text with the adapter or without, (n, prices)."""
     model: Any = adapters.load_adapted(base, adapter)
     tokenizer = loading.load_tokenizer(base)
-    prompts = [price_prompt(text, prompt.question) for text in texts]
-    options = {"prompt_tokens": prompt.tokens, "batch_size": section.batch_size}
     title = "untuned base" if adapter is None else "sft"
-    distribution = price_distribution(
-        model, tokenizer, prompts, price_max=prompt.price_max, title=title, **options
+    distribution = listing_distribution(
+        model, tokenizer, texts, prompt, batch_size=section.batch_size, title=title
     )
     del model
     gc.collect()

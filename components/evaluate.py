@@ -32,8 +32,7 @@ from components.evaluation.calibration import calibrate, observed
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
-from components.model.distribution import price_distribution, quantile
-from components.model.prompt import price_prompt
+from components.model.distribution import listing_distribution, quantile
 from components.reporting import evaluation_page, figures
 
 LEVELS = [level / 10 for level in range(1, 10)]
@@ -91,27 +90,14 @@ def measure(
     """(price distributions by model, figures on general text by model), both of `base` itself too."""
     tokenizer, distributions, general = loading.load_tokenizer(base), {}, {}
     for name, adapter in {"base": None, **models}.items():
-        model = adapters.load_adapted(base, adapter)
+        model: Any = adapters.load_adapted(base, adapter)
         general[name] = forgetting.measure(model, tokenizer) | forgetting.generate(model, tokenizer)
-        distributions[name] = distribution(name, texts, model, tokenizer, section, prompt)
+        distributions[name] = listing_distribution(
+            model, tokenizer, texts, prompt, batch_size=section.batch_size, title=name
+        )
         del model
         gc.collect()
     return distributions, general
-
-
-def distribution(
-    title: str, texts: list[str], model: Any, tokenizer: Any, section: Evaluate, prompt: Prompt
-) -> Floats:
-    """The price distribution of a model for each listing, (n, price_max + 1)."""
-    return price_distribution(
-        model,
-        tokenizer,
-        [price_prompt(text, prompt.question) for text in texts],
-        price_max=prompt.price_max,
-        prompt_tokens=prompt.tokens,
-        batch_size=section.batch_size,
-        title=title,
-    )
 
 
 def reader(
@@ -122,7 +108,9 @@ def reader(
     tuned = adapters.load_adapted(base, models["sft" if name == BLEND else name])
 
     def read(model: Any, texts: list[str]) -> Floats:
-        return distribution("prompt injection", texts, model, tokenizer, section, prompt)
+        return listing_distribution(
+            model, tokenizer, texts, prompt, batch_size=section.batch_size, title="prompt injection"
+        )
 
     if name != BLEND:
         return partial(read, tuned)

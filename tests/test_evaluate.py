@@ -19,7 +19,6 @@ from components.core.schemas import Law, Prediction
 from components.evaluate import (
     all_predictions,
     coverage,
-    distribution,
     draw,
     learning_curves,
     made_of,
@@ -30,6 +29,7 @@ from components.evaluation import forgetting, scoring
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.scoring import noise_floor
 from components.model import adapters, loading
+from components.model.distribution import listing_distribution
 from components.regression.ridge import fit_ridge
 from components.reporting import evaluation_page, figures
 
@@ -429,7 +429,9 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
     def predicted() -> pd.DataFrame:
         model, tokenizer = adapters.load_adapted(tiny_base, tiny_adapter), loading.load_tokenizer(tiny_base)
         texts = scored["text"].tolist()
-        probabilities = distribution("sft", texts, model, tokenizer, tiny_params.evaluate, tiny_params.prompt)
+        probabilities = listing_distribution(
+            model, tokenizer, texts, tiny_params.prompt, batch_size=8, title="sft"
+        )
         return predict("sft", scored, probabilities, tiny_params.evaluate)
 
     rows = predicted()
@@ -451,8 +453,8 @@ def test_a_blend_is_read_from_its_parts_and_named_with_them(
     read = reader("blend", models, blend, tiny_base, section, prompt)
     tokenizer = loading.load_tokenizer(tiny_base)
     tuned, untuned = (
-        distribution("sft", texts, adapters.load_adapted(tiny_base, each), tokenizer, section, prompt)
-        for each in (tiny_adapter, None)
+        listing_distribution(model, tokenizer, texts, prompt, batch_size=section.batch_size, title="sft")
+        for model in (adapters.load_adapted(tiny_base, each) for each in (tiny_adapter, None))
     )
     np.testing.assert_allclose(read(texts), blend.distribution(texts, tuned, untuned), atol=1e-6)
     np.testing.assert_allclose(

@@ -22,6 +22,7 @@ from components.core.params.file import Params
 from components.core.params.prompt import Prompt
 from components.evaluation.calibration import Calibration
 from components.model import adapters, formats, loading
+from components.model.distribution import listing_distribution
 from components.regression.ridge import fit_ridge
 from components.serving.pyfunc import Served, Settings
 from tests.support.project import QUESTION, ROOT
@@ -34,6 +35,10 @@ SETTINGS = Settings(
 )
 
 
+def read(model: Any, tokenizer: Any, texts: list[str]) -> np.ndarray:
+    return listing_distribution(model, tokenizer, texts, SETTINGS.prompt, batch_size=2, title="test")
+
+
 def test_the_written_model_answers_like_the_one_in_memory(
     tiny_base: Path, tiny_adapter: Path, tmp_path: Path
 ) -> None:
@@ -44,8 +49,8 @@ def test_the_written_model_answers_like_the_one_in_memory(
     fresh = formats.load_served(tmp_path / "served")
     memory = loading.load_model(tmp_path / "merged")
     np.testing.assert_allclose(
-        SETTINGS.distribution(fresh, tokenizer, TEXTS, "fresh"),
-        SETTINGS.distribution(memory, tokenizer, TEXTS, "memory"),
+        read(fresh, tokenizer, TEXTS),
+        read(memory, tokenizer, TEXTS),
         atol=1e-5,
     )
     assert not list((tmp_path / "served").glob("*.bin"))
@@ -79,7 +84,7 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     )
     tokenizer = loading.load_tokenizer(tiny_base)
     tuned, untuned = (
-        SETTINGS.distribution(model, tokenizer, texts, "parts")
+        read(model, tokenizer, texts)
         for model in (adapters.merge_adapter(tiny_base, tiny_adapter), loading.load_model(tiny_base))
     )
     np.testing.assert_allclose(merged, blend.distribution(texts, tuned, untuned), atol=1e-5)
@@ -151,8 +156,8 @@ def test_int8_is_smaller_and_loads_afresh(tiny_base: Path, tiny_adapter: Path, t
     assert sizes["bytes_served"] < sizes["bytes_merged"]
     tokenizer = loading.load_tokenizer(tmp_path / "served")
     np.testing.assert_allclose(
-        SETTINGS.distribution(formats.load_served(tmp_path / "served"), tokenizer, TEXTS, "fresh"),
-        SETTINGS.distribution(formats.quantized(tmp_path / "merged", "int8"), tokenizer, TEXTS, "memory"),
+        read(formats.load_served(tmp_path / "served"), tokenizer, TEXTS),
+        read(formats.quantized(tmp_path / "merged", "int8"), tokenizer, TEXTS),
         atol=1e-5,
     )
 
@@ -165,10 +170,7 @@ def test_w4a16_is_what_vllm_loads_and_answers_nearly_the_same_from_a_quarter_of_
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["quantization_config"]
     assert (config["quant_method"], config["format"]) == ("compressed-tensors", "pack-quantized")
     tokenizer = loading.load_tokenizer(base)
-    [fresh, whole] = (
-        SETTINGS.distribution(formats.load_served(folder), tokenizer, TEXTS, "test")
-        for folder in (tmp_path, base)
-    )
+    [fresh, whole] = (read(formats.load_served(folder), tokenizer, TEXTS) for folder in (tmp_path, base))
     assert 0 < np.abs(fresh - whole).sum(axis=1).max() < 0.5
     packed = [
         tensor for name, tensor in load_file(tmp_path / "model.safetensors").items() if "packed" in name
@@ -216,10 +218,7 @@ def test_a_gguf_file_is_served_as_the_converter_wrote_it(
     assert sizes["bytes_served"] < 0.4 * sizes["bytes_merged"]
     assert not list(served.glob("*.safetensors"))
     tokenizer = loading.load_tokenizer(served)
-    [fresh, whole] = (
-        SETTINGS.distribution(formats.load_served(folder), tokenizer, TEXTS, "test")
-        for folder in (served, merged)
-    )
+    [fresh, whole] = (read(formats.load_served(folder), tokenizer, TEXTS) for folder in (served, merged))
     assert 0 < np.abs(fresh - whole).sum(axis=1).max() < 0.05
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from components.core.params.prompt import Prompt
+from components.model.prompt import price_prompt
 from components.model.tokens import PriceTree, batches, left_padded, prompt_ids
 
 if TYPE_CHECKING:
@@ -21,6 +23,27 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 LOGITS_MAX = 1 << 28  # numbers that a model may write at once: a gigabyte, however large its vocabulary
+
+
+def listing_distribution(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: list[str],
+    prompt: Prompt,
+    *,
+    batch_size: int,
+    title: str,
+) -> np.ndarray:
+    """`price_distribution` of listings: each in the prompt that section `prompt` puts around it."""
+    return price_distribution(
+        model,
+        tokenizer,
+        [price_prompt(text, prompt.question) for text in texts],
+        price_max=prompt.price_max,
+        prompt_tokens=prompt.tokens,
+        batch_size=batch_size,
+        title=title,
+    )
 
 
 def price_distribution(

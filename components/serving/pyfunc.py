@@ -21,8 +21,7 @@ from components.core.schemas import BLEND, SERVED_INPUT
 from components.evaluation.calibration import Calibration
 from components.evaluation.resampling import Floats
 from components.model import formats, loading
-from components.model.distribution import POINT_ESTIMATES, price_distribution
-from components.model.prompt import price_prompt
+from components.model.distribution import POINT_ESTIMATES, listing_distribution
 
 SETTINGS = "serving.json"
 UNTUNED = "untuned"
@@ -39,18 +38,6 @@ class Settings:
     batch_size: int
     calibration: Calibration
     """How far low and high go."""
-
-    def distribution(self, model: Any, tokenizer: Any, texts: list[str], title: str) -> Floats:
-        """`price_distribution` of listing texts."""
-        return price_distribution(
-            model,
-            tokenizer,
-            [price_prompt(text, self.prompt.question) for text in texts],
-            price_max=self.prompt.price_max,
-            prompt_tokens=self.prompt.tokens,
-            batch_size=self.batch_size,
-            title=title,
-        )
 
     def write(self, folder: Path) -> None:
         """Write `serving.json` beside the model."""
@@ -80,11 +67,16 @@ class Served:
 
     def distribution(self, texts: list[str], title: str) -> Floats:
         """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1."""
-        tuned = self.settings.distribution(self.tuned, self.tokenizer, texts, title)
+        tuned = self._read(self.tuned, texts, title)
         if self.blend is None:
             return tuned
-        untuned = self.settings.distribution(self.untuned, self.tokenizer, texts, title)
-        return self.blend.distribution(texts, tuned, untuned)
+        return self.blend.distribution(texts, tuned, self._read(self.untuned, texts, title))
+
+    def _read(self, model: Any, texts: list[str], title: str) -> Floats:
+        own = self.settings
+        return listing_distribution(
+            model, self.tokenizer, texts, own.prompt, batch_size=own.batch_size, title=title
+        )
 
 
 class Pricer:

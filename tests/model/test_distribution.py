@@ -12,8 +12,9 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from components.core.params.prompt import Prompt
 from components.model import distribution, loading
-from components.model.distribution import POINT_ESTIMATES, price_distribution, quantile
+from components.model.distribution import POINT_ESTIMATES, listing_distribution, price_distribution, quantile
 from components.model.prompt import few_shot_prompt, price_prompt
 from components.model.tokens import PriceTree, completion_ids, prompt_ids
 from tests.support.project import QUESTION
@@ -202,3 +203,19 @@ def test_the_point_estimates_are_median_mean_and_mode() -> None:
 
 def test_a_model_of_nan_has_no_price_rather_than_0_dollars() -> None:
     assert np.isnan(quantile(np.array([[np.nan, np.nan], [0.0, 1.0]]), 0.5)).tolist() == [True, False]
+
+
+def test_a_listing_is_read_in_its_prompt_and_cut_to_its_length() -> None:
+    model, tokenizer = character_model(2)
+    texts = ["a lamp", "a long shade " * 9]
+    prompt = Prompt(question=QUESTION, tokens=100, price_max=120)
+    read = listing_distribution(model, tokenizer, texts, prompt, batch_size=2, title="test")
+    prompts = [price_prompt(text, QUESTION) for text in texts]
+    whole, cut = (
+        price_distribution(
+            model, tokenizer, prompts, price_max=120, prompt_tokens=limit, batch_size=2, title="test"
+        )
+        for limit in (250, 100)
+    )
+    np.testing.assert_array_equal(read, cut)
+    assert np.abs(read - whole).max(axis=1)[0] < 1e-6 < np.abs(read - whole).max(axis=1)[1]
