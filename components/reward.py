@@ -23,13 +23,14 @@ from trl import RewardConfig, RewardTrainer
 
 from components.alignment import reward_quality
 from components.alignment.rewards import Standing, prices_of
-from components.alignment.sft_reward import Floats, SftReward, fitted_slope
+from components.alignment.sft_reward import SftReward, fitted_slope
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.preferences import Preferences
 from components.core.params.prompt import Prompt
 from components.core.params.reward import Reward
 from components.core.params.section import load_section
+from components.evaluation.resampling import Floats
 from components.model import adapters, loading, training
 from components.model.distribution import price_distribution, quantile
 from components.model.examples import UNCUT, row_ids

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from components.alignment.fine_tuning import fine_tune
 from components.alignment.task import Task
 from components.core.params.align import SftContinued
+from components.evaluation.resampling import Floats
 from components.model import adapters
 from components.model.prompt import price_completion
-
-Floats = NDArray[np.float64]
 
 TEMPERATURE_MIN = 0.01  # nearly greedy; equal prices at the top keep some entropy at any temperature
 

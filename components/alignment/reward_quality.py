@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from components.evaluation.metrics import share_interval
-from components.evaluation.resampling import Products
-
-Floats = NDArray[np.float64]
+from components.evaluation.resampling import Floats, Products
 
 TIMES = 1000
 """Simulated sets of outcomes behind `expected_error_by_chance`."""

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from components.evaluation.resampling import Floats
 from components.model.prompt import parse_completion
-
-Floats = NDArray[np.float64]
 
 SLOPE_MAX = 100.0  # in mean leads: surer than exp(-100) no pair can make it
 
