@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import get_type_hints
 
@@ -220,6 +221,16 @@ def test_stages_sections_and_classes_are_the_same_list() -> None:
     assert set(STAGES) | WITHOUT_A_STAGE == set(sections) == set(classes)
     assert not set(STAGES) & WITHOUT_A_STAGE
     assert {name: kind.__name__.lower() for name, kind in classes.items()} == {name: name for name in classes}
+
+
+def test_a_type_is_defined_once() -> None:
+    owners = defaultdict(list)
+    for module in modules():
+        for node in tree(module).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+                owners[ast.unparse(node)].append(module)
+    again = {text: names for text, names in owners.items() if re.match("[A-Z][a-z]", text) and len(names) > 1}
+    assert again == {}
 
 
 @pytest.mark.parametrize("stage", STAGES)

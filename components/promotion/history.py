@@ -11,7 +11,6 @@ decisions have put it; the exit code is 1 then.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,9 +21,8 @@ from components.core.errors import PricewrightError
 from components.core.params.file import load_params
 from components.core.registry import Version
 from components.promotion import aliases, anchor, decision_log
-from components.promotion.decision_log import Entry
+from components.promotion.decision_log import Entry, Record
 
-Record = dict[str, Any]
 Copy = tuple[str, Record]
 """Where a record is kept, and the record."""
 UNKNOWN, LOG = "unknown", "entry in the log"
