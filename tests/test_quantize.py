@@ -110,6 +110,15 @@ def test_parity_is_measured_on_the_same_rows() -> None:
     assert result["mae_change_low"] < result["mae_change"] < result["mae_change_high"]
 
 
+def test_parity_counts_products_and_not_their_rows() -> None:
+    generator = np.random.default_rng(4)
+    true, change = np.full(60, 100.0), generator.normal(0, 9, 60)
+    names = np.array([f"product {number}" for number in range(60)])
+    once = stage_file.parity(true, true, true + change, names, **OPTIONS)
+    columns = (np.tile(column, 3) for column in (true, true, true + change, names))
+    assert stage_file.parity(*columns, **OPTIONS) == pytest.approx(once)
+
+
 def test_a_price_that_only_the_merged_model_gives_has_moved() -> None:
     true = merged = np.array([100.0, 200.0])
     result = stage_file.parity(true, merged, np.array([100.0, np.nan]), np.arange(2), **OPTIONS)

@@ -61,6 +61,13 @@ def test_a_reward_model_that_may_be_a_coin_is_barred_before_any_training(
     assert not cheap_task.monitor.snapshots
 
 
+def test_a_reward_model_may_be_a_coin_while_the_interval_of_its_accuracy_holds_a_half() -> None:
+    often = GOOD._replace(accuracy=0.58, accuracy_low=0.47, accuracy_high=0.69)
+    assert not often.better_than_chance
+    assert not often._replace(accuracy_low=0.5).better_than_chance
+    assert often._replace(accuracy_low=0.51).better_than_chance
+
+
 def test_the_reward_of_a_completion_has_the_start_that_its_standing_names(cheap_task: Task) -> None:
     model, prompts = cheap_task.reward_model, list(cheap_task.prompts["prompt"][:2]) * 2
     texts = ["7", "400", "12", "cheap"]

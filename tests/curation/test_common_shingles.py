@@ -21,13 +21,13 @@ WORDS = [f"{syllable}{number}" for syllable in ("ka", "lo", "mi", "nu") for numb
 PARAGRAPH = " ".join(Random("paragraph").choices(WORDS, k=150))
 
 
-def own(number: int, words: int = 20) -> str:
+def own(number: int, words: int = 10) -> str:
     return " ".join(Random(number).choices(WORDS, k=words))
 
 
 @pytest.mark.parametrize("described", [True, False])
 def test_listings_with_one_common_paragraph_are_as_many_products(described: bool) -> None:
-    """With and without 20 words of their own beside its 150; their titles differ."""
+    """With and without ten words of their own beside its 150; their titles differ."""
     rows = [
         listing(number, description=f"{own(number) if described else ''} {PARAGRAPH}", price="$40")
         for number in range(2000)

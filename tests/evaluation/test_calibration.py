@@ -115,3 +115,15 @@ def test_the_bands_that_are_observed_hold_every_measured_row_once() -> None:
     for measured in bands:
         assert measured["coverage_low"] < measured["coverage"] < measured["coverage_high"]
         assert 0.75 < measured["coverage"] < 0.85
+
+
+def test_the_interval_of_what_is_observed_counts_products_and_not_their_rows() -> None:
+    distribution, true = too_bold_and_too_timid(600, 8)
+    half, products = np.arange(600) % 2 == 0, np.arange(600)
+    options = {"coverage": 0.8, "rows_min": 10_000}
+    [once] = observed(distribution, true, products, half, [], **options)["bands"]
+    again = np.concatenate([products, products[~half], products[~half]])  # rows that are measured
+    [thrice] = observed(distribution[again], true[again], again, half[again], [], **options)["bands"]
+    assert thrice["n"] == 3 * once["n"]
+    for end in ("coverage_low", "coverage_high"):
+        assert thrice[end] == pytest.approx(once[end], abs=1e-3)

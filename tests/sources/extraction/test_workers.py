@@ -1,6 +1,7 @@
 """A deadline for each item, kept by processes of their own."""
 
 import os
+import time
 from pathlib import Path
 
 import psutil
@@ -28,6 +29,18 @@ def test_what_takes_too_long_or_ends_its_process_costs_itself_alone_and_order_is
     assert [result.value for _, result in results] == [0, 1, 4, None, None, 25, 36]
     assert [result.failure for _, result in results if result.failure] == ["too_slow", "crashed"]
     assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_RUNNING] == []
+
+
+def process(_: int) -> int:
+    time.sleep(0.2)
+    return os.getpid()
+
+
+def test_every_core_has_a_process_and_keeps_it() -> None:
+    cores = len(os.sched_getaffinity(0))
+    numbers = [result.value for _, result in run_in_workers(range(2 * cores), process, 60.0)]
+    assert len(set(numbers)) == cores
+    assert os.getpid() not in numbers
 
 
 def test_a_page_that_runs_out_of_time_is_rejected_with_its_reason_and_the_next_is_read(
