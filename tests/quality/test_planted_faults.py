@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from components.core.params.scrape import Columns, Files
 from components.core.schemas import Listing
 from components.curation.rules import NAMES
 from components.quality.expectations import PRICE_IN_TEXT, suites
@@ -22,6 +23,8 @@ from components.quality.leakage import measure_leakage
 from components.synthetic.catalogue import catalogue
 from components.validate import Check, tables_of, validate
 from tests.support.curated import Curated, curate
+from tests.support.project import ROOT
+from tests.support.scraped import scrape
 from tests.support.validated import PARAMS
 
 
@@ -250,3 +253,30 @@ def test_a_test_split_of_shuffled_prices_alone_is_named(clean: Clean, tmp_path: 
 )
 def test_names_of_interfaces_are_no_prices_in_another_currency(text: str) -> None:
     assert not re.search(PRICE_IN_TEXT, text)
+
+
+REAL = ROOT.parent / "shared" / "data" / "listings"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not REAL.is_dir(), reason="the real listings lie beside the project only where it is built"
+)
+@pytest.mark.parametrize(
+    ("name", "mapped"),
+    [
+        ("amazon_items.jsonl", {"details": "details", "brand": "details.Brand", "currency": "currency"}),
+        ("electronics_store.jsonl", {"title": "name", "category": "categories", "brand": "brand"}),
+    ],
+)
+def test_real_listings_raise_no_critical_alarm(name: str, mapped: dict[str, str], tmp_path: Path) -> None:
+    own = PARAMS.scrape.files.columns.model_dump() | mapped
+    changes = {"paths": [str(REAL / name)], "columns": Columns(**own)}
+    files = Files(**PARAMS.scrape.files.model_dump() | changes)
+    source = PARAMS.scrape.model_copy(update={"source": "files", "files": files})
+    listings = scrape(source).listings
+    curated = curate(listings, PARAMS.curate)
+    data = Clean(curated.splits, curated.rejects, curated.report, listings)
+    assert sum(map(len, curated.splits.values())) > 1000
+    alarms = [check for check in checks_of(data, tmp_path) if check.critical and not check.passed]
+    assert [(check.table, check.name, check.examples) for check in alarms] == []

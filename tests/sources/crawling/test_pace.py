@@ -50,10 +50,11 @@ def test_a_busy_shop_gets_no_request_until_its_retry_after_has_passed(tmp_path: 
     assert times[1] - times[0] > 1.9  # a lower bound
 
 
-def test_a_busy_answer_without_retry_after_slows_its_host_down(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_answer_without_retry_after_slows_its_host_down(tmp_path: Path, status: int) -> None:
     times: list[float] = []
     with serve(Site()) as site:
-        site.answers = {"/": page(links("/products/a")), "/products/a": busy(times, 3, 429)}
+        site.answers = {"/": page(links("/products/a")), "/products/a": busy(times, 3, status)}
         job = crawl_job([f"{site.base}/"], concurrency=1, retries=3)
         result = run(site, job, tmp_path / "pages.sqlite")
     assert set(result.rows) == {"/products/a"}
