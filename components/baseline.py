@@ -2,8 +2,8 @@
 regressions that know what that base predicts.
 
 Reads the splits of artifacts/curate and the base model in artifacts/base. Everything is fitted on the
-train split alone. Writes artifacts/baseline/predictions.parquet (validation, gate and test), the regression
-of `ridge_with_base` (ridge/), a picture, and reports/baseline.json with the error of each candidate on
+train split alone. Writes artifacts/baseline/predictions.parquet (validation, gate and test), the regressions
+that know the base (regressions/), a picture, and reports/baseline.json with the error of each candidate on
 validation and test. A tuned model that does no better than these has learned nothing worth serving.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,8 +35,10 @@ from components.evaluation import scoring
 from components.evaluation.resampling import Floats
 from components.model import loading
 from components.model.distribution import price_distribution, quantile
+from components.model.hidden_states import hidden_states
 from components.model.prompt import few_shot_prompt
 from components.regression.features import features
+from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_states
 from components.regression.ridge import LOG_LARGEST, WORD, RidgeWithBase, fit_ridge
 from components.reporting import figures
 
@@ -49,22 +51,34 @@ READING = "base_zero_shot"  # the column with what the untuned base predicts, do
 ANSWER_TOKENS = 8  # room for the price itself at the end of the base model's context
 
 
+class Fitted(NamedTuple):
+    """What `baseline` fits."""
+
+    predicted: dict[str, Floats]
+    """Dollars for the scored rows by candidate, each of shape (n,), NaN where it has none."""
+    ridge: RidgeWithBase
+    hidden: HiddenStatesRidge
+
+
 def baseline(
     train: pd.DataFrame, scored: pd.DataFrame, base: Path, section: Baseline, prompt: Prompt
-) -> tuple[dict[str, Floats], RidgeWithBase]:
-    """(dollars for the rows of `scored` by candidate, each of shape (n,), NaN where it has none; the
-    regression of `ridge_with_base`).
+) -> Fitted:
+    """Fit every baseline on `train` and let it price the rows of `scored`.
 
     Both tables have the columns of `Item`; `base` is the folder of the base model.
     """
-    answers, readings = untuned(base, train, scored, section, prompt)
+    answers, readings, *states = untuned(base, train, scored, section, prompt)
     regressions = classical(train, scored, section, price_max=prompt.price_max)
     read_train, read = train.assign(**{READING: readings}), scored.assign(**{READING: answers[READING]})
     recalibrated = classical(read_train, read, section, price_max=prompt.price_max, families=WITH_READING)
     ridge = ridge_with_base(read_train, section)
-    predicted = ridge.predict(_texts(read), answers[READING])
-    own = {"ridge_with_base": np.clip(predicted, 0, prompt.price_max)}
-    return regressions | recalibrated | own | answers, ridge
+    hidden = hidden_states_ridge(read_train, states[0], section)
+    own = {
+        "ridge_with_base": ridge.predict(_texts(read), answers[READING]),
+        "hidden_states_ridge": hidden.predict(_texts(read), answers[READING], states[1]),
+    }
+    clipped = {name: np.clip(dollars, 0, prompt.price_max) for name, dollars in own.items()}
+    return Fitted(regressions | recalibrated | clipped | answers, ridge, hidden)
 
 
 def classical(
@@ -85,12 +99,13 @@ def classical(
 
 def untuned(
     base: Path, train: pd.DataFrame, scored: pd.DataFrame, section: Baseline, prompt: Prompt
-) -> tuple[dict[str, Floats], Floats]:
-    """What the base model predicts for `scored` before any tuning, without and after one or some priced
-    examples from `train`, by candidate; and without examples for `train` itself.
+) -> tuple[dict[str, Floats], Floats, Floats, Floats]:
+    """(what the base model predicts for `scored` before any tuning, without and after one or some priced
+    examples from `train`, by candidate; that without examples for `train` itself; its hidden states of
+    `train`, (n, size); those of `scored`).
 
-    Medians of its price distribution in dollars, NaN where it has none. A prompt with examples may fill
-    the model's whole context, so that the listing in question is never cut for them.
+    Predictions are medians of its price distribution in dollars, NaN where it has none. A prompt with
+    examples may fill the model's whole context, so that the listing in question is never cut for them.
     """
     model, tokenizer = loading.load_model(base), loading.load_tokenizer(base)
     context = model.config.max_position_embeddings - ANSWER_TOKENS
@@ -104,7 +119,19 @@ def untuned(
     shots = examples(tokenizer, train, section, question=prompt.question, tokens=context - prompt.tokens)
     prompted = {"base_zero_shot": [], "base_one_shot": shots[:1], "base_few_shot": shots}
     answers = {name: median_of(scored, used, name) for name, used in prompted.items()}
-    return answers, median_of(train, [], "base_zero_shot on train")
+    states = [
+        hidden_states(
+            model,
+            tokenizer,
+            _texts(items),
+            prompt,
+            depths=section.hidden_depths,
+            batch_size=section.batch_size,
+            title="hidden states",
+        )
+        for items in (train, scored)
+    ]
+    return answers, median_of(train, [], "base_zero_shot on train"), states[0], states[1]
 
 
 def examples(
@@ -188,6 +215,24 @@ def ridge_with_base(train: pd.DataFrame, section: Baseline) -> RidgeWithBase:
     )
 
 
+def hidden_states_ridge(train: pd.DataFrame, states: Floats, section: Baseline) -> HiddenStatesRidge:
+    """Words, pairs of words, and the hidden states that the untuned base has of a listing, in one ridge that
+    can be kept: it is blended.
+    """
+    return fit_hidden_states(
+        _texts(train),
+        train[READING].to_numpy(float),
+        states,
+        train["price"].to_numpy(float),
+        depths=section.hidden_depths,
+        vocabulary=section.vocabulary,
+        landmarks=section.landmarks,
+        alphas=section.ridge_alphas,
+        folds=section.ridge_folds,
+        seed=section.seed,
+    )
+
+
 FAMILIES: dict[str, Family] = {
     "mean": mean,
     "median": median,
@@ -243,11 +288,14 @@ def main() -> None:
         prompt, folder = load_section(Prompt), Path("artifacts/curate")
         train = stage.read(folder / "train.parquet")
         scored = pd.concat([stage.read(folder / f"{split}.parquet") for split in HELD_OUT], ignore_index=True)
-        predicted, ridge = baseline(train, scored, Path("artifacts/base"), frame.section, prompt)
-        rows = pd.concat([scoring.predictions(name, scored, prices) for name, prices in predicted.items()])
+        fitted = baseline(train, scored, Path("artifacts/base"), frame.section, prompt)
+        rows = pd.concat(
+            [scoring.predictions(name, scored, prices) for name, prices in fitted.predicted.items()]
+        )
         errors = scoring.mean_errors(rows[rows["split"].isin(SCORED)])
         frame.save("predictions.parquet", rows, Prediction)
-        ridge.save(frame.folder / "ridge")
+        fitted.ridge.save(frame.folder / "regressions")
+        fitted.hidden.save(frame.folder / "regressions")
         frame.picture(figures.mean_errors(errors, "validation"), "mae.png")
         frame.report({"rows_train": len(train), "candidates": errors})
 

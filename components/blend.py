@@ -1,7 +1,7 @@
-"""Blend: the SFT model and the ridge regression that knows the untuned base, as one model.
+"""Blend: the SFT model and two regressions that know the untuned base, as one model.
 
-Reads the base, the SFT adapter, the regression in artifacts/baseline/ridge/, and the preference split, on
-which neither of the two was fitted. Writes artifacts/blend/ (the weights and the regression) and
+Reads the base, the SFT adapter, the regressions in artifacts/baseline/regressions/, and the preference split,
+on which none of them was fitted. Writes artifacts/blend/ (the weights and the regressions) and
 reports/blend.json. The blend is a candidate like any other: validation decides whether it wins.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from components.blending import blended
-from components.blending.blended import PARTS
+from components.blending.blended import PARTS, Answers, untuned
 from components.core import stage
 from components.core.params.blend import Blend
 from components.core.params.prompt import Prompt
@@ -24,37 +24,46 @@ from components.core.schemas import BLEND
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
 from components.model.distribution import listing_distribution, quantile
+from components.regression.hidden_states import HiddenStatesRidge
 from components.regression.ridge import RidgeWithBase
 
 
 def blend(
-    items: pd.DataFrame, ridge: RidgeWithBase, base: Path, adapter: Path, section: Blend, prompt: Prompt
+    items: pd.DataFrame,
+    ridge: RidgeWithBase,
+    hidden: HiddenStatesRidge,
+    base: Path,
+    adapter: Path,
+    section: Blend,
+    prompt: Prompt,
 ) -> tuple[blended.Blend, dict[str, Any]]:
-    """(the blend of the language model in `adapter` on `base` and of `ridge`, the report).
+    """(the blend of the language model in `adapter` on `base` and of the regressions, the report).
 
-    `items` are rows of `Item` that neither was fitted on. In the report: the weights, and the mean absolute
-    error in dollars of each part and of the blend on these rows, by which no model is chosen.
+    `items` are rows of `Item` that none of them was fitted on. In the report: the weights, and the mean
+    absolute error in dollars of each part and of the blend on these rows, by which no model is chosen.
     """
-    texts, true = items["text"].tolist(), items["price"].to_numpy(float)
-    untuned, tuned = (read(base, folder, texts, section, prompt) for folder in (None, adapter))
-    fitted = blended.fit(ridge, texts, tuned, untuned, true, shrinkage=section.shrinkage)
-    parts = blended.parts(ridge, texts, tuned, untuned)
-    read_by = dict(zip(PARTS, parts, strict=True)) | {BLEND: fitted.distribution(texts, tuned, untuned)}
-    errors = {name: _error(distribution, true) for name, distribution in read_by.items()}
+    true = items["price"].to_numpy(float)
+    answers = read(items["text"].tolist(), base, adapter, hidden.depths, section, prompt)
+    fitted = blended.fit(ridge, hidden, answers, true, shrinkage=section.shrinkage)
+    parts = dict(zip(PARTS, blended.parts(ridge, hidden, answers), strict=True))
+    errors = {
+        name: _error(distribution, true)
+        for name, distribution in (parts | {BLEND: fitted.distribution(answers)}).items()
+    }
     return fitted, {"rows": len(items), "weights": fitted.weights, "error_on_fitted_rows": errors}
 
 
-def read(base: Path, adapter: Path | None, texts: list[str], section: Blend, prompt: Prompt) -> Floats:
-    """The price distribution that the base gives for each text with the adapter or without, (n, prices)."""
-    model: Any = adapters.load_adapted(base, adapter)
+def read(
+    texts: list[str], base: Path, adapter: Path, depths: list[float], section: Blend, prompt: Prompt
+) -> Answers:
+    """What the base gives for each text with the adapter and without; one model is in memory at a time."""
     tokenizer = loading.load_tokenizer(base)
-    title = "untuned base" if adapter is None else "sft"
-    distribution = listing_distribution(
-        model, tokenizer, texts, prompt, batch_size=section.batch_size, title=title
-    )
+    model: Any = adapters.load_adapted(base, adapter)
+    tuned = listing_distribution(model, tokenizer, texts, prompt, batch_size=section.batch_size, title="sft")
     del model
     gc.collect()
-    return distribution
+    model = adapters.load_adapted(base, None)
+    return Answers(texts, tuned, *untuned(model, tokenizer, texts, depths, prompt, section.batch_size))
 
 
 def _error(distribution: Floats, true: Floats) -> float | None:
@@ -68,7 +77,8 @@ def main() -> None:
         artifacts = Path("artifacts")
         fitted, report = blend(
             stage.read(artifacts / "curate" / "preference.parquet"),
-            RidgeWithBase.load(artifacts / "baseline" / "ridge"),
+            RidgeWithBase.load(artifacts / "baseline" / "regressions"),
+            HiddenStatesRidge.load(artifacts / "baseline" / "regressions"),
             artifacts / "base",
             artifacts / "sft",
             frame.section,

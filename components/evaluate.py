@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from components.blending.blended import Blend
+from components.blending import blended
+from components.blending.blended import Answers, Blend
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.align import Align
@@ -68,8 +69,7 @@ def evaluate(
     candidates have the same name.
     """
     texts = items["text"].tolist()
-    distributions, general = measure(texts, models, base, section, prompt)
-    distributions[BLEND] = blend.distribution(texts, distributions["sft"], distributions.pop("base"))
+    distributions, general = measure(texts, models, blend, base, section, prompt)
     general[BLEND] = general["sft"]  # what a blend says beyond prices is its language model's
     others, cost = external_answers(items[items["split"] == "test"], section, prompt.question)
     own = [predict(name, items, read, section) for name, read in distributions.items()]
@@ -85,11 +85,13 @@ def evaluate(
 
 
 def measure(
-    texts: list[str], models: dict[str, Path], base: Path, section: Evaluate, prompt: Prompt
+    texts: list[str], models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, prompt: Prompt
 ) -> tuple[dict[str, Floats], dict[str, dict[str, Any]]]:
-    """(price distributions by model, figures on general text by model), both of `base` itself too."""
+    """(price distributions by model, those of the blend too; figures on general text by model, those of
+    `base` itself too).
+    """
     tokenizer, distributions, general = loading.load_tokenizer(base), {}, {}
-    for name, adapter in {"base": None, **models}.items():
+    for name, adapter in models.items():
         model: Any = adapters.load_adapted(base, adapter)
         general[name] = forgetting.measure(model, tokenizer) | forgetting.generate(model, tokenizer)
         distributions[name] = listing_distribution(
@@ -97,7 +99,10 @@ def measure(
         )
         del model
         gc.collect()
-    return distributions, general
+    untuned = adapters.load_adapted(base, None)
+    general["base"] = forgetting.measure(untuned, tokenizer) | forgetting.generate(untuned, tokenizer)
+    own = blended.untuned(untuned, tokenizer, texts, blend.hidden.depths, prompt, section.batch_size)
+    return distributions | {BLEND: blend.distribution(Answers(texts, distributions["sft"], *own))}, general
 
 
 def reader(
@@ -115,7 +120,13 @@ def reader(
     if name != BLEND:
         return partial(read, tuned)
     untuned = adapters.load_adapted(base, None)
-    return lambda texts: blend.distribution(texts, read(tuned, texts), read(untuned, texts))
+    depths, size = blend.hidden.depths, section.batch_size
+
+    def blended_answers(texts: list[str]) -> Floats:
+        own = blended.untuned(untuned, tokenizer, texts, depths, prompt, size)
+        return blend.distribution(Answers(texts, read(tuned, texts), *own))
+
+    return blended_answers
 
 
 def injected(

@@ -149,7 +149,7 @@ def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listin
 
     monkeypatch.setattr(stage_file, "price_distribution", recorded)
     train, scored, section = tiny_items.head(40), tiny_items.tail(8), tiny_params.baseline
-    answers, readings = untuned(tiny_base, train, scored, section, tiny_params.prompt)
+    answers, readings, *states = untuned(tiny_base, train, scored, section, tiny_params.prompt)
     assert readings.shape == (40,)
 
     assert list(answers) == ["base_zero_shot", "base_one_shot", "base_few_shot"]
@@ -168,6 +168,8 @@ def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listin
             tokenizer(long.removesuffix(short)).input_ids
         )
         assert tokens <= after_limit < tiny_params.base.pretraining.context
+    assert [len(each) for each in states] == [len(train), len(scored)]
+    assert states[0].shape[1] == states[1].shape[1] > 0
 
 
 def test_a_base_whose_answers_are_only_off_by_a_factor_per_category_and_a_slope_is_recalibrated_exactly(
@@ -215,7 +217,7 @@ def test_the_embedded_base_needs_fine_tuning_no_rescaling_of_its_answers_comes_n
     train, scored = items.head(1500), items.tail(600)
     base = ROOT / "artifacts" / "base"
     section = params.baseline.model_copy(update={"shots": 1})
-    answers, readings = untuned(base, train, scored, section, params.prompt)
+    answers, readings, *_ = untuned(base, train, scored, section, params.prompt)
     tables = (
         train.assign(base_zero_shot=readings),
         scored.assign(base_zero_shot=answers["base_zero_shot"]),

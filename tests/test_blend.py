@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from components.blend import blend, read
-from components.blending.blended import PARTS
+from components.blending.blended import PARTS, untuned
 from components.core.params.file import Params
-from components.regression.ridge import RidgeWithBase, fit_ridge
+from components.model import loading
+from components.regression.hidden_states import HiddenStatesRidge
+from components.regression.ridge import RidgeWithBase
+from tests.support.regressions import DEPTHS, fitted_regressions
 from tests.support.source import listed
 
-
-def fitted_ridge(train: pd.DataFrame, *, vocabulary: int, alpha: float, folds: int) -> RidgeWithBase:
-    """A ridge on the words of some items alone: the base gave no reading of them."""
-    return fit_ridge(
-        train["text"].tolist(),
-        np.full(len(train), np.nan),
-        train["price"].to_numpy(float),
-        vocabulary=vocabulary,
-        alphas=[alpha],
-        folds=folds,
-        seed=0,
-    )
+Regressions = tuple[RidgeWithBase, HiddenStatesRidge]
 
 
-@pytest.fixture(scope="module")
-def ridge(tiny_items: pd.DataFrame) -> RidgeWithBase:
-    return fitted_ridge(tiny_items.head(30), vocabulary=50, alpha=1.0, folds=3)
+def fitted_on(items: pd.DataFrame, base: Path, params: Params, **options: Any) -> Regressions:
+    """The regressions on the words of some items and what the base holds of them."""
+    model, tokenizer, texts = loading.load_model(base), loading.load_tokenizer(base), items["text"].tolist()
+    _, states = untuned(model, tokenizer, texts, DEPTHS, params.prompt, params.blend.batch_size)
+    return fitted_regressions(texts, items["price"].to_numpy(float), states, **options)
 
 
 def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
-    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, ridge: RidgeWithBase
+    tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params
 ) -> None:
+    regressions = fitted_on(tiny_items.head(30), tiny_base, tiny_params)
     rest, section, prompt = tiny_items.tail(18), tiny_params.blend, tiny_params.prompt
-    fitted, report = blend(rest, ridge, tiny_base, tiny_adapter, section, prompt)
+    fitted, report = blend(rest, *regressions, tiny_base, tiny_adapter, section, prompt)
     assert report["rows"] == 18
     assert set(report["weights"]) == set(PARTS)
     assert set(report["error_on_fitted_rows"]) == {*PARTS, "blend"}
     assert all(weight >= 0 for weight in fitted.weights.values())
-    texts = rest["text"].tolist()
-    tuned, untuned = (read(tiny_base, folder, texts, section, prompt) for folder in (tiny_adapter, None))
-    distribution = fitted.distribution(texts, tuned, untuned)
+    answers = read(rest["text"].tolist(), tiny_base, tiny_adapter, DEPTHS, section, prompt)
+    distribution = fitted.distribution(answers)
     assert distribution.shape == (18, prompt.price_max + 1)
     np.testing.assert_allclose(distribution.sum(axis=1), 1.0, rtol=1e-6)
 
@@ -52,12 +46,12 @@ def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
 def test_an_untrained_model_loses_its_say_to_a_regression_that_knows(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params
 ) -> None:
-    """The tiny model has learned next to nothing, the regression has the price in the text."""
+    """The tiny model has learned next to nothing, the regressions have the price in the text."""
     items = tiny_items.assign(text=[f"{text} lot{row % 8}" for row, text in enumerate(tiny_items["text"])])
     items = items.assign(price=[20.0 * 1.6 ** (row % 8) for row in range(len(items))])
     train, rest = items.head(32), items.tail(16)
-    known = fitted_ridge(train, vocabulary=400, alpha=0.01, folds=4)
-    fitted, report = blend(rest, known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.prompt)
+    known = fitted_on(train, tiny_base, tiny_params, vocabulary=400, alpha=0.01, folds=4)
+    fitted, report = blend(rest, *known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.prompt)
     errors = report["error_on_fitted_rows"]
     assert errors["blend"] < errors["sft"]
     assert fitted.weights["ridge_with_base"] > fitted.weights["sft"]

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.blending.blended import Blend
+from components.blending import blended
+from components.blending.blended import Answers
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Law, Prediction
@@ -30,8 +31,8 @@ from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderb
 from components.evaluation.scoring import noise_floor
 from components.model import adapters, loading
 from components.model.distribution import listing_distribution
-from components.regression.ridge import fit_ridge
 from components.reporting import evaluation_page, figures
+from tests.support.regressions import DEPTHS, fitted_blend
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -446,17 +447,16 @@ def test_a_blend_is_read_from_its_parts_and_named_with_them(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, tmp_path: Path
 ) -> None:
     texts, prices = tiny_items["text"].tolist()[:8], tiny_items["price"].to_numpy(float)[:8]
-    options = {"vocabulary": 20, "alphas": [1.0], "folds": 2, "seed": 0}
-    ridge = fit_ridge(texts, np.full(8, np.nan), prices, **options)
-    blend = Blend({"sft": 0.6, "ridge_with_base": 0.5}, ridge)
+    untuned = adapters.load_adapted(tiny_base, None)
+    blend = fitted_blend(texts, prices, untuned.config.hidden_size)
     models, section, prompt = {"sft": tiny_adapter}, tiny_params.evaluate, tiny_params.prompt
     read = reader("blend", models, blend, tiny_base, section, prompt)
     tokenizer = loading.load_tokenizer(tiny_base)
-    tuned, untuned = (
-        listing_distribution(model, tokenizer, texts, prompt, batch_size=section.batch_size, title="sft")
-        for model in (adapters.load_adapted(tiny_base, each) for each in (tiny_adapter, None))
-    )
-    np.testing.assert_allclose(read(texts), blend.distribution(texts, tuned, untuned), atol=1e-6)
+    size = section.batch_size
+    model = adapters.load_adapted(tiny_base, tiny_adapter)
+    tuned = listing_distribution(model, tokenizer, texts, prompt, batch_size=size, title="sft")
+    own = blended.untuned(untuned, tokenizer, texts, DEPTHS, prompt, size)
+    np.testing.assert_allclose(read(texts), blend.distribution(Answers(texts, tuned, *own)), atol=1e-6)
     np.testing.assert_allclose(
         reader("sft", models, blend, tiny_base, section, prompt)(texts), tuned, atol=1e-6
     )

@@ -16,16 +16,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from components import quantize as stage_file
-from components.blending.blended import Blend
+from components.blending import blended
+from components.blending.blended import Answers
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.params.prompt import Prompt
 from components.evaluation.calibration import Calibration
 from components.model import adapters, formats, loading
 from components.model.distribution import listing_distribution
-from components.regression.ridge import fit_ridge
 from components.serving.pyfunc import Served, Settings
 from tests.support.project import QUESTION, ROOT
+from tests.support.regressions import DEPTHS, fitted_blend
 
 TEXTS = ["Oak desk, four legs", "Wireless headphones with noise cancelling", "A 256GB drive"]
 SETTINGS = Settings(
@@ -70,10 +71,8 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, tmp_path: Path
 ) -> None:
     texts, prices = tiny_items["text"].tolist(), tiny_items["price"].to_numpy(float)
-    options = {"vocabulary": 50, "alphas": [1.0], "folds": 3, "seed": 0}
-    blend = Blend(
-        {"sft": 0.6, "ridge_with_base": 0.5}, fit_ridge(texts, np.full(len(texts), np.nan), prices, **options)
-    )
+    base = loading.load_model(tiny_base, four_bit=False)
+    blend = fitted_blend(texts, prices, base.config.hidden_size)
     blend.save(tmp_path / "blend")
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged", tmp_path / "blend")
     sizes = stage_file.write_format(tmp_path / "merged", tmp_path / "served", "nf4")
@@ -83,11 +82,10 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
         Served(tmp_path / name, SETTINGS).distribution(texts, "test") for name in ("merged", "served")
     )
     tokenizer = loading.load_tokenizer(tiny_base)
-    tuned, untuned = (
-        read(model, tokenizer, texts)
-        for model in (adapters.merge_adapter(tiny_base, tiny_adapter), loading.load_model(tiny_base))
-    )
-    np.testing.assert_allclose(merged, blend.distribution(texts, tuned, untuned), atol=1e-5)
+    tuned = read(adapters.merge_adapter(tiny_base, tiny_adapter), tokenizer, texts)
+    untuned = blended.untuned(base, tokenizer, texts, DEPTHS, SETTINGS.prompt, SETTINGS.batch_size)
+    expected = blend.distribution(Answers(texts, tuned, *untuned))
+    np.testing.assert_allclose(merged, expected, atol=1e-5)
     assert np.abs(served - merged).sum(axis=1).max() < 0.5
     assert not [
         file for file in (tmp_path / "served").rglob("*") if file.suffix in {".bin", ".pkl", ".joblib"}

@@ -1,7 +1,7 @@
-"""A blend: the tuned language model and a ridge regression that knows the untuned one, priced as one model.
+"""A blend: the tuned language model and two regressions that know the untuned one, priced as one model.
 
-Different readers err differently: the language model knows what words mean, the regression has counted every
-word of the catalogue.
+Different readers err differently: the language model knows what words mean, the regressions have counted
+every word of the catalogue and hold a listing against its neighbours.
 """
 
 from __future__ import annotations
@@ -9,17 +9,34 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from components.blending.pool import fit_weights, pool
 from components.core.errors import PricewrightError
+from components.core.params.prompt import Prompt
 from components.evaluation.resampling import Floats
-from components.model.distribution import quantile
+from components.model.distribution import listing_distribution, quantile
+from components.model.hidden_states import hidden_states
+from components.regression.hidden_states import HiddenStatesRidge
 from components.regression.ridge import RidgeWithBase
 
 WEIGHTS = "blend.json"
-PARTS = ("sft", "ridge_with_base")
+PARTS = ("sft", "ridge_with_base", "hidden_states_ridge")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the language models give for some listings."""
+
+    texts: list[str]
+    tuned: Floats
+    """The price distributions of the tuned model, (n, prices)."""
+    untuned: Floats
+    """Those of the base, (n, prices)."""
+    states: Floats
+    """The hidden states of the base, (n, size); see `hidden_states`."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +46,16 @@ class Blend:
     weights: dict[str, float]
     """Exponent of each part in the logarithmic pool."""
     ridge: RidgeWithBase
+    hidden: HiddenStatesRidge
 
-    def distribution(self, texts: list[str], tuned: Floats, untuned: Floats) -> Floats:
-        """Probability of each whole-dollar price, (n, prices), by the distributions that the tuned and the
-        untuned language model give for the same texts, (n, prices) each.
-        """
-        weights = np.array([self.weights[part] for part in PARTS])
-        return pool(parts(self.ridge, texts, tuned, untuned), weights)
+    def distribution(self, answers: Answers) -> Floats:
+        """Probability of each whole-dollar price, (n, prices)."""
+        return pool(parts(self.ridge, self.hidden, answers), np.array([self.weights[part] for part in PARTS]))
 
     def save(self, folder: Path) -> None:
-        """Write the weights and the regression to `folder`."""
+        """Write the weights and the regressions to `folder`."""
         self.ridge.save(folder)
+        self.hidden.save(folder)
         (folder / WEIGHTS).write_text(json.dumps(self.weights, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -52,22 +68,36 @@ class Blend:
             )
         weights = json.loads(path.read_text(encoding="utf-8"))
         if set(weights) != set(PARTS):
-            raise PricewrightError(f"{path} weighs {', '.join(weights)}; {' and '.join(PARTS)} are the parts")
-        return cls(weights, RidgeWithBase.load(folder))
+            raise PricewrightError(f"{path} weighs {', '.join(weights)}; {', '.join(PARTS)} are the parts")
+        return cls(weights, RidgeWithBase.load(folder), HiddenStatesRidge.load(folder))
 
 
-def parts(ridge: RidgeWithBase, texts: list[str], tuned: Floats, untuned: Floats) -> list[Floats]:
+def untuned(
+    model: Any, tokenizer: Any, texts: list[str], depths: list[float], prompt: Prompt, batch_size: int
+) -> tuple[Floats, Floats]:
+    """What `Answers` has of the untuned base: (price distributions, hidden states) of listing texts."""
+    options: dict[str, Any] = {"batch_size": batch_size, "title": "untuned base"}
+    distribution = listing_distribution(model, tokenizer, texts, prompt, **options)
+    return distribution, hidden_states(model, tokenizer, texts, prompt, depths=depths, **options)
+
+
+def parts(ridge: RidgeWithBase, hidden: HiddenStatesRidge, answers: Answers) -> list[Floats]:
     """The distributions of PARTS, (n, prices) each."""
-    readings = quantile(untuned, 0.5)
-    return [tuned, ridge.distribution(texts, readings, price_max=tuned.shape[1] - 1)]
+    readings, price_max = quantile(answers.untuned, 0.5), answers.tuned.shape[1] - 1
+    return [
+        answers.tuned,
+        ridge.distribution(answers.texts, readings, price_max=price_max),
+        hidden.distribution(answers.texts, readings, answers.states, price_max=price_max),
+    ]
 
 
 def fit(
-    ridge: RidgeWithBase, texts: list[str], tuned: Floats, untuned: Floats, true: Floats, *, shrinkage: float
+    ridge: RidgeWithBase, hidden: HiddenStatesRidge, answers: Answers, true: Floats, *, shrinkage: float
 ) -> Blend:
     """The blend whose weights score best on the true prices, (n,) dollars; see `pool.fit_weights`.
 
-    The rows must be ones that neither the language model nor `ridge` was fitted on.
+    The rows must be ones that neither the language model nor a regression was fitted on.
     """
-    weights = fit_weights(parts(ridge, texts, tuned, untuned), true, shrinkage=shrinkage)
-    return Blend({part: round(float(weight), 4) for part, weight in zip(PARTS, weights, strict=True)}, ridge)
+    weights = fit_weights(parts(ridge, hidden, answers), true, shrinkage=shrinkage)
+    named = {part: round(float(weight), 4) for part, weight in zip(PARTS, weights, strict=True)}
+    return Blend(named, ridge, hidden)

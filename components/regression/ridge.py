@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -52,10 +53,7 @@ class RidgeWithBase:
         """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
         prediction, of the width that its errors had on rows that it was not fitted on.
         """
-        with np.errstate(divide="ignore"):
-            edges = np.log(np.concatenate([[0.0], np.arange(price_max) + 0.5, [np.inf]]))
-        distance = (edges[None, :] - self._log_prices(texts, readings)[:, None]) / self.deviation
-        return np.diff(norm.cdf(distance), axis=1)
+        return log_normal(self._log_prices(texts, readings), self.deviation, price_max)
 
     def save(self, folder: Path) -> None:
         """Write `ridge.json` and `ridge.safetensors` to `folder`."""
@@ -79,7 +77,7 @@ class RidgeWithBase:
         return cls(words, numbers["weights"], *map(float, numbers["rest"]))
 
     def _log_prices(self, texts: list[str], readings: Floats) -> Floats:
-        logs = np.where(np.isnan(readings), self.missing, _logarithm(readings))
+        logs = np.where(np.isnan(readings), self.missing, logarithm(readings))
         return self._counts.transform(texts) @ self.weights + self.slope * logs + self.intercept
 
     @cached_property
@@ -104,22 +102,47 @@ def fit_ridge(
     mean absolute error in `folds`-fold cross-validation is smallest.
     """
     counts = CountVectorizer(max_features=vocabulary, token_pattern=WORD)
-    logs = _logarithm(readings)
-    missing = 0.0 if np.isnan(logs).all() else float(np.nanmean(logs))
-    scaled = UNPENALIZED * np.where(np.isnan(logs), missing, logs)
+    logs, missing = filled_logarithm(readings)
+    scaled = UNPENALIZED * logs
     inputs = sparse.hstack([counts.fit_transform(texts), sparse.csr_matrix(scaled[:, None])]).tocsr()
-    split, target = KFold(folds, shuffle=True, random_state=seed), np.log(prices)
-    fitted = RidgeCV(alphas, cv=split, scoring="neg_mean_absolute_error").fit(inputs, target)
-    left_over = target - cross_val_predict(Ridge(fitted.alpha_), inputs, target, cv=split)
+    fitted, deviation = chosen_ridge(
+        inputs, np.log(prices), alphas, KFold(folds, shuffle=True, random_state=seed)
+    )
     return RidgeWithBase(
         words=counts.get_feature_names_out().tolist(),
         weights=fitted.coef_[:-1],
         slope=float(UNPENALIZED * fitted.coef_[-1]),
         intercept=float(fitted.intercept_),
         missing=missing,
-        deviation=max(float(left_over.std()), NARROWEST),
+        deviation=deviation,
     )
 
 
-def _logarithm(dollars: Floats) -> Floats:
+def chosen_ridge(inputs: Any, log_prices: Floats, alphas: list[float], split: KFold) -> tuple[RidgeCV, float]:
+    """(the ridge with the penalty of `alphas` whose mean absolute error is smallest in the cross-validation
+    `split`; the standard deviation of its errors there, in log dollars, at least NARROWEST).
+    """
+    fitted = RidgeCV(alphas, cv=split, scoring="neg_mean_absolute_error").fit(inputs, log_prices)
+    left_over = log_prices - cross_val_predict(Ridge(fitted.alpha_), inputs, log_prices, cv=split)
+    return fitted, max(float(left_over.std()), NARROWEST)
+
+
+def log_normal(logs: Floats, deviation: float, price_max: int) -> Floats:
+    """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1, where the logarithm of the
+    price is normal about `logs`, (n,) log dollars, by `deviation`.
+    """
+    with np.errstate(divide="ignore"):
+        edges = np.log(np.concatenate([[0.0], np.arange(price_max) + 0.5, [np.inf]]))
+    return np.diff(norm.cdf((edges[None, :] - logs[:, None]) / deviation), axis=1)
+
+
+def filled_logarithm(readings: Floats) -> tuple[Floats, float]:
+    """(the logarithms of readings in dollars, their mean where one is missing; that mean)."""
+    logs = logarithm(readings)
+    missing = 0.0 if np.isnan(logs).all() else float(np.nanmean(logs))
+    return np.where(np.isnan(logs), missing, logs), missing
+
+
+def logarithm(dollars: Floats) -> Floats:
+    """Natural logarithm of prices in dollars, those below one dollar as one."""
     return np.log(np.maximum(dollars, 1.0))

@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from components.blending.blended import Blend
+from components.blending import blended
+from components.blending.blended import Answers, Blend
 from components.core.errors import PricewrightError
 from components.core.params.prompt import Prompt
 from components.core.schemas import BLEND, SERVED_INPUT
@@ -53,8 +54,8 @@ class Settings:
 
 
 class Served:
-    """A model as `quantize` wrote it, in memory: one language model, or a blend of it with what a regression
-    makes of the untuned one.
+    """A model as `quantize` wrote it, in memory: one language model, or a blend of it with what regressions
+    make of the untuned one.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -67,16 +68,15 @@ class Served:
 
     def distribution(self, texts: list[str], title: str) -> Floats:
         """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1."""
-        tuned = self._read(self.tuned, texts, title)
+        prompt, batch_size = self.settings.prompt, self.settings.batch_size
+        tuned = listing_distribution(
+            self.tuned, self.tokenizer, texts, prompt, batch_size=batch_size, title=title
+        )
         if self.blend is None:
             return tuned
-        return self.blend.distribution(texts, tuned, self._read(self.untuned, texts, title))
-
-    def _read(self, model: Any, texts: list[str], title: str) -> Floats:
-        own = self.settings
-        return listing_distribution(
-            model, self.tokenizer, texts, own.prompt, batch_size=own.batch_size, title=title
-        )
+        depths = self.blend.hidden.depths
+        untuned = blended.untuned(self.untuned, self.tokenizer, texts, depths, prompt, batch_size)
+        return self.blend.distribution(Answers(texts, tuned, *untuned))
 
 
 class Pricer:

@@ -8,19 +8,23 @@ import numpy as np
 import pytest
 
 from components.blending import blended
-from components.blending.blended import PARTS, WEIGHTS, Blend
+from components.blending.blended import PARTS, WEIGHTS, Answers, Blend
 from components.blending.pool import pool
 from components.core.errors import PricewrightError
+from components.regression import hidden_states
+from components.regression.hidden_states import fit_hidden_states
 from components.regression.ridge import NUMBERS, fit_ridge
 
 PRICES = 300
-Made = tuple[Blend, list[str], np.ndarray, np.ndarray, np.ndarray]
-"""A blend, and of some listings texts, what the tuned and the untuned model give, and the true prices."""
+Made = tuple[Blend, Answers, np.ndarray]
+"""A blend, and of some listings what the language models give and the true prices."""
 
 
 @pytest.fixture(scope="module")
 def made() -> Made:
-    """The tuned model knows the price within a tenth, the untuned one halves it for red things."""
+    """The tuned model knows the price within a tenth, the untuned one halves it for red things; its hidden
+    state holds the price within a tenth, too.
+    """
     draw = np.random.default_rng(0)
     red, true = draw.random(300) < 0.5, draw.uniform(20, 250, 300)
     texts = [f"A {'red' if each else 'blue'} thing" for each in red]
@@ -33,39 +37,48 @@ def made() -> Made:
     untuned = about(true * np.where(red, 0.5, 1.0) * np.exp(0.1 * draw.standard_normal(300)))
     tuned = about(true * np.exp(0.1 * draw.standard_normal(300)))
     readings = (untuned.cumsum(axis=1) < 0.5).sum(axis=1)
-    ridge = fit_ridge(
-        texts[:100], readings[:100].astype(float), true[:100], vocabulary=9, alphas=[0.1], folds=5, seed=0
+    states = np.log(true * np.exp(0.1 * draw.standard_normal(300)))[:, None]
+    first, rest, options = slice(100), slice(100, None), {"alphas": [0.1], "folds": 5, "seed": 0}
+    ridge = fit_ridge(texts[first], readings[first].astype(float), true[first], vocabulary=9, **options)
+    hidden = fit_hidden_states(
+        texts[first],
+        np.full(100, np.nan),
+        states[first],
+        true[first],
+        depths=[1.0],
+        vocabulary=9,
+        landmarks=50,
+        **options,
     )
-    rest = slice(100, None)
-    fitted = blended.fit(ridge, texts[rest], tuned[rest], untuned[rest], true[rest], shrinkage=1.0)
-    return fitted, texts[rest], tuned[rest], untuned[rest], true[rest]
+    answers = Answers(texts[rest], tuned[rest], untuned[rest], states[rest])
+    return blended.fit(ridge, hidden, answers, true[rest], shrinkage=1.0), answers, true[rest]
 
 
 def error(distribution: np.ndarray, true: np.ndarray) -> float:
     return float(np.abs((distribution.cumsum(axis=1) < 0.5).sum(axis=1) - true).mean())
 
 
-def test_it_errs_less_than_either_part(made: Made) -> None:
-    blend, texts, tuned, untuned, true = made
-    ours = error(blend.distribution(texts, tuned, untuned), true)
-    for part in blended.parts(blend.ridge, texts, tuned, untuned):
+def test_it_errs_less_than_any_part(made: Made) -> None:
+    blend, answers, true = made
+    ours = error(blend.distribution(answers), true)
+    for part in blended.parts(blend.ridge, blend.hidden, answers):
         assert ours < 0.9 * error(part, true)
 
 
 def test_it_is_the_pool_of_its_parts(made: Made) -> None:
-    blend, texts, tuned, untuned, _ = made
-    parts = blended.parts(blend.ridge, texts, tuned, untuned)
+    blend, answers, _ = made
+    parts = blended.parts(blend.ridge, blend.hidden, answers)
     weights = np.array([blend.weights[part] for part in PARTS])
-    np.testing.assert_array_equal(blend.distribution(texts, tuned, untuned), pool(parts, weights))
+    np.testing.assert_array_equal(blend.distribution(answers), pool(parts, weights))
 
 
 def test_what_is_saved_prices_the_same(made: Made, tmp_path: Path) -> None:
-    blend, *read, _ = made
+    blend, answers, _ = made
     blend.save(tmp_path)
-    np.testing.assert_array_equal(Blend.load(tmp_path).distribution(*read), blend.distribution(*read))
+    np.testing.assert_array_equal(Blend.load(tmp_path).distribution(answers), blend.distribution(answers))
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, NUMBERS])
+@pytest.mark.parametrize("name", [WEIGHTS, NUMBERS, hidden_states.NUMBERS])
 def test_a_blend_with_a_part_missing_is_refused(made: Made, tmp_path: Path, name: str) -> None:
     made[0].save(tmp_path)
     (tmp_path / name).unlink()
@@ -76,5 +89,7 @@ def test_a_blend_with_a_part_missing_is_refused(made: Made, tmp_path: Path, name
 def test_weights_of_other_parts_are_refused(made: Made, tmp_path: Path) -> None:
     made[0].save(tmp_path)
     (tmp_path / WEIGHTS).write_text('{"sft": 1.0}')
-    with pytest.raises(PricewrightError, match="weighs sft; sft and ridge_with_base are the parts"):
+    with pytest.raises(
+        PricewrightError, match="weighs sft; sft, ridge_with_base, hidden_states_ridge are the parts"
+    ):
         Blend.load(tmp_path)

@@ -30,7 +30,12 @@ def tiny_yaml() -> str:
         "epochs": 1,
         "price_weight": 1.0,
     }
-    raw["baseline"] |= {"vocabulary": 300, "boosting_iterations": 20, "boosting_components": 8}
+    raw["baseline"] |= {
+        "vocabulary": 300,
+        "landmarks": 20,
+        "boosting_iterations": 20,
+        "boosting_components": 8,
+    }
     raw["sft"] |= {"epochs": 1.0, "save_steps": 4}
     raw["reward"] |= {"epochs": 1.0}
     raw["align"]["monitor"] |= {"rows": 20, "snapshots": 1, "bootstrap": 100}

@@ -22,6 +22,10 @@ class Baseline(Section):
     ridge_alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
     """Penalties that ridge regression chooses from, by cross-validation on train."""
     ridge_folds: Annotated[int, Field(ge=2)]
+    hidden_depths: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)]
+    """Layers whose hidden states the regression reads, as shares of the base's depth."""
+    landmarks: Count
+    """Training listings whose hidden states the others are held against."""
     boosting_iterations: Count
     boosting_components: Count
     """Dimensions to which TF-IDF is reduced for the boosted trees."""
