@@ -21,7 +21,7 @@ from components.core.errors import PricewrightError
 from components.core.params.base import Base, Package
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
-from components.model.loading import load_tokenizer
+from components.model import loading
 from components.model.tokens import completion_ids
 from components.pretrained import gguf, wheel
 from components.pretrained.embedded import embedded
@@ -39,6 +39,12 @@ def base(section: Base, question: str, folder: Path, on_loss: Any) -> dict[str, 
     dollar sign before it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    report = _fetched(section, question, folder, on_loss)
+    loading.mark(folder, four_bit=section.four_bit)
+    return report
+
+
+def _fetched(section: Base, question: str, folder: Path, on_loss: Any) -> dict[str, Any]:
     if section.model == "embedded":
         return embedded(section.pretraining, question, folder, on_loss)
     if section.model == "package":
@@ -51,7 +57,7 @@ def base(section: Base, question: str, folder: Path, on_loss: Any) -> dict[str, 
     else:
         _download(section.model, section.revision, folder)
         report = {"revision": section.revision}
-    completion_ids(load_tokenizer(folder), "49")
+    completion_ids(loading.load_tokenizer(folder), "49")
     return {"model": section.model, **report}
 
 

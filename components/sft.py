@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from datasets import Dataset
+from transformers import EarlyStoppingCallback
 from trl import SFTConfig, SFTTrainer
 
 from components.core import stage
@@ -27,13 +28,15 @@ def sft(
 ) -> Any:
     """Fine-tune an adapter on the base; returns the PEFT model.
 
-    `items` needs the columns `text` and `price`. Checkpoints go to `scratch`; a run that finds some there
-    carries on from the last that is whole.
+    `items` needs the columns `text`, `price` and `product`. Checkpoints go to `scratch`; a run that finds
+    some there carries on from the last that is whole. Where some products are held out, training stops when
+    their loss no longer falls, and the adapter with the lowest is returned.
     """
     loading.seed_everything(section.seed)
     tokenizer = loading.load_tokenizer(base)
     model = adapters.new_adapter(base, **section.lora.model_dump())
-    steps = -(-len(items) // (section.batch_size * section.gradient_accumulation_steps)) * section.epochs
+    trained, held_out = divided(items, section.held_out, section.seed)
+    steps = -(-len(trained) // (section.batch_size * section.gradient_accumulation_steps)) * section.epochs
     options = SFTConfig(
         **training.trainer_options(scratch, section.seed),
         num_train_epochs=section.epochs,
@@ -45,17 +48,27 @@ def sft(
         weight_decay=section.weight_decay,
         save_steps=section.save_steps,
         max_length=None,  # prompts are cut by prompt_ids, which keeps the question whole
+        train_sampling_strategy="group_by_length",  # a batch is as long as its longest row
+        **(training.until_no_better(section.save_steps) if len(held_out) else {}),
     )
     trainer = training.train(
         SFTTrainer,
         model,
-        Dataset.from_list(examples(tokenizer, items, prompt)),
+        Dataset.from_list(examples(tokenizer, trained, prompt)),
         options,
         tokenizer,
-        [curves],
+        [curves, *([EarlyStoppingCallback(section.patience)] if len(held_out) else [])],
         training.last_checkpoint(scratch),
+        eval_dataset=Dataset.from_list(examples(tokenizer, held_out, prompt)) if len(held_out) else None,
     )
     return trainer.model
+
+
+def divided(items: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(rows to train on, rows held out): about `share` of them, no product in both; none for a share of 0."""
+    products = items["product"].drop_duplicates().sample(frac=share, random_state=seed)
+    held_out = items["product"].isin(products)
+    return items[~held_out], items[held_out]
 
 
 def examples(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> list[dict[str, list[int]]]:
@@ -73,7 +86,8 @@ def main() -> None:
         curves = training.Curves(frame.tracked)
         model = sft(items, frame.section, load_section(Prompt), Path("artifacts/base"), frame.scratch, curves)
         adapters.save_adapter(model, frame.folder)
-        frame.report({"rows": len(items), **adapters.parameter_counts(model), "losses": curves.losses})
+        losses = {"losses": curves.losses, "losses_held_out": curves.held_out}
+        frame.report({"rows": len(items), **adapters.parameter_counts(model), **losses})
         frame.discard_scratch()
 
 

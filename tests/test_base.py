@@ -31,7 +31,7 @@ def test_a_gguf_file_out_of_a_package_becomes_a_base_that_prices(
     options = {"price_max": 999, "prompt_tokens": 64, "batch_size": 2, "title": "test"}
     prices = [
         price_distribution(
-            loading.load_model(folder, four_bit=False),
+            loading.load_whole(folder),
             loading.load_tokenizer(folder),
             [price_prompt("a chair", QUESTION)],
             **options,

@@ -71,7 +71,7 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, tmp_path: Path
 ) -> None:
     texts, prices = tiny_items["text"].tolist(), tiny_items["price"].to_numpy(float)
-    base = loading.load_model(tiny_base, four_bit=False)
+    base = loading.load_whole(tiny_base)
     blend = fitted_blend(texts, prices, base.config.hidden_size)
     blend.save(tmp_path / "blend")
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged", tmp_path / "blend")

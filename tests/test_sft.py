@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import Trainer
 
 from components import sft as stage_file
 from components.core.params.file import Params
 from components.core.params.prompt import Prompt
-from components.model import loading, training
+from components.model import adapters, loading, training
 from components.model.prompt import price_completion
 from tests.support.project import QUESTION
 
@@ -39,6 +41,48 @@ def test_training_lowers_the_loss_and_tracks_it(
     assert len(losses) == 3
     assert [line["loss"] for line in curves.losses] == losses
     assert losses[-1] < losses[0] - 0.1
+
+
+def test_it_stops_when_rows_held_out_say_so_and_keeps_the_best_adapter(
+    tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path, recorder: Any
+) -> None:
+    """A rate at which 33 rows are soon known by heart."""
+    values = {"epochs": 60.0, "learning_rate": 3e-2, "held_out": 0.3, "patience": 2, "save_steps": 2}
+    section, curves = tiny_params.sft.model_copy(update=values), training.Curves(recorder)
+    model = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "scratch", curves)
+    losses = {line["step"]: line["loss"] for line in curves.held_out}
+    best = min(losses, key=lambda step: losses[step])
+    assert max(losses) == best + 2 * 2
+    assert max(losses) < 60 * 3
+    adapters.save_adapter(model, tmp_path / "kept")
+    kept, there = (
+        load_file(folder / "adapter_model.safetensors")
+        for folder in (tmp_path / "kept", tmp_path / "scratch" / f"checkpoint-{best}")
+    )
+    for name, weight in there.items():
+        torch.testing.assert_close(kept[name], weight)
+
+
+def test_what_is_held_out_is_whole_products() -> None:
+    items = pd.DataFrame({"product": [f"p{row // 3}" for row in range(300)], "price": range(300)})
+    trained, held_out = stage_file.divided(items, 0.2, 7)
+    assert len(trained) == 240
+    assert len(held_out) == 60
+    assert not set(trained["product"]) & set(held_out["product"])
+    assert len(stage_file.divided(items, 0.0, 7)[1]) == 0
+
+
+def test_a_base_in_bfloat16_learns_as_the_one_in_nf4_does(
+    tiny_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path, recorder: Any
+) -> None:
+    section = tiny_params.sft.model_copy(update={"epochs": 10.0, "learning_rate": 1e-2})
+    whole, ends = Path(shutil.copytree(tiny_base, tmp_path / "whole")), []
+    loading.mark(whole, four_bit=False)
+    for base in (tiny_base, whole):
+        curves, scratch = training.Curves(recorder), tmp_path / f"scratch-{base.name}"
+        stage_file.sft(tiny_items, section, tiny_params.prompt, base, scratch, curves)
+        ends.append(curves.losses[-1]["loss"])
+    assert ends[1] == pytest.approx(ends[0], rel=0.1)
 
 
 def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(

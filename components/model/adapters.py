@@ -1,4 +1,4 @@
-"""Low-rank adapters (arXiv:2106.09685) on an NF4 base: created, loaded, switched, merged and saved."""
+"""Low-rank adapters (arXiv:2106.09685) on a base, in NF4 or not: created, loaded, switched, merged, saved."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 
 from components.core.errors import PricewrightError
-from components.model.loading import ON_GPU, broken, load_model, loaded, weights
+from components.model.loading import ON_GPU, broken, held, in_four_bit, load_model, load_whole, loaded
 
 
 def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float) -> PeftModel:
-    """The NF4 base with a fresh adapter on all linear layers, ready to train."""
-    model = loaded(AutoModelForCausalLM, base, **weights(True))
-    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    """The base with a fresh adapter on all linear layers, ready to train."""
+    model = frozen(AutoModelForCausalLM, base)
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
@@ -35,19 +34,26 @@ def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float) -> PeftMod
 
 
 def resume_adapter(base: Path, adapter: Path) -> PeftModel:
-    """The NF4 base with a trained adapter that trains on."""
-    model = loaded(AutoModelForCausalLM, base, **weights(True))
-    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
-    return load_adapter(model, adapter, is_trainable=True)
+    """The base with a trained adapter that trains on."""
+    return load_adapter(frozen(AutoModelForCausalLM, base), adapter, is_trainable=True)
+
+
+def frozen(kind: Any, base: Path, **options: Any) -> PreTrainedModel:
+    """The base as it is held, see `loading.held`, without gradients of its own, ready for an adapter."""
+    model = loaded(kind, base, **held(base), **options)
+    if in_four_bit(base):
+        return prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    if ON_GPU:
+        model.enable_input_require_grads()  # gradient checkpointing asks for it
+    return model.requires_grad_(False)
 
 
 def load_reward_model(base: Path, adapter: Path, pad_token_id: int) -> PeftModel:
-    """The NF4 base with a scalar head in place of the vocabulary's, and a trained adapter that trains on
-    together with the head: the start of a reward model.
+    """The base with a scalar head in float32 in place of the vocabulary's, and a trained adapter that trains
+    on together with the head: the start of a reward model.
     """
-    options = weights(True) | {"num_labels": 1, "pad_token_id": pad_token_id}
-    model = loaded(AutoModelForSequenceClassification, base, **options)
-    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
+    options = {"num_labels": 1, "pad_token_id": pad_token_id}
+    model: Any = frozen(AutoModelForSequenceClassification, base, **options)
     config = LoraConfig.from_pretrained(str(adapter))
     config.task_type, config.inference_mode = "SEQ_CLS", False  # without the task the head would never train
     model = get_peft_model(model, config)
@@ -58,11 +64,14 @@ def load_reward_model(base: Path, adapter: Path, pad_token_id: int) -> PeftModel
     )
     if result.unexpected_keys:
         raise broken(adapter, "adapter of this base", KeyError(result.unexpected_keys[0]))
+    for name, head in model.named_modules():
+        if name.endswith("score.modules_to_save.default"):
+            head.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
     return model
 
 
 def load_policy(base: Path, adapter: Path, reward: Path) -> tuple[PeftModel, torch.nn.Linear]:
-    """One NF4 base with three adapters that take turns, and the scalar head of the last.
+    """One base with three adapters that take turns, and the scalar head of the last.
 
     `default` is the policy, starts at `adapter` and trains; `reference` is a frozen copy of it; `reward` is
     the frozen reward model. Dropout is off: the policy that is updated is to be the policy that sampled.
@@ -135,11 +144,11 @@ def load_adapter(model: Any, adapter: Path, *, is_trainable: bool = False) -> Pe
         raise broken(adapter, "adapter", error) from error
 
 
-def load_adapted(base: Path, adapter: Path | None, *, four_bit: bool = True) -> PreTrainedModel | PeftModel:
+def load_adapted(base: Path, adapter: Path | None) -> PreTrainedModel | PeftModel:
     """The model in `base`, see `load_model`, with a trained adapter on top where one is named; ready to
     predict.
     """
-    model: PreTrainedModel | PeftModel = load_model(base, four_bit=four_bit)
+    model: PreTrainedModel | PeftModel = load_model(base)
     if adapter is not None:
         model = load_adapter(model, adapter)
     return model.eval()
@@ -151,8 +160,7 @@ def merge_adapter(base: Path, adapter: Path) -> PreTrainedModel:
     Merging into 4-bit weights would round the adapter away: it moved logits by 0.18 in a trial. bfloat16, in
     which a GPU computes, has eight bits for a sum of which the adapter is the smaller part.
     """
-    model = loaded(AutoModelForCausalLM, base, **weights(False) | {"dtype": torch.float32})
-    return load_adapter(model, adapter).merge_and_unload().eval()
+    return load_adapter(load_whole(base), adapter).merge_and_unload().eval()
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:

@@ -16,9 +16,11 @@ from components.model.loading import COMPUTE, FOUR_BIT, load_tokenizer, loaded, 
 FORMATS = {
     "nf4": BitsAndBytesConfig(**FOUR_BIT),
     "int8": BitsAndBytesConfig(load_in_8bit=True),  # LLM.int8(), arXiv:2208.07339
+    "bfloat16": None,
     "none": None,
 }
-"""What transformers quantizes a served model to as it loads it; `none` is the merged model in full precision.
+"""What transformers quantizes a served model to as it loads it; `none` is the merged model in full precision,
+`bfloat16` has half its digits, and is as fast again where the processor has it.
 `w4a16` is llm-compressor's, `gguf` llama.cpp's."""
 CONVERTER = "convert_hf_to_gguf.py"
 GGUF = "model.gguf"
@@ -39,9 +41,8 @@ def write_quantized(merged: Path, folder: Path, name: str) -> None:
 
 def quantized(folder: Path, name: str) -> PreTrainedModel:
     """The full-precision model in `folder`, its linear layers in a format of FORMATS."""
-    options = weights(False) | {"quantization_config": FORMATS[name]}
-    if FORMATS[name] is None:
-        options["dtype"] = torch.float32  # as it was merged, on a GPU too
+    dtype = {"bfloat16": torch.bfloat16, "none": torch.float32}.get(name, COMPUTE)
+    options = weights(dtype) | {"quantization_config": FORMATS[name]}
     return loaded(AutoModelForCausalLM, folder, **options).eval()
 
 
@@ -78,7 +79,7 @@ def _w4a16(folder: Path) -> PreTrainedModel:
         raise PricewrightError(
             'quantize.formats: w4a16 needs llm-compressor: pip install -c constraints.txt -e ".[w4a16]"'
         ) from error
-    model = loaded(AutoModelForCausalLM, folder, **weights(False))
+    model = loaded(AutoModelForCausalLM, folder, **weights(COMPUTE))
     recipe = QuantizationModifier(targets="Linear", scheme="W4A16", ignore=["lm_head"])
     try:
         return oneshot(model=model, recipe=recipe).eval()

@@ -43,6 +43,20 @@ def trainer_options(scratch: Path, seed: int) -> dict[str, Any]:
     }
 
 
+def until_no_better(steps: int) -> dict[str, Any]:
+    """Options that measure the loss on the rows held out every `steps` steps, and keep the weights with the
+    lowest; EarlyStoppingCallback ends the training.
+    """
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": steps,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "prediction_loss_only": True,
+    }
+
+
 @contextmanager
 def full_precision(model: PeftModel) -> Iterator[None]:
     """Keep the adapter as it is while a TRL trainer is built on it.
@@ -60,11 +74,14 @@ def full_precision(model: PeftModel) -> Iterator[None]:
 
 
 class Curves(TrainerCallback):
-    """Sends a trainer's log lines to the tracked run as curves, and keeps its `losses`, [{step, loss}]."""
+    """Sends a trainer's log lines to the tracked run as curves, and keeps its `losses`, [{step, loss}], and
+    those on rows held out.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.losses: list[dict[str, float]] = []
+        self.held_out: list[dict[str, float]] = []
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
         """Called by the trainer with each log line."""
@@ -74,9 +91,10 @@ class Curves(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Called by the trainer as it ends; its state knows what was logged before a kill, too."""
-        self.losses = [
-            {"step": line["step"], "loss": line["loss"]} for line in state.log_history if "loss" in line
-        ]
+        self.losses, self.held_out = (
+            [{"step": line["step"], "loss": line[name]} for line in state.log_history if name in line]
+            for name in ("loss", "eval_loss")
+        )
 
 
 class WholeCheckpoints(TrainerCallback):

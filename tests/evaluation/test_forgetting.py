@@ -57,7 +57,7 @@ def test_the_right_answer_has_to_be_the_likeliest() -> None:
 
 
 def test_a_damaged_model_has_lost_something_and_the_base_itself_nothing(tiny_base: Path) -> None:
-    model, tokenizer = loading.load_model(tiny_base, four_bit=False), loading.load_tokenizer(tiny_base)
+    model, tokenizer = loading.load_whole(tiny_base), loading.load_tokenizer(tiny_base)
     whole = forgetting.measure(model, tokenizer)
     assert forgetting.measure(model, tokenizer) == whole
     torch.manual_seed(0)
@@ -86,5 +86,5 @@ def test_a_model_that_writes_the_answers_scores_all_and_one_that_writes_others_n
 
 
 def test_what_a_model_writes_is_the_same_on_every_run(sharp_base: Path) -> None:
-    model, tokenizer = loading.load_model(sharp_base, four_bit=False), loading.load_tokenizer(sharp_base)
+    model, tokenizer = loading.load_whole(sharp_base), loading.load_tokenizer(sharp_base)
     assert forgetting.generate(model, tokenizer) == forgetting.generate(model, tokenizer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,13 +36,30 @@ def test_only_the_adapter_trains(tiny_base: Path, tiny_params: Params) -> None:
     assert 0 < shares["trained_parameters"] < shares["parameters"]
 
 
+def test_on_a_base_in_bfloat16_adapter_and_head_are_float32_and_get_gradients(
+    tiny_base: Path, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    whole = Path(shutil.copytree(tiny_base, tmp_path / "whole"))
+    loading.mark(whole, four_bit=False)
+    model = adapters.load_reward_model(whole, tiny_adapter, 0)
+    ids = prompt_ids(loading.load_tokenizer(whole), price_prompt(PROMPT, QUESTION), 64)
+    model(input_ids=torch.tensor([ids])).logits.sum().backward()
+    for name, weight in model.named_parameters():
+        trains = "lora_" in name or "score.modules_to_save" in name
+        assert weight.requires_grad == trains, name
+        assert weight.dtype == (torch.float32 if trains else loading.FAST), name
+    head = next(weight for name, weight in model.named_parameters() if "score.modules" in name)
+    assert head.grad is not None
+    assert head.grad.abs().sum() > 0
+
+
 def test_a_merged_model_has_the_logits_of_base_and_adapter_in_full_precision(
     tiny_base: Path, tiny_adapter: Path
 ) -> None:
-    apart = adapters.load_adapted(tiny_base, tiny_adapter, four_bit=False)
+    apart = adapters.load_adapter(loading.load_whole(tiny_base), tiny_adapter).eval()
     together = adapters.merge_adapter(tiny_base, tiny_adapter)
     torch.testing.assert_close(logits(together, tiny_base), logits(apart, tiny_base), rtol=1e-4, atol=1e-5)
-    plain = loading.load_model(tiny_base, four_bit=False)
+    plain = loading.load_whole(tiny_base)
     assert not torch.allclose(logits(plain, tiny_base), logits(apart, tiny_base), atol=1e-3)
 
 

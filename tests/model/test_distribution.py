@@ -151,7 +151,7 @@ def test_a_vocabulary_too_large_for_the_memory_is_read_in_smaller_batches(
 
 
 def test_a_batch_has_the_distributions_of_its_rows_alone(tiny_base: Path) -> None:
-    tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_model(tiny_base, four_bit=False)
+    tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_whole(tiny_base)
     prompts = [
         price_prompt(text, QUESTION) for text in ("a chair", "a very much longer text about a lamp", "x")
     ]
@@ -169,7 +169,7 @@ def test_the_beginning_that_all_prompts_share_goes_through_the_model_once(
 ) -> None:
     model, tokenizer = character_model(1)
     if family == "single tokens":
-        model, tokenizer = loading.load_model(tiny_base, four_bit=False), loading.load_tokenizer(tiny_base)
+        model, tokenizer = loading.load_whole(tiny_base), loading.load_tokenizer(tiny_base)
     texts = ("a chair", "a much longer text about a lamp", "a", "a chair")
     shots = [("a lamp with a shade", 35.0), ("a rug", 60.0)]
     prompts = [few_shot_prompt(text, shots, QUESTION) for text in texts]

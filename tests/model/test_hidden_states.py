@@ -20,7 +20,7 @@ TEXTS = ["A red lamp", "A much longer text about a lamp with three arms and a he
 def test_they_are_the_means_that_transformers_gives_for_each_text_alone(
     tiny_base: Path, tiny_params: Params
 ) -> None:
-    model, tokenizer = loading.load_model(tiny_base, four_bit=False), loading.load_tokenizer(tiny_base)
+    model, tokenizer = loading.load_whole(tiny_base), loading.load_tokenizer(tiny_base)
     prompt, options = tiny_params.prompt, {"depths": [0.5, 1.0], "batch_size": 3, "title": "test"}
     states = hidden_states(model, tokenizer, TEXTS, prompt, **options)
     assert states.shape == (3, model.config.hidden_size), "one layer, however often it is named"

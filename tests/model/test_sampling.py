@@ -15,14 +15,14 @@ from tests.support.project import QUESTION
 
 
 def sampled(base: Path, prompts: list[str], **changed: Any) -> list[list[str]]:
-    tokenizer, model = loading.load_tokenizer(base), loading.load_model(base, four_bit=False)
+    tokenizer, model = loading.load_tokenizer(base), loading.load_whole(base)
     options = {"completions": 3, "temperature": 1.0, "prompt_tokens": 64, "batch_size": 2, "title": "test"}
     torch.manual_seed(0)
     return sampling.sample(model, tokenizer, prompts, **options | changed)
 
 
 def test_greedy_text_is_the_likeliest_and_comes_in_the_order_of_the_prompts(tiny_base: Path) -> None:
-    tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_model(tiny_base, four_bit=False)
+    tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_whole(tiny_base)
     prompts = [price_prompt("word " * length, QUESTION) for length in (1, 9, 4)]
     for prompt, cold, greedy in zip(
         prompts,

@@ -36,7 +36,7 @@ def test_only_safetensors_and_a_model_card_are_written(tiny_base: Path) -> None:
 
 def test_the_same_seed_gives_the_same_weights(tiny_params: Params, tiny_base: Path, tmp_path: Path) -> None:
     stage_file.base(tiny_params.base, QUESTION, tmp_path, lambda *_: None)
-    again, first = (loading.load_model(folder, four_bit=False) for folder in (tmp_path, tiny_base))
+    again, first = (loading.load_whole(folder) for folder in (tmp_path, tiny_base))
     for left, right in zip(again.parameters(), first.parameters(), strict=True):
         torch.testing.assert_close(left, right)
 
@@ -66,7 +66,7 @@ def test_the_target_of_a_price_is_spread_over_its_neighbours_by_their_ratio(tiny
 
 
 def test_the_weight_of_the_price_falls_on_the_price_and_its_neighbours(tiny_base: Path) -> None:
-    tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_model(tiny_base, four_bit=False)
+    tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_whole(tiny_base)
     targets = price_targets(tokenizer, 0.1)
     row = _example(tokenizer, "a chair", 49, 64)
     assert tokenizer.decode(row[-2:-1]) == "49"
@@ -85,6 +85,6 @@ def test_the_committed_weights_fit_the_committed_params(params: Params) -> None:
     assert config["architectures"] == ["LlamaForCausalLM"]
     assert (config["hidden_size"], config["num_hidden_layers"]) == (section.hidden_size, section.layers)
     assert config["intermediate_size"] == section.intermediate_size
-    model = loading.load_model(COMMITTED, four_bit=False)
+    model = loading.load_whole(COMMITTED)
     assert 1_000_000 <= model.num_parameters() <= 3_000_000
     assert f"{model.num_parameters():,}" in (COMMITTED / "README.md").read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ def converted(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_weights_are_those_of_the_file_in_full_precision(tiny_base: Path, converted: Path) -> None:
-    before, after = (loading.load_model(folder, four_bit=False) for folder in (tiny_base, converted))
+    before, after = (loading.load_whole(folder) for folder in (tiny_base, converted))
     assert {weight.dtype for weight in after.parameters()} == {torch.float32}
     ids = torch.tensor([[5, 60, 400, 7]])
     with torch.inference_mode():

@@ -54,4 +54,7 @@ class Base(Section):
     """Commit of the hub model, 40 hex digits; needed for a hub model and only there."""
     package: Package | None
     """Where the model is, for `package`."""
+    four_bit: bool
+    """Whether it is held in NF4 while adapters are trained on it and it is read (QLoRA, arXiv:2305.14314): a
+    sixth of the memory. Otherwise in bfloat16 where the processor has it, which is faster on a CPU."""
     pretraining: Pretraining

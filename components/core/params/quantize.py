@@ -12,7 +12,7 @@ from components.core.params.section import Count, Section, Share
 class Quantize(Section):
     """The served model."""
 
-    formats: Annotated[list[Literal["nf4", "int8", "w4a16", "gguf", "none"]], Field(min_length=1)]
+    formats: Annotated[list[Literal["nf4", "int8", "w4a16", "gguf", "bfloat16", "none"]], Field(min_length=1)]
     """Tried in this order, the first within all budgets is served. `nf4`: bitsandbytes NF4 with double
     quantization; `int8`: bitsandbytes LLM.int8(); `w4a16`: compressed-tensors by llm-compressor, for vLLM
     (the extra of that name); `gguf`: Q8_0 by llama.cpp's converter, where that is on the PATH (and the extra

@@ -29,5 +29,10 @@ class Sft(Section):
     learning_rate: Rate
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0)]
+    held_out: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the train split, in whole products, whose loss is measured at every checkpoint, and on which
+    nothing is trained; 0 measures none and trains to the end."""
+    patience: Count
+    """Checkpoints without a lower loss after which training stops; the adapter of the lowest is kept."""
     save_steps: Count
     """Optimizer steps between two checkpoints, from which a killed run resumes."""
