@@ -63,12 +63,14 @@ class Fitted(NamedTuple):
 def baseline(
     train: pd.DataFrame, scored: pd.DataFrame, base: Path, section: Baseline, prompt: Prompt
 ) -> Fitted:
-    """Fit every baseline on `train` and let it price the rows of `scored`.
+    """Fit every baseline on `train` and let it price the rows of `scored`; those that know the base, on the
+    rows of `train` that it has read.
 
     Both tables have the columns of `Item`; `base` is the folder of the base model.
     """
-    answers, readings, *states = untuned(base, train, scored, section, prompt)
     regressions = classical(train, scored, section, price_max=prompt.price_max)
+    train = train.sample(min(len(train), section.read_rows_max), random_state=section.seed).sort_index()
+    answers, readings, *states = untuned(base, train, scored, section, prompt)
     read_train, read = train.assign(**{READING: readings}), scored.assign(**{READING: answers[READING]})
     recalibrated = classical(read_train, read, section, price_max=prompt.price_max, families=WITH_READING)
     ridge = ridge_with_base(read_train, section)

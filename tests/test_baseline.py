@@ -172,6 +172,17 @@ def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listin
     assert states[0].shape[1] == states[1].shape[1] > 0
 
 
+def test_regressions_that_know_the_base_are_fitted_on_the_rows_that_it_has_read(
+    tiny_base: Path, tiny_items: pd.DataFrame, tiny_params: Params
+) -> None:
+    section = tiny_params.baseline.model_copy(update={"read_rows_max": 12, "ridge_folds": 2})
+    scored = tiny_items.tail(8)
+    fitted = stage_file.baseline(tiny_items.head(40), scored, tiny_base, section, tiny_params.prompt)
+    assert len(fitted.hidden.landmarks) == 12
+    assert {len(prices) for prices in fitted.predicted.values()} == {8}
+    assert {"boosting", "base_recalibrated", "ridge_with_base", "hidden_states_ridge"} < set(fitted.predicted)
+
+
 def test_a_base_whose_answers_are_only_off_by_a_factor_per_category_and_a_slope_is_recalibrated_exactly(
     tiny_params: Params,
 ) -> None:

@@ -1,19 +1,25 @@
 """Amazon Reviews 2023 from local files in the layout of the hub."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from components.core.errors import PricewrightError
-from components.core.params.file import Params
+from components.core.params.file import Params, load_params
 from components.core.params.scrape import AmazonReviews
 from components.core.schemas import Listing
 from components.sources import amazon_reviews
+from flows.profile import apply
+from tests.support.curated import SHARES, curate
+from tests.support.project import ROOT
 from tests.support.scraped import Source, collected, scrape
 
+LETTERS = list("abcdefghiklmnoprstuvwy")
 ITEM: dict[str, Any] = {
     "main_category": "Appliances",
     "title": "Quarry Kettle",
@@ -123,3 +129,40 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_hub_data_set_needs_the_whole_hash_of_a_commit(revision: str | None) -> None:
     with pytest.raises(PricewrightError, match="40 hex digits"):
         collect(section("someone/no-such-folder", "A", revision=revision))
+
+
+def test_the_profile_takes_local_files_of_that_shape_to_splits(tmp_path: Path) -> None:
+    """Eight categories of 60 items, one in six without a price, one in six with too short a text."""
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
+    apply(ROOT / "profiles" / "amazon.yaml", path)
+    params, draw = load_params(path), np.random.default_rng(0)
+    items = {
+        category: [
+            {
+                "title": f"{category} model {row}",
+                "features": []
+                if row % 6 == 1
+                else [" ".join("".join(draw.choice(LETTERS, 5)) for _ in range(80))],
+                "details": "{}",
+                "price": None if row % 6 == 0 else f"{draw.uniform(0.6, 999):.2f}",
+                "parent_asin": f"{category}{row}",
+            }
+            for row in range(60)
+        ]
+        for category in params.scrape.amazon_reviews.categories
+    }
+    for category, rows in items.items():
+        (tmp_path / f"raw_meta_{category}").mkdir()
+        file = tmp_path / f"raw_meta_{category}" / "full-00000-of-00001.parquet"
+        pd.DataFrame([ITEM | row for row in rows]).to_parquet(file)
+    local = {"repository": str(tmp_path), "revision": None}
+    source = params.scrape.amazon_reviews.model_copy(update=local)
+    scraped = scrape(params.scrape.model_copy(update={"amazon_reviews": source}))
+    assert scraped.report["listings"] == 480
+    curated = curate(scraped.listings, params.curate.model_copy(update={"shares": SHARES}))
+    kept = pd.concat(curated.splits.values())
+    assert curated.rejects["reason"].value_counts()[["no_price", "no_text"]].to_list() == [80, 80]
+    assert set(curated.rejects["reason"]) == {"no_price", "no_text", "overfull_price_band"}
+    assert len(kept) > 280, "the balance thins little where prices are even"
+    assert kept["text"].str.len().between(300, 1120).all()
+    assert kept["price"].between(0.5, params.prompt.price_max).all()

@@ -22,6 +22,9 @@ class Baseline(Section):
     ridge_alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
     """Penalties that ridge regression chooses from, by cross-validation on train."""
     ridge_folds: Annotated[int, Field(ge=2)]
+    read_rows_max: Count
+    """Rows of train that the untuned base reads, drawn at random: on these the regressions that know it are
+    fitted."""
     hidden_depths: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)]
     """Layers whose hidden states the regression reads, as shares of the base's depth."""
     landmarks: Count
