@@ -161,8 +161,8 @@ def test_the_profile_takes_local_files_of_that_shape_to_splits(tmp_path: Path) -
     assert scraped.report["listings"] == 480
     curated = curate(scraped.listings, params.curate.model_copy(update={"shares": SHARES}))
     kept = pd.concat(curated.splits.values())
-    assert curated.rejects["reason"].value_counts()[["no_price", "no_text"]].to_list() == [80, 80]
-    assert set(curated.rejects["reason"]) == {"no_price", "no_text", "overfull_price_band"}
+    assert curated.rejects["rule"].value_counts()[["no_price", "no_text"]].to_list() == [80, 80]
+    assert set(curated.rejects["rule"]) == {"no_price", "no_text", "overfull_price_band"}
     assert len(kept) > 280, "the balance thins little where prices are even"
     assert kept["text"].str.len().between(300, 1120).all()
     assert kept["price"].between(0.5, params.prompt.price_max).all()
