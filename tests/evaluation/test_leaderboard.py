@@ -94,6 +94,7 @@ def test_the_intervals_of_every_table_are_over_products(items: pd.DataFrame, par
     """A split of which each listing stands there three times: the intervals are those of one of each."""
     copies = [items.assign(id=items["id"] + f"-{copy}") for copy in range(3)]
     rows, thrice = table(items, ERRORS), pd.concat(copies, ignore_index=True)
+    rows["predicted"] += np.random.default_rng(3).normal(0, 20, len(rows))  # else no interval has a width
     written = pd.concat([rows.assign(id=rows["id"] + f"-{copy}") for copy in range(3)], ignore_index=True)
     once, often = result(rows, items, params), result(written, thrice, params)
     for name in ERRORS:
