@@ -17,7 +17,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report promote history lineage rollback serve docs clean
+.PHONY: help run test mlflow prefect report promote history lineage forget rollback serve docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ history: $(STAMP)  ## who promoted what, when, by which figures; and whether the
 
 lineage: $(STAMP)  ## where VERSION=3 (by default the champion) came from; ROW=id shows a row's page
 	@python -m flows.lineage $(VERSION) $(if $(ROW),--row "$(ROW)")
+
+forget: $(STAMP)  ## take the listing of ADDRESS=/p/1 (or its id) out for good; names the versions that had learned from it
+	@python -m flows.forget "$(ADDRESS)"
 
 rollback: $(STAMP)  ## make the previous version (or VERSION=3) the champion again
 	@python -m flows.promote rollback --version "$(VERSION)"

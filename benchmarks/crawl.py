@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from components.sources.block_list import BlockList
 from components.sources.crawling.crawl import crawl
 from components.sources.crawling.job import CrawlJob
 
@@ -72,7 +73,8 @@ def peak(addresses: int) -> float:
         limits = {"pages_max": addresses, "bytes_max": size + 2000, "page_bytes_max": 2**24}
         pace = {"concurrency": 2, "delay": 0.0, "retries": 0, "wait_max": 30.0, "refusals_max": 20}
         ages = {"terms_age_max": 86_400.0, "page_seconds_max": 60.0}
-        job = CrawlJob(products="/products/", agent="benchmark", **pages, **limits, **pace, **ages)  # type: ignore[arg-type]
+        blocked = {"blocked": BlockList("shop", frozenset())}
+        job = CrawlJob(products="/products/", agent="x", **blocked, **pages, **limits, **pace, **ages)  # type: ignore[arg-type]
         watcher = threading.Thread(target=watch)
         watcher.start()
         crawled = crawl(job, Path(folder) / "pages.sqlite")

@@ -4,13 +4,13 @@ Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, 
 `listings.parquet` (schemas.Listing), `rejects.parquet` (schemas.Reject: what may not be used or cannot be
 read) and `law.parquet` (schemas.Law: the true medians of a generated source, empty for real ones), sorted by
 address, so that the same source gives the same bytes; reports/scrape.json counts them, and says what went
-wrong. A batch of rows is in memory at a time: the source hands them on one by one (sources/result.py), and
-they are sorted on the disk.
+wrong. What was erased on request (data/forgotten.txt, `make forget`) is a reject without a word of it. A
+batch of rows is in memory at a time: the source hands them on one by one (sources/result.py), and they are
+sorted on the disk.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +27,7 @@ from components.core.params.scrape import Scrape
 from components.core.schemas import Law, Listing, Record, Reject
 from components.core.tables import open_parquet, read_arrow, schema_of, split_sorted
 from components.sources import amazon_reviews, demo_shop, files, shop
+from components.sources.block_list import FORGOTTEN, BlockList, forgotten_ids, listing_id
 from components.sources.result import Collected, Spool
 
 Source = Callable[[Any, Spool], Collected]
@@ -41,13 +42,13 @@ TABLES: dict[str, type[Record]] = {"listings": Listing, "rejects": Reject, "law"
 SORTED_ROWS = 20_000  # in memory at a time
 
 
-def scrape(section: Scrape, folder: Path, scratch: Path) -> dict[str, Any]:
+def scrape(section: Scrape, folder: Path, scratch: Path, forgotten: frozenset[str]) -> dict[str, Any]:
     """Collect from the source of `section` and write the tables into `folder`. Returns the report.
 
-    `scratch` is an empty folder for the rows that are not sorted yet. Raises PricewrightError where the
-    source cannot be read or has no listing at all.
+    `scratch` is an empty folder for the rows that are not sorted yet, `forgotten` are ids of listings that
+    may not be collected. Raises PricewrightError where the source cannot be read or has no listing at all.
     """
-    with Spool(scratch) as spool:
+    with Spool(scratch, BlockList(section.source, forgotten)) as spool:
         collected = SOURCES[section.source](getattr(section, section.source), spool)
     if not spool.rows(Listing):
         lines = "".join(f"\n  {note}" for note in collected.notes)
@@ -93,15 +94,10 @@ def report_of(listings: Path, source: str, collected: Collected) -> dict[str, An
     }
 
 
-def listing_id(source: str, key: str) -> str:
-    """The id of a listing, by its key in the source or its address: 16 hex digits, the same in every run."""
-    return hashlib.sha256(f"{source} {key}".encode()).hexdigest()[:16]
-
-
 def main() -> None:
     """Collect the listings and save them with the rejects and the report."""
     with stage.run(Scrape) as frame:
-        report = scrape(frame.section, frame.folder, frame.empty_scratch())
+        report = scrape(frame.section, frame.folder, frame.empty_scratch(), forgotten_ids(FORGOTTEN))
         frame.discard_scratch()
         for name in TABLES:
             frame.dataset(f"{name}.parquet")

@@ -30,6 +30,7 @@ EMPTY_CLONE = {  # run here, in a clone that has registered nothing: (exit code,
     "make promote": (2, "error: pricer has no challenger: register one with `make run`"),
     "make rollback": (2, "error: pricer has no previous version to go back to"),
     "make lineage": (2, "error: pricer has no version yet: `make run` registers one"),
+    "make forget ADDRESS=/p/1": (2, "error: /p/1: no listing has this address or id"),
     "make serve": (2, "error: pricer has no champion yet"),
     "make docs": (0, "Open: file://"),
 }

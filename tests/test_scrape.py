@@ -20,8 +20,8 @@ from components import scrape as stage_module
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Scrape
 from components.core.schemas import Law, Listing, Reject
-from components.scrape import listing_id
 from components.sources import keys
+from components.sources.block_list import listing_id
 from components.sources.result import Collected
 from tests.support.project import ROOT
 from tests.support.scraped import scrape
@@ -109,6 +109,44 @@ def test_two_crawls_of_the_demo_shop_give_the_same_bytes(tmp_path: Path) -> None
     assert len(listings) == 120
     assert set(listings["id"]) == {listing_id("demo_shop", address) for address in law["address"]}
     assert "127.0.0.1" not in listings.to_csv()
+
+
+def names(tables: tuple[Any, ...], *words: str) -> bool:
+    """Whether any of the tables or the report names any of the words."""
+    listings, rejects, law, report = tables
+    written = [frame.to_csv() for frame in (listings, rejects, law)] + [json.dumps(report)]
+    return any(word in text for text in written for word in words)
+
+
+def test_a_row_that_was_forgotten_is_a_reject_without_a_word_of_it_and_stays_one(rows: Path) -> None:
+    files = section("files", [str(rows)])
+    files["files"]["columns"]["id"] = "sku"
+    for number, price in enumerate(("$5", "$6")):
+        shown = [
+            {"title": "Ann's kettle", "price": price, "sku": "7"},
+            {"title": "Pan", "price": 1, "sku": "8"},
+        ]
+        rows.write_text("\n".join(map(json.dumps, reversed(shown) if number else shown)), encoding="utf-8")
+        before = scrape(Scrape(**files))
+        forgotten = before.listings.set_index("title").loc["Ann's kettle", "id"]
+        after = scrape(Scrape(**files), frozenset({forgotten}))
+        assert list(after.listings["title"]) == ["Pan"]
+        assert list(after.rejects["rule"]) == ["forgotten"]
+        assert after.rejects["address"][0] == f"forgotten {listing_id('files', '7')}"
+        assert after.report["files"]["rejected"] == {"forgotten": 1}
+        assert names(before, "kettle")
+        assert not names(after, "kettle", price, before.listings.set_index("id").loc[forgotten, "address"])
+
+
+def test_a_page_of_the_demo_shop_that_was_forgotten_leaves_every_other_row_as_it_was() -> None:
+    before = scrape(Scrape(**section("demo_shop")))
+    gone = before.listings.iloc[7]
+    after = scrape(Scrape(**section("demo_shop")), frozenset({gone["id"]}))
+    rest = before.listings[before.listings["id"] != gone["id"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(after.listings, rest)
+    assert set(before.law["address"]) - set(after.law["address"]) == {gone["address"]}
+    assert set(after.rejects["rule"]) - set(before.rejects["rule"]) == {"forgotten"}
+    assert not names(after, gone["address"])
 
 
 def test_a_source_without_a_listing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

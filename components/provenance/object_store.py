@@ -37,6 +37,20 @@ class Kept:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """An object of DVC's cache."""
+
+    digest: str
+    """Its MD5."""
+    name: str
+    """Its name in the folder that it belongs to; empty for an output that is a file."""
+    path: Path
+    """Where it lies in the cache."""
+    places: list[str]
+    """Where it is kept: the cache, and the remote where that has it too."""
+
+
 class ObjectStore:
     """The objects of the DVC and git repository at `root`. Raises PricewrightError where there is none."""
 
@@ -79,6 +93,20 @@ class ObjectStore:
         notes += [self._remote_error] if self._remote_error else []
         return Kept("altered" if _any_altered(notes) else "gone", "", "; ".join(notes))
 
+    def holding(self, matches: Callable[[Path], bool]) -> list[StoredObject]:
+        """The objects of DVC's cache whose file matches, of every version of the data.
+
+        A remote that does not answer counts as one that has them.
+        """
+        cache = self._databases["DVC cache"]
+        names = {md5: name for folder in cache.folders() for name, md5 in cache.listing(folder).items()}
+        objects = []
+        for digest in cache.files():
+            if matches(path := cache.path(digest)):
+                places = [name for name, database in self._databases.items() if database.may_have(digest)]
+                objects.append(StoredObject(digest, names.get(digest, ""), path, places))
+        return sorted(objects, key=lambda entry: (entry.name, entry.digest))
+
     def read(self, path: str, digest: str, member: str = "") -> bytes:
         """The bytes of a file, or of the file `member` of a folder. Raises PricewrightError where gone."""
         for database in self._databases.values():
@@ -116,6 +144,25 @@ class _HashedObjects:
     def open(self, digest: str) -> BinaryIO:
         file: BinaryIO = self._odb.fs.open(self._odb.oid_to_path(digest), "rb")
         return file
+
+    def files(self) -> list[str]:
+        """The hashes of all files, sorted."""
+        return sorted(digest for digest in self._odb.all() if not digest.endswith(FOLDER))
+
+    def folders(self) -> list[str]:
+        """The hashes of all folders, sorted."""
+        return sorted(digest for digest in self._odb.all() if digest.endswith(FOLDER))
+
+    def path(self, digest: str) -> Path:
+        """Where an object lies, in a database on this disk."""
+        return Path(self._odb.oid_to_path(digest))
+
+    def may_have(self, digest: str) -> bool:
+        """Whether the database has an object, or cannot be asked."""
+        try:
+            return bool(self._odb.fs.exists(self._odb.oid_to_path(digest)))
+        except Exception:  # a remote's own errors have no common class
+            return True
 
     def listing(self, digest: str) -> dict[str, str]:
         """Relative path to MD5 of the files of a folder; empty where its listing is gone or altered."""

@@ -91,6 +91,7 @@ def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path, spool: S
         bytes_max=2**40,
         page_bytes_max=2**24,
         page_seconds_max=PAGE_SECONDS,
+        blocked=replace(spool.blocked, host=base),
     )
     crawled = crawl(job, path)
     if crawled.stopped:

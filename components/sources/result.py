@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from components.core.schemas import Law, Listing, Record, Reject
 from components.core.tables import schema_of
+from components.sources.block_list import BlockList
 
 Row = dict[str, Any]
 """Columns of a record; of `Listing` and `Reject` all but `id` and `source`, which `scrape` adds."""
@@ -42,11 +43,13 @@ class Collected:
 class Spool:
     """Takes the rows of a source and writes them to a folder, a Parquet file for each table.
 
-    A batch of rows is in memory, never all of them. To be used as a context, which closes the files.
+    A batch of rows is in memory, never all of them. What is on the list `blocked` is never written: it
+    becomes a reject that names nothing of it. To be used as a context, which closes the files.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, blocked: BlockList) -> None:
         self.folder = folder
+        self.blocked = blocked
         self._files = {
             kind: RowFile(folder / f"{kind.__name__}.parquet", schema_of(kind, columns))
             for kind, columns in COLUMNS.items()
@@ -57,6 +60,11 @@ class Spool:
 
     def add(self, kind: type[Record], row: Row) -> None:
         """Take a row: a `Listing`, a `Reject`, or a `Law`, the true median of a generated source."""
+        key = row.get("key") or row["address"]
+        if self.blocked.holds(key):
+            if kind is Law:
+                return  # of a listing that is rejected
+            kind, row = Reject, self.blocked.reject(key)
         self._files[kind].add(row)
         if kind is Reject:
             self.rules[row["rule"]] += 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Shop
 from components.core.schemas import Reject
+from components.sources.block_list import BlockList
 from components.sources.crawling.addresses import host_of
 from components.sources.crawling.crawl import Crawled, crawl
 from components.sources.crawling.job import CrawlJob
@@ -24,7 +25,7 @@ def collect(section: Shop, spool: Spool) -> Collected:
     Raises PricewrightError where no URL or no contact is configured, or the crawl fails.
     """
     path = Path(section.store)
-    crawled = crawl(crawl_job(section), path)
+    crawled = crawl(crawl_job(section, spool.blocked), path)
     store = PageStore(path)
     seconds = section.extraction_seconds_max
     spool.extend(read_listings(store, section.products, section.languages, str, seconds))
@@ -32,8 +33,11 @@ def collect(section: Shop, spool: Spool) -> Collected:
     return to_collected(spool, crawled, str)
 
 
-def crawl_job(section: Shop) -> CrawlJob:
-    """The crawl that `section` describes. Raises PricewrightError where no URL or contact is configured."""
+def crawl_job(section: Shop, blocked: BlockList) -> CrawlJob:
+    """The crawl that `section` describes, without pages that are `blocked`.
+
+    Raises PricewrightError where no URL or contact is configured.
+    """
     named = [*section.start, *section.sitemaps, *section.pages]
     if not named:
         raise PricewrightError("scrape.shop names no address: give start, sitemaps or pages")
@@ -58,6 +62,7 @@ def crawl_job(section: Shop) -> CrawlJob:
         bytes_max=section.bytes_max,
         page_bytes_max=section.page_bytes_max,
         page_seconds_max=section.page_seconds_max,
+        blocked=blocked,
     )
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from components.core.schemas import Law, Listing, Reject
 from components.sources import result
+from components.sources.block_list import BlockList
 from components.sources.result import COLUMNS, Spool
+
+NONE_BLOCKED = BlockList("files", frozenset())
 
 
 def row(number: int) -> dict[str, str]:
@@ -22,7 +25,7 @@ def peak(folder: Path, rows: int) -> int:
     """Bytes of Python objects at the highest while so many rows go through a spool."""
     folder.mkdir()
     tracemalloc.start()
-    with Spool(folder) as spool:
+    with Spool(folder, NONE_BLOCKED) as spool:
         for number in range(rows):
             spool.add(Listing, row(number))
     _, highest = tracemalloc.get_traced_memory()
@@ -39,7 +42,7 @@ def test_every_row_arrives_in_its_table_in_the_order_it_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(result, "BATCH_ROWS", 3)
-    with Spool(tmp_path) as spool:
+    with Spool(tmp_path, NONE_BLOCKED) as spool:
         spool.extend((Listing, row(number)) for number in range(10))
         spool.add(Law, {"address": "/p/1", "median": 5.0, "sigma": 0.25})
     addresses = [f"/p/{number}" for number in range(10)]
@@ -51,7 +54,7 @@ def test_every_row_arrives_in_its_table_in_the_order_it_came(
 
 def test_a_few_long_rows_are_a_batch_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(result, "BATCH_CHARACTERS", 1000)
-    with Spool(tmp_path) as spool:
+    with Spool(tmp_path, NONE_BLOCKED) as spool:
         for number in range(4):
             spool.add(Listing, {**row(number), "description": "x" * 2000})
     assert len(pd.read_parquet(spool.path(Listing))) == 4
@@ -59,7 +62,7 @@ def test_a_few_long_rows_are_a_batch_too(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_rejects_are_counted_by_rule_and_the_first_of_them_are_told(tmp_path: Path) -> None:
-    with Spool(tmp_path) as spool:
+    with Spool(tmp_path, NONE_BLOCKED) as spool:
         for number in range(25):
             reject = {"title": "", "price": "", "rule": "no_product", "reason": "nothing on it"}
             spool.add(Reject, {**reject, "address": f"/p/{number}"})

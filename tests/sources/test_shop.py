@@ -10,6 +10,7 @@ import pytest
 
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
+from components.sources.block_list import listing_id
 from tests.support.crawling import links, stock
 from tests.support.scraped import scrape
 from tests.support.site import Site, page, product, serve
@@ -73,3 +74,20 @@ def test_a_shop_that_cannot_be_crawled_politely_is_not_crawled(
 ) -> None:
     with pytest.raises(PricewrightError, match=complaint):
         scrape(section(params, tmp_path, **changes))
+
+
+def test_a_page_that_was_forgotten_is_not_requested_again_nor_where_a_page_redirects_to_it(
+    params: Params, tmp_path: Path
+) -> None:
+    with serve(Site()) as site:
+        stock(site, 4)
+        site.answers["/products/moved"] = (301, {"Location": "/products/002"}, b"")
+        site.answers["/products/sold"] = page(product("Sold") + links("/products/002", "/products/moved"))
+        site.answers["/"] = page(links("/products/000", "/products/002", "/products/sold"))
+        forgotten = frozenset({listing_id("shop", f"{site.base}/products/002")})
+        scraped = scrape(section(params, tmp_path, start=[f"{site.base}/"]), forgotten)
+    assert site.times("/products/moved") == 1
+    assert site.times("/products/002") == 0
+    assert list(scraped.listings["address"]) == [f"{site.base}/products/{name}" for name in ("000", "sold")]
+    assert set(scraped.rejects["rule"]) == {"forgotten"}
+    assert "002" not in scraped.rejects.to_csv() + json.dumps(scraped.report)

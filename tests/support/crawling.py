@@ -13,6 +13,7 @@ from typing import NamedTuple
 import psutil
 
 from components.core.schemas import Listing, Record, Reject
+from components.sources.block_list import BlockList
 from components.sources.crawling.crawl import Crawled, crawl
 from components.sources.crawling.job import CrawlJob
 from components.sources.crawling.page_store import PageStore
@@ -21,6 +22,7 @@ from tests.support.site import Site, page, product
 
 PRODUCTS = "/products/"
 MEGABYTE = 2**20
+NONE_BLOCKED = BlockList("shop", frozenset())
 
 
 def crawl_job(start: list[str], **changes: object) -> CrawlJob:
@@ -42,6 +44,7 @@ def crawl_job(start: list[str], **changes: object) -> CrawlJob:
         bytes_max=100 * MEGABYTE,
         page_bytes_max=MEGABYTE,
         page_seconds_max=2.0,
+        blocked=NONE_BLOCKED,
     )
     return replace(job, **changes)
 

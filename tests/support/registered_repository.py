@@ -18,6 +18,7 @@ import yaml
 
 from components.core import dvc, registry, tracking
 from components.core.schemas import SPLITS, Item, Law, Listing
+from components.sources.block_list import listing_id
 from tests.support.project import ROOT, environment_kept
 
 NAME = "pricer"
@@ -106,7 +107,7 @@ def _tables(shop: dict[str, Any]) -> None:
     listings = [
         dict.fromkeys(Listing.columns(), "")
         | {
-            "id": product.sku,
+            "id": listing_id("demo_shop", shop_pages.address(product)),
             "title": product.title,
             "price": f"{product.price}",
             "source": "demo_shop",

@@ -12,6 +12,7 @@ import pandas as pd
 from components import scrape as stage
 from components.core.params.scrape import Scrape
 from components.core.schemas import Law, Listing, Reject
+from components.sources.block_list import BlockList
 from components.sources.result import Collected, Spool
 
 
@@ -28,7 +29,7 @@ class Source(NamedTuple):
 def collected(collect: Callable[[Spool], Collected]) -> Source:
     """Run a source with a spool in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
-        with Spool(Path(folder)) as spool:
+        with Spool(Path(folder), BlockList("", frozenset())) as spool:
             result = collect(spool)
         tables = [pd.read_parquet(spool.path(kind)) for kind in (Listing, Reject, Law)]
         return Source(*tables, result.counts, result.notes)
@@ -43,10 +44,10 @@ class Scraped(NamedTuple):
     report: dict[str, Any]
 
 
-def scrape(section: Scrape) -> Scraped:
+def scrape(section: Scrape, forgotten: frozenset[str] = frozenset()) -> Scraped:
     """Run the stage's work in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         out, scratch = Path(folder) / "out", Path(folder) / "scratch"
         scratch.mkdir()
-        report = stage.scrape(section, out, scratch)
+        report = stage.scrape(section, out, scratch, forgotten)
         return Scraped(*(pd.read_parquet(out / f"{name}.parquet") for name in stage.TABLES), report)

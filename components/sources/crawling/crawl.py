@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -49,10 +48,10 @@ def crawl(job: CrawlJob, store: Path) -> Crawled:
     Raises PricewrightError where another crawl is writing to this store, or this one fails or is stopped, or
     a host asks to be left alone for longer than `wait_max`.
     """
-    with _locked(store):
+    with locked(store):
         process = subprocess.run(
             [sys.executable, "-m", "components.sources.crawling.spider", str(store)],
-            input=json.dumps(asdict(job)).encode(),
+            input=job.to_json().encode(),
             check=False,
         )
         summary_file = store.with_suffix(".json")
@@ -79,8 +78,11 @@ def crawl(job: CrawlJob, store: Path) -> Crawled:
 
 
 @contextmanager
-def _locked(store: Path) -> Iterator[None]:
-    """Hold the lock of a store, so that one crawl at a time writes to it."""
+def locked(store: Path) -> Iterator[None]:
+    """Hold the lock of a store, so that one crawl at a time writes to it.
+
+    Raises PricewrightError where another has it.
+    """
     store.parent.mkdir(parents=True, exist_ok=True)
     with store.with_suffix(".lock").open("w") as lock:
         try:

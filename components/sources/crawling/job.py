@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
+
+from components.sources.block_list import BlockList
 
 CAPS = {  # Scrapy's reason to finish, and the limit that it stands for
     "closespider_pagecount": "pages_max",
@@ -49,6 +52,20 @@ class CrawlJob:
     """Bytes, unpacked, above which a page is given up."""
     page_seconds_max: float
     """Seconds after which a page is given up."""
+    blocked: BlockList
+    """Whose pages are not requested."""
+
+    def to_json(self) -> str:
+        """The job as JSON, which `from_json` reads."""
+        return json.dumps(asdict(self), default=sorted)
+
+    @classmethod
+    def from_json(cls, text: str) -> CrawlJob:
+        """The job that `to_json` wrote."""
+        values = json.loads(text)
+        blocked = values["blocked"]
+        values["blocked"] = BlockList(**{**blocked, "ids": frozenset(blocked["ids"])})
+        return cls(**values)
 
     @property
     def seeds(self) -> list[str]:
@@ -60,6 +77,8 @@ class Failure(NamedTuple):
     """A URL that gave no page."""
 
     url: str
+    """Of a page on the list of what is blocked, its label there."""
     rule: str
-    """`robots`, `outside`, `refused`, `loop`, `not_found`, `status`, `too_large`, `no_answer`."""
+    """`robots`, `outside`, `refused`, `loop`, `not_found`, `status`, `too_large`, `no_answer` or
+    `forgotten`."""
     reason: str

@@ -22,6 +22,7 @@ from scrapy.resolver import CachingThreadedResolver
 from scrapy.responsetypes import responsetypes
 from twisted.internet.error import DNSLookupError
 
+from components.sources.block_list import BlockList
 from components.sources.crawling.addresses import host_of, is_private
 from components.sources.crawling.pace import DELAY_MAX, Pace
 from components.sources.crawling.page_store import KEPT_HEADERS, Page, PageStore
@@ -118,6 +119,22 @@ class AllowedHosts:
             self.stats.inc_value("allowed_hosts/outside")
             verb = "redirects to" if request.meta.get("redirect_urls") else "is"
             raise IgnoreRequest(f"outside: {verb} {request.url}; to crawl it add {host} to scrape.shop.hosts")
+
+
+class Forgotten:
+    """Drops every request for a page that was erased on request, after a redirect too."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.blocked: BlockList = crawler.settings["BLOCKED"]
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Forgotten:
+        return cls(crawler)
+
+    def process_request(self, request: Request) -> None:
+        """Raise IgnoreRequest, by the label of the page, for a URL on the list."""
+        if self.blocked.holds(request.url):
+            raise IgnoreRequest(self.blocked.label(request.url))
 
 
 class Resolver(CachingThreadedResolver):

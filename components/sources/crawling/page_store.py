@@ -12,7 +12,7 @@ import math
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,17 @@ class PageStore:
         """The pages of this round, sorted by URL."""
         rows = self.database.execute("SELECT * FROM page WHERE round = ? ORDER BY url", (self.round,))
         return map(_page, rows)
+
+    def all_pages(self) -> Iterator[Page]:
+        """The pages of all rounds, sorted by URL."""
+        return map(_page, self.database.execute("SELECT * FROM page ORDER BY url"))
+
+    def erase(self, urls: Iterable[str]) -> None:
+        """Remove all that is stored of some URLs, from the bytes of the file too."""
+        self.database.execute("PRAGMA secure_delete=ON")
+        for table in ("page", "failure", "terms"):
+            self.database.executemany(f"DELETE FROM {table} WHERE url = ?", [(url,) for url in urls])  # noqa: S608
+        self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def put_failure(self, failure: Failure) -> None:
         """Note a URL that gave no page in this run."""

@@ -30,9 +30,10 @@ from scrapy.spiders import SitemapSpider
 from scrapy.utils.response import get_base_url
 from tqdm import tqdm
 
+from components.sources.block_list import REASON, RULE
 from components.sources.crawling.addresses import host_of, resolves_privately, without_session
 from components.sources.crawling.job import CAPS, DEFERRED, CrawlJob, Failure
-from components.sources.crawling.middlewares import AllowedHosts, PageCache, Resolver, RobotsTxt
+from components.sources.crawling.middlewares import AllowedHosts, Forgotten, PageCache, Resolver, RobotsTxt
 from components.sources.crawling.opt_out import directives, linked_licences
 from components.sources.crawling.pace import DELAY_MAX, Pace
 from components.sources.crawling.page_store import PageStore
@@ -124,6 +125,9 @@ class ShopSpider(SitemapSpider):
         rule, reason = self._explain(failure.value)
         if rule == "deferred":
             return
+        if rule == RULE:
+            self.store.put_failure(Failure(reason, rule, REASON))
+            return
         self.crawler.stats.inc_value("pricewright/not_found", int(rule == "not_found"))
         request = failure.request
         self._fail(request.meta.get("redirect_urls", [request.url])[0], rule, reason)
@@ -133,6 +137,8 @@ class ShopSpider(SitemapSpider):
         if isinstance(error, HttpError):
             status = error.response.status
             return "not_found" if status in (404, 410) else "status", f"the server answers {status}"
+        if isinstance(error, IgnoreRequest) and message.startswith(RULE):
+            return RULE, message
         for beginning, rule in REFUSALS.items():
             if isinstance(error, IgnoreRequest) and message.startswith(beginning):
                 return rule, message
@@ -202,6 +208,7 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
         "DOWNLOADER_MIDDLEWARES": {
             OffsiteMiddleware: None,  # takes subdomains, and any port
             RobotsTxtMiddleware: None,
+            Forgotten: 40,
             AllowedHosts: 50,
             RobotsTxt: 100,
             Pace: 560,  # nearer to the network than the retries, at 550
@@ -209,6 +216,7 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
             PageCache: 780,  # sees redirects, at 600, and plain bodies
         },
         **_queue_settings(job, store),
+        "BLOCKED": job.blocked,
         "HOSTS": job.hosts,
         "PRIVATE_HOSTS": _private_hosts(job),
         "STORE": str(store),
@@ -246,7 +254,7 @@ def _private_hosts(job: CrawlJob) -> list[str]:
 def main() -> None:
     """Crawl the job on the standard input into the store that the first argument names."""
     store = Path(sys.argv[1])
-    job = CrawlJob(**json.loads(sys.stdin.read()))
+    job = CrawlJob.from_json(sys.stdin.read())
     pages = PageStore(store)
     pages.begin_round()
     shutil.rmtree(queue_folder(store), ignore_errors=True)  # of a crawl that was killed

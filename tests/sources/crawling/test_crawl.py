@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -53,13 +52,13 @@ def test_a_killed_crawl_resumes_without_fetching_a_page_twice(tmp_path: Path) ->
         stock(site, 60)
         job = crawl_job([f"{site.base}/"], concurrency=1, delay=0.05)
         code = (
-            "import json, sys; from pathlib import Path; "
+            "import sys; from pathlib import Path; "
             "from components.sources.crawling.crawl import crawl; "
             "from components.sources.crawling.job import CrawlJob; "
-            "crawl(CrawlJob(**json.loads(sys.argv[1])), Path(sys.argv[2]))"
+            "crawl(CrawlJob.from_json(sys.argv[1]), Path(sys.argv[2]))"
         )
         store = tmp_path / "pages.sqlite"
-        command = [sys.executable, "-c", code, json.dumps(asdict(job)), str(store)]
+        command = [sys.executable, "-c", code, job.to_json(), str(store)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
             while len(site.requests) < 20:
                 assert running.poll() is None

@@ -1,0 +1,188 @@
+"""Forgetting a listing in a real DVC, git and MLflow repository: what changes, what is named and removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from components.core import registry, tracking
+from components.core.errors import PricewrightError
+from components.core.params.scrape import Scrape
+from components.core.params.section import load_section
+from components.provenance.erasure import Erasure, forget, same_product
+from components.provenance.search import Listed
+from components.sources.block_list import FORGOTTEN, forgotten_ids, listing_id
+from components.sources.crawling.page_store import PageStore
+from flows.forget import steps
+from tests.support.registered_repository import NAME, object_of, registered_repository, run
+
+PAGE = "https://shop.example/p/ann-smith"
+
+
+def row(split: str) -> pd.Series:
+    return pd.read_parquet(f"source/curate/{split}.parquet").iloc[3]
+
+
+def erased(address: str) -> Erasure:
+    with registry.connected():
+        return forget(address, NAME, load_section(Scrape))
+
+
+def version_of(erasure: Erasure) -> tuple[list[str], bool, str]:
+    [holder] = erasure.holders
+    return holder.splits, holder.learned, holder.unknown
+
+
+@pytest.mark.parametrize(("split", "learned"), [("train", True), ("preference", True), ("test", False)])
+@pytest.mark.usefixtures("copied")
+def test_the_versions_are_named_that_learned_from_a_listing_or_were_measured_on_it(
+    split: str, learned: bool
+) -> None:
+    registry.set_alias(NAME, "champion", "1")
+    listing = row(split)
+    erasure = erased(listing["address"])
+    assert version_of(erasure) == ([split], learned, "")
+    assert erasure.holders[0].aliases == ["champion"]
+    assert erasure.added == [listing["id"]] == list(forgotten_ids(FORGOTTEN))
+    assert listing["address"] not in FORGOTTEN.read_text()
+    assert {entry.name for entry in erasure.objects} == {"listings.parquet", f"{split}.parquet"}
+    assert object_of("artifacts/curate", f"{split}.parquet").resolve() in {
+        entry.path.resolve() for entry in erasure.objects
+    }
+    assert ("So that the champion is one that never read it" in dict(steps(erasure))) == learned
+
+
+@pytest.mark.usefixtures("copied")
+def test_forgetting_twice_changes_nothing_and_names_the_same_by_address_or_id() -> None:
+    listing = row("train")
+    first, written = erased(listing["address"]), FORGOTTEN.read_bytes()
+    shutil.rmtree("artifacts/scrape")  # as where the next run has left it out
+    for name in (listing["address"], listing["id"]):
+        again = erased(name)
+        assert again.added == []
+        assert FORGOTTEN.read_bytes() == written
+        assert (again.listed, version_of(again)) == (first.listed, version_of(first))
+        assert again.objects == first.objects
+
+
+@pytest.mark.usefixtures("copied")
+def test_an_address_that_nobody_knows_is_an_error_and_changes_nothing() -> None:
+    store = Path(load_section(Scrape).shop.store)
+    with closing(PageStore(store)) as pages:
+        pages.begin_round()
+        pages.put(PAGE, 200, {}, b"a page")
+    for address in ("/p/nobody", "", f"{PAGE}x"):
+        with pytest.raises(PricewrightError, match=r"no listing has this address or id.*the column address"):
+            erased(address)
+    assert not FORGOTTEN.exists()
+    with closing(PageStore(store)) as pages:
+        assert pages.get(PAGE)
+
+
+@pytest.mark.usefixtures("copied")
+def test_a_page_that_only_the_store_of_a_crawl_has_is_blocked_and_erased_with_its_redirects() -> None:
+    store = Path(load_section(Scrape).shop.store)
+    old = "https://shop.example/old"
+    with closing(PageStore(store)) as pages:
+        pages.begin_round()
+        pages.put(PAGE, 200, {}, b"a page")
+        pages.put(old, 301, {"Location": PAGE}, b"")
+    erasure = erased(f"{PAGE}?utm_source=mail")
+    assert erasure.pages.own == [old, PAGE]
+    assert forgotten_ids(FORGOTTEN) == {listing_id("shop", url) for url in (PAGE, old)}
+    assert (erasure.holders, erasure.objects) == ([], [])
+    with closing(PageStore(store)) as pages:
+        assert list(pages.all_pages()) == []
+    assert erased(PAGE).added == []
+
+
+@pytest.mark.usefixtures("copied")
+def test_a_version_whose_rows_are_kept_nowhere_is_named_as_one_of_which_nobody_can_tell() -> None:
+    listing = row("train")
+    for split in ("train", "preference"):
+        object_of("artifacts/curate", f"{split}.parquet").unlink()
+    shutil.rmtree("artifacts/curate")
+    splits, learned, unknown = version_of(erased(listing["address"]))
+    assert (splits, learned) == ([], False)
+    assert "train.parquet of MD5" in unknown
+
+
+@pytest.mark.usefixtures("copied")
+def test_a_remote_that_has_an_object_is_named_and_swept_too(tmp_path: Path) -> None:
+    run("dvc", "remote", "add", "-d", "-q", "backup", str(tmp_path / "backup"))
+    run("dvc", "push", "-q")
+    erasure = erased(row("train")["address"])
+    assert {tuple(entry.places) for entry in erasure.objects} == {("DVC cache", "DVC remote")}
+    assert steps(erasure)[-1][1] == ["dvc gc --workspace --cloud"]
+
+
+def test_other_listings_of_the_product_are_named_with_their_place(tmp_path: Path) -> None:
+    columns = ["id", "product", "split", "address"]
+    rows = [["a", "1", "train", "/a"], ["b", "1", "train", "/b"], ["c", "2", "train", "/c"]]
+    for split in ("train", "preference", "validation", "gate", "test"):
+        own = [values for values in rows if values[2] == split]
+        pd.DataFrame(own, columns=columns).to_parquet(tmp_path / f"{split}.parquet")
+    rejects = [["d", "exact_duplicate", "same words and price as a (/a)", "/d"]]
+    rejects += [["e", "near_duplicate", "like description and same price as b (/b)", "/e"]]
+    rejects += [
+        ["f", "exact_duplicate", "same words and price as c (/c)", "/f"],
+        ["g", "no_price", "a", "/g"],
+    ]
+    table = pd.DataFrame(rejects, columns=["id", "rule", "reason", "address"])
+    table.to_parquet(tmp_path / "rejects.parquet")
+    others = {listed: same_product(Listed(listed, "shop", "", ""), tmp_path) for listed in "adcf"}
+    assert others["a"] == [("/b", "train"), ("/d", "exact_duplicate"), ("/e", "near_duplicate")]
+    assert others["d"] == [("/a", "train"), ("/b", "train"), ("/e", "near_duplicate")]
+    assert others["c"] == [("/f", "exact_duplicate")]
+    assert others["f"] == [("/c", "train")]
+
+
+@pytest.fixture
+def own_repository(tmp_path: Path, empty_store: Path) -> Iterator[Path]:
+    """A repository whose version's files are its own, to remove."""
+    with registered_repository(tmp_path, empty_store):
+        yield tmp_path
+
+
+def test_the_commands_that_are_named_leave_nothing_of_the_listing(own_repository: Path) -> None:
+    listing = row("train")
+    words = [listing["id"].encode(), listing["title"].encode(), listing["address"].encode()]
+    with tracking.stage_run("evaluate", {}, "digest") as opened:
+        Path("report.html").write_text(f"<p>{listing['title']}</p>")
+        opened.artifact(Path("report.html"))
+    with tracking.stage_run("other", {}, "digest") as kept:
+        Path("report.html").write_text("<p>another thing</p>")
+        kept.artifact(Path("report.html"))
+    Path("report.html").unlink()
+    erasure = erased(listing["address"])
+    assert [(file.run, file.path) for file in erasure.run_files] == [(opened.id, "report.html")]
+    for name in ("scrape/listings", "curate/train"):  # what `make run` does: the rejects are made without it
+        path = Path("source", f"{name}.parquet")
+        rows = pd.read_parquet(path)
+        rows[rows["id"] != listing["id"]].to_parquet(path)
+    run("dvc", "repro", "-q")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for _, commands in steps(erasure)[2:]:
+        script = "\n".join([*commands]).replace("dvc gc", "dvc gc --force")
+        subprocess.run(
+            ["bash", "-ec", script], check=True, env=os.environ | {"PATH": path}, capture_output=True
+        )
+    places = [
+        file for folder in (".dvc/cache", "mlruns") for file in Path(folder).rglob("*") if file.is_file()
+    ]
+    listed = erasure.listed
+    assert [file for file in places if listed.is_in(file)] == []
+    assert [file for file in places if any(word in file.read_bytes() for word in words)] == []
+    assert registry.versions(NAME) == []
+    assert MlflowClient().get_run(kept.id).info.lifecycle_stage == "active"
+    again = erased(listing["address"])
+    assert (again.added, again.holders, again.objects, again.run_files) == ([], [], [], [])
