@@ -40,7 +40,8 @@ def base(section: Base, question: str, folder: Path, on_loss: Any) -> dict[str, 
     """
     folder.mkdir(parents=True, exist_ok=True)
     report = _fetched(section, question, folder, on_loss)
-    loading.mark(folder, four_bit=section.four_bit)
+    if not section.four_bit:
+        loading.mark(folder, loading.WHOLE, True)
     return report
 
 

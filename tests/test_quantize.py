@@ -67,6 +67,21 @@ def test_format_none_is_the_merged_model(tiny_base: Path, tiny_adapter: Path, tm
         torch.testing.assert_close(parameter, merged)
 
 
+def test_a_model_served_in_bfloat16_has_the_merged_weights_and_says_how_it_multiplies(
+    tiny_base: Path, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged")
+    stage_file.write_format(tmp_path / "merged", tmp_path / "served", "bfloat16")
+    served = formats.load_served(tmp_path / "served")
+    merged = adapters.merge_adapter(tiny_base, tiny_adapter)
+    for left, right in zip(served.parameters(), merged.parameters(), strict=True):
+        assert torch.equal(left, right)
+    ids = torch.arange(5, 45)[None]
+    with torch.inference_mode():
+        same = torch.equal(served(ids).logits, merged(ids).logits)
+    assert same != loading.BFLOAT16_CPU
+
+
 def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, tmp_path: Path
 ) -> None:

@@ -77,7 +77,7 @@ def test_a_base_in_bfloat16_learns_as_the_one_in_nf4_does(
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 10.0, "learning_rate": 1e-2})
     whole, ends = Path(shutil.copytree(tiny_base, tmp_path / "whole")), []
-    loading.mark(whole, four_bit=False)
+    loading.mark(whole, loading.WHOLE, True)
     for base in (tiny_base, whole):
         curves, scratch = training.Curves(recorder), tmp_path / f"scratch-{base.name}"
         stage_file.sft(tiny_items, section, tiny_params.prompt, base, scratch, curves)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 
 from components.core.errors import PricewrightError
-from components.model.loading import ON_GPU, broken, held, in_four_bit, load_model, load_whole, loaded
+from components.model.loading import ON_GPU, WHOLE, broken, held, load_model, load_whole, marked
 
 
 def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float) -> PeftModel:
@@ -38,10 +38,10 @@ def resume_adapter(base: Path, adapter: Path) -> PeftModel:
     return load_adapter(frozen(AutoModelForCausalLM, base), adapter, is_trainable=True)
 
 
-def frozen(kind: Any, base: Path, **options: Any) -> PreTrainedModel:
+def frozen(kind: Any, base: Path, **options: Any) -> Any:
     """The base as it is held, see `loading.held`, without gradients of its own, ready for an adapter."""
-    model = loaded(kind, base, **held(base), **options)
-    if in_four_bit(base):
+    model: Any = held(kind, base, **options)
+    if not marked(base, WHOLE):
         return prepare_model_for_kbit_training(model, use_gradient_checkpointing=ON_GPU)
     if ON_GPU:
         model.enable_input_require_grads()  # gradient checkpointing asks for it

@@ -11,16 +11,26 @@ import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from components.core.errors import PricewrightError
-from components.model.loading import COMPUTE, FOUR_BIT, load_tokenizer, loaded, weights
+from components.model.loading import (
+    COMPUTE,
+    FOUR_BIT,
+    in_bfloat16,
+    load_tokenizer,
+    loaded,
+    mark,
+    marked,
+    weights,
+)
 
+BFLOAT16, MULTIPLIES = "bfloat16", "multiplies_in_bfloat16"
 FORMATS = {
     "nf4": BitsAndBytesConfig(**FOUR_BIT),
     "int8": BitsAndBytesConfig(load_in_8bit=True),  # LLM.int8(), arXiv:2208.07339
-    "bfloat16": None,
+    BFLOAT16: None,
     "none": None,
 }
 """What transformers quantizes a served model to as it loads it; `none` is the merged model in full precision,
-`bfloat16` has half its digits, and is as fast again where the processor has it.
+`bfloat16` the same, but that it multiplies in bfloat16 (see `loading.in_bfloat16`).
 `w4a16` is llm-compressor's, `gguf` llama.cpp's."""
 CONVERTER = "convert_hf_to_gguf.py"
 GGUF = "model.gguf"
@@ -36,13 +46,16 @@ def write_quantized(merged: Path, folder: Path, name: str) -> None:
     else:
         model = _w4a16(merged) if name == "w4a16" else quantized(merged, name)
         model.save_pretrained(folder)
+        if name == BFLOAT16:
+            mark(folder, MULTIPLIES, True)
     load_tokenizer(merged).save_pretrained(folder)
 
 
 def quantized(folder: Path, name: str) -> PreTrainedModel:
     """The full-precision model in `folder`, its linear layers in a format of FORMATS."""
-    dtype = {"bfloat16": torch.bfloat16, "none": torch.float32}.get(name, COMPUTE)
-    options = weights(dtype) | {"quantization_config": FORMATS[name]}
+    options = weights(COMPUTE) | {"quantization_config": FORMATS[name]}
+    if FORMATS[name] is None:
+        options["dtype"] = torch.float32  # as it was merged, on a GPU too
     return loaded(AutoModelForCausalLM, folder, **options).eval()
 
 
@@ -50,7 +63,8 @@ def load_served(folder: Path) -> PreTrainedModel:
     """A model as `quantize` wrote it, in the format its config.json names or as GGUF, ready to predict."""
     if (folder / GGUF).is_file():
         return loaded(AutoModelForCausalLM, folder, gguf_file=GGUF, dtype=COMPUTE).eval()
-    return loaded(AutoModelForCausalLM, folder, use_safetensors=True).eval()
+    model = loaded(AutoModelForCausalLM, folder, use_safetensors=True).eval()
+    return in_bfloat16(model) if marked(folder, MULTIPLIES) else model
 
 
 def _convert(merged: Path, folder: Path) -> None:

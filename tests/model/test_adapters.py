@@ -40,14 +40,14 @@ def test_on_a_base_in_bfloat16_adapter_and_head_are_float32_and_get_gradients(
     tiny_base: Path, tiny_adapter: Path, tmp_path: Path
 ) -> None:
     whole = Path(shutil.copytree(tiny_base, tmp_path / "whole"))
-    loading.mark(whole, four_bit=False)
+    loading.mark(whole, loading.WHOLE, True)
     model = adapters.load_reward_model(whole, tiny_adapter, 0)
     ids = prompt_ids(loading.load_tokenizer(whole), price_prompt(PROMPT, QUESTION), 64)
     model(input_ids=torch.tensor([ids])).logits.sum().backward()
     for name, weight in model.named_parameters():
         trains = "lora_" in name or "score.modules_to_save" in name
         assert weight.requires_grad == trains, name
-        assert weight.dtype == (torch.float32 if trains else loading.FAST), name
+        assert weight.dtype == (torch.float32 if trains else loading.COMPUTE), name
     head = next(weight for name, weight in model.named_parameters() if "score.modules" in name)
     assert head.grad is not None
     assert head.grad.abs().sum() > 0

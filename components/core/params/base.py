@@ -56,5 +56,5 @@ class Base(Section):
     """Where the model is, for `package`."""
     four_bit: bool
     """Whether it is held in NF4 while adapters are trained on it and it is read (QLoRA, arXiv:2305.14314): a
-    sixth of the memory. Otherwise in bfloat16 where the processor has it, which is faster on a CPU."""
+    sixth of the memory. Otherwise as it is, multiplying in bfloat16 where a CPU can: faster there."""
     pretraining: Pretraining
