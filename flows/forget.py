@@ -59,7 +59,7 @@ def show_holders(erasure: Erasure, console: Console) -> None:
         for column in ("version", "aliases", "had learned from it", "splits", "files that hold it"):
             table.add_column(column, overflow="fold")
         for holder in erasure.holders:
-            learned = "nobody can tell" if holder.unknown else "yes" if holder.learned else "no"
+            learned = "yes" if holder.learned else "nobody can tell" if holder.unknown else "no"
             cells = (str(holder.version), ", ".join(holder.aliases), learned, ", ".join(holder.splits))
             table.add_row(*cells, escape(", ".join(holder.files) or holder.unknown))
         console.print(table)

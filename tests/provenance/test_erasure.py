@@ -117,6 +117,14 @@ def test_a_version_whose_rows_are_kept_nowhere_is_named_as_one_of_which_nobody_c
 
 
 @pytest.mark.usefixtures("copied")
+def test_a_version_from_before_there_was_a_gate_split_is_told_by_its_other_rows() -> None:
+    listing = row("train")
+    object_of("artifacts/curate", "gate.parquet").unlink()
+    shutil.rmtree("artifacts/curate")
+    assert version_of(erased(listing["address"])) == (["train"], True, "")
+
+
+@pytest.mark.usefixtures("copied")
 def test_a_remote_that_has_an_object_is_named_and_swept_too(tmp_path: Path) -> None:
     run("dvc", "remote", "add", "-d", "-q", "backup", str(tmp_path / "backup"))
     run("dvc", "push", "-q")
@@ -128,7 +136,7 @@ def test_a_remote_that_has_an_object_is_named_and_swept_too(tmp_path: Path) -> N
 def test_other_listings_of_the_product_are_named_with_their_place(tmp_path: Path) -> None:
     columns = ["id", "product", "split", "address"]
     rows = [["a", "1", "train", "/a"], ["b", "1", "train", "/b"], ["c", "2", "train", "/c"]]
-    for split in ("train", "preference", "validation", "gate", "test"):
+    for split in ("train", "preference", "validation", "test"):  # as before there was a gate split
         own = [values for values in rows if values[2] == split]
         pd.DataFrame(own, columns=columns).to_parquet(tmp_path / f"{split}.parquet")
     rejects = [["d", "exact_duplicate", "same words and price as a (/a)", "/d"]]
