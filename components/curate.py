@@ -2,7 +2,7 @@
 
 Reads `artifacts/scrape/listings.parquet`; writes `artifacts/curate/<split>.parquet`, `rejects.parquet` with
 the rule and the reason of every rejected listing, and three pictures. Nothing is lost: each listing ends in
-one split or among the rejects. Partitions of the listings are worked on in parallel, on every core; about 50
+one split or among the rejects. Partitions of the listings are worked on in parallel, on every core; about 40
 bytes of each listing are kept in memory, the rest is on the disk.
 
 A product is a near-duplicate cluster: listings whose descriptions have a Jaccard similarity of word
@@ -15,11 +15,10 @@ descriptions, no other number in the title and no other value of a specification
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,32 +28,39 @@ from matplotlib.figure import Figure
 
 from components.core import stage
 from components.core.errors import PricewrightError
-from components.core.params.curate import Curate
+from components.core.params.curate import Balance, Curate
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.schemas import HELD_OUT, SPLITS, Item, Reject
 from components.core.tables import read_arrow, rows_in, split_sorted
 from components.curation.columnar import candidates_of
 from components.curation.executors import parallel_map
-from components.curation.fingerprints import Fingerprints, clean_partition, without_boilerplate
-from components.curation.minhash import Map, first_of_equals, search
-from components.curation.partitions import Candidates, beside
-from components.curation.products import (
-    Group,
-    allocate,
-    grouped_products,
-    lowest,
-    products_of,
+from components.curation.fingerprints import Counts, clean_partition, ignore_boilerplate
+from components.curation.minhash import Map, Neighbours, first_of_equals, firsts, search
+from components.curation.partitions import Candidates, Names, beside
+from components.curation.products import Group, allocate, grouped_products, lowest, products_of
+from components.curation.rules import (
+    NAMES,
+    LeftOut,
+    Rejection,
+    exact_duplicate,
+    near_duplicate,
+    overfull_price_bands,
+    repeated_by,
 )
-from components.curation.rules import NAMES, Rejection, exact_duplicate, near_duplicates, overfull_price_bands
+from components.curation.shingles import bounds_of
 from components.reporting.figures import histograms, waterfall
 
 PARTITION_ROWS = 20_000  # listings that a process works on at a time
+GROUPS = 4  # so many groups of near duplicates in place of a partition: their rows are Python objects
 TYPES = {"price": pa.float64()}
 ITEMS = pa.schema([(name, TYPES.get(name, pa.string())) for name in Item.columns()])
 REJECTS = pa.schema([(name, pa.string()) for name in Reject.columns()])
 FITTED = [position for position, split in enumerate(SPLITS) if split not in HELD_OUT]
 """Positions in SPLITS of those that a model is fitted on."""
+DUPLICATES = {"exact_duplicate": exact_duplicate, "near_duplicate": near_duplicate}
+"""Rules that name another listing in their reason."""
+KEPT = -1  # in place of a rule
 
 
 def curate(
@@ -67,67 +73,115 @@ def curate(
     the `map` of an executor). Raises PricewrightError where a split would be empty.
     """
     partitions = split_sorted(listings, scratch, partition_rows, "id")
-    fingerprints = Fingerprints.concatenate(list(run(partial(clean_partition, section=section), partitions)))
-    fingerprints = without_boilerplate(partitions, fingerprints, section, run)
-    first = first_of_equals(fingerprints.key)
-    distinct = np.flatnonzero(first == np.arange(len(first)))
-    candidates = Candidates(partitions, fingerprints.bounds, scratch / "distinct.npy")
-    np.save(candidates.selected, distinct)
-    neighbours = search(candidates, fingerprints.shingles[distinct], section.near_duplicate_similarity, run)
+    counts = Counts.of_all(run(partial(clean_partition, section=section), partitions))
+    ignore_boilerplate(partitions, counts, section, run)
+    candidates = Candidates.whole(partitions, bounds_of(counts.candidates), scratch / "candidates.npy")
+    first = first_of_equals(candidates.column("key"))
+    distinct = candidates.among(firsts(first))
+    twins = first_of_equals(distinct.column("sets"))
+    neighbours = Neighbours(twins, search(distinct, twins, section.near_duplicate_similarity, run))
     product = products_of(neighbours)
-    split = allocate(product, lowest(first, fingerprints.draw)[distinct], section.shares)
-    rejections = exact_duplicates(candidates, first)
-    groups = grouped_products(neighbours, product, partition_rows)
-    for repeated in run(partial(near_duplicates_of, candidates), groups):
-        rejections |= repeated
-    fitted = np.setdiff1d(distinct[np.isin(split, FITTED)], [*rejections])
-    overfull = overfull_price_bands(fingerprints.price[fitted], fingerprints.draw[fitted], section.balance)
-    rejections |= {int(fitted[position]): rejection for position, rejection in overfull.items()}
-    kept = ~np.isin(distinct, [*rejections])
-    report = report_of(fingerprints.rejected, list(rejections.values()), product[kept], split[kept])
-    heads, splits = np.arange(len(first)), np.zeros(len(first), np.int8)
-    heads[distinct], splits[distinct] = distinct[product], split
-    write(folder, candidates, heads, splits, rejections)
+    split = allocate(product, lowest(first, candidates.column("draw"))[firsts(first)], section.shares)
+    groups = list(grouped_products(neighbours, product, max(partition_rows // GROUPS, 1)))
+    repeated = near_duplicates_of(distinct, groups, run)
+    left_out = left_out_of(distinct, split, repeated, section.balance)
+    outcome = outcome_of(first, distinct.positions(), product, split, repeated, left_out)
+    report = report_of(counts.rejected, outcome)
+    write(folder, candidates, outcome)
     return report
 
 
-def exact_duplicates(candidates: Candidates, first: np.ndarray) -> dict[int, Rejection]:
-    """Rejections of candidates with the words and the price of an earlier candidate, by their position.
-
-    `first` holds for each candidate the position of the first one with the same words and price.
+def near_duplicates_of(candidates: Candidates, groups: list[Group], run: Map) -> np.ndarray:
+    """For each of the candidates the earlier near duplicate that it repeats, itself where there is none, by
+    its place among them; int32 (n,).
     """
-    later = np.flatnonzero(first != np.arange(len(first)))
-    earlier = candidates.ids_and_addresses(first[later])
-    return {position: exact_duplicate(*earlier[int(first[position])]) for position in later.tolist()}
+    positions = candidates.positions()
+    repeated = np.arange(len(positions), dtype=np.int32)
+    paths = candidates.write_groups([positions[group.positions] for group in groups])
+    tasks = zip(paths, (group.neighbours for group in groups), strict=True)
+    for group, within in zip(groups, run(repeated_within, tasks), strict=True):
+        repeated[group.positions] = group.positions[within]
+    return repeated
 
 
-def near_duplicates_of(candidates: Candidates, group: Group) -> dict[int, Rejection]:
-    """Rejections of candidates of a group that repeat an earlier candidate, by their position among all."""
-    positions = np.load(candidates.selected, mmap_mode="r")[group.positions]
-    rejections = near_duplicates(candidates_of(candidates.table(positions)), group.neighbours)
-    return {
-        position: rejection
-        for position, rejection in zip(positions.tolist(), rejections, strict=True)
-        if rejection
-    }
+def repeated_within(group: tuple[Path, Neighbours]) -> np.ndarray:
+    """`rules.repeated_by` of the candidates in a file, with their neighbours."""
+    path, neighbours = group
+    return repeated_by(candidates_of(read_arrow(path)), neighbours)
+
+
+def left_out_of(candidates: Candidates, split: np.ndarray, repeated: np.ndarray, balance: Balance) -> LeftOut:
+    """`rules.overfull_price_bands` of the candidates in a fitted split that repeat none; positions count
+    from 0 over all those given.
+    """
+    if not balance.strength:
+        return overfull_price_bands(np.empty(0), np.empty(0, np.uint64), balance)
+    fitted = np.flatnonzero(np.isin(split, FITTED) & (repeated == np.arange(len(repeated))))
+    prices, draws = (candidates.column(name)[fitted] for name in ("price", "draw"))
+    left_out = overfull_price_bands(prices, draws, balance)
+    return left_out._replace(positions=fitted[left_out.positions])
 
 
 # --- tables and report -------------------------------------------------------------------------------
 
 
-def write(
-    folder: Path,
-    candidates: Candidates,
-    heads: np.ndarray,
-    splits: np.ndarray,
-    rejections: dict[int, Rejection],
-) -> None:
-    """Write each split and the rejects, in the order of their ids.
+class Outcome(NamedTuple):
+    """What becomes of each candidate, by its position among all."""
 
-    For each candidate `heads` holds the position of the first candidate of its product, whose id is that of
-    the product, and `splits` a position in SPLITS; `rejections` are by position.
+    earlier: np.ndarray
+    """int32 (n,): the first candidate of its product, or, of a duplicate, the one that it repeats."""
+    split: np.ndarray
+    """int8 (n,), a position in SPLITS."""
+    rule: np.ndarray
+    """int8 (n,), a position in NAMES; KEPT where no rule rejects it."""
+    left_out: LeftOut
+    """Those that an overfull price band leaves out."""
+
+    def rejections(self, start: int, end: int, names: dict[int, tuple[str, str]]) -> dict[int, Rejection]:
+        """Why those of the candidates from `start` to `end` are rejected that are; `names` are of those that
+        they repeat.
+        """
+        first, last = np.searchsorted(self.left_out.positions, [start, end])
+        bands = zip(self.left_out.positions[first:last], self.left_out.band[first:last], strict=True)
+        reasons = {int(position): self.left_out.reasons[band] for position, band in bands}
+        rejections = {}
+        for position in (start + np.flatnonzero(self.rule[start:end] != KEPT)).tolist():
+            name, earlier = NAMES[self.rule[position]], int(self.earlier[position])
+            rejections[position] = (
+                DUPLICATES[name](*names[earlier])
+                if name in DUPLICATES
+                else Rejection(name, reasons[position])
+            )
+        return rejections
+
+
+def outcome_of(
+    first: np.ndarray,
+    distinct: np.ndarray,
+    product: np.ndarray,
+    split: np.ndarray,
+    repeated: np.ndarray,
+    left_out: LeftOut,
+) -> Outcome:
+    """The outcome for candidates with the same words and price as `first` of them.
+
+    `distinct` are the positions of those that are such a first one, and what follows is by their place among
+    these: `products_of`, `allocate`, `near_duplicates_of` and `left_out_of`.
     """
-    heads_named = candidates.ids_and_addresses(heads[heads != np.arange(len(heads))])
+    earlier, rule = first.copy(), np.full(len(first), NAMES.index("exact_duplicate"), np.int8)
+    is_near = repeated != np.arange(len(repeated), dtype=repeated.dtype)
+    earlier[distinct] = distinct[np.where(is_near, repeated, product)]
+    rule[distinct] = np.where(is_near, NAMES.index("near_duplicate"), KEPT)
+    rule[distinct[left_out.positions]] = NAMES.index("overfull_price_band")
+    splits = np.zeros(len(first), np.int8)
+    splits[distinct] = split
+    return Outcome(earlier, splits, rule, left_out._replace(positions=distinct[left_out.positions]))
+
+
+def write(folder: Path, candidates: Candidates, outcome: Outcome) -> None:
+    """Write each split and the rejects, in the order of their ids."""
+    others = outcome.earlier != np.arange(len(outcome.earlier), dtype=np.int32)
+    names = candidates.names(np.unique(outcome.earlier[others]))
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         files = {
@@ -137,9 +191,7 @@ def write(
         for partition, start, end in zip(
             candidates.partitions, candidates.bounds[:-1], candidates.bounds[1:], strict=True
         ):
-            table = _allocated(
-                beside(partition, "cleaned.arrow"), range(start, end), heads, splits, heads_named, rejections
-            )
+            table = _allocated(beside(partition, "cleaned.arrow"), int(start), int(end), outcome, names)
             for name, file in files.items():
                 rows = table.filter(pc.equal(table["split"], name))
                 if name == "rejects":
@@ -147,29 +199,25 @@ def write(
                 file.write_table(rows.select(file.schema.names))
 
 
-def _allocated(
-    path: Path,
-    positions: range,
-    heads: np.ndarray,
-    splits: np.ndarray,
-    heads_named: dict[int, tuple[str, str]],
-    rejections: dict[int, Rejection],
-) -> pa.Table:
+def _allocated(path: Path, start: int, end: int, outcome: Outcome, names: Names) -> pa.Table:
     """The cleaned listings of a partition with rule, reason, product and split.
 
-    `positions` are those of its candidates among all.
+    Its candidates are those from `start` to `end` among all.
     """
     table = read_arrow(path)
+    earlier = outcome.earlier[start:end]
+    others = names.at(np.unique(earlier[earlier != np.arange(start, end)]))
+    rejections = outcome.rejections(start, end, others)
     ids, rule, reason = (table[name].to_pylist() for name in ("id", "rule", "reason"))
     product, split = list(ids), ["rejects"] * len(ids)
     rows = [row for row, rejected_by in enumerate(rule) if not rejected_by]
-    for row, position in zip(rows, positions, strict=True):
+    for row, position in zip(rows, range(start, end), strict=True):
         if rejection := rejections.get(position):
             rule[row], reason[row] = rejection
             continue
-        split[row] = SPLITS[splits[position]]
-        if heads[position] != position:
-            product[row], _ = heads_named[int(heads[position])]
+        split[row] = SPLITS[outcome.split[position]]
+        if (head := int(earlier[position - start])) != position:
+            product[row], _ = others[head]
     columns = {"rule": rule, "reason": reason, "product": product, "split": split}
     for name, values in columns.items():
         table = table.drop_columns(name) if name in table.column_names else table
@@ -177,16 +225,16 @@ def _allocated(
     return table
 
 
-def report_of(
-    rejected_singly: dict[str, int], rejections: list[Rejection], product: np.ndarray, split: np.ndarray
-) -> dict[str, Any]:
+def report_of(rejected_singly: dict[str, int], outcome: Outcome) -> dict[str, Any]:
     """The report: listings read, listings that each rule rejected, rows and products of each split.
 
-    `rejected_singly` counts by the rules on a single listing; `product` and `split` are those of the rows
-    that were kept. Raises PricewrightError where a split has no rows.
+    `rejected_singly` counts by the rules on a single listing. Raises PricewrightError where a split has no
+    rows.
     """
-    counts = Counter(rejection.rule for rejection in rejections)
-    rejected = {rule: rejected_singly[rule] + counts[rule] for rule in NAMES}
+    kept = np.flatnonzero(outcome.rule == KEPT)
+    counts = np.bincount(outcome.rule[outcome.rule != KEPT], minlength=len(NAMES))
+    rejected = {rule: rejected_singly[rule] + int(count) for rule, count in zip(NAMES, counts, strict=True)}
+    product, split = outcome.earlier[kept], outcome.split[kept]
     rows = {name: int((split == position).sum()) for position, name in enumerate(SPLITS)}
     report = {
         "listings": sum(rejected.values()) + len(split),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -144,6 +145,32 @@ def test_the_text_is_clean_without_a_price_and_cut() -> None:
     assert text.startswith("Oak lamp\nBrand: Lumo. Weight: 99 kg.\nAn oak lamp, yours. It is")
     assert len(text) <= 120
     assert text.split()[-1] in ["It", "is", "made", "of", "good", "wood."]
+
+
+def peak_of_curation(listings: pd.DataFrame, folder: Path) -> int:
+    """Bytes at the highest that Python and NumPy hold while listings are curated in small partitions."""
+    path = folder / f"{len(listings)}.parquet"
+    listings.to_parquet(path)
+    (scratch := folder / f"{len(listings)}").mkdir()
+    tracemalloc.start()
+    report = curate_files(path, scratch / "curated", SECTION, scratch, 100, map)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report["rejected"]["exact_duplicate"] == report["rejected"]["near_duplicate"] == len(listings) // 3
+    return peak
+
+
+def test_a_duplicate_more_takes_a_few_bytes_of_memory(tmp_path: Path) -> None:
+    """Of three listings one repeats the words of another, and one all but its title."""
+    changes = ({}, {}, {"title": "Bestseller"})
+    rows = [
+        listing(number, id=f"{3 * number + copy:016x}", price=f"${10 + number % 500}", **change)
+        for number in range(400)
+        for copy, change in enumerate(changes)
+    ]
+    peak_of_curation(table(rows[:150]), tmp_path)  # what is imported and cached at the first time
+    peaks = [peak_of_curation(table(rows[:size]), tmp_path) for size in (300, 1200)]
+    assert peaks[1] - peaks[0] < 100 * 900
 
 
 def test_the_columns_are_those_of_the_contract() -> None:

@@ -62,8 +62,7 @@ def split_sorted(source: Path, folder: Path, rows: int, column: str) -> list[Pat
     sample.sort()
     borders = [sample[border * len(sample) // number] for border in range(1, number)]
     paths = [folder / f"{partition:04}.listings.arrow" for partition in range(number)]
-    options = ipc.IpcWriteOptions(compression="lz4")
-    writers = [ipc.new_stream(str(path), file.schema_arrow, options=options) for path in paths]
+    writers = [open_stream(path, file.schema_arrow) for path in paths]
     for batch in file.iter_batches(READ_ROWS):
         partition = np.array([bisect_right(borders, value or "") for value in batch[column].to_pylist()], int)
         order = np.argsort(partition, kind="stable")
@@ -77,9 +76,14 @@ def split_sorted(source: Path, folder: Path, rows: int, column: str) -> list[Pat
     return paths
 
 
-def read_arrow(path: Path) -> pa.Table:
-    """All rows of an Arrow stream."""
+def read_arrow(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """All rows of an Arrow stream, or only some of its columns."""
     with ipc.open_stream(str(path)) as reader:
+        schema = reader.schema
+        if columns is None:
+            return reader.read_all()
+    options = ipc.IpcReadOptions(included_fields=[schema.get_field_index(name) for name in columns])
+    with ipc.open_stream(str(path), options=options) as reader:
         return reader.read_all()
 
 
@@ -91,5 +95,10 @@ def batches_of(path: Path) -> Iterator[pa.RecordBatch]:
 
 def write_arrow(table: pa.Table, path: Path) -> None:
     """All rows as an Arrow stream."""
-    with ipc.new_stream(str(path), table.schema, options=ipc.IpcWriteOptions(compression="lz4")) as writer:
+    with open_stream(path, table.schema) as writer:
         writer.write_table(table)
+
+
+def open_stream(path: Path, schema: pa.Schema) -> ipc.RecordBatchStreamWriter:
+    """A compressed Arrow stream to be written."""
+    return ipc.new_stream(str(path), schema, options=ipc.IpcWriteOptions(compression="lz4"))

@@ -1,4 +1,4 @@
-"""What `curate` keeps in memory of each candidate, and what it writes of them beside their partition.
+"""What `curate` works out of each candidate and writes beside its partition.
 
 Of a partition of raw listings: cleaned, without those that a rule on a single listing rejects, and with the
 shingles by which near duplicates are told.
@@ -6,6 +6,7 @@ shingles by which near duplicates are told.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,43 +26,33 @@ from components.curation.products import draws_of
 from components.curation.rules import NAMES
 from components.curation.shingles import Ragged, mixed, sequence_hashes, set_hashes, word_hashes
 
+COLUMNS = ("key", "sets", "price", "draw")
+"""Arrays of 64 bits for each candidate, each in a file beside its partition: the hash of the words and the
+price, that of the set of shingles, the price, and the random number (`draws_of`)."""
 
-class Fingerprints(NamedTuple):
-    """What is kept in memory of each candidate: a listing that no rule on a single listing rejects.
 
-    In the order of ids. Arrays have the shape (candidates,) unless they say otherwise.
-    """
+class Counts(NamedTuple):
+    """What is told of a partition, or of all, without reading its files."""
 
-    key: np.ndarray
-    """uint64 hash of the words and the price."""
-    shingles: np.ndarray
-    """uint64 hash of the set of shingles."""
-    price: np.ndarray
-    draw: np.ndarray
-    """uint64 random number (`draws_of`)."""
-    bounds: np.ndarray
-    """int64 (partitions + 1,): partition i holds the candidates `bounds[i]` to `bounds[i + 1]`."""
+    candidates: np.ndarray
+    """int64 (partitions,): listings that no rule on a single listing rejects."""
     rejected: dict[str, int]
     """How many listings each rule on a single listing rejected."""
     shared: np.ndarray
     """Sorted uint64: the shingles that most candidates of a partition share."""
 
     @classmethod
-    def concatenate(cls, partitions: list[Fingerprints]) -> Fingerprints:
-        """The fingerprints of all partitions, one partition after another."""
-        key, shingles, price, draw = (
-            np.concatenate([partition[position] for partition in partitions]) for position in range(4)
-        )
-        bounds = np.cumsum([0, *(len(partition.key) for partition in partitions)])
-        rejected = {rule: sum(partition.rejected[rule] for partition in partitions) for rule in NAMES}
-        shared = np.unique(np.concatenate([partition.shared for partition in partitions]))
-        return cls(key, shingles, price, draw, bounds, rejected, shared)
+    def of_all(cls, partitions: Iterable[Counts]) -> Counts:
+        """Those of all partitions, one partition after another."""
+        candidates, rejected, shared = zip(*partitions, strict=True)
+        summed = {rule: sum(counts[rule] for counts in rejected) for rule in NAMES}
+        return cls(np.concatenate(candidates), summed, np.unique(np.concatenate(shared)))
 
 
-def clean_partition(partition: Path, section: Curate) -> Fingerprints:
+def clean_partition(partition: Path, section: Curate) -> Counts:
     """Clean the listings of a partition and apply the rules on a single listing.
 
-    Writes the cleaned listings and the candidates' shingles and MinHash keys beside the partition.
+    Writes the cleaned listings and the candidates' COLUMNS, shingles and MinHash keys beside the partition.
     """
     listings = read_arrow(partition).sort_by([(name, "ascending") for name in Listing.columns()])
     partition.unlink()
@@ -74,8 +65,9 @@ def clean_partition(partition: Path, section: Curate) -> Fingerprints:
     price = table["price"].to_numpy()
     key = mixed(sequence_hashes(word_hashes(table["text"].combine_chunks())) ^ mixed(price.view(np.uint64)))
     draw = draws_of(table["id"].to_pylist(), section.seed)
-    shared = shared_by(compared, section.common_shingle_share)
-    return Fingerprints(key, set_hashes(compared), price, draw, np.empty(0), rejected, shared)
+    for name, values in zip(COLUMNS, (key, set_hashes(compared), price, draw), strict=True):
+        np.save(beside(partition, f"{name}.npy"), values)
+    return Counts(np.array([len(table)]), rejected, shared_by(compared, section.common_shingle_share))
 
 
 def save_compared(partition: Path, table: pa.Table, common: np.ndarray, similarity: float) -> Ragged:
@@ -89,17 +81,15 @@ def save_compared(partition: Path, table: pa.Table, common: np.ndarray, similari
     return compared
 
 
-def without_boilerplate(
-    partitions: list[Path], fingerprints: Fingerprints, section: Curate, run: Map
-) -> Fingerprints:
-    """The fingerprints by shingles without those that most listings share, which are written anew."""
-    counts = sum(run(partial(count_shared, values=fingerprints.shared), partitions))
-    listings, share = len(fingerprints.key), section.common_shingle_share
-    common = boilerplate(fingerprints.shared, np.asarray(counts), listings, share)
-    if not len(common):
-        return fingerprints
-    compare = partial(compare_anew, common=common, similarity=section.near_duplicate_similarity)
-    return fingerprints._replace(shingles=np.concatenate(list(run(compare, partitions))))
+def ignore_boilerplate(partitions: list[Path], counts: Counts, section: Curate, run: Map) -> None:
+    """Write what is compared anew, without the shingles that most listings share, where there are any."""
+    holding = sum(run(partial(count_shared, values=counts.shared), partitions))
+    listings, share = int(counts.candidates.sum()), section.common_shingle_share
+    common = boilerplate(counts.shared, np.asarray(holding), listings, share)
+    if len(common):
+        compare = partial(compare_anew, common=common, similarity=section.near_duplicate_similarity)
+        for _ in run(compare, partitions):
+            pass
 
 
 def count_shared(partition: Path, values: np.ndarray) -> np.ndarray:
@@ -108,8 +98,8 @@ def count_shared(partition: Path, values: np.ndarray) -> np.ndarray:
     return rows_with(rows, values)
 
 
-def compare_anew(partition: Path, common: np.ndarray, similarity: float) -> np.ndarray:
-    """`set_hashes` of the candidates of a partition without the shingles in `common`."""
+def compare_anew(partition: Path, common: np.ndarray, similarity: float) -> None:
+    """Write shingles, keys and sets of the candidates of a partition without the shingles in `common`."""
     table = read_arrow(beside(partition, "cleaned.arrow"))
     table = table.filter(pc.equal(table["rule"], ""))
-    return set_hashes(save_compared(partition, table, common, similarity))
+    np.save(beside(partition, "sets.npy"), set_hashes(save_compared(partition, table, common, similarity)))

@@ -13,7 +13,7 @@ is compared with the first and the next only, which is enough to tie near duplic
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -26,14 +26,15 @@ from components.curation.shingles import Ragged, mixed, set_hashes
 MISS_PROBABILITY = 1e-4
 PERMUTATIONS_MAX = 96  # of all bands; more for each key mean fewer candidates, and more work for each text
 BUCKET_MAX = 32  # texts with the same key that are all compared with each other
-CHUNK = 50_000  # pairs verified at a time
+CHUNK = 10_000  # pairs verified at a time
+BUCKETED = 2**18  # hashes that are sorted at a time
 
 
 class Neighbours(NamedTuple):
     """Which of n texts are near duplicates; positions count from 0."""
 
     first: np.ndarray
-    """int64 (n,): the first text with the same shingles, the text itself where none is earlier."""
+    """int32 (n,): the first text with the same shingles, the text itself where none is earlier."""
     pairs: np.ndarray
     """int64 (pairs, 2), left < right, sorted by the right: near duplicates that are no twins. Of twins only
     the first stands here."""
@@ -47,6 +48,9 @@ class ShingleStore(Protocol):
 
     def take(self, rows: np.ndarray) -> Ragged:
         """Shingles of some texts; `rows` ascend."""
+
+    def among(self, rows: np.ndarray) -> ShingleStore:
+        """A store of some of the texts; `rows` ascend."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,14 @@ class InMemory:
         """Shingles of some texts."""
         return self.rows.take(rows)
 
+    def among(self, rows: np.ndarray) -> InMemory:
+        """A store of some of the texts."""
+        return (
+            self
+            if len(rows) == len(self.rows.bounds) - 1
+            else InMemory(self.rows.take(rows), self.similarity)
+        )
+
 
 Map = Callable[..., Iterable[Any]]
 """`map`, or the `map` of an executor from concurrent.futures."""
@@ -71,26 +83,27 @@ Map = Callable[..., Iterable[Any]]
 
 def neighbours(rows: Ragged, similarity: float) -> Neighbours:
     """Twins and pairs of at least that Jaccard similarity among rows of shingles, one for each text."""
-    return search(InMemory(rows, similarity), set_hashes(rows), similarity, map)
+    first = first_of_equals(set_hashes(rows))
+    return Neighbours(first, search(InMemory(rows, similarity), first, similarity, map))
 
 
-def search(store: ShingleStore, sets: np.ndarray, similarity: float, run: Map) -> Neighbours:
-    """Twins and pairs of at least that Jaccard similarity among the texts of the store.
+def search(store: ShingleStore, first: np.ndarray, similarity: float, run: Map) -> np.ndarray:
+    """The `pairs` of Neighbours of at least that Jaccard similarity among the texts of the store.
 
-    `sets` are the `set_hashes` of their shingles; `run` is a `map` that may work in parallel.
+    `first` is that of Neighbours; `run` is a `map` that may work in parallel.
     """
-    first = first_of_equals(sets)
-    distinct = np.flatnonzero(first == np.arange(len(first)))
+    distinct = firsts(first)
+    without_twins = store.among(distinct)
     bands, _ = bands_and_permutations(similarity)
-    candidates = _unique_pairs(run(partial(_band_pairs, store, distinct), range(bands)))
+    candidates = _unique_pairs(run(partial(_band_pairs, without_twins), range(bands)))
     chunks = [candidates[start : start + CHUNK] for start in range(0, len(candidates), CHUNK)]
-    verified = run(partial(verify, store, similarity), chunks)
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *verified])
-    return Neighbours(first, pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))])
+    verified = run(partial(verify, without_twins, similarity), chunks)
+    pairs = distinct[np.concatenate([np.empty((0, 2), np.int64), *verified])]
+    return pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
 
 
-def _band_pairs(store: ShingleStore, distinct: np.ndarray, band: int) -> np.ndarray:
-    return distinct[bucket_pairs(store.keys(band)[distinct])]
+def _band_pairs(store: ShingleStore, band: int) -> np.ndarray:
+    return bucket_pairs(store.keys(band))
 
 
 def _unique_pairs(bands: Iterable[np.ndarray]) -> np.ndarray:
@@ -102,9 +115,24 @@ def _unique_pairs(bands: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def first_of_equals(hashes: np.ndarray) -> np.ndarray:
-    """For each hash the position of the first equal one, int64 (n,)."""
-    _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
-    return first[which]
+    """For each hash the position of the first equal one, int32 (n,): of at most 2^31 hashes."""
+    first = np.arange(len(hashes), dtype=np.int32)
+    for members in _buckets(hashes):
+        _, earliest, which = np.unique(hashes[members], return_index=True, return_inverse=True)
+        first[members] = members[earliest[which]]
+    return first
+
+
+def firsts(first: np.ndarray) -> np.ndarray:
+    """The positions, int64, that `first_of_equals` gives as their own."""
+    return np.flatnonzero(first == np.arange(len(first), dtype=first.dtype))
+
+
+def _buckets(hashes: np.ndarray) -> Iterator[np.ndarray]:
+    """Positions of about BUCKETED hashes, ascending; equal hashes are in the same of these buckets."""
+    number = min(-(-len(hashes) // BUCKETED), 256)
+    bucket = np.ascontiguousarray(hashes).view(np.uint8)[:: hashes.itemsize] % max(number, 1)
+    return (np.flatnonzero(bucket == which) for which in range(number))
 
 
 def bands_and_permutations(similarity: float) -> tuple[int, int]:
@@ -136,6 +164,11 @@ def band_keys(rows: Ragged, similarity: float, band: int) -> np.ndarray:
 
 def bucket_pairs(keys: np.ndarray) -> np.ndarray:
     """Pairs of texts with the same key in a band: int64 (pairs, 2), left < right."""
+    pairs = [members[_pairs_within(keys[members])] for members in _buckets(keys)]
+    return np.concatenate([np.empty((0, 2), np.int64), *pairs])
+
+
+def _pairs_within(keys: np.ndarray) -> np.ndarray:
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(keys)])

@@ -15,6 +15,8 @@ from components.core.schemas import SPLITS
 from components.curation.minhash import Neighbours
 from components.curation.shingles import words
 
+BLOCK = 2**16  # listings that are allocated at a time
+
 
 def numbers(text: str) -> set[str]:
     """Words with a digit: sizes, capacities, model names."""
@@ -22,11 +24,11 @@ def numbers(text: str) -> set[str]:
 
 
 def products_of(neighbours: Neighbours) -> np.ndarray:
-    """The product of each of n listings, int64 (n,): the position of the product's first listing.
+    """The product of each of n listings, int32 (n,): the position of the product's first listing.
 
     Listings are one product where they are near duplicates, directly or through others.
     """
-    product = np.arange(len(neighbours.first))
+    product = np.arange(len(neighbours.first), dtype=np.int32)
     twins = np.flatnonzero(neighbours.first != product)
     ties = np.concatenate([neighbours.pairs, np.column_stack([neighbours.first[twins], twins])])
     tied, ends = np.unique(ties, return_inverse=True)
@@ -47,10 +49,11 @@ def draws_of(ids: list[str], seed: int) -> np.ndarray:
 def lowest(groups: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """The lowest draw of its group for each listing that is the first of its group, its own for the others.
 
-    `groups`, int64 (n,), holds the position of the first listing of each one's group.
+    `groups`, integers (n,), holds the position of the first listing of each one's group.
     """
     least = draws.copy()
-    np.minimum.at(least, groups, draws)
+    later = np.flatnonzero(groups != np.arange(len(groups), dtype=groups.dtype))
+    np.minimum.at(least, groups[later], draws[later])
     return least
 
 
@@ -67,8 +70,11 @@ def allocate(product: np.ndarray, draws: np.ndarray, shares: Shares) -> np.ndarr
     product's split whoever joins it: whatever may join a product would have to be in its split before.
     """
     held_back = np.cumsum([getattr(shares, split) for split in reversed(SPLITS)])[:-1]
-    uniform = (lowest(product, draws)[product] >> np.uint64(11)) * 2.0**-53
-    return (len(SPLITS) - 1 - np.searchsorted(held_back, uniform, side="right")).astype(np.int8)
+    least, split = lowest(product, draws), np.empty(len(product), np.int8)
+    for start in range(0, len(product), BLOCK):
+        uniform = (least[product[start : start + BLOCK]] >> np.uint64(11)) * 2.0**-53
+        split[start : start + BLOCK] = len(SPLITS) - 1 - np.searchsorted(held_back, uniform, side="right")
+    return split
 
 
 class Group(NamedTuple):

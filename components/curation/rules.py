@@ -149,8 +149,14 @@ def exact_duplicate(earlier: str, address: str) -> Rejection:
     return Rejection("exact_duplicate", f"same words and price as {earlier} ({address})")
 
 
-def near_duplicates(candidates: list[Candidate], neighbours: Neighbours) -> list[Rejection | None]:
-    """For each candidate a rejection where it repeats an earlier candidate that is kept, else None.
+def near_duplicate(earlier: str, address: str) -> Rejection:
+    """The rejection of a candidate that repeats an `earlier` near duplicate (its id) at that address."""
+    return Rejection("near_duplicate", f"like description and same price as {earlier} ({address})")
+
+
+def repeated_by(candidates: list[Candidate], neighbours: Neighbours) -> np.ndarray:
+    """For each candidate the earlier near duplicate that it repeats and that is kept, itself where there is
+    none; int64 (n,).
 
     Of each group of twins among its near duplicates it is compared with the first COMPARED_MAX that are kept
     and have its price and numbers.
@@ -161,26 +167,22 @@ def near_duplicates(candidates: list[Candidate], neighbours: Neighbours) -> list
         adjacent[right].append(left)
     sizes = np.bincount(neighbours.first, minlength=len(candidates))
     kept: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    rejections: list[Rejection | None] = []
+    repeated = np.arange(len(candidates))
     for position, (candidate, group) in enumerate(zip(candidates, neighbours.first.tolist(), strict=True)):
         if sizes[group] == 1 and group not in adjacent:
-            rejections.append(None)
             continue
         price_and_numbers = (candidate.price, frozenset(numbers(candidate.description)))
         earlier = [
-            repeated
+            before
             for near in (group, *adjacent[group])
-            for repeated in kept.get((near, *price_and_numbers), [])[:COMPARED_MAX]
-            if _repeats(candidates[repeated], candidate)
+            for before in kept.get((near, *price_and_numbers), [])[:COMPARED_MAX]
+            if _repeats(candidates[before], candidate)
         ]
         if earlier:
-            first = candidates[min(earlier)]
-            reason = f"like description and same price as {first.id} ({first.address})"
-            rejections.append(Rejection("near_duplicate", reason))
+            repeated[position] = min(earlier)
         else:
             kept[(group, *price_and_numbers)].append(position)
-            rejections.append(None)
-    return rejections
+    return repeated
 
 
 def _repeats(earlier: Candidate, later: Candidate) -> bool:
@@ -194,20 +196,30 @@ def _repeats(earlier: Candidate, later: Candidate) -> bool:
 # --- balance -----------------------------------------------------------------------------------------
 
 
-def overfull_price_bands(prices: np.ndarray, draws: np.ndarray, balance: Balance) -> dict[int, Rejection]:
-    """Rejections, by position, of listings that the draw leaves out of price bands larger than the mean.
+class LeftOut(NamedTuple):
+    """Listings that are not drawn, n of them."""
+
+    positions: np.ndarray
+    """int64 (n,), ascending."""
+    band: np.ndarray
+    """int64 (n,): the price band of each, by its place in `reasons`."""
+    reasons: list[str]
+
+
+def overfull_price_bands(prices: np.ndarray, draws: np.ndarray, balance: Balance) -> LeftOut:
+    """The listings that the draw leaves out of price bands larger than the mean.
 
     A listing is kept with the probability (mean size of the bands / size of its band) ** strength, at most 1.
     `draws` are those of `draws_of`, mixed once more so that they are not those of the split.
     """
     if not balance.strength or not len(prices):
-        return {}
+        return LeftOut(np.empty(0, np.int64), np.empty(0, np.int64), [])
     bands, which, sizes = np.unique(np.floor(prices / balance.band), return_inverse=True, return_counts=True)
     keep = np.minimum(1.0, len(prices) / len(bands) / sizes) ** balance.strength
-    rejections = {}
-    for position in np.flatnonzero(mixed(draws) / 2.0**64 >= keep[which]).tolist():
-        band = which[position]
-        low, high = bands[band] * balance.band, (bands[band] + 1) * balance.band
-        reason = f"{sizes[band]} listings cost {low:g} to {high:g}: {keep[band]:.0%} of them are drawn"
-        rejections[position] = Rejection("overfull_price_band", reason)
-    return rejections
+    left_out = np.flatnonzero(mixed(draws) / 2.0**64 >= keep[which])
+    reasons = [
+        f"{size} listings cost {band * balance.band:g} to {(band + 1) * balance.band:g}: {share:.0%} of them "
+        "are drawn"
+        for band, size, share in zip(bands, sizes, keep, strict=True)
+    ]
+    return LeftOut(left_out, which[left_out], reasons)

@@ -11,8 +11,8 @@ from components.curation.rules import (
     NAMES,
     Candidate,
     first_rejection,
-    near_duplicates,
     overfull_price_bands,
+    repeated_by,
 )
 from tests.support.project import ROOT
 
@@ -76,9 +76,8 @@ def test_of_several_faults_the_first_rule_is_the_reason() -> None:
 
 def test_a_near_duplicate_at_the_same_price_under_another_title_is_rejected() -> None:
     again = LAMP._replace(id="b", title="Oak lamp bestseller", details={})
-    rejections = near_duplicates([LAMP, again], PAIR)
-    assert rejections == near_duplicates([LAMP, again], TWINS)
-    assert [rejection and rejection.rule for rejection in rejections] == [None, "near_duplicate"]
+    for neighbours in (PAIR, TWINS):
+        assert repeated_by([LAMP, again], neighbours).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -92,14 +91,14 @@ def test_a_near_duplicate_at_the_same_price_under_another_title_is_rejected() ->
 )
 def test_a_near_duplicate_with_another_price_number_or_specification_is_kept(change: dict) -> None:
     for neighbours in (PAIR, TWINS):
-        assert near_duplicates([LAMP, LAMP._replace(id="b", **change)], neighbours) == [None, None]
+        assert repeated_by([LAMP, LAMP._replace(id="b", **change)], neighbours).tolist() == [0, 1]
 
 
 def test_a_listing_is_not_rejected_for_repeating_one_that_was_rejected_itself() -> None:
     middle = LAMP._replace(id="b", title="Oak lamp")
     last = LAMP._replace(id="c", title="Oak lamp 60W")  # repeats the middle one, not the first
-    rejections = near_duplicates([LAMP, middle, last], Neighbours(np.zeros(3, int), TWINS.pairs))
-    assert [rejection is None for rejection in rejections] == [True, False, True]
+    repeated = repeated_by([LAMP, middle, last], Neighbours(np.zeros(3, int), TWINS.pairs))
+    assert repeated.tolist() == [0, 0, 2]
 
 
 def test_a_currency_with_a_rate_passes_where_it_is_the_only_one() -> None:
@@ -117,7 +116,8 @@ IDS = [f"{number}" for number in range(1000)]
 
 
 def left_out(strength: float, seed: int = 1) -> set[int]:
-    return set(overfull_price_bands(PRICES, draws_of(IDS, seed), Balance(band=100.0, strength=strength)))
+    balance = Balance(band=100.0, strength=strength)
+    return set(overfull_price_bands(PRICES, draws_of(IDS, seed), balance).positions.tolist())
 
 
 def test_without_strength_no_listing_is_left_out_of_its_price_band() -> None:
@@ -134,11 +134,11 @@ def test_only_an_overfull_price_band_is_thinned_to_the_mean_of_all() -> None:
 
 
 def test_the_draw_of_a_listing_does_not_depend_on_the_order() -> None:
-    rejections = overfull_price_bands(PRICES[::-1], draws_of(IDS[::-1], 1), Balance(band=100.0, strength=1.0))
-    assert {999 - position for position in rejections} == left_out(1.0)
-    reason = next(iter(rejections.values())).reason
-    assert reason == "900 listings cost 0 to 100: 56% of them are drawn"
+    turned = overfull_price_bands(PRICES[::-1], draws_of(IDS[::-1], 1), Balance(band=100.0, strength=1.0))
+    assert {999 - position for position in turned.positions.tolist()} == left_out(1.0)
+    assert turned.reasons[turned.band[0]] == "900 listings cost 0 to 100: 56% of them are drawn"
 
 
 def test_no_listings_have_no_bands() -> None:
-    assert overfull_price_bands(np.empty(0), draws_of([], 1), Balance(band=100.0, strength=1.0)) == {}
+    nothing = overfull_price_bands(np.empty(0), draws_of([], 1), Balance(band=100.0, strength=1.0))
+    assert not len(nothing.positions)
