@@ -13,7 +13,8 @@ from components.curation.cleaning import (
     plain,
     tidy,
 )
-from components.curation.rules import Candidate, Rejection, first_rejection
+from components.curation.columnar import CLEANED
+from components.curation.rules import Candidate, Rejection, first_rejection, overlong_line
 from components.model.listing_text import listing_text
 
 
@@ -43,5 +44,13 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
 
 def cleaned(rows: list[dict[str, Any]], section: Curate) -> list[tuple[Candidate, Rejection | None]]:
     """Each listing, cleaned, with its rejection, None where it passes every rule."""
-    candidates = [clean(row, section) for row in rows]
-    return [(candidate, first_rejection(candidate, section)) for candidate in candidates]
+    return [_cleaned(row, section) for row in rows]
+
+
+def _cleaned(row: dict[str, Any], section: Curate) -> tuple[Candidate, Rejection | None]:
+    limit = section.line_characters_max
+    overlong = [name for name in CLEANED if len(row[name]) > limit]
+    candidate = clean(row | {name: CLEANED[name] for name in overlong}, section)
+    if overlong:
+        return candidate, overlong_line(overlong[0], len(row[overlong[0]]), limit)
+    return candidate, first_rejection(candidate, section)

@@ -29,7 +29,7 @@ from components.curation.cleaning import (
 from components.curation.personal_data import PERSONAL
 from components.curation.price_context import SCREEN
 from components.curation.price_mentions import without_prices
-from components.curation.rules import Candidate, first_rejection, possible_names
+from components.curation.rules import Candidate, Rejection, first_rejection, overlong_line, possible_names
 from components.model.listing_text import listing_text
 
 # RE2, on UTF-8. Markup, entities, control and invisible characters, blanks that are no single space.
@@ -38,6 +38,8 @@ UNTIDY = (
     r"\x{fe0f}\x{feff}\x{fff9}-\x{fffb}]|  |^ | $"
 )
 NAME = r'"[^"\\ ](?:[^"\\]*[^"\\ ])?"'
+CLEANED = {"title": "", "brand": "", "category": "", "description": "", "details": "{}", "price": ""}
+"""The columns that are cleaned, and what is in place of a text that is too long for it."""
 FLAT = rf"^(?:\{{\}}|\{{{NAME}: {NAME}(?:, {NAME}: {NAME})*\}})$"
 
 
@@ -45,8 +47,10 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
     """Listings (columns of `Listing`) as columns of `Candidate`, in the same order, with `rule` and `reason`.
 
     These name the rule that rejects a listing and are empty where none does. `details` is JSON text,
-    `currencies` the sorted codes with a blank between.
+    `currencies` the sorted codes with a blank between. A text of more than `line_characters_max` characters
+    is rejected and left out.
     """
+    listings, overlong = _without_overlong(listings, section.line_characters_max)
     title, description = (plain_column(listings[name], section) for name in ("title", "description"))
     brand = _of_distinct(listings["brand"], lambda texts: plain_column(texts, section))
     details, line, odd = _details(listings["details"], section)
@@ -67,7 +71,7 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
         "source": _string(listings["source"]),
         "address": _string(listings["address"]),
     }
-    return _with_rejections(pa.table(columns), section)
+    return _with_rejections(pa.table(columns), section, overlong)
 
 
 def plain_column(texts: pa.Array, section: Curate) -> pa.Array:
@@ -198,7 +202,23 @@ def _prices(
     return price, currencies
 
 
-def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
+def _without_overlong(listings: pa.Table, limit: int) -> tuple[pa.Table, dict[int, Rejection]]:
+    """The listings without the texts of more than `limit` characters, and the rejections by row for these."""
+    rejections: dict[int, Rejection] = {}
+    for name, empty in CLEANED.items():
+        texts = _string(listings[name])
+        lengths = pc.fill_null(pc.utf8_length(texts), 0)
+        overlong = pc.greater(lengths, limit)
+        rows = pc.indices_nonzero(overlong).to_pylist()
+        for row, characters in zip(rows, lengths.filter(overlong).to_pylist(), strict=True):
+            rejections.setdefault(row, overlong_line(name, characters, limit))
+        if rows:
+            kept = pc.if_else(overlong, empty, texts)
+            listings = listings.set_column(listings.column_names.index(name), name, kept)
+    return listings, rejections
+
+
+def _with_rejections(table: pa.Table, section: Curate, overlong: dict[int, Rejection]) -> pa.Table:
     """The table with `rule` and `reason`; only rows that may fail a rule go through Python."""
     lengths = pc.add(pc.utf8_length(table["title"]), pc.utf8_length(table["description"]))
     price = table["price"]
@@ -206,9 +226,14 @@ def _with_rejections(table: pa.Table, section: Curate) -> pa.Table:
     sound = pc.and_(pc.fill_null(sound, False), pc.greater_equal(lengths, section.text_min_characters))
     sound = pc.and_(sound, pc.is_in(table["currencies"], pa.array(["", *possible_names(section.currency)])))
     sound = pc.and_(sound, pc.invert(_suspect(table, section)))
+    sound = pc.and_(sound, pa.array([row not in overlong for row in range(len(table))], pa.bool_()))
     doubtful = pc.invert(sound).combine_chunks()
     candidates = candidates_of(table.filter(doubtful))
-    rejections = [first_rejection(candidate, section) or ("", "") for candidate in candidates]
+    rows = pc.indices_nonzero(doubtful).to_pylist()
+    rejections = [
+        overlong.get(row) or first_rejection(candidate, section) or ("", "")
+        for row, candidate in zip(rows, candidates, strict=True)
+    ]
     for position, name in enumerate(("rule", "reason")):
         values = pa.array([rejection[position] for rejection in rejections], pa.string())
         column = pc.replace_with_mask(pa.array([""] * len(table), pa.string()), doubtful, values)

@@ -130,7 +130,14 @@ RULES: tuple[Callable[[Candidate, Curate], str], ...] = (
     personal_data,
     abuse,
 )
-NAMES = (*(rule.__name__ for rule in RULES), "exact_duplicate", "near_duplicate", "overfull_price_band")
+OVERLONG = "overlong_line"  # before a listing is cleaned
+NAMES = (
+    OVERLONG,
+    *(rule.__name__ for rule in RULES),
+    "exact_duplicate",
+    "near_duplicate",
+    "overfull_price_band",
+)
 
 
 def first_rejection(candidate: Candidate, section: Curate) -> Rejection | None:
@@ -139,6 +146,13 @@ def first_rejection(candidate: Candidate, section: Curate) -> Rejection | None:
         if reason := rule(candidate, section):
             return Rejection(rule.__name__, reason)
     return None
+
+
+def overlong_line(name: str, characters: int, limit: int) -> Rejection:
+    """The rejection of a listing whose field of that name has too many characters to be cleaned."""
+    return Rejection(
+        OVERLONG, f"its {name} has {characters:,} characters, more than line_characters_max ({limit:,})"
+    )
 
 
 # --- duplicates --------------------------------------------------------------------------------------

@@ -101,6 +101,23 @@ def test_a_table_is_cleaned_as_each_of_its_listings_alone(rows: list[dict[str, A
     assert_equal(rows)
 
 
+@pytest.mark.parametrize("field", ["title", "brand", "category", "description", "details", "price"])
+def test_a_line_over_the_cap_is_rejected_uncleaned_and_one_at_the_cap_is_cleaned(field: str) -> None:
+    limit = SECTION.line_characters_max
+    words = "<b>oak</b> lamp " * limit
+    fitting = json.dumps({"Wood": words[: limit - 12]}) if field == "details" else words[:limit]
+    assert len(fitting) == limit
+    sound = {"title": "Oak lamp for desks", "description": "of oak", "price": "$5", "details": "{}"}
+    row = dict.fromkeys(Listing.columns(), "") | sound
+    assert_equal([row | {field: fitting}, row | {field: fitting + " "}, row])
+    table = pa.Table.from_pylist([row | {"amount": "5", field: text} for text in (fitting, fitting + " ")])
+    fit, overlong = cleaned(table, SECTION).to_pylist()
+    assert fit["rule"] != "overlong_line"
+    assert overlong["rule"] == "overlong_line"
+    assert f"{field} has {limit + 1:,} characters" in overlong["reason"]
+    assert overlong[field.replace("price", "written")] in ("", "{}")
+
+
 def test_the_demo_shop_is_cleaned_as_each_of_its_listings_alone() -> None:
     rows = [
         dict.fromkeys(Listing.columns(), "")

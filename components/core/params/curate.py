@@ -58,6 +58,9 @@ class Curate(Section):
     """Dollars; lower prices are rejected."""
     price_max: Annotated[float, Field(gt=0)]
     """Dollars; higher prices are rejected. At most `prompt.price_max`, the highest answer."""
+    line_characters_max: Count
+    """Of a title, brand, category, description, price or of all specifications as the source gives them, each
+    of which is cleaned as one line; a listing with a longer one is rejected."""
     text_min_characters: Count
     """Of title and description together; shorter listings are rejected."""
     text_max_characters: Count
