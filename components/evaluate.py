@@ -1,10 +1,11 @@
 """Every candidate on the same rows: metrics, the winner, and a page for people.
 
-Reads validation and test of artifacts/curate, artifacts/baseline/predictions.parquet, the base, the
+Reads train, validation and test of artifacts/curate, artifacts/baseline/predictions.parquet, the base, the
 adapters in artifacts/sft and artifacts/align/<method> and the reports of their training, the blend in
-artifacts/blend, artifacts/scrape/law.parquet, and the answers of people and endpoints where params.yaml names
-some. Writes artifacts/evaluate/ (predictions of all candidates, winner.json, pictures, report.html) and
-reports/evaluate.json. Whatever is chosen is chosen on validation; test is only reported.
+artifacts/blend, artifacts/scrape/law.parquet; where params.yaml names some, the answers of people and
+endpoints and listings of another catalogue. Writes artifacts/evaluate/ (predictions of all candidates,
+winner.json, pictures, report.html) and reports/evaluate.json. Whatever is chosen is chosen on validation;
+test is only reported.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -24,12 +26,15 @@ from components.blending.blended import Answers, Blend
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.align import Align
+from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
 from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.schemas import BLEND, SCORED, Prediction
-from components.evaluation import external, forgetting, prompt_injection, scoring
+from components.curation.columnar import cleaned
+from components.evaluation import external, forgetting, out_of_domain, prompt_injection, scoring
 from components.evaluation.calibration import calibrate, observed
+from components.evaluation.elsewhere import elsewhere
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
@@ -192,6 +197,53 @@ def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> di
     )
 
 
+def unlike(
+    train: pd.DataFrame,
+    items: pd.DataFrame,
+    rows: pd.DataFrame,
+    name: str,
+    section: Evaluate,
+    priced: Callable[[list[str]], dict[str, Floats]],
+) -> dict[str, Any]:
+    """What the winner `name` is worth on listings unlike those it learned from.
+
+    `train` and `items` are rows of `Item`, `rows` those of `Prediction` of all candidates; `priced` gives
+    the dollars of each rival for texts. Of the test listings least like any in `train`
+    (`out_of_domain.by_likeness`), and, in `elsewhere`, of another catalogue where the section names one.
+    """
+    figures = out_of_domain.by_likeness(
+        train["text"].tolist(), items, rows[rows["candidate"] == name], section
+    )
+    if section.elsewhere is None:
+        return {**figures, "elsewhere": None}
+    listings, rejected = elsewhere(Path(section.elsewhere), partial(cleaned, section=load_section(Curate)))
+    listings = listings.assign(id=listings.index.astype(str), split="test", product=listings.index)
+    answers = priced(listings["text"].tolist()) | {"median": np.full(len(listings), train["price"].median())}
+    tables = {rival: scoring.predictions(rival, listings, answer) for rival, answer in answers.items()}
+    scored = {
+        rival: scoring.score(scoring.with_products(table, listings), section)
+        for rival, table in tables.items()
+    }
+    return {**figures, "elsewhere": {"path": section.elsewhere, "rejected": rejected, "candidates": scored}}
+
+
+def pricing(
+    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, prompt: Prompt
+) -> Callable[[list[str]], dict[str, Floats]]:
+    """What prices texts by the candidate of that name and by `ridge_with_base`, dollars, (n,) each."""
+
+    def priced(texts: list[str]) -> dict[str, Floats]:
+        winner = reader(name, models, blend, base, section, prompt)(texts)
+        untuned: Any = adapters.load_adapted(base, None)
+        options: dict[str, Any] = {"batch_size": section.batch_size, "title": "elsewhere"}
+        tokenizer = loading.load_tokenizer(base)
+        readings = quantile(listing_distribution(untuned, tokenizer, texts, prompt, **options), 0.5)
+        ridge = blend.ridge.predict(texts, readings)
+        return {name: quantile(winner, 0.5), "ridge_with_base": np.clip(ridge, 0, prompt.price_max)}
+
+    return priced
+
+
 def against_sft(methods: Iterable[str], folder: Path) -> dict[str, dict[str, Any]]:
     """How each aligned candidate compares with SFT and its controls, as align wrote it."""
     return {name: json.loads((folder / name / "against_sft.json").read_text("utf-8")) for name in methods}
@@ -251,18 +303,17 @@ def main() -> None:
         items = pd.concat(curated, ignore_index=True)
         models = {"sft": artifacts / "sft"} | {method: artifacts / "align" / method for method in methods}
         outcomes = against_sft(methods, artifacts / "align")
+        law = stage.read(artifacts / "scrape" / "law.parquet")
+        baselines = stage.read(artifacts / "baseline" / "predictions.parquet")
+        blend, base, prompt = Blend.load(artifacts / "blend"), artifacts / "base", load_section(Prompt)
+        barred = worse_than_sft(outcomes)
         rows, result = evaluate(
-            items,
-            stage.read(artifacts / "scrape" / "law.parquet"),
-            stage.read(artifacts / "baseline" / "predictions.parquet"),
-            models,
-            Blend.load(artifacts / "blend"),
-            artifacts / "base",
-            frame.section,
-            load_section(Prompt),
-            barred=worse_than_sft(outcomes),
+            items, law, baselines, models, blend, base, frame.section, prompt, barred=barred
         )
         result["alignment"] = outcomes
+        train = stage.read(artifacts / "curate" / "train.parquet")
+        priced = pricing(result["winner"], models, blend, base, frame.section, prompt)
+        result["out_of_domain"] = unlike(train, items, rows, result["winner"], frame.section, priced)
         frame.save("predictions.parquet", rows, Prediction)
         charts = draw(rows, result, learning_curves(methods, Path("reports")))
         pictures = {name: frame.picture(figure, name) for name, figure in charts.items()}

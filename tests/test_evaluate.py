@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from components.blending.blended import Answers
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Law, Prediction
+from components.curation.columnar import cleaned
 from components.evaluate import (
     all_predictions,
     coverage,
@@ -24,21 +27,25 @@ from components.evaluate import (
     learning_curves,
     made_of,
     predict,
+    pricing,
     reader,
+    unlike,
 )
 from components.evaluation import forgetting, scoring
+from components.evaluation.elsewhere import elsewhere
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.scoring import noise_floor
 from components.model import adapters, loading
 from components.model.distribution import listing_distribution
 from components.reporting import evaluation_page, figures
+from tests.support.project import ROOT
 from tests.support.regressions import DEPTHS, fitted_blend
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SIGMA = 0.25
-MODELS = ["sft", "dpo"]
+MODELS = ["sft", "dpo", "blend"]
 NO_LAW = pd.DataFrame(columns=Law.columns())
 LOSSES = [{"step": 10.0, "loss": 5.1}, {"step": 20.0, "loss": 4.2}]
 SNAPSHOTS = [{"step": 0, "error": 30.0}, {"step": 4, "error": 21.0}]
@@ -109,7 +116,13 @@ def whole(
     plain, *beside = (dict.fromkeys(("median", "greedy", "sampled"), gap) for gap in gaps)
     controls = dict(zip(("sft_tempered", "sft_continued"), beside, strict=True))
     aligned = {"dpo": {**plain, "controls": controls, "helps": False}}
-    return evaluated(rows, items, params, law) | shown | {"alignment": aligned}
+    part = {"n": 20, "mae": 31.25, "mae_low": 22.5, "mae_high": 41.75, "coverage": 0.6}
+    unlike = {"share": 0.1, "likeness_below": 0.37, "rest": part | {"mae": 12.5}}
+    unlike |= {"least_like": part | {"coverage_low": 0.39, "coverage_high": 0.78}}
+    unlike["rest"] |= {"coverage_low": 0.5, "coverage_high": 0.7}
+    there = {"median": part | {"mae": 63.5}, "sft": part | {"n": 31}}
+    unlike["elsewhere"] = {"path": "data/<b>.csv", "rejected": {"no_price": 3}, "candidates": there}
+    return evaluated(rows, items, params, law) | shown | {"alignment": aligned, "out_of_domain": unlike}
 
 
 def drawings(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
@@ -325,7 +338,7 @@ def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> N
 
 @pytest.fixture
 def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: Path) -> str:
-    rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12)
+    rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12, blend=30)
     rows = pd.concat([rows, off_by(items.tail(30), people=8)], ignore_index=True)
     result = whole(rows, items, tiny_params, law)
     pictures = {}
@@ -361,6 +374,22 @@ def test_the_page_names_every_candidate_the_winner_and_the_floor(page: str) -> N
     assert re.search(r"<td>sft</td><td>12.0</td><td>1.33</td>", page), "what tuning cost elsewhere"
     assert "<td>25%</td><td>3.0</td><td>0.10</td>" in page
     assert "a &lt;b&gt;false&lt;/b&gt; answer" in page
+
+
+def test_the_page_says_that_a_blend_is_a_language_model_and_ridges(page: str) -> None:
+    assert "<td>blend (language model and ridges, blended)</td>" in page
+    assert "<td>sft (language model)</td>" in page
+
+
+def test_the_page_shows_the_listings_least_like_training_beside_the_rest(page: str) -> None:
+    assert "The 10% of the test listings" in page
+    row = "<td>least like</td><td>20</td><td>31.25 (22.50 to 41.75)</td><td>60% (39% to 78%)</td>"
+    assert row in page
+    assert "<td>rest</td><td>20</td><td>12.50 (22.50 to 41.75)</td>" in page
+    assert "<code>data/&lt;b&gt;.csv</code>" in page
+    assert "Rejected there: 3." in page
+    assert "<td>median</td><td>20</td><td>63.50</td><td>22.50 to 41.75</td>" in page
+    assert "<td>sft</td><td>31</td><td>31.25</td>" in page
 
 
 def test_the_page_shows_each_method_beside_sft_and_both_controls(page: str) -> None:
@@ -441,6 +470,44 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
     assert ((rows["low"] <= rows["predicted"]) & (rows["predicted"] <= rows["high"])).all()
     assert rows["predicted"].between(0, 999).all()
     pd.testing.assert_frame_equal(rows, predicted())
+
+
+def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
+    tiny_base: Path,
+    tiny_adapter: Path,
+    tiny_items: pd.DataFrame,
+    tiny_params: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts, prices = tiny_items["text"].tolist()[:8], tiny_items["price"].to_numpy(float)[:8]
+    size = adapters.load_adapted(tiny_base, None).config.hidden_size
+    section = tiny_params.evaluate.model_copy(update={"elsewhere": "data/other.csv", "bootstrap": 100})
+    blend = fitted_blend(texts, prices, size)
+    priced = pricing("blend", {"sft": tiny_adapter}, blend, tiny_base, section, tiny_params.prompt)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    other = [("Oil painting of a harbour", 80), ("Etching of an old mill", 120), ("Bust of a poet", "ask")]
+    pd.DataFrame(other, columns=["title", "price"]).assign(description="").to_csv(
+        "data/other.csv", index=False
+    )
+    items = tiny_items.head(8).assign(split="test")
+    rows = scoring.predictions("blend", items, prices, prices - 1, prices + 1)
+    figures = unlike(tiny_items, items, rows, "blend", section, priced)["elsewhere"]
+    assert figures["rejected"] == {"unreadable_price": 1}
+    assert set(figures["candidates"]) == {"blend", "ridge_with_base", "median"}
+    assert {part["n"] for part in figures["candidates"].values()} == {2}
+    median = tiny_items["price"].median()
+    error = (abs(median - 80) + abs(median - 120)) / 2
+    assert figures["candidates"]["median"]["mae"] == pytest.approx(error, abs=0.01)
+    listings, _ = elsewhere(Path("data/other.csv"), partial(cleaned, section=tiny_params.curate))
+    answers = priced(listings["text"].tolist())
+    for rival in ("blend", "ridge_with_base"):
+        error = np.abs(np.array([80, 120]) - answers[rival]).mean()
+        assert figures["candidates"][rival]["mae"] == pytest.approx(error, abs=0.01)
+    without = section.model_copy(update={"elsewhere": None})
+    assert unlike(tiny_items, items, rows, "blend", without, priced)["elsewhere"] is None
 
 
 def test_a_blend_is_read_from_its_parts_and_named_with_them(

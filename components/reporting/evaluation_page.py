@@ -12,12 +12,14 @@ from typing import Any
 import pandas as pd
 
 from components.core.params.evaluate import Evaluate
+from components.core.schemas import BLEND
 from components.evaluation.metrics import rank
 from components.reporting import evaluation_tables as tables
 from components.reporting.evaluation_tables import number
 from components.reporting.html import document, picture, table
 
 LEARNING = "learning.png"
+BLENDED = "language model and ridges, blended"
 CAPTIONS = {
     "candidates.png": (
         "Every candidate",
@@ -64,6 +66,8 @@ def page(result: dict[str, Any], worst: pd.DataFrame, pictures: dict[str, Path],
         "<h2>Where the winner errs: by length and source</h2>",
         tables.groups(result["error_by_length"], "length", "characters of text"),
         tables.groups(result["error_by_source"], "source", "source"),
+        "<h2>Listings unlike any in training</h2>",
+        tables.out_of_domain(result["out_of_domain"]),
         "<h2>Who beats whom</h2>",
         tables.PAIRS,
         tables.pairs(result["pairs"], _ranked(result)),
@@ -113,7 +117,8 @@ def _table(result: dict[str, Any]) -> str:
         classes.append("floor")
     for name in _ranked(result):
         candidate = result["candidates"][name]
-        rows.append(_row(f"{name} ({candidate['kind'].replace('-', ' ')})", candidate))
+        kind = BLENDED if name == BLEND else candidate["kind"].replace("-", " ")
+        rows.append(_row(f"{name} ({kind})", candidate))
         classes.append("winner" if name == result["winner"] else "")
     return table(("", *head, "unparsed"), rows, classes)
 
@@ -142,7 +147,8 @@ def _row(name: str, by_split: dict[str, Any]) -> list[str]:
 def _legend(result: dict[str, Any], section: Evaluate) -> str:
     lines = [
         "<b>MAE</b>: mean absolute error in dollars, over the answers that could be read as a price, with "
-        "its 95% bootstrap interval over the products of test. The winner is the language model with the "
+        "its 95% bootstrap interval over the products of test. The winner is the language model "
+        "or blend of it with the "
         "fewest unreadable answers and then the lowest MAE on <i>validation</i>; test played no part in it.",
         "<b>Median error</b>: half of the answers are off by less. <b>R²</b>: the share of the prices' "
         "variance that the answers explain.",

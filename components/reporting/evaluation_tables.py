@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from components.reporting.html import Markup, table
@@ -51,6 +52,45 @@ def groups(measured: list[dict[str, Any]], key: str, title: str) -> str:
         for group in measured
     ]
     return table((title, "listings", "MAE", "median error", "bias", "MAE / mean price", "coverage"), lines)
+
+
+def out_of_domain(figures: dict[str, Any]) -> str:
+    """The winner on the test listings least like any training listing, and on the rest (`by_likeness`)."""
+    note = (
+        f"<p class=note>The {figures['share']:.0%} of the test listings that share the least words with any "
+        f"training listing (TF-IDF cosine to the nearest at most {figures['likeness_below']:.2f}), and the "
+        "rest, with 95% intervals over products.</p>"
+    )
+    lines = []
+    for name in ("least_like", "rest"):
+        part = figures[name]
+        coverage = [
+            f"{part[key]:.0%}" for key in ("coverage", "coverage_low", "coverage_high") if key in part
+        ]
+        held = coverage[0] + f" ({coverage[1]} to {coverage[2]})" if coverage else "–"
+        error = f"{number(part['mae'])} ({number(part['mae_low'])} to {number(part['mae_high'])})"
+        lines.append((name.replace("_", " "), f"{part['n']}", error, held))
+    shown = note + table(("", "listings", "MAE, dollars", "held by the interval"), lines)
+    return shown + (_elsewhere(figures["elsewhere"]) if figures["elsewhere"] else "")
+
+
+def _elsewhere(figures: dict[str, Any]) -> str:
+    """Listings of another catalogue: the winner beside what knows the training alone."""
+    note = (
+        f"<p class=note>Listings of another catalogue, <code>{escape(figures['path'])}</code>, by what was "
+        "fitted on this one: the winner, the ridge that knows the base, and the median price of training. "
+        f"Rejected there: {sum(figures['rejected'].values())}.</p>"
+    )
+    lines = [
+        (
+            name,
+            f"{part['n']}",
+            number(part["mae"]),
+            f"{number(part['mae_low'])} to {number(part['mae_high'])}",
+        )
+        for name, part in figures["candidates"].items()
+    ]
+    return note + table(("", "listings", "MAE, dollars", "95% interval"), lines)
 
 
 def pairs(differences: list[dict[str, Any]], names: list[str]) -> str:

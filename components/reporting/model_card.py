@@ -64,7 +64,7 @@ def card(
     ]
     if forgetting := evaluation.get("forgetting", {}).get(winner):
         parts += ["## Forgetting", table(("figure", "value"), list(_figures(forgetting)))]
-    parts += _biases(evaluation)
+    parts += [*_biases(evaluation), *_out_of_domain(evaluation)]
     limits = _limits(scrape.source, curate.currency, prompt, evaluate.interval, evaluation)
     parts += ["## Limits", limits, "## Made from", table(("what", "which"), list(made_from.items()))]
     return "\n\n".join(parts) + "\n"
@@ -97,6 +97,36 @@ def _biases(evaluation: dict[str, Any]) -> list[str]:
         groups = evaluation.get(f"error_by_{key}", [])
         rows = [(group[key], group["n"], _number(group["mae"]), _number(group["bias"])) for group in groups]
         parts += [f"## Bias by {key}", table(head, rows)] if rows else []
+    return parts
+
+
+def _out_of_domain(evaluation: dict[str, Any]) -> list[str]:
+    """Error and coverage on the test rows least like any training listing, beside the rest."""
+    figures = evaluation.get("out_of_domain")
+    if not figures:
+        return []
+    rows = [
+        (
+            name.replace("_", " "),
+            figures[name]["n"],
+            *(_number(figures[name]["mae"]), _interval(figures[name], "mae")),
+            *(_number(figures[name].get("coverage")), _interval(figures[name], "coverage")),
+        )
+        for name in ("least_like", "rest")
+    ]
+    head = ("listings", "count", "MAE", "interval", "coverage of the interval", "interval")
+    what = (
+        f"The {figures['share']:.0%} of the test listings that are least like any training listing (TF-IDF "
+        f"cosine to the nearest at most {figures['likeness_below']:.2f}), and the rest:"
+    )
+    parts = ["## Out of domain", what, table(head, rows)]
+    if there := figures["elsewhere"]:
+        errors = [
+            (name, part["n"], _number(part["mae"]), _interval(part, "mae"))
+            for name, part in there["candidates"].items()
+        ]
+        parts.append(f"Listings of another catalogue, {escaped(there['path'])}:")
+        parts.append(table(("candidate", "listings", "MAE", "interval"), errors))
     return parts
 
 

@@ -83,6 +83,29 @@ def test_what_was_not_measured_has_no_heading(params: Params) -> None:
     assert "The law itself errs 9.87 on the test rows" in floor
 
 
+def test_the_rows_least_like_training_stand_beside_the_rest_with_intervals(params: Params) -> None:
+    assert "Out of domain" not in rendered(params)
+    ends = {"coverage": 0.61, "coverage_low": 0.5, "coverage_high": 0.75}
+    least = {"n": 20, "mae": 31.25, "mae_low": 22.5, "mae_high": 41.75, **ends}
+    figures = {
+        "share": 0.1,
+        "likeness_below": 0.37,
+        "least_like": least,
+        "rest": least | {"n": 180, "mae": 9.5},
+        "elsewhere": None,
+    }
+    markdown = rendered(params, out_of_domain=figures)
+    assert "another catalogue" not in markdown
+    there = {"path": "data/other.csv", "candidates": {"median": least | {"mae": 63.5}}}
+    assert "| median | 20 | 63.5 | 22.5 to 41.75 |" in rendered(
+        params, out_of_domain=figures | {"elsewhere": there}
+    )
+    assert "## Out of domain" in markdown
+    assert "The 10% of the test listings" in markdown
+    assert "| least like | 20 | 31.25 | 22.5 to 41.75 | 0.61 | 0.5 to 0.75 |" in markdown
+    assert "| rest | 180 | 9.5 |" in markdown
+
+
 def test_an_aligned_winner_says_by_which_method(params: Params) -> None:
     assert "Aligned by" not in rendered(params)
     candidates = {"dpo": REPORTS["evaluate"]["candidates"]["sft"]}

@@ -67,6 +67,11 @@ class Evaluate(Section):
     """Test listings into which each attack is put (evaluation/prompt_injection.py)."""
     injection_share: Share
     """A price has moved if it changed by more than this share."""
+    unlike_share: Share
+    """Share of the test listings, those least like any training listing, whose figures stand apart."""
+    elsewhere: Annotated[str, Field(pattern=r"^data/.+\.(csv|jsonl|parquet)$")] | None
+    """File in `data/` with the columns `title`, `description` and `price` (a number in `curate.currency`):
+    listings of another catalogue, on which the winner is held against what knows the training alone."""
     endpoints: list[Endpoint]
     guesses: list[Guesses]
 
