@@ -43,6 +43,7 @@ CHATTY = ("scrapy.core.downloader.handlers.http11", "scrapy.downloadermiddleware
 """Loggers of errors that the report names in a line each."""
 LINK_CHARACTERS = 1000  # a longer URL comes from a loop of relative links
 SEEN_PER_PAGE = 50  # times pages_max: URLs that are queued, so that endless links do not fill the disk
+ACTIVE_BYTES = 2**20  # of answers read at a time: each sitemap among them lists thousands of addresses
 REL = "concat(' ', normalize-space(translate(@rel, 'NOFLW,', 'noflw ')), ' ')"
 FOLLOWED = f"//a[not(contains({REL}, ' nofollow '))]/@href"
 REFUSALS = {
@@ -202,6 +203,7 @@ def settings(job: CrawlJob, store: Path) -> dict[str, Any]:
         "REFUSALS_MAX": job.refusals_max,
         "TERMS_AGE_MAX": job.terms_age_max,
         "DOWNLOAD_MAXSIZE": job.page_bytes_max,
+        "SCRAPER_SLOT_MAX_ACTIVE_SIZE": ACTIVE_BYTES,
         "DOWNLOAD_TIMEOUT": job.page_seconds_max,
         "RETRY_TIMES": job.retries,
         "RETRY_GIVE_UP_LOG_LEVEL": "WARNING",
