@@ -26,7 +26,6 @@ from components.core import stage, tracking
 from components.core.params.align import Monitoring
 from components.core.params.file import Params, load_params
 from components.model import adapters, loading, sampling
-from components.model.tokens import prompt_ids
 from components.reporting import alignment_figures
 
 FOLDER = Path("work/alignment")
@@ -37,13 +36,12 @@ WAYS = ("median", "greedy", "sampled", "malformed")
 def row(task: Task, items: pd.DataFrame, comparison: dict[str, Any], section: Monitoring) -> dict[str, Any]:
     """A line of the table: the comparison on test, KL and reward of a sampled completion per prompt."""
     prompts = list(items["prompt"])
-    ids = [prompt_ids(task.tokenizer, text, task.tokenizer.model_max_length) for text in prompts]
     loading.seed_everything(section.seed)
     with adapters.use_adapter(task.model, "default"):
         sampled = sampling.sample_tokens(
             task.model,
             task.tokenizer,
-            ids,
+            prompts,
             completions=1,
             temperature=1.0,
             batch_size=section.batch_size,
@@ -51,7 +49,7 @@ def row(task: Task, items: pd.DataFrame, comparison: dict[str, Any], section: Mo
         )
     tokens = [completions[0] for completions in sampled]
     texts = task.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-    kl = divergence(task.model, ids, tokens, section.batch_size)[0]
+    kl = divergence(task.model, prompts, tokens, section.batch_size)[0]
     return {**comparison, "kl": kl, "reward": float(task.reward_model(prompts, texts).mean())}
 
 

@@ -1,9 +1,10 @@
-"""Pricing the test split: one pass for the whole distribution against one `generate` per listing.
+"""Pricing the test split: one pass for the whole distribution against `generate` and a parser.
 
 The other way is that of the course "LLM engineering": generate up to five tokens for one listing after the
-other and read the text as a price. It is timed twice: to the end-of-text token of our model, and always five
-tokens, as with the course's model, which has learned no end. The same weights, rows, processor and
-run, each way warmed up on a few rows; prints each, and the ratios.
+other and read the text as a price. It is timed three times: to the end of the answer, where our model stops
+by itself; always five tokens, as with the course's model, which has learned no end; and to its end in batches
+of the same size and order as the distribution's. The same weights, rows, processor and run, each way warmed
+up on a few rows, and all taking turns over blocks of rows; prints each, and the ratios.
 
     python -m benchmarks.pricing [--rows 540]
 """
@@ -21,12 +22,13 @@ import torch
 
 from components.core import stage
 from components.core.params.file import load_params
-from components.model import formats, loading
-from components.model.distribution import price_distribution, quantile
+from components.model import formats, loading, sampling
+from components.model.distribution import listing_distribution, quantile
 from components.model.prompt import parse_completion, price_prompt
 
 NEW_TOKENS = 5  # of the course
 WARM_UP = 16
+BLOCKS = 10  # of rows, over which the ways take turns: what else runs on the machine slows all of them
 NO_TOKEN = -1  # an end-of-text token that no model generates
 
 
@@ -38,25 +40,33 @@ def main() -> None:
     params, folder = load_params(), Path("artifacts/quantize")
     tokenizer = loading.load_tokenizer(folder)
     model: Any = formats.load_served(folder)
-    prompts = [price_prompt(text, params.prompt.question) for text in items["text"]]
+    texts, sizes = items["text"].tolist(), {"batch_size": params.quantize.batch_size}
     true = items["price"].to_numpy(float)
 
-    def one_pass(prompts: list[str]) -> np.ndarray:
-        distribution = price_distribution(
-            model,
-            tokenizer,
-            prompts,
-            price_max=params.prompt.price_max,
-            prompt_tokens=params.prompt.tokens,
-            batch_size=params.quantize.batch_size,
-            title="distribution",
+    def one_pass(texts: list[str]) -> np.ndarray:
+        distribution = listing_distribution(
+            model, tokenizer, texts, params.prompt, title="distribution", **sizes
         )
         return quantile(distribution, 0.5)
 
-    def one_by_one(prompts: list[str], end: int) -> np.ndarray:
+    def batched(texts: list[str]) -> np.ndarray:
+        generated = sampling.sample(
+            model,
+            tokenizer,
+            [price_prompt(text, params.prompt.question) for text in texts],
+            prompt_tokens=params.prompt.tokens,
+            completions=1,
+            temperature=0.0,
+            new_tokens=NEW_TOKENS,
+            title="generate",
+            **sizes,
+        )
+        return np.array([parse_completion(completion) for [completion] in generated], dtype=float)
+
+    def one_by_one(texts: list[str], end: int) -> np.ndarray:
         prices = []
-        for prompt in prompts:
-            ids = tokenizer(prompt, return_tensors="pt").input_ids
+        for text in texts:
+            ids = tokenizer(price_prompt(text, params.prompt.question), return_tensors="pt").input_ids
             with torch.inference_mode():
                 output = model.generate(
                     ids,
@@ -76,21 +86,25 @@ def main() -> None:
         "one pass, the distribution's median": one_pass,
         "one generate each, to its end": lambda texts: one_by_one(texts, tokenizer.eos_token_id),
         "one generate each, five tokens": lambda texts: one_by_one(texts, NO_TOKEN),
+        "generate in batches, to its end": batched,
     }
+    for way in ways.values():
+        way(texts[:WARM_UP])
+    seconds, predicted = dict.fromkeys(ways, 0.0), {name: np.empty(len(texts)) for name in ways}
+    for rows in np.array_split(np.arange(len(texts)), BLOCKS):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            predicted[name][rows] = way([texts[row] for row in rows])
+            seconds[name] += time.perf_counter() - start
     speeds, maes = [], []
-    for name, way in ways.items():
-        way(prompts[:WARM_UP])
-        start = time.perf_counter()
-        predicted = way(prompts)
-        speeds.append(len(items) / (time.perf_counter() - start))
-        maes.append(float(np.nanmean(np.abs(predicted - true))))
-        unparsed = int(np.isnan(predicted).sum())
+    for name, prices in predicted.items():
+        speeds.append(len(items) / seconds[name])
+        maes.append(float(np.nanmean(np.abs(prices - true))))
+        unparsed = int(np.isnan(prices).sum())
         print(f"{name:<36} {speeds[-1]:8.1f} listings/s  MAE ${maes[-1]:.2f}  unparsed {unparsed}")
-    to_its_end, five = (speeds[0] / speed for speed in speeds[1:])
-    print(
-        f"ratio: {to_its_end:.1f} times the listings per second, {five:.1f} times those of five tokens; ",
-        end="",
-    )
+    to_its_end, five, in_batches = (speeds[0] / speed for speed in speeds[1:])
+    print(f"times the listings per second: {to_its_end:.1f} of one generate each to its end, ", end="")
+    print(f"{five:.1f} of five tokens each, {in_batches:.2f} of generate in batches; ", end="")
     print(f"MAE lower by ${maes[1] - maes[0]:.2f}")
 
 

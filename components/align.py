@@ -32,7 +32,8 @@ from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.tracking import Run
 from components.model import adapters, loading, training
-from components.model.tokens import listing_prompts
+from components.model.examples import read_prompts
+from components.model.prompt import price_prompt
 
 METHODS = get_args(Method)
 
@@ -55,11 +56,12 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
     validation = stage.read("artifacts/curate/validation.parquet")
     rows = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
     monitored = prompts_of(tokenizer, rows, prompt)
+    pairs = stage.read("artifacts/preferences/pairs.parquet")
     known = truth(monitored["prompt"], monitored["price"], section.error_max, standing.under_cost)
     return Task(
         model=model,
         tokenizer=tokenizer,
-        pairs=stage.read("artifacts/preferences/pairs.parquet"),
+        pairs=pairs.assign(prompt=read_prompts(tokenizer, pairs["prompt"], prompt.tokens)),
         prompts=prompts_of(tokenizer, stage.read("artifacts/curate/preference.parquet"), prompt),
         reward_model=reward_model,
         reward=reward,
@@ -83,8 +85,9 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
 
 
 def prompts_of(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> pd.DataFrame:
-    """Columns id, product, price and prompt of listings; prompts are cut to `prompt.tokens` tokens."""
-    prompts = listing_prompts(tokenizer, items["text"], question=prompt.question, limit=prompt.tokens)
+    """Columns id, product, price and prompt of listings: its token ids, at most `prompt.tokens`."""
+    texts = [price_prompt(text, prompt.question) for text in items["text"]]
+    prompts = read_prompts(tokenizer, texts, prompt.tokens)
     return items[["id", "product", "price"]].assign(prompt=prompts).reset_index(drop=True)
 
 

@@ -24,9 +24,8 @@ from components.core.schemas import HELD_OUT, Pair, RejectedPreference, Sampled
 from components.feedback import constitution, dataset, people, steering, truth
 from components.feedback.result import Preferences as Feedback
 from components.model import adapters, loading, sampling
-from components.model.examples import UNCUT, row_ids
-from components.model.prompt import parse_completion
-from components.model.tokens import listing_prompts
+from components.model.examples import PromptIds, answer_ids, read_prompts
+from components.model.prompt import parse_completion, price_prompt
 
 
 def preferences(
@@ -55,18 +54,19 @@ def preferences(
 
 
 def usable(
-    feedback: list[Feedback], held_back: set[str], tokenizer: Any
+    feedback: list[Feedback], held_back: set[PromptIds], tokenizer: Any, prompt: Prompt
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(pairs, rejects) of all origins, columns of `Pair` and `RejectedPreference`. A pair is rejected
-    where its prompt is one of `held_back` (validation and test), or does not fit the model's context.
+    where its prompt, cut as in pricing, is one of `held_back` (validation and test), or where it does not fit
+    the model's context with a completion.
 
     Raises PricewrightError where not one pair is left.
     """
     pairs, rejects = [], [reject for origin in feedback for reject in origin.rejects]
     for pair in (pair for origin in feedback for pair in origin.pairs):
-        sides = [row_ids(tokenizer, pair.prompt, side, UNCUT) for side in (pair.chosen, pair.rejected)]
-        tokens = max(map(len, sides))
-        if pair.prompt.strip() in held_back:
+        [ids] = read_prompts(tokenizer, [pair.prompt.strip()], prompt.tokens)
+        tokens = len(ids) + max(len(answer_ids(tokenizer, side)) for side in (pair.chosen, pair.rejected))
+        if ids in held_back:
             reason = "its prompt is in validation or test"
         elif tokens > tokenizer.model_max_length:
             reason = f"{tokens} tokens do not fit the model's context of {tokenizer.model_max_length}"
@@ -128,7 +128,7 @@ def sample(
     items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, prompt: Prompt
 ) -> pd.DataFrame:
     """Rows of `Sampled`: completions of the SFT model for each item."""
-    prompts = listing_prompts(tokenizer, items["text"], question=prompt.question, limit=prompt.tokens)
+    prompts = [price_prompt(text, prompt.question) for text in items["text"]]
     loading.seed_everything(section.seed)
     completions = sampling.sample(
         model,
@@ -149,10 +149,7 @@ def steered(
     """Pairs of the model's likeliest completions of each item with and without a steering text."""
     templates = steering.load_templates(Path(section.steering.path))
     texts = {"plain": list(items["text"]), "moved": steering.steered(items["text"], templates, section.seed)}
-    prompts = {
-        name: listing_prompts(tokenizer, rows, question=prompt.question, limit=prompt.tokens)
-        for name, rows in texts.items()
-    }
+    prompts = {name: [price_prompt(text, prompt.question) for text in rows] for name, rows in texts.items()}
     greedy = partial(sampling.sample, model, tokenizer, completions=1, temperature=0.0, title="steering")
     answers = {
         name: [own for (own,) in greedy(rows, prompt_tokens=prompt.tokens, batch_size=section.batch_size)]
@@ -172,8 +169,9 @@ def main() -> None:
         reading = (model, tokenizer, frame.section, prompt)
         sampled, prices = sample(items, *reading), items.set_index("id")["price"]
         feedback = preferences(sampled, prices, frame.section, lambda: steered(items, *reading))
-        texts = listing_prompts(tokenizer, scored["text"], question=prompt.question, limit=prompt.tokens)
-        pairs, rejects = usable(feedback, {text.strip() for text in texts}, tokenizer)
+        held_back = [price_prompt(text, prompt.question) for text in scored["text"]]
+        read = read_prompts(tokenizer, held_back, prompt.tokens)
+        pairs, rejects = usable(feedback, set(read), tokenizer, prompt)
         frame.save("sampled.parquet", sampled, Sampled)
         frame.save("pairs.parquet", pairs, Pair)
         frame.save("rejects.parquet", rejects, RejectedPreference)

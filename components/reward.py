@@ -9,6 +9,7 @@ the prices of the preference split.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ from components.core.params.reward import Reward
 from components.core.params.section import load_section
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading, training
-from components.model.distribution import price_distribution, quantile
-from components.model.examples import UNCUT, row_ids
+from components.model.distribution import given_a_price, price_masses, quantile
+from components.model.examples import PromptIds, answer_ids, read_prompts
 from components.model.prompt import parse_completion
 from components.model.tokens import left_padded
 from components.reporting import alignment_figures
@@ -50,7 +51,8 @@ def reward(
     scratch: Path,
     curves: Any,
 ) -> Any:
-    """Train `model` (see `load_reward_model`) on pairs that fit its context; returns it. None is dropped.
+    """Train `model` (see `load_reward_model`) on pairs that fit its context; returns it. None is dropped. Of
+    all pairs here a `prompt` is its token ids.
 
     `start` is the reward of both sides before the model's own is added: it learns what is left.
     """
@@ -69,12 +71,13 @@ def reward(
 
 
 def token_pairs(tokenizer: Any, pairs: pd.DataFrame) -> list[dict[str, list[int]]]:
-    """Token ids of prompt and chosen, prompt and rejected, each with the end-of-text token."""
+    """Token ids of prompt and chosen, prompt and rejected, each with the end-of-text token.
+
+    The reward stands at the completion's last token: the pooling of transformers skips the end-of-text
+    token where it is the padding token too, in training (TRL) as in use.
+    """
     return [
-        {
-            f"{side}_ids": row_ids(tokenizer, pair.prompt, getattr(pair, side), tokenizer.model_max_length)
-            for side in SIDES
-        }
+        {f"{side}_ids": [*pair.prompt, *answer_ids(tokenizer, getattr(pair, side))] for side in SIDES}
         for pair in pairs.itertuples()
     ]
 
@@ -206,10 +209,7 @@ def _completions(
 
 def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:
     """Which pairs do not fit the model's context with their end-of-text token: bool, by row."""
-    lengths = [
-        max(len(row_ids(tokenizer, pair.prompt, getattr(pair, side), UNCUT)) for side in SIDES)
-        for pair in pairs.itertuples()
-    ]
+    lengths = [max(len(row[f"{side}_ids"]) for side in SIDES) for row in token_pairs(tokenizer, pairs)]
     return pd.Series(np.array(lengths) > tokenizer.model_max_length, index=pairs.index)
 
 
@@ -226,26 +226,25 @@ def fitted_start(tokenizer: Any, pairs: pd.DataFrame, batch_size: int) -> tuple[
     """(what the SFT model off the disk says of a completion, its slope by these pairs)."""
     price_max, under_cost = load_section(Prompt).price_max, load_section(Preferences).under_cost
     model: Any = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
-    distributions = partial(
-        price_distribution,
-        model,
-        tokenizer,
-        price_max=price_max,
-        prompt_tokens=tokenizer.model_max_length,
-        batch_size=batch_size,
-        title="pricing",
-    )
+    options: dict[str, Any] = {"price_max": price_max, "batch_size": batch_size, "title": "pricing"}
+
+    def distributions(prompts: list[PromptIds]) -> Floats:
+        return given_a_price(price_masses(model, tokenizer, prompts, **options))
+
     start = SftReward(distributions, price_max=price_max, under_cost=under_cost)
     plain = starts(start, pairs, 1.0)
     return start, fitted_slope(plain["chosen"] - plain["rejected"])
 
 
-def measured_rules(held_out: pd.DataFrame, items: pd.DataFrame, distributions: Any) -> dict[str, Any]:
-    """The `rules` of the held-out pairs, by what the earlier stages wrote."""
+def measured_rules(
+    held_out: pd.DataFrame, items: pd.DataFrame, distributions: Any, read: Callable[..., list[PromptIds]]
+) -> dict[str, Any]:
+    """The `rules` of the held-out pairs, by what the earlier stages wrote; `read` makes prompts token ids."""
     artifacts = Path("artifacts")
     sampled = stage.read(artifacts / "preferences/sampled.parquet")
     law = stage.read(artifacts / "scrape/law.parquet")
     own = sampled[sampled["id"].isin(held_out["id"])]
+    own = own.assign(prompt=read(own["prompt"]))
     return rules(held_out, medians_of(own, items, law, distributions))
 
 
@@ -264,7 +263,9 @@ def main() -> None:
         loading.seed_everything(section.seed)
         tokenizer = loading.load_tokenizer(base)
         items = stage.read("artifacts/curate/preference.parquet")
+        read = partial(read_prompts, tokenizer, limit=load_section(Prompt).tokens)
         pairs = with_products(stage.read("artifacts/preferences/pairs.parquet"), items)
+        pairs = pairs.assign(prompt=read(pairs["prompt"]))
         long = too_long(tokenizer, pairs)
         learned, held_out = split_by_product(pairs[~long], section.held_out, section.seed)
         start, slope = fitted_start(tokenizer, learned, section.batch_size)
@@ -275,7 +276,7 @@ def main() -> None:
         adapters.save_adapter(model, frame.folder)
         prices = items.set_index("id")["price"]
         report, rows = held_out_report(model, tokenizer, held_out, left, prices, section.batch_size)
-        report["rules"] = measured_rules(held_out, items, start.distributions)
+        report["rules"] = measured_rules(held_out, items, start.distributions, read)
         standing = standing_of(start, slope, report, len(held_out))
         standing.save(frame.folder)
         for name, figure in draw(report["calibration"], rows).items():

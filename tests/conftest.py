@@ -158,6 +158,7 @@ def cheap_reward_model(
     """(a reward model that prefers the cheaper of two prices, the folder it was saved to)."""
     from components.model import adapters, loading, training
     from components.reward import reward
+    from tests.support.prompts import as_ids
     from tests.support.reward import GOOD, no_start
 
     loading.seed_everything(0)  # the head starts at random, whichever test came before
@@ -166,7 +167,8 @@ def cheap_reward_model(
     section = tiny_params.reward.model_copy(update={"epochs": 3.0, "learning_rate": 5e-3})
     curves = training.Curves(Recorder())  # type: ignore[arg-type]
     scratch = tmp_path_factory.mktemp("reward-scratch")
-    model = reward(cheap_pairs, no_start(cheap_pairs), section, model, tokenizer, scratch, curves)
+    pairs = as_ids(tokenizer, cheap_pairs)
+    model = reward(pairs, no_start(pairs), section, model, tokenizer, scratch, curves)
     folder = tmp_path_factory.mktemp("reward")
     adapters.save_adapter(model, folder)
     GOOD.save(folder)
@@ -190,6 +192,7 @@ def cheap_task(
     from components.alignment.rewards import RewardModel, load_standing
     from components.alignment.task import Task
     from components.model import adapters, loading, training
+    from tests.support.prompts import as_ids
 
     tokenizer = loading.load_tokenizer(sharp_base)
     model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_reward_model[1])
@@ -202,7 +205,7 @@ def cheap_task(
     return Task(
         model=model,
         tokenizer=tokenizer,
-        pairs=cheap_pairs,
+        pairs=as_ids(tokenizer, cheap_pairs),
         prompts=prompts,
         reward_model=reward_model,
         reward=cheap_reward_model[1],

@@ -11,9 +11,14 @@ import pytest
 from components import preferences as stage_file
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
+from components.core.params.prompt import Prompt
 from components.core.schemas import Pair
 from components.feedback.result import Preferences
 from components.model import loading
+from components.model.examples import read_prompts
+from tests.support.project import QUESTION
+
+READ = Prompt(question=QUESTION, tokens=128, price_max=999)
 
 
 def sampled(*completions: list[str]) -> pd.DataFrame:
@@ -38,7 +43,7 @@ def test_a_single_completion_and_equal_completions_are_rejected_with_a_reason(
     result = stage_file.preferences(
         sampled(["90", "300"], completions), prices, params.preferences, untouched
     )
-    pairs, rejects = stage_file.usable(result, set(), tokenizer)
+    pairs, rejects = stage_file.usable(result, set(), tokenizer, READ)
     assert list(pairs.columns) == Pair.columns()
     assert pairs[["id", "prompt", "chosen", "rejected", "margin"]].to_numpy().tolist() == [
         ["p0", "p0", "90", "300", 190.0]
@@ -52,7 +57,7 @@ def test_no_pair_at_all_is_a_clear_error(params: Params, tokenizer: Any) -> None
         sampled(["9", "9"]), pd.Series({"p0": 10.0}), params.preferences, untouched
     )
     with pytest.raises(PricewrightError, match=r"no pair is left of truth, 1 were rejected: truth, p0"):
-        stage_file.usable(result, set(), tokenizer)
+        stage_file.usable(result, set(), tokenizer, READ)
 
 
 def by_people(*prompts: str) -> Preferences:
@@ -63,13 +68,15 @@ def by_people(*prompts: str) -> Preferences:
 
 
 def test_a_prompt_of_validation_or_test_is_in_no_pair(tokenizer: Any) -> None:
-    pairs, rejects = stage_file.usable([by_people("held back\n", "free")], {"held back"}, tokenizer)
+    held_back = set(read_prompts(tokenizer, ["held back"], READ.tokens))
+    pairs, rejects = stage_file.usable([by_people("held back\n", "free")], held_back, tokenizer, READ)
     assert pairs["prompt"].tolist() == ["free"]
     assert rejects["reason"].tolist() == ["its prompt is in validation or test"]
 
 
 def test_a_prompt_longer_than_the_context_is_rejected_with_its_length(tokenizer: Any) -> None:
-    pairs, rejects = stage_file.usable([by_people("word " * 600, "free")], set(), tokenizer)
+    whole = Prompt(question=QUESTION, tokens=tokenizer.model_max_length, price_max=999)
+    pairs, rejects = stage_file.usable([by_people("word " * 600, "free")], set(), tokenizer, whole)
     assert pairs["prompt"].tolist() == ["free"]
     assert f"context of {tokenizer.model_max_length}" in rejects["reason"][0]
 
@@ -79,7 +86,7 @@ def test_the_report_has_shares_by_origin_and_a_bias_of_length(tokenizer: Any) ->
     for chosen, rejected in (("90", "300 300 300"), ("90 90", "300"), ("90", "70"), ("90", "80 80")):
         truth.pair("p", "free", chosen, rejected, 5.0)
     result = [truth, by_people("one", "two", "three", "four")]
-    pairs, rejects = stage_file.usable(result, set(), tokenizer)
+    pairs, rejects = stage_file.usable(result, set(), tokenizer, READ)
     report = stage_file.report_of(result, pairs, rejects, tokenizer)
     assert {name: origin["share"] for name, origin in report["origins"].items()} == {
         "truth": 0.5,

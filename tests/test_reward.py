@@ -14,9 +14,10 @@ from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Pair
 from components.model import adapters, loading, training
-from components.model.examples import row_ids
+from components.model.examples import labelled
 from components.model.prompt import price_prompt
 from tests.support.project import QUESTION
+from tests.support.prompts import as_ids
 from tests.support.reward import no_start
 
 
@@ -43,9 +44,9 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
     tmp_path: Path,
     recorder: Any,
 ) -> None:
-    pairs = planted(tiny_items, "100", "900")
-    kept, held_out = stage_file.split_by_product(pairs, 0.25, 0)
     tokenizer = loading.load_tokenizer(tiny_base)
+    pairs = as_ids(tokenizer, planted(tiny_items, "100", "900"))
+    kept, held_out = stage_file.split_by_product(pairs, 0.25, 0)
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     head = next(weight for name, weight in model.named_parameters() if "score.modules_to_save" in name)
     before = head.detach().clone()
@@ -66,10 +67,10 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
     assert (tmp_path / "saved" / "adapter_model.safetensors").is_file()
 
 
-def noisy(prompts: int, noise: float, seed: int) -> pd.DataFrame:
+def noisy(tokenizer: Any, prompts: int, noise: float, seed: int) -> pd.DataFrame:
     """The same of two prices is better for every prompt, but a share of the labels is flipped."""
     flipped = np.random.default_rng(seed).random(prompts) < noise
-    return pd.DataFrame(
+    pairs = pd.DataFrame(
         {
             "id": [str(number) for number in range(prompts)],
             "product": [str(number) for number in range(prompts)],
@@ -80,6 +81,7 @@ def noisy(prompts: int, noise: float, seed: int) -> pd.DataFrame:
             "origin": "truth",
         }
     )
+    return as_ids(tokenizer, pairs)
 
 
 def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibrated_probability(
@@ -90,11 +92,11 @@ def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibra
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     changes = {"epochs": 4.0, "learning_rate": 2e-3, "batch_size": 32}
     section = tiny_params.reward.model_copy(update=changes)
-    pairs = noisy(480, noise, 0)
+    pairs = noisy(tokenizer, 480, noise, 0)
     model = stage_file.reward(
         pairs, no_start(pairs), section, model, tokenizer, tmp_path, training.Curves(recorder)
     )
-    held_out = noisy(400, noise, 1)
+    held_out = noisy(tokenizer, 400, noise, 1)
     report, _ = stage_file.held_out_report(
         model, tokenizer, held_out, no_start(held_out), pd.Series(dtype=float), 64
     )
@@ -108,6 +110,7 @@ def test_a_pair_that_just_fits_the_context_is_kept_and_a_longer_one_is_not(tiny_
     tokenizer = loading.load_tokenizer(tiny_base)
     prompt = price_prompt("word", QUESTION)
     pairs = pd.DataFrame({"prompt": prompt, "chosen": "7", "rejected": ["8", "1 1 1"]})
+    pairs = as_ids(tokenizer, pairs)
     whole = stage_file.token_pairs(tokenizer, pairs)
     assert len(whole[1]["rejected_ids"]) > len(whole[0]["rejected_ids"])
     tokenizer.model_max_length = len(whole[0]["rejected_ids"])
@@ -119,7 +122,7 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
 ) -> None:
     tokenizer = loading.load_tokenizer(tiny_base)
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
-    pairs = planted(tiny_items[:3], "100", "cheap")
+    pairs = as_ids(tokenizer, planted(tiny_items[:3], "100", "cheap"))
     prices = tiny_items.set_index("id")["price"]
     report, completions = stage_file.held_out_report(model, tokenizer, pairs, no_start(pairs), prices, 8)
     assert report["unreadable"] == completions["error"].isna().sum() == 3
@@ -131,7 +134,8 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
 def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_adapter: Path) -> None:
     tokenizer = loading.load_tokenizer(tiny_base)
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
-    rows = [row_ids(tokenizer, price_prompt("word " * length, QUESTION), "12", 512) for length in (1, 8, 3)]
+    prompts = [price_prompt("word " * length, QUESTION) for length in (1, 8, 3)]
+    rows = [labelled(tokenizer, prompt, "12", 512)["input_ids"] for prompt in prompts]
     together = stage_file.scores(model, rows, 3, tokenizer.pad_token_id)
     alone = [stage_file.scores(model, [row], 1, tokenizer.pad_token_id)[0] for row in rows]
     np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)
@@ -171,6 +175,7 @@ def test_with_a_few_hundred_pairs_the_model_is_as_right_as_what_it_starts_from(
     pairs = pairs.assign(
         chosen=ranked[:, 0], rejected=ranked[:, 1], margin=9.0, origin="truth", product=pairs["id"]
     )
+    pairs = as_ids(tokenizer, pairs)
     start = {side: -np.abs(pairs[side].astype(float).to_numpy() - centre) / 100 for side in stage_file.SIDES}
     kept = {side: values[:230] for side, values in start.items()}
     left = {side: values[230:] for side, values in start.items()}

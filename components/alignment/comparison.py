@@ -11,7 +11,8 @@ from components.alignment.rewards import cost, expected, prices_of
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Products
 from components.model import adapters, loading, sampling
-from components.model.distribution import price_masses, quantile
+from components.model.distribution import given_a_price, price_masses, quantile
+from components.model.examples import PromptIds
 
 WAYS = ("median", "greedy")
 """Ways to a price without sampling: the median of the distribution, and the likeliest completion."""
@@ -36,23 +37,20 @@ def answers(
     model: Any,
     tokenizer: Any,
     adapter: str,
-    prompts: list[str],
+    prompts: list[PromptIds],
     *,
     price_max: int,
     batch_size: int,
     seed: int,
 ) -> Answers:
     """The answers of an adapter; whichever it is, the draws are those of the seed."""
-    common: dict[str, Any] = {"prompt_tokens": tokenizer.model_max_length, "batch_size": batch_size}
+    common: tuple[Any, ...] = (model, tokenizer, prompts)
+    sizes: dict[str, Any] = {"completions": 1, "batch_size": batch_size}
     with adapters.use_adapter(model, adapter):
-        masses = price_masses(model, tokenizer, prompts, price_max=price_max, title="pricing", **common)
-        greedy = sampling.sample(
-            model, tokenizer, prompts, completions=1, temperature=0.0, title="greedy", **common
-        )
+        masses = price_masses(*common, price_max=price_max, batch_size=batch_size, title="pricing")
+        greedy = sampling.complete(*common, temperature=0.0, title="greedy", **sizes)
         loading.seed_everything(seed)
-        sampled = sampling.sample(
-            model, tokenizer, prompts, completions=1, temperature=1.0, title="sampling", **common
-        )
+        sampled = sampling.complete(*common, temperature=1.0, title="sampling", **sizes)
     return Answers(masses, [texts[0] for texts in greedy], [texts[0] for texts in sampled])
 
 
@@ -64,9 +62,7 @@ def errors(own: Answers, prices: np.ndarray, under_cost: float, temperature: flo
     price_max = masses.shape[1] - 1
     likeliest = np.minimum(prices_of(own.greedy), price_max)  # else one answer in millions would decide
     error, malformed = expected(masses, own.sampled, prices, price_max, under_cost)
-    with np.errstate(invalid="ignore"):
-        medians = quantile(masses / masses.sum(axis=1, keepdims=True), 0.5)
-    points = {"median": medians, "greedy": likeliest}
+    points = {"median": quantile(given_a_price(masses), 0.5), "greedy": likeliest}
     off = {way: cost(point, prices, under_cost) for way, point in points.items()}
     return {**off, "sampled": error, "malformed": malformed}
 

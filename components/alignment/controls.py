@@ -24,6 +24,10 @@ TEMPERATURE_MIN = 0.01  # nearly greedy; equal prices at the top keep some entro
 def continue_sft(task: Task, section: SftContinued, *, steps: int, batch_size: int) -> list[torch.Tensor]:
     """The weights of the SFT adapter after `steps` more of `batch_size` true prices of the preference split
     each, as many as the method had. The policy is left as it was.
+
+    Not one run for all methods: the rate falls to 0 over the steps, so that the weights after n steps of a
+    longer run are not those of n steps, and with another batch size a step has read other rows. A control
+    that had more or fewer prices than the method would prove less.
     """
     start = adapters.adapter_weights(task.model, "reference")
     with adapters.policy_at(task.model, start):

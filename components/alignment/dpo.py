@@ -14,7 +14,7 @@ from trl import DPOConfig, DPOTrainer
 from components.alignment.task import Task
 from components.core.params.align import Dpo
 from components.model import training
-from components.model.examples import example_ids
+from components.model.examples import answer_ids
 
 
 class OnTokens(DPOTrainer):
@@ -26,14 +26,14 @@ class OnTokens(DPOTrainer):
 
 def token_pairs(task: Task) -> list[dict[str, list[int]]]:
     """`prompt_ids`, `chosen_ids` and `rejected_ids` of each pair, as pricing reads them."""
-    rows = []
-    for pair in task.pairs.itertuples():
-        chosen, rejected = (
-            example_ids(task.tokenizer, pair.prompt, side, task.tokenizer.model_max_length)
-            for side in (pair.chosen, pair.rejected)
-        )
-        rows.append({"prompt_ids": chosen[0], "chosen_ids": chosen[1], "rejected_ids": rejected[1]})
-    return rows
+    return [
+        {
+            "prompt_ids": list(pair.prompt),
+            "chosen_ids": answer_ids(task.tokenizer, pair.chosen),
+            "rejected_ids": answer_ids(task.tokenizer, pair.rejected),
+        }
+        for pair in task.pairs.itertuples()
+    ]
 
 
 def align(task: Task, section: Dpo) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from trl import SFTConfig, SFTTrainer
 
 from components.alignment.task import Task
 from components.model import training
-from components.model.examples import labelled
+from components.model.examples import PromptIds, answer_ids, labelled_ids
 
 
 def fine_tune(
     task: Task,
-    prompts: Sequence[str],
+    prompts: Sequence[PromptIds],
     completions: Sequence[str],
     callbacks: list[TrainerCallback],
     *,
@@ -27,8 +27,8 @@ def fine_tune(
 
     `options` are those of SFTConfig: for how long, the batch size, the learning rate.
     """
-    limit = task.tokenizer.model_max_length  # prompts are cut already
-    rows = [labelled(task.tokenizer, *row, limit) for row in zip(prompts, completions, strict=True)]
+    answers = (answer_ids(task.tokenizer, completion) for completion in completions)
+    rows = [labelled_ids(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
     config = SFTConfig(
         **training.trainer_options(task.scratch, seed), save_strategy="no", max_length=None, **options
     )

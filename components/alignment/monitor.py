@@ -22,7 +22,8 @@ from components.alignment.rewards import Reward, expected, finite
 from components.core.params.align import Monitoring
 from components.model import adapters, sampling
 from components.model.distribution import price_masses
-from components.model.tokens import batches, left_padded, prompt_ids
+from components.model.examples import PromptIds
+from components.model.tokens import batches, left_padded
 
 
 class Snapshot(NamedTuple):
@@ -105,8 +106,8 @@ class Monitor(TrainerCallback):
         scratch: Path,
         track: Callable[[str, float, int], None],
     ) -> None:
-        """`items` has the columns `prompt` and `price` in dollars; `error_max` is the error of no price, and
-        a dollar below the price counts `under_cost` times.
+        """`items` has the columns `prompt`, its token ids, and `price` in dollars; `error_max` is the error
+        of no price, and a dollar below the price counts `under_cost` times.
         """
         self.price_max = price_max
         self.model, self.tokenizer, self.reward, self.section = model, tokenizer, reward, section
@@ -172,15 +173,14 @@ class Monitor(TrainerCallback):
 
     def _snapshot(self, step: int) -> Snapshot:
         """Every snapshot draws the same random numbers, and leaves those of the training alone."""
-        prompts, limit = list(self.items["prompt"]), self.tokenizer.model_max_length
-        ids = [prompt_ids(self.tokenizer, prompt, limit) for prompt in prompts]
+        prompts = list(self.items["prompt"])
         with torch.random.fork_rng():
             torch.manual_seed(self.section.seed)
             with adapters.use_adapter(self.model, "default"):
                 sampled = sampling.sample_tokens(
                     self.model,
                     self.tokenizer,
-                    ids,
+                    prompts,
                     completions=1,
                     temperature=1.0,
                     batch_size=self.section.batch_size,
@@ -191,7 +191,6 @@ class Monitor(TrainerCallback):
                     self.tokenizer,
                     prompts,
                     price_max=self.price_max,
-                    prompt_tokens=limit,
                     batch_size=self.section.batch_size,
                     title="expecting",
                 )
@@ -199,7 +198,7 @@ class Monitor(TrainerCallback):
         completions = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         prices = self.items["price"].to_numpy(float)
         error, malformed = expected(masses, completions, prices, self.error_max, self.under_cost)
-        kl, entropy = divergence(self.model, ids, tokens, self.section.batch_size)
+        kl, entropy = divergence(self.model, prompts, tokens, self.section.batch_size)
         return Snapshot(
             step=step,
             completions=completions,
@@ -231,7 +230,7 @@ class Monitor(TrainerCallback):
 
 
 def divergence(
-    model: Any, prompts: list[list[int]], completions: list[list[int]], batch_size: int
+    model: Any, prompts: list[PromptIds], completions: list[list[int]], batch_size: int
 ) -> tuple[float, float]:
     """(KL of policy from reference in nats per completion, entropy of the policy in nats per token), both
     exact at every sampled token, so that only the sampling of the path adds noise.
@@ -250,11 +249,11 @@ def divergence(
 
 
 def _log_probabilities(
-    model: Any, adapter: str, prompts: list[list[int]], completions: list[list[int]]
+    model: Any, adapter: str, prompts: list[PromptIds], completions: list[list[int]]
 ) -> torch.Tensor:
     """Of every token at each place of the completions by an adapter, (tokens, vocabulary), row after row."""
     tokens, real, positions = left_padded(
-        [prompt + text for prompt, text in zip(prompts, completions, strict=True)]
+        [[*prompt, *text] for prompt, text in zip(prompts, completions, strict=True)]
     )
     width = max(map(len, completions))
     with adapters.use_adapter(model, adapter):

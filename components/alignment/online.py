@@ -10,17 +10,13 @@ from components.alignment.rewards import Reward, trl_reward
 from components.alignment.task import Task
 from components.core.params.align import Online
 from components.model import training
-from components.model.tokens import prompt_ids
 
 
 class OnTokens:
     """For a trainer of TRL that samples: prompts have the token ids with which pricing reads them."""
 
-    processing_class: Any
-
-    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
-        limit = self.processing_class.model_max_length  # prompts are cut already
-        return [prompt_ids(self.processing_class, prompt, limit) for prompt in prompts], None, {}
+    def _tokenize_prompts(self, prompts: list[list[int]]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        return prompts, None, {}
 
 
 def trainer_config(task: Task, section: Online) -> dict[str, Any]:
@@ -45,7 +41,7 @@ def train_online(task: Task, trainer_class: Any, options: Any, reward: Reward) -
     trainer: Any = training.train(
         trainer_class,
         task.model,
-        Dataset.from_dict({"prompt": list(dict.fromkeys(task.prompts["prompt"]))}),
+        Dataset.from_dict({"prompt": [*map(list, dict.fromkeys(task.prompts["prompt"]))]}),
         options,
         task.tokenizer,
         [task.curves, task.monitor],

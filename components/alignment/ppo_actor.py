@@ -11,7 +11,8 @@ from components.alignment.ppo_rollouts import Completions, Policy, until_end
 from components.alignment.rewards import RewardModel
 from components.core.params.align import Ppo
 from components.model import adapters
-from components.model.tokens import left_padded, prompt_ids
+from components.model.examples import PromptIds
+from components.model.tokens import left_padded
 
 
 class AdapterActor:
@@ -23,14 +24,13 @@ class AdapterActor:
         value_head: Any,
         reward_model: RewardModel,
         tokenizer: Any,
-        prompts: list[str],
+        prompts: list[PromptIds],
         section: Ppo,
     ) -> None:
         """`model` is that of `adapters.load_policy` with one more adapter, `value`; `value_head` its head."""
         self.model, self.value_head, self.reward_model = model, value_head, reward_model
-        self.end, self.tokenizer, self.texts = tokenizer.eos_token_id, tokenizer, prompts
+        self.end, self.tokenizer, self.prompts = tokenizer.eos_token_id, tokenizer, prompts
         self.width, self.batch_size = section.max_completion_length, section.batch_size
-        self.prompts = [prompt_ids(tokenizer, text, tokenizer.model_max_length) for text in prompts]
 
     def weights(self) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
         """(the policy's adapter, the adapter and the head of the value function)."""
@@ -42,7 +42,7 @@ class AdapterActor:
         self._activate("default")
         actions = torch.full((len(prompts), self.width), self.end)
         for rows in torch.arange(len(prompts)).split(self.batch_size):
-            tokens, real, _ = left_padded([self.prompts[prompt] for prompt in prompts[rows]])
+            tokens, real, _ = left_padded([list(self.prompts[prompt]) for prompt in prompts[rows]])
             output = self.model.generate(
                 input_ids=tokens.to(self.model.device),
                 attention_mask=real.to(self.model.device),
@@ -78,7 +78,7 @@ class AdapterActor:
         """
         rows = zip(completions.actions, completions.counted, strict=True)
         texts = self.tokenizer.batch_decode([row[real] for row, real in rows], skip_special_tokens=True)
-        prompts = [self.texts[number] for number in completions.prompts.tolist()]
+        prompts = [self.prompts[number] for number in completions.prompts.tolist()]
         return torch.from_numpy(self.reward_model(prompts, texts))
 
     def _activate(self, adapter: str) -> None:
@@ -87,7 +87,7 @@ class AdapterActor:
         self.model.train(learning)  # gradient checkpointing only works in training; dropout is off
 
     def _inputs(self, completions: Completions) -> dict[str, Tensor]:
-        tokens, real, _ = left_padded([self.prompts[prompt] for prompt in completions.prompts])
+        tokens, real, _ = left_padded([list(self.prompts[prompt]) for prompt in completions.prompts])
         mask = torch.cat([real, completions.counted.long()], dim=1)
         inputs = {
             "input_ids": torch.cat([tokens, completions.actions], dim=1),

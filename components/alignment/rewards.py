@@ -16,12 +16,12 @@ from components.alignment.sft_reward import SftReward
 from components.core.errors import PricewrightError
 from components.core.params.align import RewardSource
 from components.model import adapters
-from components.model.distribution import price_distribution
-from components.model.examples import row_ids
+from components.model.distribution import given_a_price, price_masses
+from components.model.examples import PromptIds, answer_ids
 from components.model.prompt import parse_completion
 from components.model.tokens import left_padded
 
-Reward = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+Reward = Callable[[Sequence[PromptIds], Sequence[str]], np.ndarray]
 """Prompts and completions to rewards, one for each."""
 
 
@@ -67,15 +67,17 @@ def expected(
     return np.where(goes_on & ~np.isnan(answers), own, error), np.clip(1 - readable, 0, 1)
 
 
-def truth(prompts: Sequence[str], prices: Sequence[float], error_max: float, under_cost: float) -> Reward:
+def truth(
+    prompts: Sequence[PromptIds], prices: Sequence[float], error_max: float, under_cost: float
+) -> Reward:
     """Minus the `errors` in dollars; knows the prices of these prompts only. Listings whose cut prompt is the
     same keep their own prices: the reward is the mean over them, all that a policy can tell apart.
     """
-    known: dict[str, list[float]] = defaultdict(list)
+    known: dict[PromptIds, list[float]] = defaultdict(list)
     for prompt, price in zip(prompts, prices, strict=True):
         known[prompt].append(price)
 
-    def reward(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
+    def reward(prompts: Sequence[PromptIds], completions: Sequence[str]) -> np.ndarray:
         rows = [
             errors([text] * len(known[prompt]), np.array(known[prompt]), error_max, under_cost).mean()
             for prompt, text in zip(prompts, completions, strict=True)
@@ -93,10 +95,12 @@ def reward_by(source: RewardSource, task: Any) -> Reward:
 
 
 def trl_reward(reward: Reward) -> Callable[..., list[float]]:
-    """The same as TRL calls it. TRL takes a reward of NaN for none and goes on; here it is a clear stop."""
+    """The same as TRL calls it, with lists of token ids. TRL takes a reward of NaN for none and goes on; here
+    it is a clear stop.
+    """
 
-    def of(prompts: list[str], completions: list[str], **_: Any) -> list[float]:
-        return [float(value) for value in finite(reward(prompts, completions))]
+    def of(prompts: list[list[int]], completions: list[str], **_: Any) -> list[float]:
+        return [float(value) for value in finite(reward([*map(tuple, prompts)], completions))]
 
     return of
 
@@ -171,12 +175,12 @@ class RewardModel:
             "reward. Collect more pairs, or set `reward: truth` and take ppo out of align.methods"
         )
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
+    def __call__(self, prompts: Sequence[PromptIds], completions: Sequence[str]) -> np.ndarray:
         """The reward of each completion, (rows,): read, as in training, at the last token that is not the
         padding token.
         """
         rows = [
-            row_ids(self.tokenizer, prompt, text, self.tokenizer.model_max_length)
+            [*prompt, *answer_ids(self.tokenizer, text)]
             for prompt, text in zip(prompts, completions, strict=True)
         ]
         scores = torch.zeros(len(rows))
@@ -187,17 +191,11 @@ class RewardModel:
                 scores[batch] += self._of_batch([rows[place] for place in batch])
         return scores.numpy()
 
-    def _distributions(self, prompts: list[str]) -> np.ndarray:
+    def _distributions(self, prompts: list[PromptIds]) -> np.ndarray:
+        options: dict[str, Any] = {"price_max": self.standing.price_max, "batch_size": self.batch_size}
         with adapters.use_adapter(self.model, "reference"):
-            return price_distribution(
-                self.model,
-                self.tokenizer,
-                prompts,
-                price_max=self.standing.price_max,
-                prompt_tokens=self.tokenizer.model_max_length,
-                batch_size=self.batch_size,
-                title="pricing",
-            )
+            masses = price_masses(self.model, self.tokenizer, prompts, title="pricing", **options)
+        return given_a_price(masses)
 
     def _of_batch(self, rows: list[list[int]]) -> Tensor:
         tokens, real, positions = left_padded(rows)

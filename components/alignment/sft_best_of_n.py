@@ -14,19 +14,19 @@ from components.alignment.rewards import Reward, finite, reward_by
 from components.alignment.task import Task
 from components.core.params.align import SftBestOfN
 from components.model import adapters, sampling
+from components.model.examples import PromptIds
 
 
 def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
     """Fine-tune the policy on the best of its own completions; returns the mean reward of all and of best."""
     prompts = list(task.prompts["prompt"])
     with adapters.use_adapter(task.model, "default"):
-        sampled = sampling.sample(
+        sampled = sampling.complete(
             task.model,
             task.tokenizer,
             prompts,
             completions=section.completions,
             temperature=section.temperature,
-            prompt_tokens=task.tokenizer.model_max_length,
             batch_size=section.sample_batch_size,
             title="sampling",
         )
@@ -45,7 +45,7 @@ def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
 
 
 def best_of(
-    prompts: list[str], sampled: list[list[str]], reward: Reward
+    prompts: list[PromptIds], sampled: list[list[str]], reward: Reward
 ) -> tuple[list[str], dict[str, float]]:
     """Of each prompt's completions the one with the highest reward, the first of equals; and mean rewards."""
     flat = [(prompt, text) for prompt, texts in zip(prompts, sampled, strict=True) for text in texts]

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from components.evaluation.resampling import Floats
+from components.model.examples import PromptIds
 from components.model.prompt import parse_completion
 
 SLOPE_MAX = 100.0  # in mean leads: surer than exp(-100) no pair can make it
@@ -22,13 +23,13 @@ class SftReward:
     """Minus the error expected of a completion, less that of an average completion of the same prompt."""
 
     def __init__(
-        self, distributions: Callable[[list[str]], np.ndarray], *, price_max: int, under_cost: float
+        self, distributions: Callable[[list[PromptIds]], np.ndarray], *, price_max: int, under_cost: float
     ) -> None:
         """`distributions` gives those of the SFT model, (prompts, price_max + 1): `price_distribution`."""
         self.distributions, self.price_max, self.under_cost = distributions, price_max, under_cost
-        self.known: dict[str, np.ndarray] = {}
+        self.known: dict[PromptIds, np.ndarray] = {}
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
+    def __call__(self, prompts: Sequence[PromptIds], completions: Sequence[str]) -> Floats:
         """The reward of each completion, (rows,), in logarithms of dollars; each prompt is read once."""
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self.known]
         if new:

@@ -19,9 +19,9 @@ class Task(NamedTuple):
     """From `adapters.load_policy`: its adapter `default` starts at the SFT adapter and is trained."""
     tokenizer: Any
     pairs: pd.DataFrame
-    """Preferences, columns of `Pair`."""
+    """Preferences, columns of `Pair`, each `prompt` as its token ids: `examples.read_prompts`."""
     prompts: pd.DataFrame
-    """The prompts of the preference split, as `prompt`, with the true `price` in dollars."""
+    """The prompts of the preference split, token ids as `prompt`, with the true `price` in dollars."""
     reward_model: RewardModel
     reward: Path
     """The folder of the reward model."""

@@ -7,7 +7,7 @@ which minimizes the expected absolute error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -63,35 +63,25 @@ def price_distribution(
     these digits, whatever follows them. The probability of anything but a price from 0 to `price_max` is left
     out and the rest scaled to 1. A row is NaN where nothing is left.
     """
-    masses = price_masses(
-        model,
-        tokenizer,
-        prompts,
-        price_max=price_max,
-        prompt_tokens=prompt_tokens,
-        batch_size=batch_size,
-        title=title,
-    )
-    with np.errstate(invalid="ignore"):
-        return masses / masses.sum(axis=1, keepdims=True)
+    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
+    masses = price_masses(model, tokenizer, ids, price_max=price_max, batch_size=batch_size, title=title)
+    return given_a_price(masses)
 
 
 def price_masses(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: list[str],
+    prompts: Sequence[Sequence[int]],
     *,
     price_max: int,
-    prompt_tokens: int,
     batch_size: int,
     title: str,
 ) -> np.ndarray:
-    """`price_distribution` before it is scaled: what is missing to 1 goes to completions that are no price
-    from 0 to `price_max`.
+    """`price_distribution` of prompts as token ids, before it is scaled: what is missing to 1 goes to
+    completions that are no price from 0 to `price_max`.
     """
-    tree = _tree(tokenizer, price_max)
-    ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
-    result = np.empty((len(prompts), price_max + 1), dtype=np.float32)
+    tree, ids = _tree(tokenizer, price_max), [list(prompt) for prompt in prompts]
+    result = np.empty((len(ids), price_max + 1), dtype=np.float32)
     at_once = max(1, min(batch_size, LOGITS_MAX // (len(tree.paths) * model.config.vocab_size)))
     shared = _shared(ids) if len(ids) > at_once else 0
     begun = _begin(model, ids[0][:shared]) if shared else None
@@ -99,6 +89,12 @@ def price_masses(
         rest = [ids[row][shared:] for row in rows]
         result[rows] = _masses(*_node_probabilities(model, rest, tree, begun), tree)
     return result
+
+
+def given_a_price(masses: np.ndarray) -> np.ndarray:
+    """`price_masses` with each row scaled to 1, NaN where nothing is left."""
+    with np.errstate(invalid="ignore"):
+        return masses / masses.sum(axis=1, keepdims=True)
 
 
 def quantile(distribution: np.ndarray, q: float | np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ elsewhere than in pricing: a sequence that no request will ever bring. Here they
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from components.core.errors import PricewrightError
@@ -16,18 +17,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED_LABEL = -100
-UNCUT = 1 << 30
-"""A limit that cuts no prompt."""
+PromptIds = tuple[int, ...]
+"""A prompt as its token ids, made by `read_prompts`: what is cut once is never text again."""
 
 
-def example_ids(
-    tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, limit: int
-) -> tuple[list[int], list[int]]:
-    """Token ids of a prompt, at most `limit`, and those of its completion with the end-of-text token.
+def read_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str], limit: int) -> list[PromptIds]:
+    """The `prompt_ids` of each prompt, whole as it is, with which pricing reads it."""
+    return [tuple(prompt_ids(tokenizer, prompt, limit)) for prompt in prompts]
+
+
+def answer_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
+    """Token ids of a completion with the end-of-text token.
 
     Raises PricewrightError where the tokenizer glues a price to the prompt.
     """
-    return prompt_ids(tokenizer, prompt, limit), [*_ids(tokenizer, completion), int(tokenizer.eos_token_id)]
+    return [*_ids(tokenizer, completion), int(tokenizer.eos_token_id)]
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
@@ -39,19 +43,13 @@ def _ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
         return list(tokenizer(completion, add_special_tokens=False).input_ids)  # no price: ids as it stands
 
 
-def row_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, limit: int) -> list[int]:
-    """Both of `example_ids` in a row, as a reward model reads them.
-
-    The reward stands at the completion's last token: the pooling of transformers skips the end-of-text
-    token where it is the padding token too, in training (TRL) as in use.
-    """
-    prompt_tokens, answer = example_ids(tokenizer, prompt, completion, limit)
-    return prompt_tokens + answer
-
-
 def labelled(
     tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, limit: int
 ) -> dict[str, list[int]]:
     """`input_ids` and `labels` of a row; the loss ignores the prompt."""
-    prompt_tokens, answer = example_ids(tokenizer, prompt, completion, limit)
-    return {"input_ids": prompt_tokens + answer, "labels": [IGNORED_LABEL] * len(prompt_tokens) + answer}
+    return labelled_ids(prompt_ids(tokenizer, prompt, limit), answer_ids(tokenizer, completion))
+
+
+def labelled_ids(prompt: Sequence[int], answer: list[int]) -> dict[str, list[int]]:
+    """The same of token ids."""
+    return {"input_ids": [*prompt, *answer], "labels": [IGNORED_LABEL] * len(prompt) + answer}

@@ -5,6 +5,7 @@ Preferences are made of them, alignment changes them, and the usual way to a pri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.model.tokens import batches, left_padded, prompt_ids
@@ -20,14 +21,21 @@ def sample(
 ) -> list[list[str]]:
     """Text completions of each prompt, without special tokens; `options` are those of `sample_tokens`."""
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
-    sampled = sample_tokens(model, tokenizer, ids, **options)
+    return complete(model, tokenizer, ids, **options)
+
+
+def complete(
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]], **options: Any
+) -> list[list[str]]:
+    """`sample` of prompts as token ids."""
+    sampled = sample_tokens(model, tokenizer, prompts, **options)
     return [tokenizer.batch_decode(completions, skip_special_tokens=True) for completions in sampled]
 
 
 def sample_tokens(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
-    ids: list[list[int]],
+    prompts: Sequence[Sequence[int]],
     *,
     completions: int,
     temperature: float,
@@ -46,7 +54,7 @@ def sample_tokens(
     """
     import torch
 
-    end = int(tokenizer.eos_token_id)
+    end, ids = int(tokenizer.eos_token_id), [list(prompt) for prompt in prompts]
     result: list[list[list[int]]] = [[] for _ in ids]
     strategy: dict[str, Any] = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
     if temperature > 0:

@@ -73,9 +73,7 @@ def test_sft_continued_learns_the_true_prices_and_leaves_policy_and_reference_al
 def probability_of_truth(task: Task) -> float:
     prompts = list(task.prompts["prompt"])
     with adapters.use_adapter(task.model, "default"):
-        masses = price_masses(
-            task.model, task.tokenizer, prompts, price_max=999, prompt_tokens=128, batch_size=16, title=""
-        )
+        masses = price_masses(task.model, task.tokenizer, prompts, price_max=999, batch_size=16, title="")
     prices = [int(parse_completion(price_completion(price)) or 0) for price in task.prompts["price"]]
     return float(masses[np.arange(len(prices)), prices].mean())
 

@@ -20,8 +20,9 @@ from components.core.params.file import Params
 from components.core.schemas import Pair
 from components.model import adapters
 from components.model.prompt import price_prompt
-from components.model.tokens import completion_ids, prompt_ids
+from components.model.tokens import completion_ids
 from tests.support.project import QUESTION
+from tests.support.prompts import as_ids
 from tests.support.tiny_policy import log_probabilities, one_word_task
 
 
@@ -40,9 +41,9 @@ def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([row.model_dump() for row in rows])
 
 
-def preferred(model: Any, tokenizer: Any, prompt: str) -> float:
+def preferred(model: Any, tokenizer: Any, prompt: tuple[int, ...]) -> float:
     """Log-odds of the chosen over the rejected price."""
-    ids = torch.tensor([prompt_ids(tokenizer, prompt, 128)])
+    ids = torch.tensor([prompt])
     with torch.no_grad():
         logits = model(input_ids=ids).logits[0, -1]
     chosen, rejected = (completion_ids(tokenizer, price)[0] for price in ("77", "500"))
@@ -60,7 +61,7 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
 ) -> None:
     before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
     section = tiny_params.align.dpo.model_copy(update={"epochs": 4.0, "learning_rate": 2e-3})
-    task = cheap_task._replace(pairs=pairs_of(tiny_items))
+    task = cheap_task._replace(pairs=as_ids(cheap_task.tokenizer, pairs_of(tiny_items)))
     prompt = task.pairs["prompt"].iloc[0]
     sft = preferred(task.model, task.tokenizer, prompt)
     report = dpo.align(task, section)
@@ -84,9 +85,9 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
 
 
 def test_a_very_large_beta_keeps_the_policy_at_the_reference(cheap_task: Task, tiny_params: Params) -> None:
-    prompt, moves = price_prompt("word", QUESTION), []
-    row = {"prompt": prompt, "chosen": "77", "rejected": "500"}
-    task = cheap_task._replace(pairs=pd.DataFrame([row] * 64))
+    row = {"prompt": price_prompt("word", QUESTION), "chosen": "77", "rejected": "500"}
+    task = cheap_task._replace(pairs=as_ids(cheap_task.tokenizer, pd.DataFrame([row] * 64)))
+    prompt, moves = task.pairs["prompt"][0], []
     start = [weight.detach().clone() for weight in adapters.adapter_weights(task.model, "default")]
     sft = preferred(task.model, task.tokenizer, prompt)
     for beta in (0.1, 1e4):

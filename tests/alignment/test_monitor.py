@@ -19,6 +19,7 @@ from components.core.params.file import Params
 from components.model import adapters
 from components.model.prompt import price_prompt
 from tests.support.project import QUESTION
+from tests.support.prompts import as_ids
 
 ROWS = 100
 
@@ -94,6 +95,7 @@ def hacked(task: Task, reward: Any, params: Params, recorder: Any, **changes: An
     monitoring = params.align.monitor.model_copy(update={"snapshots": 4} | changes)
     prompts = [price_prompt("word " * number, QUESTION) for number in range(1, 13)]
     items = pd.DataFrame({"prompt": prompts, "price": np.linspace(20, 300, len(prompts))})
+    items = as_ids(task.tokenizer, items)
     scratch = task.scratch
     options: dict[str, Any] = {
         "error_max": task.error_max,

@@ -21,7 +21,6 @@ from components.core.errors import PricewrightError
 from components.core.params.align import Ppo
 from components.core.params.file import Params
 from components.model import adapters, training
-from components.model.tokens import prompt_ids
 from tests.support.ppo import Killed, small, unmonitored, untracked
 from tests.support.reward import GOOD
 
@@ -226,7 +225,7 @@ def test_the_mean_reward_rises_and_the_sft_adapter_stays(
     files = sorted(file.name for file in (tmp_path / "aligned").iterdir())
     assert files == ["adapter_config.json", "adapter_model.safetensors"]
     prompt = cheap_task.prompts["prompt"][0]
-    ids = torch.tensor([prompt_ids(cheap_task.tokenizer, prompt, 128)])
+    ids = torch.tensor([prompt])
     with torch.no_grad():
         aligned = model(input_ids=ids).logits
         saved = adapters.load_adapted(sharp_base, tmp_path / "aligned")(input_ids=ids).logits

@@ -17,7 +17,7 @@ from components.alignment.ppo_rollouts import Completions, Policy, Rollout, unti
 from components.alignment.task import Task
 from components.core.params.file import Params
 from components.model import adapters
-from components.model.examples import row_ids
+from components.model.examples import answer_ids, read_prompts
 from components.model.prompt import price_prompt
 from tests.support.ppo import small, unmonitored, untracked
 from tests.support.project import QUESTION
@@ -27,9 +27,8 @@ from tests.support.project import QUESTION
 def actor(cheap_task: Task, tiny_params: Params) -> AdapterActor:
     """Policy, reference, value function and reward model on the tiny base."""
     value_head = adapters.add_reward_model(cheap_task.model, "value", cheap_task.reward)
-    prompts = [price_prompt("word " * length, QUESTION) for length in (1, 9, 4)] + list(
-        cheap_task.prompts["prompt"]
-    )
+    texts = [price_prompt("word " * length, QUESTION) for length in (1, 9, 4)]
+    prompts = read_prompts(cheap_task.tokenizer, texts, 128) + list(cheap_task.prompts["prompt"])
     models = (cheap_task.model, value_head, cheap_task.reward_model, cheap_task.tokenizer)
     return AdapterActor(*models, prompts, small(tiny_params))
 
@@ -151,7 +150,8 @@ def test_scores_are_those_of_the_reward_model_itself(
     completions = written(actor)
     end = actor.end
     texts = actor.tokenizer.batch_decode([[], [40, 41], [50, 51, 52, 53]])
-    rows = [row_ids(actor.tokenizer, *both, 512) for both in zip(actor.texts[:3], texts, strict=True)]
+    answers = [answer_ids(actor.tokenizer, text) for text in texts]
+    rows = [[*prompt, *answer] for prompt, answer in zip(actor.prompts[:3], answers, strict=True)]
     expected = reward_stage.scores(cheap_reward_model[0], rows, 3, end)
     np.testing.assert_allclose(actor.scores(completions).numpy(), expected, rtol=1e-3, atol=2e-2)
     assert np.ptp(expected) > 0.5

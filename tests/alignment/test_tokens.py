@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,24 @@ import pandas as pd
 import pytest
 import torch
 
-from components import reward, sft
-from components.alignment import dpo, grpo, rloo
+from components import preferences, reward, sft
+from components.align import prompts_of
+from components.alignment import dpo, grpo, rewards, rloo, sft_best_of_n
+from components.alignment.comparison import answers
+from components.alignment.controls import continue_sft
 from components.alignment.fine_tuning import fine_tune
+from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel
 from components.alignment.task import Task
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.params.prompt import Prompt
+from components.feedback.result import Preferences
 from components.model import loading
-from components.model.distribution import price_distribution
-from components.model.examples import UNCUT, example_ids, row_ids
+from components.model.distribution import listing_distribution, price_distribution
+from components.model.examples import answer_ids, labelled, read_prompts
 from components.model.prompt import price_prompt
-from components.model.tokens import PriceTree
+from components.model.tokens import PriceTree, prompt_ids, truncate_prompt
 from tests.support.project import QUESTION, ROOT
 from tests.support.reward import GOOD
 from tests.support.tiny_policy import task_on, words_tokenizer
@@ -68,12 +73,14 @@ def task(request: pytest.FixtureRequest, tokenizers: dict[str, Any], tmp_path: P
 
 
 def test_training_alignment_and_pricing_read_the_same_tokens(task: Task, params: Params) -> None:
-    prompts, tokenizer, model = list(task.prompts["prompt"]), task.tokenizer, task.model
+    tokenizer, model, ids = task.tokenizer, task.model, list(task.prompts["prompt"])
+    prompts = [price_prompt(text, QUESTION) for text in TEXTS]
     with read_by(model) as priced:
         for prompt in prompts:
             price_distribution(
                 model, tokenizer, [prompt], price_max=9, prompt_tokens=256, batch_size=1, title=""
             )
+    assert priced == set(ids)
     assert len(priced) == len(TEXTS)
     tree = PriceTree(tokenizer, 200)
     chosen, rejected = (
@@ -90,14 +97,14 @@ def test_training_alignment_and_pricing_read_the_same_tokens(task: Task, params:
     assert read == whole
     options: dict[str, Any] = {"max_steps": 1, "per_device_train_batch_size": 3, "learning_rate": 1e-6}
     with read_by(model) as read:
-        fine_tune(task, prompts, [PRICES[0]] * 3, [], seed=0, **options)
+        fine_tune(task, ids, [PRICES[0]] * 3, [], seed=0, **options)
     assert read == {row + chosen for row in priced}
     for row in reward.token_pairs(tokenizer, task.pairs):
         assert {tuple(row["chosen_ids"]), tuple(row["rejected_ids"])} <= whole
     model.add_adapter("reward", model.peft_config["default"])
     judge = RewardModel(model, torch.nn.Linear(32, 1, bias=False), tokenizer, 2, GOOD)
     with read_by(model) as read:
-        judge(prompts * 2, [price for price in PRICES for _ in prompts])
+        judge(ids * 2, [price for price in PRICES for _ in ids])
     assert read == whole
 
 
@@ -109,13 +116,94 @@ def test_the_prompts_from_which_a_method_samples_have_the_tokens_of_pricing(
     sizes = {"max_steps": 1, "num_generations": 2, "batch_size": 6, "max_completion_length": 3}
     with read_by(task.model) as read:
         method.train(task, section.model_copy(update=sizes), lambda prompts, _: np.zeros(len(prompts)))
-    for prompt in task.prompts["prompt"]:
-        own = tuple(example_ids(task.tokenizer, prompt, "1", 512)[0])
+    for own in task.prompts["prompt"]:
         begun = {row for row in read if row[: len(own)] == own}
         assert own in read, "what it samples from"
         assert len(begun) > 1, "what it learns"
         read -= begun
     assert not read
+
+
+LONG = [f"{name} 12, {chr(0x1FA91) * 20}" for name in ("Desk", "Tall lamp")]  # cut inside of a character
+
+
+def cut_elsewhere(tokenizer: Any) -> int:
+    """A length, from the least of `prompt.tokens`, at which each prompt of LONG, cut and made text, has other
+    tokens than it was cut to.
+    """
+    prompts = [price_prompt(text, QUESTION) for text in LONG]
+
+    def differs(prompt: str, limit: int) -> bool:
+        ids = prompt_ids(tokenizer, prompt, limit)
+        return prompt_ids(tokenizer, truncate_prompt(tokenizer, prompt, limit), 512) != ids
+
+    shortest = min(len(prompt_ids(tokenizer, prompt, 512)) for prompt in prompts)
+    return next(limit for limit in range(32, shortest) if all(differs(prompt, limit) for prompt in prompts))
+
+
+@pytest.fixture
+def cut_task(task: Task) -> tuple[Task, Prompt]:
+    """The task of a preference split of LONG, as the stages `preferences` and `align` make it."""
+    tokenizer = task.tokenizer
+    prompt = Prompt(question=QUESTION, tokens=cut_elsewhere(tokenizer), price_max=9)
+    items = pd.DataFrame({"id": ["a", "b"], "product": ["a", "b"], "text": LONG, "price": [5.0, 7.0]})
+    feedback = Preferences("truth")
+    for item in items.itertuples():
+        feedback.pair(item.id, price_prompt(item.text, QUESTION), *PRICES, 1.0)
+    pairs, _ = preferences.usable([feedback], set(), tokenizer, prompt)
+    pairs = pairs.assign(prompt=read_prompts(tokenizer, pairs["prompt"], prompt.tokens))
+    task.model.add_adapter("reference", task.model.peft_config["default"])
+    task.model.add_adapter("reward", task.model.peft_config["default"])
+    judge = RewardModel(task.model, torch.nn.Linear(32, 1, bias=False), tokenizer, 8, GOOD)
+    prompts = prompts_of(tokenizer, items, prompt)
+    return task._replace(pairs=pairs, prompts=prompts, reward_model=judge), prompt
+
+
+def test_a_cut_prompt_has_the_tokens_of_pricing_wherever_it_is_read(
+    cut_task: tuple[Task, Prompt], params: Params, tmp_path: Path
+) -> None:
+    task, prompt = cut_task
+    tokenizer, model, limit = task.tokenizer, task.model, prompt.tokens
+    with read_by(model) as priced:
+        listing_distribution(model, tokenizer, LONG, prompt, batch_size=8, title="")
+    assert {len(row) for row in priced} == {limit}
+    assert priced == set(task.prompts["prompt"]) == set(task.pairs["prompt"])
+    items = pd.DataFrame({"id": ["a", "b"], "text": LONG})
+    section, align = params.preferences, params.align
+    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "price_max": 9, "scratch": tmp_path}
+    monitor = Monitor(
+        model, tokenizer, task.reward_model, task.prompts, align.monitor, track=lambda *_: None, **options
+    )
+    reading: dict[str, Any] = {"price_max": 9, "batch_size": 8, "seed": 0}
+    best = align.sft_best_of_n.model_copy(update={"reward": "truth", "epochs": 1.0})
+    readers: dict[str, Callable[[], Any]] = {
+        "preferences": lambda: preferences.sample(items, model, tokenizer, section, prompt),
+        "dpo": lambda: dpo.align(task, align.dpo),
+        "sft_best_of_n": lambda: sft_best_of_n.align(task, best),
+        "sft_continued": lambda: continue_sft(task, align.sft_continued, steps=1, batch_size=2),
+        "monitor": lambda: monitor.at(0, 1),
+        "comparison": lambda: answers(model, tokenizer, "default", list(task.prompts["prompt"]), **reading),
+        "reward": lambda: task.reward_model(list(task.pairs["prompt"]), list(task.pairs["chosen"])),
+    }
+    for name, reader in readers.items():
+        with read_by(model) as read:
+            reader()
+        assert {row[:limit] for row in read} == priced, name
+    rows = reward.token_pairs(tokenizer, task.pairs)
+    assert {tuple(row["chosen_ids"][:limit]) for row in rows} == priced
+
+
+@pytest.mark.parametrize("method", [rloo, grpo])
+def test_a_method_samples_from_a_cut_prompt_as_pricing_reads_it(
+    cut_task: tuple[Task, Prompt], params: Params, method: Any
+) -> None:
+    task, prompt = cut_task
+    section = getattr(params.align, method.__name__.rpartition(".")[2])
+    sizes = {"max_steps": 1, "num_generations": 2, "batch_size": 4, "max_completion_length": 3}
+    prices = rewards.truth(task.prompts["prompt"], task.prompts["price"], 9.0, 1.0)
+    with read_by(task.model) as read:
+        method.train(task, section.model_copy(update=sizes), prices)
+    assert {row[: prompt.tokens] for row in read} == set(task.prompts["prompt"])
 
 
 def test_the_tokens_of_the_embedded_model_are_those_that_it_was_trained_on() -> None:
@@ -125,12 +213,12 @@ def test_the_tokens_of_the_embedded_model_are_those_that_it_was_trained_on() -> 
         for completion in ("7", "128", "1299", "12.50", "cheap", ""):
             prompt = price_prompt(text, QUESTION)
             joined = tokenizer(prompt + completion + tokenizer.eos_token).input_ids
-            assert row_ids(tokenizer, prompt, completion, UNCUT) == joined
+            assert labelled(tokenizer, prompt, completion, 512)["input_ids"] == joined
 
 
 def test_what_is_no_price_may_be_glued_to_the_prompt_and_a_price_may_not() -> None:
     tokenizer = words_tokenizer()
     tokenizer.add_tokens(["$1", "$cheap"])
-    assert example_ids(tokenizer, "question", "cheap", 64)[1][-1] == tokenizer.eos_token_id
+    assert answer_ids(tokenizer, "cheap")[-1] == tokenizer.eos_token_id
     with pytest.raises(PricewrightError, match="glues '1' to the '\\$'"):
-        example_ids(tokenizer, "question", "1", 64)
+        answer_ids(tokenizer, "1")

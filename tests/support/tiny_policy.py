@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from components.alignment.task import Task
 from components.model import training
 from components.model.tokens import prompt_ids
+from tests.support.prompts import as_ids
 
 WORDS = ["<end>", "question", "Price", "is", "$", *"abcdefgh"]
 
@@ -37,7 +38,7 @@ def task_on(
     recorder: Any,
     monitor: TrainerCallback | None = None,
 ) -> Task:
-    """A task whose model is a tiny Llama with an adapter, without a reward model."""
+    """A task, of texts, whose model is a tiny Llama with an adapter, without a reward model."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.eos_token_id}
@@ -45,6 +46,7 @@ def task_on(
     model.lm_head.weight.data.mul_(10)  # else every token is as likely as any other
     adapter = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
     tokenizer.pad_token = tokenizer.eos_token
+    prompts, pairs = (as_ids(tokenizer, own) if len(own) else own for own in (prompts, pairs))
     return Task(
         model=get_peft_model(model, adapter),
         tokenizer=tokenizer,

@@ -67,7 +67,10 @@ def tokenizer_of(kind: str) -> PreTrainedTokenizerFast:
         core.decoder = decoders.ByteLevel()
     texts = [price_prompt(f"Desk {number}, {ending}", QUESTION) for number in range(40) for ending in ENDINGS]
     special = ["<unk>", "<s>", "<end>"]
-    trainer = trainers.BpeTrainer(vocab_size=1500, special_tokens=special, show_progress=False)
+    alphabet = [] if kind == "llama2" else pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=1500, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
     core.train_from_iterator([*texts * 4, NUMBERS], trainer)
     if kind == "llama2":  # and as it is used: pieces merge wherever they meet
         core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
