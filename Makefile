@@ -17,10 +17,10 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report promote history lineage forget rollback serve docs clean
+.PHONY: help run test mlflow prefect report promote fresh-test history lineage forget rollback serve docs clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP)  ## set up, bring every stage up to date, print the summary; PROFILE=smollm2 sets its values first
 	@test -z "$(PROFILE)" || python -m flows.profile "$(PROFILE)"
@@ -44,7 +44,10 @@ report: $(STAMP)  ## the summary of the last run, and where its pages are
 	@test ! -f reports/validate/data.html || echo "The data: file://$(CURDIR)/reports/validate/data.html"
 
 promote: $(STAMP)  ## compare the challenger (or VERSION=3) with the champion; the better one is served
-	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen) $(if $(FRESH),--fresh)
+	@python -m flows.promote promote --version "$(VERSION)" $(if $(UNSEEN),--unseen)
+
+fresh-test: $(STAMP)  ## draw new rows for the gate from listings that came in since; the next promote uses them
+	@python -m flows.fresh_test
 
 history: $(STAMP)  ## who promoted what, when, by which figures; and whether the records still hold
 	@python -m components.promotion.history

@@ -27,10 +27,10 @@ import yaml
 from scipy.stats import bootstrap
 
 from components import register
-from components.core import dvc, registry, tracking
+from components.core import dvc, intakes, registry, tracking
 from components.core.params.file import load_params
 from components.model.listing_text import listing_text
-from components.promotion import aliases, decision, decision_log, promote
+from components.promotion import aliases, decision, decision_log, gate_rows, promote
 from components.promotion.gate import interval
 from components.serving import pyfunc
 from components.synthetic.catalogue import catalogue
@@ -76,10 +76,11 @@ def _registry(rows: int) -> None:
         for product in products
     ]
     prices = [float(product.price or 0) for product in products]
-    decision.GATE.parent.mkdir(parents=True)
+    gate_rows.GATE.parent.mkdir(parents=True)
     skus = [product.sku for product in products]
     table = pd.DataFrame({"id": skus, "text": texts, "price": prices, "product": skus})
-    table.to_parquet(decision.GATE)
+    table.to_parquet(gate_rows.GATE)
+    intakes.write({})
     _baseline(table)
     tracking.connect()
     name = load_params().register.model_name
@@ -118,7 +119,7 @@ def _version(name: str) -> str:
             requirements=["pandas"],
             evidence=[Path("evaluate.json"), Path("quantize.json")],
             card="# A benchmark",
-            tags={decision.ROWS: registry.sha256(decision.GATE)},
+            tags={gate_rows.ROWS: registry.sha256(gate_rows.GATE)},
         )
 
 

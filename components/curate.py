@@ -1,9 +1,10 @@
 """Raw listings become clean items without duplicates, in five splits that share no product.
 
-Reads `artifacts/scrape/listings.parquet`; writes `artifacts/curate/<split>.parquet`, `rejects.parquet` with
-the rule and the reason of every rejected listing, and three pictures. Nothing is lost: each listing ends in
-one split or among the rejects. Partitions of the listings are worked on in parallel, on every core; about 40
-bytes of each listing are kept in memory, the rest is on the disk.
+Reads `artifacts/scrape/listings.parquet`, and intakes.csv, which names the listings kept for the gate; writes
+`artifacts/curate/<split>.parquet`, `rejects.parquet` with the rule and the reason of every rejected listing,
+and three pictures. Nothing is lost: each listing ends in one split or among the rejects. Partitions of the
+listings are worked on in parallel, on every core; about 40 bytes of each listing are kept in memory, the rest
+is on the disk.
 
 A product is a near-duplicate cluster: listings whose descriptions have a Jaccard similarity of word
 3-shingles of at least `near_duplicate_similarity`, directly or through others (a description of under 8 words
@@ -26,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
-from components.core import stage
+from components.core import intakes, stage
 from components.core.errors import PricewrightError
 from components.core.params.curate import Balance, Curate
 from components.core.params.prompt import Prompt
@@ -64,16 +65,24 @@ KEPT = -1  # in place of a rule
 
 
 def curate(
-    listings: Path, folder: Path, section: Curate, scratch: Path, partition_rows: int, run: Map
+    listings: Path,
+    folder: Path,
+    section: Curate,
+    scratch: Path,
+    partition_rows: int,
+    run: Map,
+    gate_ids: frozenset[str],
 ) -> dict[str, Any]:
     """Clean and reject listings, find the products and split by product; the order of rows does not matter.
 
     `listings` is a Parquet file with the columns of `Listing`. Writes the tables into `folder` and returns
     the report. `scratch` gets partitions of about `partition_rows` listings, which `run` works on (`map`, or
-    the `map` of an executor). Raises PricewrightError where a split would be empty.
+    the `map` of an executor). `gate_ids` are of listings whose products are the gate's, whatever their
+    draw. Raises PricewrightError where a split would be empty.
     """
     partitions = split_sorted(listings, scratch, partition_rows, "id")
-    counts = Counts.of_all(run(partial(clean_partition, section=section), partitions))
+    clean = partial(clean_partition, section=section, gate_ids=gate_ids)
+    counts = Counts.of_all(run(clean, partitions))
     ignore_boilerplate(partitions, counts, section, run)
     candidates = Candidates.whole(partitions, bounds_of(counts.candidates), scratch / "candidates.npy")
     first = first_of_equals(candidates.column("key"))
@@ -298,10 +307,11 @@ def price_and_length(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     """Curate the raw listings; log the first rows of each table and the pictures."""
     with stage.run(Curate) as frame:
-        listings = Path("artifacts/scrape/listings.parquet")
+        listings, gate_ids = Path("artifacts/scrape/listings.parquet"), intakes.ids(intakes.read())
         require_answerable(frame.section.price_max, load_section(Prompt).price_max)
         with parallel_map(-(-rows_in(listings) // PARTITION_ROWS)) as run:
-            report = curate(listings, frame.folder, frame.section, frame.empty_scratch(), PARTITION_ROWS, run)
+            scratch = frame.empty_scratch()
+            report = curate(listings, frame.folder, frame.section, scratch, PARTITION_ROWS, run, gate_ids)
         frame.discard_scratch()
         for name in (*SPLITS, "rejects"):
             frame.dataset(f"{name}.parquet")

@@ -29,7 +29,7 @@ from great_expectations.data_context.types.base import (
     ProgressBarsConfig,
 )
 
-from components.core import stage
+from components.core import intakes, stage
 from components.core.errors import PricewrightError
 from components.core.params.base import Base
 from components.core.params.curate import Curate
@@ -110,10 +110,11 @@ def tables_of(
     leakage: Leakage,
     profile: dict[str, Any] | None,
     curate: Curate,
+    gate_ids: frozenset[str],
 ) -> Tables:
     """The tables to be checked, by name: those given, and aggregates over all splits, so that what concerns
     many rows becomes an expectation of a row. Without a `profile` there is no table `drift`, and of fewer
-    than `labels.ROWS_MIN` rows no table `labels`.
+    than `labels.ROWS_MIN` rows no table `labels`. `gate_ids` are the ids of listings that are the gate's.
     """
     items = items_of(splits)
     categories = items.groupby("split")["category"].value_counts(normalize=True).rename("share").reset_index()
@@ -135,7 +136,7 @@ def tables_of(
         "paraphrases": consistency.paraphrases(items),
         "repeated_texts": consistency.prices_of_texts(items),
         "conflicts": consistency.conflicts(listings, items, rejects),
-        "shares": consistency.split_shares(items, rejects, curate),
+        "shares": consistency.split_shares(items, rejects, curate, gate_ids),
         "languages": foreign_shares(items),
     }
     if len(figures := label_figures(items)):
@@ -299,7 +300,8 @@ def main() -> None:
             curate.common_shingle_share,
         )
         profile = drift.path_of(items_of(splits))
-        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate)
+        gate_ids = intakes.ids(intakes.read())
+        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate, gate_ids)
         tables |= whole_tables(LISTINGS, CURATED, EXAMPLES)
         prices = {"price_min": curate.price_min, "price_max": curate.price_max}
         known: dict[Split, pd.DataFrame] = {"train": categories_of(CURATED / "train.parquet")}

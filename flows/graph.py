@@ -61,6 +61,20 @@ def stages(root: Path) -> list[StageNode]:
     return list(settled.values())
 
 
+def upto(nodes: list[StageNode], name: str) -> list[StageNode]:
+    """The stage of this name and those that it reads from, near and far; `nodes` are in the graph's order.
+
+    Raises PricewrightError where there is no such stage.
+    """
+    needed = {name}
+    for node in reversed(nodes):
+        if node.name in needed:
+            needed.update(node.upstream)
+    if missing := needed - {node.name for node in nodes}:
+        raise PricewrightError(f"dvc.yaml has no stage {', '.join(sorted(missing))}")
+    return [node for node in nodes if node.name in needed]
+
+
 def _node(name: str, above: list[Any], meta: dict[str, Any]) -> StageNode:
     timeout, retries, heavy = meta.get("timeout"), meta.get("retries", 0), meta.get("heavy", False)
     if timeout is not None and (not _is_number(timeout) or timeout <= 0):

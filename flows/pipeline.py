@@ -18,7 +18,8 @@ import signal
 import sys
 import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +76,24 @@ def train(wait: bool = False) -> None:
     """
     with lock.only_run(wait):
         load_params()
-        nodes = graph.stages(Path.cwd())
-        due = [node for node in nodes if node.changed]
-        _say("train", f"{len(nodes)} stages, {len(due)} to run")
-        with _parent_run() if due else nullcontext():
-            _run_all(nodes)
+        due = bring_up_to_date("train", graph.stages(Path.cwd()))
         if Path("reports/register.json").is_file() and (due or not summary.STANDING.is_file()):
             _first_champion()
     if text := summary.text(Path("reports")):
         create_markdown_artifact(key="train-summary", markdown=summary.markdown(Path("reports")))
         print(text, flush=True)
+
+
+def bring_up_to_date(name: str, nodes: list[StageNode]) -> bool:
+    """Run these stages within the flow of this name; whether there was anything to do.
+
+    Raises StageError where one failed.
+    """
+    due = [node for node in nodes if node.changed]
+    _say(name, f"{len(nodes)} stages, {len(due)} to run")
+    with _parent_run(name) if due else nullcontext():
+        _run_all(nodes)
+    return bool(due)
 
 
 @task(cache_policy=NO_CACHE)
@@ -110,20 +119,30 @@ def run_stage(node: StageNode) -> State[Any]:
 
 
 def main() -> None:
-    """Run the flow here; the exit code is 1 after an error, 130 after Ctrl-C, 143 after SIGTERM."""
+    """Run the flow here."""
     parser = argparse.ArgumentParser(prog="python -m flows.pipeline", description=train.__doc__)
     parser.add_argument("--wait", action="store_true", help="queue behind another run in this clone")
     wait = parser.parse_args().wait
+    with in_terminal("train", wait):
+        train(wait)
+
+
+@contextmanager
+def in_terminal(name: str, wait: bool) -> Iterator[None]:
+    """The frame of a flow that runs here, with Prefect's server; with `wait`, it queues behind another run.
+
+    Raises SystemExit: code 1 after an error, 130 after Ctrl-C, 143 after SIGTERM.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     SCREEN.on = True
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).propagate = False  # the run's page gets them; the terminal has the screen
+    for logger in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(logger).propagate = False  # the run's page gets them; the terminal has the screen
     try:
         with lock.only_run(wait):
             load_params()  # before the seconds that Prefect's server takes to start
-            SCREEN.line("train", "starting")
+            SCREEN.line(name, "starting")
             server.start()
-            train(wait)
+            yield
     except PricewrightError as error:
         raise SystemExit(f"\nerror: {error}") from None
     except KeyboardInterrupt:
@@ -197,12 +216,12 @@ def _first_champion() -> None:
     promote.first_champion()
 
 
-def _parent_run() -> AbstractContextManager[str]:
+def _parent_run(name: str) -> AbstractContextManager[str]:
     from components.core import (
         tracking,  # mlflow takes seconds to import; a wholly cached run needs none of it
     )
 
-    return tracking.flow_run("train")
+    return tracking.flow_run(name)
 
 
 class _turn:

@@ -1,6 +1,6 @@
 """The gate and the way back, as flows: `promote` and `rollback`.
 
-    python -m flows.promote promote [--version 3] [--unseen] [--fresh]
+    python -m flows.promote promote [--version 3] [--unseen]
     python -m flows.promote rollback [--version 3]
 
 A flow decides, asks a person where `promote.approval` is set (in the terminal, or a deployment by a form),
@@ -53,11 +53,10 @@ class Approval(RunInput):
 
 
 @flow(name="promote")
-def promote(version: str | None = None, unseen: bool = False, fresh: bool = False) -> State[Any]:
+def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
     """Compare the challenger, or `version`, with the champion and make it champion where it is better.
 
-    `unseen` compares with a champion that was scored on other gate rows, on those that it was not made with,
-    `fresh` on those that no earlier decision was made by.
+    `unseen` compares with a champion that was scored on other gate rows, on those that it was not made with.
     The state is named by the verdict. With `promote.approval` a promotion waits for a person. Raises
     PricewrightError where the decision cannot be made, or nobody approved it in time; the champion stays
     then.
@@ -67,7 +66,7 @@ def promote(version: str | None = None, unseen: bool = False, fresh: bool = Fals
         with aliases.turn(params.register.model_name):
             pass  # what an interrupted call left half done is done before anything is read
         try:
-            record = propose(params.register.model_name, version, unseen, params.promote, fresh=fresh)
+            record = propose(params.register.model_name, version, unseen, params.promote)
         except NothingToDecide as nothing:
             print(f"\n{nothing}.", flush=True)
             return Completed(name="Nothing to decide", message=str(nothing))
@@ -124,7 +123,7 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
             ("MAE of the version", _dollars(record["mae_challenger"])),
             (f"MAE of {record['against']}", _dollars(record["mae_against"])),
             ("better by", _difference(record)),
-            ("gate rows", f"{record['rows']} (SHA-256 {record['gate_sha256'][:12]})" + _left_out(record)),
+            ("gate rows", _rows_of(record)),
             ("products in them", str(record["products"])),
         ]
         figures.append(("error rate spent", _spent(record["spent"])))
@@ -246,9 +245,12 @@ def _spent(spent: dict[str, Any]) -> str:
     )
 
 
-def _left_out(record: dict[str, Any]) -> str:
+def _rows_of(record: dict[str, Any]) -> str:
+    rows = f"{record['rows']} (SHA-256 {record['gate_sha256'][:12]})"
+    if intake := record.get("intake"):
+        rows += f" of intake {intake}"
     left_out = record["rows_left_out"]
-    return f"; {left_out} left out that were seen before" if left_out else ""
+    return f"{rows}; {left_out} left out that were seen before" if left_out else rows
 
 
 def _budget(limit: dict[str, float | None]) -> str:
@@ -269,7 +271,6 @@ def main() -> None:
     parser.add_argument("flow", choices=["promote", "rollback"])
     parser.add_argument("--version", help="version number; by default the alias challenger or previous")
     parser.add_argument("--unseen", action="store_true", help="promote: only on rows new to the champion")
-    parser.add_argument("--fresh", action="store_true", help="promote: only on rows new to every decision")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for name in ("prefect.flow_runs", "prefect.task_runs"):
@@ -279,7 +280,7 @@ def main() -> None:
         print(f"{arguments.flow}: starting", flush=True)
         server.start()
         if arguments.flow == "promote":
-            promote(arguments.version or None, arguments.unseen, arguments.fresh)
+            promote(arguments.version or None, arguments.unseen)
         else:
             rollback(arguments.version or None)
     except PricewrightError as error:

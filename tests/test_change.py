@@ -91,6 +91,11 @@ CHANGES = {
         | {"register"},
         EVERY_MODEL | {"validate"},
     ),
+    "an intake of the gate": (
+        code("intakes.csv"),
+        {"curate", "validate"},
+        set(STAGES) - {"scrape", "base"},
+    ),
     "reward.epochs": (value("reward.epochs", 1.0), {"reward"}, {"reward"} | BELOW_ALIGN),
     "evaluate.interval": (
         value("evaluate.interval", 0.9),
@@ -107,7 +112,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     for name in ("components", "feedback", "reference", "data"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
+    for name in ("dvc.yaml", "params.yaml", "intakes.csv", ".dvcignore"):
         shutil.copy(ROOT / name, root)
     methods = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))["align"]["methods"]
     outputs = [path for stage in STAGES for key in ("outs", "metrics") for path in listed(stage, key)]
@@ -129,7 +134,7 @@ def project(committed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The same, as it was before each test; names of stages are relative to it."""
     monkeypatch.chdir(committed)
     kept = {path: path.read_bytes() for path in committed.rglob("*.py")}
-    kept[committed / "params.yaml"] = (committed / "params.yaml").read_bytes()
+    kept |= {path: path.read_bytes() for path in (committed / "params.yaml", committed / "intakes.csv")}
     yield committed
     for path, content in kept.items():
         path.write_bytes(content)

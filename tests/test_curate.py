@@ -37,6 +37,22 @@ def test_listings_of_one_description_are_in_one_split() -> None:
     assert items["description"].duplicated().any(), "the test compares nothing"
 
 
+def test_a_listing_that_is_the_gates_is_there_with_its_product_whatever_its_draw() -> None:
+    """Some are of products of several listings; what has no listing of the gate stays where it is."""
+    listings = catalogue(4, size=60)
+    before = pd.concat(curate(listings, SECTION).splits.values()).set_index("id")
+    assert before["product"].duplicated().any()
+    gate_ids = frozenset(before.index[::3])
+    after = pd.concat(curate(listings, SECTION, gate_ids=gate_ids).splits.values()).set_index("id")
+    assert set(after.index) == set(before.index)
+    own = before["product"].isin(before.loc[list(gate_ids), "product"])
+    pd.testing.assert_series_equal(after["split"][~own].sort_index(), before["split"][~own].sort_index())
+    moved = after["split"].reindex(before.index[own])
+    assert set(moved) <= {"gate", "test"}
+    assert set(moved[before["product"][own].map(before["product"].value_counts()) == 1]) == {"gate"}
+    assert set(before["split"][own]) == set(SPLITS)
+
+
 def test_the_result_does_not_depend_on_the_order_of_the_rows() -> None:
     listings = catalogue(2, size=40)
     shuffled = listings.sample(frac=1, random_state=1)

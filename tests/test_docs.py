@@ -196,7 +196,7 @@ def test_every_command_of_the_benchmarks_is_a_file_that_there_is() -> None:
 
 def test_no_text_names_a_module_a_section_or_a_target_that_is_not_there() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     wrong = []
     for path in TEXTS:
         text = path.read_text(encoding="utf-8")
@@ -214,7 +214,7 @@ def test_no_text_names_a_module_a_section_or_a_target_that_is_not_there() -> Non
                 section = section.get(key, ...) if isinstance(section, dict) else ...
             if section is ... and not name.endswith((".py", ".json", ".md")):
                 wrong.append(f"{path.name}: {name}")
-        for name in re.findall(r"`?make (\w+)", text):
+        for name in re.findall(r"`?make ([\w-]+)", text):
             if f"`make {name}" in text and name not in targets:
                 wrong.append(f"{path.name}: make {name}")
     assert wrong == []

@@ -367,6 +367,11 @@ def test_the_image_is_built_from_what_is_named_and_every_name_exists() -> None:
         "README.md",
     }
     assert project <= included
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    needed = {path for stage in stages for path in stage["deps"]}
+    made = ("artifacts/", "reports/", "data")  # by a stage, or by whoever has data: the folder is there
+    folders = {path.split("/")[0] for path in needed if not path.startswith(made)}
+    assert folders <= included
 
 
 def test_the_docs_name_every_variable_that_switches_a_clone_to_the_servers() -> None:

@@ -28,6 +28,7 @@ EMPTY_CLONE = {  # run here, in a clone that has registered nothing: (exit code,
     "make report": (0, "Nothing is evaluated yet: `make run` first."),
     "make history": (0, "Nothing is decided yet: `make promote` decides on the challenger."),
     "make promote": (2, "error: pricer has no challenger: register one with `make run`"),
+    "make fresh-test": (2, "error: pricer has no challenger: register one with `make run`"),
     "make rollback": (2, "error: pricer has no previous version to go back to"),
     "make lineage": (2, "error: pricer has no version yet: `make run` registers one"),
     "make forget ADDRESS=/p/1": (2, "error: /p/1: no listing has this address or id"),
@@ -41,6 +42,7 @@ ELSEWHERE = {  # and what a command does with something registered is the busine
     "_low_and_high",
     "make promote": "flows/test_promote.py::test_one_command_promotes_a_better_challenger",
     "make rollback": "flows/test_promote.py::test_one_command_promotes_a_better_challenger",
+    "make fresh-test": "flows/test_fresh_test.py::test_what_came_in_judges_and_is_never_trained_on",
     "make lineage": "test_chain.py::test_the_registered_version_says_where_it_came_from",
 }
 TESTED = set(EMPTY_CLONE) | set(SERVERS) | set(ELSEWHERE)

@@ -22,13 +22,14 @@ from components.curation.columnar import cleaned
 from components.curation.common_shingles import boilerplate, compared_shingles, rows_with, shared_by
 from components.curation.minhash import Map, band_keys, bands_and_permutations
 from components.curation.partitions import beside
-from components.curation.products import draws_of
+from components.curation.products import drawn_for_gate, draws_of
 from components.curation.rules import NAMES
 from components.curation.shingles import Ragged, mixed, sequence_hashes, set_hashes, word_hashes
 
 COLUMNS = ("key", "sets", "price", "draw")
 """Arrays of 64 bits for each candidate, each in a file beside its partition: the hash of the words and the
-price, that of the set of shingles, the price, and the random number (`draws_of`)."""
+price, that of the set of shingles, the price, and the random number (`draws_of`,
+`drawn_for_gate`)."""
 
 
 class Counts(NamedTuple):
@@ -49,8 +50,8 @@ class Counts(NamedTuple):
         return cls(np.concatenate(candidates), summed, np.unique(np.concatenate(shared)))
 
 
-def clean_partition(partition: Path, section: Curate) -> Counts:
-    """Clean the listings of a partition and apply the rules on a single listing.
+def clean_partition(partition: Path, section: Curate, gate_ids: frozenset[str]) -> Counts:
+    """Clean the listings of a partition and apply the rules on a single listing; `gate_ids` are the gate's.
 
     Writes the cleaned listings and the candidates' COLUMNS, shingles and MinHash keys beside the partition.
     """
@@ -64,7 +65,8 @@ def clean_partition(partition: Path, section: Curate) -> Counts:
     compared = save_compared(partition, table, np.empty(0, np.uint64), section.near_duplicate_similarity)
     price = table["price"].to_numpy()
     key = mixed(sequence_hashes(word_hashes(table["text"].combine_chunks())) ^ mixed(price.view(np.uint64)))
-    draw = draws_of(table["id"].to_pylist(), section.seed)
+    ids = table["id"].to_pylist()
+    draw = drawn_for_gate(ids, draws_of(ids, section.seed), gate_ids, section.shares)
     for name, values in zip(COLUMNS, (key, set_hashes(compared), price, draw), strict=True):
         np.save(beside(partition, f"{name}.npy"), values)
     return Counts(np.array([len(table)]), rejected, shared_by(compared, section.common_shingle_share))

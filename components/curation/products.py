@@ -46,6 +46,15 @@ def draws_of(ids: list[str], seed: int) -> np.ndarray:
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
+def drawn_for_gate(ids: list[str], draws: np.ndarray, gate_ids: frozenset[str], shares: Shares) -> np.ndarray:
+    """`draws` (`draws_of` the ids), where those of the listings in `gate_ids` fall to the split `gate`, to
+    the middle of its share.
+    """
+    held_back = sum(getattr(shares, split) for split in SPLITS[SPLITS.index("gate") + 1 :])
+    middle = np.uint64((held_back + shares.gate / 2) * 2.0**64)
+    return np.where([id_ in gate_ids for id_ in ids], middle, draws) if gate_ids else draws
+
+
 def lowest(groups: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """The lowest draw of its group for each listing that is the first of its group, its own for the others.
 

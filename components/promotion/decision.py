@@ -1,6 +1,6 @@
 """The decision about a challenger: both versions price the same gate rows afresh, and the gate compares them.
 
-Reads artifacts/curate/gate.parquet, the answers of the baselines in artifacts/baseline/, and the versions of
+Reads the gate rows (gate_rows.py), the answers of the baselines in artifacts/baseline/, and the versions of
 the registry; stores the proposal in the log of the model. No stage: it depends on what is registered, which
 no graph of files knows.
 
@@ -10,7 +10,6 @@ does not surely beat a regression is not worth serving, however weak the champio
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from math import isfinite, isnan
 from pathlib import Path
@@ -22,54 +21,44 @@ import pandas as pd
 from components.core import dvc, registry, stage
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
-from components.core.registry import CHALLENGER, CHAMPION, Version
-from components.core.schemas import Split
+from components.core.registry import CHALLENGER, CHAMPION
 from components.evaluation.metrics import rank
 from components.evaluation.resampling import Floats
 from components.evaluation.scoring import mean_errors
 from components.promotion import aliases, decision_log
 from components.promotion.gate import Budget, Decision, Verdict, decide
-from components.promotion.spending import FreshRowsNeeded, Part, part, sample_of
+from components.promotion.gate_rows import compared_rows
+from components.promotion.spending import Part, part, sample_of
 from components.promotion.trial import EVALUATION, PARITY, budgets, run_trial
-from components.provenance.lineage import Lineage
 
-GATE = Path("artifacts/curate/gate.parquet")
 PREDICTIONS = Path("artifacts/baseline/predictions.parquet")
-ROWS = "gate_sha256"
-"""Tag of a version: the hash of the gate rows that it was evaluated on; register.py sets it."""
 ORDER: tuple[Verdict, ...] = ("rejected", "not enough evidence", "promoted")
 """Of two verdicts against two rivals, the first counts."""
-MADE_WITH: tuple[Split, ...] = ("train", "preference", "validation")
 
 
 class NothingToDecide(PricewrightError):  # no fault: the champion is the newest version
     """The challenger is the champion already."""
 
 
-def propose(
-    model_name: str, number: str | None, unseen: bool, section: Promote, *, fresh: bool = False
-) -> dict[str, Any]:
+def propose(model_name: str, number: str | None, unseen: bool, section: Promote) -> dict[str, Any]:
     """Compare the challenger with its rivals afresh on the same gate rows, and decide; nothing is moved yet.
 
     `number` is that of the challenger, by default the version that carries this alias. It has to beat the
     champion and the best baseline, each by the same test; without a champion the baseline alone. With
     `unseen` a champion that was registered with other gate rows is compared on those of them that it was not
-    made with; with `fresh` on those that no earlier decision was made by. Returns the proposal, as stored.
+    made with (`gate_rows.compared_rows`). Returns the proposal, as stored.
 
-    Raises NothingToDecide where the challenger is the champion, PricewrightError where it is no version, was
-    not evaluated or was registered with other gate rows, where the champion was and `unseen` is not set, or
-    where one of the two cannot be fetched or does not answer.
+    Raises NothingToDecide where the challenger is the champion, FreshRowsNeeded where the rows have carried
+    all decisions that they can, PricewrightError where the challenger is no version, was not evaluated or was
+    registered with other gate rows, where the champion was and `unseen` is not set, or where one of the two
+    cannot be fetched or does not answer.
     """
     champion_number, number = _opponents(model_name, number)
     challenger = registry.open_version(model_name, number)
-    items = stage.read(GATE)
-    rows_hash = registry.sha256(GATE)
-    _require_same_rows(challenger, rows_hash)
     champion = None if champion_number is None else registry.open_version(model_name, champion_number)
-    decided, gate_rows = aliases.log(model_name), len(items)
-    items, rows_hash = _compared_rows(model_name, champion, items, rows_hash, decided, unseen, fresh)
+    items, rows_hash, intake, left_out = compared_rows(challenger, champion, unseen)
     rows_sample, shared = sample_of(items["id"]), (section.error_rate, section.decisions_max)
-    spent = part(decided, rows_hash, rows_sample, number, champion_number, *shared)
+    spent = part(aliases.log(model_name), rows_hash, rows_sample, number, champion_number, *shared)
     trial = run_trial(challenger, items, (EVALUATION, PARITY))
     rivals = best_baseline(items)
     if champion is not None:
@@ -86,7 +75,8 @@ def propose(
         "gate_sha256": rows_hash,
         "rows_sample": rows_sample,
         "spent": spent.record(),
-        "rows_left_out": gate_rows - len(items),
+        "rows_left_out": left_out,
+        "intake": intake,
         "budgets": {limit.name: _figure(limit) for limit in limits},
         "params": section.model_dump(),
     }
@@ -108,79 +98,6 @@ def _opponents(model_name: str, number: str | None) -> tuple[str | None, str]:
             "`make run` registers another version"
         )
     return champion, challenger
-
-
-def _require_same_rows(version: Version, rows_hash: str) -> None:
-    """Raises PricewrightError where a challenger was not registered with the gate rows that are here."""
-    registered = version.tags.get(ROWS)
-    if registered is None:
-        raise PricewrightError(
-            f"{version} was registered without an evaluation (no {ROWS}): "
-            "register it anew with `dvc repro -f register`"
-        )
-    if registered != rows_hash:
-        raise PricewrightError(
-            f"{version} was registered with other gate rows than {GATE} holds (SHA-256 "
-            f"{registered[:12]}, here {rows_hash[:12]}): `make run` registers one for these, or "
-            "bring its own back with `git checkout` of its commit and `dvc checkout`"
-        )
-
-
-def _compared_rows(
-    model_name: str,
-    champion: Version | None,
-    items: pd.DataFrame,
-    rows_hash: str,
-    decided: list[dict[str, Any]],
-    unseen: bool,
-    fresh: bool,
-) -> tuple[pd.DataFrame, str]:
-    """(the gate rows that the decision is made by, the hash by which they are known)."""
-    if champion is not None:
-        items = _shared_rows(champion, items, rows_hash, unseen or fresh)
-    if fresh:
-        items = _undecided_rows(model_name, items, decided)
-        rows_hash = hashlib.sha256("\n".join(items["id"]).encode()).hexdigest()
-    return items, rows_hash
-
-
-def _shared_rows(champion: Version, items: pd.DataFrame, rows_hash: str, unseen: bool) -> pd.DataFrame:
-    """The gate rows on which a champion can be compared as fairly as a challenger that was made for them."""
-    if champion.tags.get(ROWS) == rows_hash:
-        return items
-    if not unseen:
-        raise PricewrightError(
-            f"the {CHAMPION}, {champion}, was scored on other gate rows than {GATE} "
-            "holds, and may have been trained on some of these: `make promote UNSEEN=1` compares on the rows "
-            f"that it was not made with. The {CHAMPION} stays"
-        )
-    left = _without(items, Lineage(champion).rows(*MADE_WITH))
-    if left.empty:
-        raise PricewrightError(
-            f"{champion} was made with every row of {GATE}: scrape new listings, or "
-            f"train the {CHALLENGER} on its rows. The {CHAMPION} stays"
-        )
-    return left
-
-
-def _undecided_rows(model_name: str, items: pd.DataFrame, decided: list[dict[str, Any]]) -> pd.DataFrame:
-    """The gate rows that came in after all decisions so far. Raises FreshRowsNeeded where there is none."""
-    for number in sorted({record["version"] for record in decided if ROWS in record}):
-        items = _without(items, Lineage(registry.open_version(model_name, number)).rows("gate"))
-    if items.empty:
-        raise FreshRowsNeeded(
-            f"fresh rows needed: every product of {GATE} was in the gate rows of an earlier decision. Take "
-            "in new listings with `make run`, then `make promote FRESH=1`"
-        )
-    return items
-
-
-def _without(items: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """`items` without the products of which a row is in `known`, by its id or its text: a product is left
-    out whole, since its other rows tell the same. The names of products are those of their own curation.
-    """
-    shared = items["id"].isin(known["id"]) | items["text"].isin(known["text"])
-    return items[~items["product"].isin(items.loc[shared, "product"])].reset_index(drop=True)
 
 
 def best_baseline(items: pd.DataFrame) -> dict[str, Floats]:

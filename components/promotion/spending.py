@@ -26,7 +26,7 @@ SAMPLE = 48
 
 
 class FreshRowsNeeded(PricewrightError):
-    """The error rate that the decisions on these gate rows share is spent."""
+    """The error rate that the decisions on these gate rows share is spent, or too few rows are new."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,6 @@ def part(
         raise FreshRowsNeeded(
             f"fresh rows needed: {len(different)} comparisons were made on these gate rows, or on some of "
             f"them (SHA-256 {rows_hash[:12]}), as many as share one error rate (promote.decisions_max). New "
-            "listings give new ones: take them in with `make run`, then `make promote FRESH=1`"
+            "listings give new ones: `make fresh-test` draws them, then `make promote` again"
         )
     return Part(position, decisions_max, error_rate)

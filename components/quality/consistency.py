@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from components.core.params.curate import Curate
 from components.core.schemas import HELD_OUT, SPLITS, Split
+from components.curation.products import allocate, draws_of
 
 RESERVED = r"(?i)tdm-reservation:\s*1\b|\b(?:noai|noindex)\b|no (?:ai|machine) (?:training|learning)"
 """In a listing's `rights`: its text may not be mined or trained on."""
@@ -76,19 +78,26 @@ def _alike(group: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
                 break
 
 
-def split_shares(items: pd.DataFrame, rejects: pd.DataFrame, section: Curate) -> pd.DataFrame:
+def split_shares(
+    items: pd.DataFrame, rejects: pd.DataFrame, section: Curate, gate_ids: frozenset[str]
+) -> pd.DataFrame:
     """How far the share of the products in each split is from that of `section`, beyond chance: `split`,
     `share`, `expected`, `difference`.
 
     Products of one listing count, for which alone the shares of `section` hold (`products.allocate`): those
     of which a row is left that neither another one nor a reject repeats. Where price bands are thinned, which
     takes rows from the fitted splits only, the held-out ones are compared with each other and the fitted ones
-    too.
+    too. A listing in `gate_ids` is the gate's whatever its draw, and counts where its draw would put it.
     """
     repeated = rejects["reason"].astype(str).str.extract(REPEATED, expand=False)
     several = items["product"].isin(items["product"][items["id"].isin(repeated)])
     single = items[~several & ~items["product"].duplicated(keep=False)]
-    counts = single["split"].value_counts().reindex(list(SPLITS), fill_value=0)
+    ids = single["id"][single["id"].isin(gate_ids)]
+    drawn = allocate(np.arange(len(ids)), draws_of(ids.tolist(), section.seed), section.shares)
+    own = pd.Series([SPLITS[place] for place in drawn], ids.index, dtype=object)
+    counts = (
+        own.reindex(single.index).fillna(single["split"]).value_counts().reindex(list(SPLITS), fill_value=0)
+    )
     fitted: list[Split] = [split for split in SPLITS if split not in HELD_OUT]
     rows = []
     for part in [list(HELD_OUT), fitted] if section.balance.strength else [list(SPLITS)]:

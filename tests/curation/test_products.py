@@ -9,7 +9,14 @@ from scipy.stats import binomtest
 from components.core.params.curate import Shares
 from components.core.schemas import SPLITS
 from components.curation.minhash import Neighbours
-from components.curation.products import allocate, draws_of, grouped_products, numbers, products_of
+from components.curation.products import (
+    allocate,
+    drawn_for_gate,
+    draws_of,
+    grouped_products,
+    numbers,
+    products_of,
+)
 
 SHARES = Shares(train=0.64, preference=0.1, validation=0.1, gate=0.08, test=0.08)
 
@@ -47,6 +54,17 @@ def test_the_split_depends_on_the_seed_and_the_id_alone_and_holds_the_shares_in_
     assert splits_of(ids[::-1], seed=3) == splits
     assert splits_of(ids[:90], seed=3) == {id_: splits[id_] for id_ in ids[:90]}
     assert splits_of(ids, seed=4) != splits
+
+
+def test_a_listing_of_the_gate_falls_to_the_gate_whatever_the_shares() -> None:
+    ids = [f"p{number}" for number in range(300)]
+    for gate in (0.001, 0.3, 0.9):
+        shares = Shares(train=0.02, preference=0.02, validation=0.02, gate=gate, test=0.94 - gate)
+        draws = drawn_for_gate(ids, draws_of(ids, 3), frozenset(ids[::2]), shares)
+        splits = allocate(np.arange(len(ids)), draws, shares)
+        assert {SPLITS[place] for place in splits[::2]} == {"gate"}
+        plain = allocate(np.arange(len(ids)), draws_of(ids, 3), shares)
+        assert splits[1::2].tolist() == plain[1::2].tolist()
 
 
 def test_a_product_that_grows_moves_only_to_splits_that_are_held_back_more() -> None:

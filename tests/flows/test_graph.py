@@ -105,6 +105,15 @@ def test_a_wrong_dvc_yaml_is_named_with_dvcs_reason(project: Path, old: str, new
         graph.stages(project)
 
 
+def test_what_a_stage_needs_is_all_above_it_and_nothing_beside_it() -> None:
+    nodes = graph.stages(ROOT)
+    names = {stage: [node.name for node in graph.upto(nodes, stage)] for stage in ("curate", "baseline")}
+    assert names["curate"] == ["scrape", "curate"]
+    assert set(names["baseline"]) == {"scrape", "curate", "validate", "base", "baseline"}
+    with pytest.raises(PricewrightError, match=r"dvc\.yaml has no stage fly"):
+        graph.upto(nodes, "fly")
+
+
 def test_a_params_yaml_that_is_no_yaml_is_named(project: Path) -> None:
     Path("params.yaml").write_text("hands: [left")
     with pytest.raises(PricewrightError, match=r"params\.yaml"):

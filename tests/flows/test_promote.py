@@ -25,7 +25,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from components.core import registry, tracking
 from components.core.errors import PricewrightError
-from components.promotion import aliases, decision
+from components.promotion import aliases, gate_rows
 from flows import promote as flows
 from flows import summary
 from tests.support.project import ROOT
@@ -79,14 +79,6 @@ def settings(**changed: Any) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(raw))
 
 
-@pytest.fixture
-def better(made: Path, project: Path, answers: dict[str, pd.DataFrame]) -> None:
-    """Version 1 is champion, and its challenger, version 2, is better by far."""
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
-
-
 def page(key: str) -> str:
     artifact = Artifact.get(key)
     assert artifact is not None
@@ -133,13 +125,9 @@ def test_a_decision_without_a_comparable_row_can_be_shown() -> None:
 # --- the flows ---------------------------------------------------------------------------------------
 
 
-def test_one_command_promotes_a_better_challenger(
-    project: Path, made: Path, answers: dict[str, pd.DataFrame]
-) -> None:
+@pytest.mark.usefixtures("better")
+def test_one_command_promotes_a_better_challenger() -> None:
     """Nothing is stood in for: the command fetches both versions and tries them in processes of their own."""
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
     done = command("promote")
     assert done.returncode == 0, done.stderr
     assert "Promoted: pricer version 2" in done.stdout
@@ -151,7 +139,7 @@ def test_one_command_promotes_a_better_challenger(
     assert record["low"] > 1.0
     assert record["mae_challenger"] == pytest.approx(0.5)
     assert (record["rows"], record["rows_left_out"]) == (TEXTS, 0)
-    assert record["gate_sha256"] == registry.sha256(decision.GATE)
+    assert record["gate_sha256"] == registry.sha256(gate_rows.GATE)
     assert record["budgets"]["latency in ms"]["value"] > 0
 
 
@@ -219,9 +207,7 @@ def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.usefixtures("better")
-def test_the_state_of_the_flow_is_named_by_the_verdict(
-    capsys: pytest.CaptureFixture[str], made: Path, answers: dict[str, pd.DataFrame]
-) -> None:
+def test_the_state_of_the_flow_is_named_by_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     settings(minimum_effect=900.0)
     assert flows.promote(return_state=True).name == "Rejected"
     settings(minimum_effect=1.0)

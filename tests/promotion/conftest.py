@@ -1,5 +1,5 @@
 """A project with two registered versions of a real tiny model."""
 
-from tests.support.registry import answers, bare, made, project, section
+from tests.support.registry import answers, bare, better, made, project, section
 
-__all__ = ["answers", "bare", "made", "project", "section"]
+__all__ = ["answers", "bare", "better", "made", "project", "section"]

@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
-from components.promotion import decision, promote
+from components.promotion import decision, gate_rows, promote
 from components.promotion.gate import Decision, Verdict
 from components.promotion.spending import FreshRowsNeeded
 from tests.support.registry import (
@@ -36,11 +36,9 @@ from tests.support.registry import (
 
 
 def test_a_worse_challenger_is_rejected_and_the_champion_stays(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+    made: Path, section: Promote, better: dict[str, pd.DataFrame]
 ) -> None:
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["1"]["price"] + 0.5)
+    relabel(made, better["1"]["price"] + 0.5)
     record = decision.propose(NAME, None, False, section)
     promote.conclude(record)
     assert record["verdict"] == "rejected"
@@ -49,12 +47,10 @@ def test_a_worse_challenger_is_rejected_and_the_champion_stays(
 
 
 def test_where_each_is_better_on_half_of_the_rows_there_is_not_enough_evidence(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+    made: Path, section: Promote, better: dict[str, pd.DataFrame]
 ) -> None:
-    crown("1")
-    label(challenger="2")
     odd = np.arange(TEXTS) % 2 == 0
-    relabel(made, np.where(odd, answers["1"]["price"], answers["2"]["price"]) + 0.5)
+    relabel(made, np.where(odd, better["1"]["price"], better["2"]["price"]) + 0.5)
     record = decision.propose(NAME, None, False, section)
     promote.conclude(record)
     assert record["verdict"] == "not enough evidence"
@@ -72,40 +68,32 @@ def test_where_each_is_better_on_half_of_the_rows_there_is_not_enough_evidence(
         ("coverage_max", 0.0, "coverage of the interval is"),
     ],
 )
+@pytest.mark.usefixtures("better")
 def test_a_better_challenger_outside_a_budget_is_rejected(
-    made: Path,
     section: Promote,
-    answers: dict[str, pd.DataFrame],
     budget: str,
     limit: float,
     reason: str,
 ) -> None:
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
     record = decision.propose(NAME, None, False, section.model_copy(update={budget: limit}))
     assert record["verdict"] == "rejected"
     assert record["reasons"][0].startswith(reason)
 
 
+@pytest.mark.usefixtures("better")
 def test_forgetting_that_nobody_measured_is_said_and_breaks_no_budget(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+    section: Promote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
     monkeypatch.setitem(EVIDENCE, "evaluate.json", {"winner": "sft"})
     record = decision.propose(NAME, None, False, section)
     assert record["verdict"] == "promoted"
     assert record["budgets"]["forgetting (ratio of the perplexity)"] == {"value": None, "at_most": 2.0}
 
 
+@pytest.mark.usefixtures("better")
 def test_a_parity_that_nobody_measured_breaks_its_budget(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+    section: Promote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
     monkeypatch.setitem(EVIDENCE, "quantize.json", {"format": "nf4"})
     record = decision.propose(NAME, None, False, section)
     assert record["verdict"] == "rejected"
@@ -147,11 +135,9 @@ def test_a_first_champion_outside_a_budget_is_none(
 
 
 def test_a_challenger_that_beats_the_champion_but_not_the_best_baseline_is_not_promoted(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+    made: Path, section: Promote, better: dict[str, pd.DataFrame]
 ) -> None:
-    crown("1")
-    label(challenger="2")
-    true = answers["2"]["price"] + 0.5
+    true = better["2"]["price"] + 0.5
     relabel(made, true)
     baselines("ridge", ridge=true + 0.25)
     record = decision.propose(NAME, None, False, section)
@@ -178,10 +164,10 @@ def test_a_baseline_without_answers_or_edited_by_hand_is_refused(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     label(challenger="2")
-    items = pd.read_parquet(decision.GATE)
-    items.tail(30).to_parquet(decision.GATE)
+    items = pd.read_parquet(gate_rows.GATE)
+    items.tail(30).to_parquet(gate_rows.GATE)
     baselines("ridge", ridge=900.0)
-    items.to_parquet(decision.GATE)
+    items.to_parquet(gate_rows.GATE)
     relabel(made, items["price"])
     with pytest.raises(PricewrightError, match=r"no answer of ridge to some gate rows: run `dvc repro`"):
         decision.propose(NAME, None, False, section)
@@ -194,12 +180,10 @@ def test_a_baseline_without_answers_or_edited_by_hand_is_refused(
 
 
 def test_every_comparison_on_the_same_rows_spends_a_part_and_then_fresh_rows_are_needed(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+    made: Path, section: Promote, better: dict[str, pd.DataFrame]
 ) -> None:
     """The log keeps count: whoever takes the tags and runs of earlier decisions away gains nothing."""
-    crown("1")
-    label(challenger="2")
-    relabel(made, np.where(np.arange(TEXTS) % 2, answers["1"]["price"], answers["2"]["price"]) + 0.5)
+    relabel(made, np.where(np.arange(TEXTS) % 2, better["1"]["price"], better["2"]["price"]) + 0.5)
     record = decision.propose(NAME, None, False, section)
     assert record["spent"]["position"] == 1
     again = decision.propose(NAME, None, False, section)
@@ -216,19 +200,15 @@ def test_every_comparison_on_the_same_rows_spends_a_part_and_then_fresh_rows_are
         decision.propose(NAME, "1", False, section.model_copy(update={"decisions_max": 2}))
 
 
-def test_a_row_more_among_the_gate_rows_does_not_set_the_error_rate_back(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
-) -> None:
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
+@pytest.mark.usefixtures("better")
+def test_a_row_more_among_the_gate_rows_does_not_set_the_error_rate_back(section: Promote) -> None:
     first = decision.propose(NAME, None, False, section)
     promote.conclude(first | {"declined": "not today"})
-    items = pd.read_parquet(decision.GATE)
+    items = pd.read_parquet(gate_rows.GATE)
     new = items.head(1).assign(id="new", product="new", text="Another text")
-    pd.concat([items, new]).to_parquet(decision.GATE, index=False)
+    pd.concat([items, new]).to_parquet(gate_rows.GATE, index=False)
     for version in ("1", "2"):
-        registry.tag_version(NAME, version, decision.ROWS, registry.sha256(decision.GATE))
+        registry.tag_version(NAME, version, gate_rows.ROWS, registry.sha256(gate_rows.GATE))
     baselines("mean", mean=5000.0)
     second = decision.propose(NAME, None, False, section)
     assert second["gate_sha256"] != first["gate_sha256"]
@@ -254,8 +234,8 @@ def test_of_two_versions_compared_at_once_the_second_has_to_be_compared_again(
 def test_a_version_that_was_registered_with_other_rows_is_refused(section: Promote) -> None:
     crown("1")
     label(challenger="2")
-    items = pd.read_parquet(decision.GATE)
-    items.head(30).to_parquet(decision.GATE)
+    items = pd.read_parquet(gate_rows.GATE)
+    items.head(30).to_parquet(gate_rows.GATE)
     with pytest.raises(
         PricewrightError, match=r"version 2 was registered with other gate rows .* `make run`"
     ):
@@ -266,7 +246,7 @@ def test_a_version_that_was_registered_with_other_rows_is_refused(section: Promo
 def test_a_version_without_the_hash_of_its_rows_is_refused(section: Promote) -> None:
     crown("1")
     label(challenger="2")
-    MlflowClient().delete_model_version_tag(NAME, "2", decision.ROWS)
+    MlflowClient().delete_model_version_tag(NAME, "2", gate_rows.ROWS)
     with pytest.raises(PricewrightError, match=r"without an evaluation \(no gate_sha256\): register it anew"):
         decision.propose(NAME, None, False, section)
 
@@ -297,13 +277,11 @@ def test_a_report_that_was_edited_by_hand_is_refused_and_the_champion_stays(
     assert decisions(version) == []
 
 
+@pytest.mark.usefixtures("better")
 def test_a_champion_that_was_scored_on_other_rows_is_refused_or_judged_on_what_it_never_saw(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
+    section: Promote,
 ) -> None:
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
-    registry.tag_version(NAME, "1", decision.ROWS, "0" * 64)
+    registry.tag_version(NAME, "1", gate_rows.ROWS, "0" * 64)
     refused = r"champion, pricer version 1, was scored on other gate rows .* `make promote UNSEEN=1`"
     with pytest.raises(PricewrightError, match=refused):
         decision.propose(NAME, None, False, section)
@@ -316,44 +294,15 @@ def test_a_champion_that_was_scored_on_other_rows_is_refused_or_judged_on_what_i
     assert registry.aliases(NAME)["champion"] == "1"
 
 
-def test_unseen_leaves_out_whole_products_that_the_champion_has_seen(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
-) -> None:
+@pytest.mark.usefixtures("better")
+def test_unseen_leaves_out_whole_products_that_the_champion_has_seen(made: Path, section: Promote) -> None:
     """The champion was made with the last SHARED gate rows; here two others are of the product of one."""
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
-    items = pd.read_parquet(decision.GATE)
+    items = pd.read_parquet(gate_rows.GATE)
     products = items["product"].mask(np.arange(TEXTS) < 2, items["product"].iloc[-1])
-    items.assign(product=products).to_parquet(decision.GATE, index=False)
-    registry.tag_version(NAME, "2", decision.ROWS, registry.sha256(decision.GATE))
+    items.assign(product=products).to_parquet(gate_rows.GATE, index=False)
+    registry.tag_version(NAME, "2", gate_rows.ROWS, registry.sha256(gate_rows.GATE))
     record = decision.propose(NAME, None, True, section)
     assert (record["rows"], record["rows_left_out"]) == (TEXTS - SHARED - 2, SHARED + 2)
-
-
-def test_fresh_rows_are_those_that_came_in_after_every_decision(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
-) -> None:
-    """A version's evidence names the gate rows that it was decided by; two rows here are new to it."""
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
-    promote.conclude(decision.propose(NAME, None, False, section) | {"declined": "not today"})
-    with pytest.raises(FreshRowsNeeded, match="every product of .* `make promote FRESH=1`"):
-        decision.propose(NAME, None, False, section, fresh=True)
-    items = pd.read_parquet(decision.GATE)
-    new = np.arange(TEXTS) < 2
-    fresh = items.assign(
-        id=items["id"].where(~new, "new " + items["id"]),
-        text=items["text"].where(~new, "New: " + items["text"]),
-        product=items["product"].where(~new, "new " + items["product"]),
-    )
-    fresh.to_parquet(decision.GATE, index=False)
-    registry.tag_version(NAME, "2", decision.ROWS, registry.sha256(decision.GATE))
-    baselines("mean", mean=5000.0)
-    record = decision.propose(NAME, None, False, section, fresh=True)
-    assert (record["rows"], record["rows_left_out"]) == (2, TEXTS - 2)
-    assert (record["spent"]["position"], record["verdict"]) == (1, "not enough evidence")
 
 
 @pytest.mark.usefixtures("project")
@@ -370,12 +319,8 @@ def test_without_a_challenger_or_with_the_champion_itself_there_is_nothing_to_ju
         decision.propose("nobody", None, False, section)
 
 
-def test_where_the_champion_was_deleted_the_gate_decides_against_the_best_baseline(
-    made: Path, section: Promote, answers: dict[str, pd.DataFrame]
-) -> None:
-    crown("1")
-    label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
+@pytest.mark.usefixtures("better")
+def test_where_the_champion_was_deleted_the_gate_decides_against_the_best_baseline(section: Promote) -> None:
     MlflowClient().delete_model_version(NAME, "1")
     assert registry.aliases(NAME) == {"challenger": "2"}
     record = promote.conclude(decision.propose(NAME, None, False, section))
@@ -387,6 +332,6 @@ def test_where_the_champion_was_deleted_the_gate_decides_against_the_best_baseli
 def test_missing_test_rows_are_named(section: Promote) -> None:
     crown("1")
     label(challenger="2")
-    decision.GATE.unlink()
+    gate_rows.GATE.unlink()
     with pytest.raises(PricewrightError, match="gate.parquet is missing: run the stages above"):
         decision.propose(NAME, None, False, section)

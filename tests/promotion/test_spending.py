@@ -121,7 +121,7 @@ def test_a_row_more_or_less_does_not_make_a_new_error_rate_and_other_rows_do() -
 def test_where_the_rate_is_spent_fresh_rows_are_needed() -> None:
     decisions = [record(str(version), "0") for version in range(50)]
     with pytest.raises(
-        FreshRowsNeeded, match=r"^fresh rows needed: 50 comparisons .* `make promote FRESH=1`"
+        FreshRowsNeeded, match=r"^fresh rows needed: 50 comparisons .* `make fresh-test` draws them"
     ):
         part(decisions, "a", ON_A, "99", "0", **OPTIONS)
     assert part(decisions, "a", ON_A, "7", "0", **OPTIONS).position == 8

@@ -16,8 +16,10 @@ import pandas as pd
 import pytest
 
 from components.core.params.scrape import Columns, Files
-from components.core.schemas import Listing
+from components.core.schemas import SPLITS, Listing, Split
+from components.curation.products import allocate, draws_of
 from components.curation.rules import NAMES
+from components.quality.consistency import split_shares
 from components.quality.expectations import PRICE_IN_TEXT, suites
 from components.quality.leakage import measure_leakage
 from components.synthetic.catalogue import catalogue
@@ -63,7 +65,7 @@ def clean() -> Clean:
 
 def checks_of(data: Clean, folder: Path, *only: str) -> list[Check]:
     leakage = measure_leakage(data.splits, None, PARAMS.curate.near_duplicate_similarity, 0.5)
-    tables = tables_of(data.listings, data.splits, data.rejects, leakage, None, PARAMS.curate)
+    tables = tables_of(data.listings, data.splits, data.rejects, leakage, None, PARAMS.curate, frozenset())
     prices = {"price_min": PARAMS.curate.price_min, "price_max": PARAMS.curate.price_max}
     expected = suites(data.splits, list(NAMES), PARAMS.validate, **prices)
     return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
@@ -138,6 +140,22 @@ def in_other_words(text: str) -> str:
 def one_text_twice(data: Clean) -> None:
     rows = data.splits["train"]
     rows.loc[5, "text"], rows.loc[5, "price"] = rows.loc[6, "text"], rows.loc[6, "price"] + 10
+
+
+@pytest.mark.parametrize("drawn_from", [list(SPLITS), ["gate"]], ids=["all that is new", "the gate"])
+def test_listings_that_the_gate_keeps_are_no_split_that_is_off(drawn_from: list[Split]) -> None:
+    """A quarter of the listings came in later; all of them, or those that fell to the gate, are its own."""
+    rows = pd.DataFrame({"id": [f"{number:016x}" for number in range(4000)]})
+    draws = draws_of(rows["id"].tolist(), PARAMS.curate.seed)
+    places = allocate(np.arange(len(rows)), draws, PARAMS.curate.shares)
+    rows = rows.assign(product=rows["id"], split=[SPLITS[place] for place in places])
+    kept = rows.index.isin(rows.index[-1000:]) & rows["split"].isin(drawn_from)
+    rows.loc[kept, "split"] = "gate"
+    none = pd.DataFrame({"reason": []})
+    options = none, PARAMS.curate
+    assert (split_shares(rows, *options, frozenset(rows["id"][kept]))["difference"] == 0).all()
+    off = split_shares(rows, *options, frozenset())["difference"].max()
+    assert (off > PARAMS.validate.share_difference_max) == (drawn_from != ["gate"])
 
 
 def move_most_of_test(data: Clean) -> None:

@@ -59,7 +59,7 @@ def test_a_sample_has_whole_products_in_the_shares_of_the_splits(folder: Path) -
     assert set(drawn.rejects["rule"]) == {"no_price", "near_duplicate"}
     items = pd.concat(drawn.splits.values())
     assert consistency.conflicts(drawn.listings, items, drawn.rejects).empty
-    shares = consistency.split_shares(items, drawn.rejects, CURATE_EVENLY)
+    shares = consistency.split_shares(items, drawn.rejects, CURATE_EVENLY, frozenset())
     assert (shares["difference"] == 0).all()
 
 

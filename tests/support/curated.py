@@ -61,13 +61,19 @@ class Curated:
     report: dict[str, Any]
 
 
-def curate(listings: pd.DataFrame, section: Curate, partition_rows: int = 1000, run: Map = map) -> Curated:
+def curate(
+    listings: pd.DataFrame,
+    section: Curate,
+    partition_rows: int = 1000,
+    run: Map = map,
+    gate_ids: frozenset[str] = frozenset(),
+) -> Curated:
     """Curate listings as the stage does, with files in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         source, scratch, out = (Path(folder) / name for name in ("listings.parquet", "scratch", "out"))
         scratch.mkdir()
         listings.astype("str").to_parquet(source, index=False)
-        report = curate_files(source, out, section, scratch, partition_rows, run)
+        report = curate_files(source, out, section, scratch, partition_rows, run, gate_ids)
         read = {path.stem: pd.read_parquet(path) for path in out.glob("*.parquet")}
         return Curated({split: read[split] for split in SPLITS}, read["rejects"], report)
 

@@ -17,13 +17,13 @@ import pytest
 import yaml
 
 from components import register
-from components.core import dvc, registry, tracking
+from components.core import dvc, intakes, registry, tracking
 from components.core.params.file import load_params
 from components.core.params.promote import Promote
 from components.core.params.prompt import Prompt
 from components.core.schemas import SERVED_INPUT
 from components.evaluation.calibration import Calibration
-from components.promotion import aliases, decision, decision_log, promote, trial
+from components.promotion import aliases, decision, decision_log, gate_rows, promote, trial
 from tests.support.project import QUESTION, ROOT, environment_kept
 
 NAME = "pricer"
@@ -36,6 +36,7 @@ EVIDENCE: dict[str, Any] = {
     "quantize.json": {"validation": {"mae_served": 30.1, "mae_merged": 30.0}},
 }
 FILES = (*EVIDENCE, "dvc.lock", "dvc.yaml", "params.yaml")
+"""The evidence of a version."""
 
 
 def make_graph(items: pd.DataFrame) -> None:
@@ -43,6 +44,7 @@ def make_graph(items: pd.DataFrame) -> None:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["promote"] |= {"minimum_effect": 1.0, "rows_min": 20, "coverage_min": 0.0, "coverage_max": 1.0}
     Path("params.yaml").write_text(yaml.safe_dump(raw))
+    intakes.write({})
     Path("source").mkdir()
     for split, rows in {"gate": items.head(TEXTS), "train": items.tail(TRAINED)}.items():
         rows.assign(split=split).to_parquet(f"source/{split}.parquet", index=False)
@@ -72,22 +74,22 @@ def register_served(served: Path, answer: pd.DataFrame, evidence: tuple[str, ...
             requirements=["pandas"],
             evidence=[Path(name) for name in evidence],
             card="# A card",
-            tags={decision.ROWS: registry.sha256(decision.GATE)},
+            tags={gate_rows.ROWS: registry.sha256(gate_rows.GATE)},
         )
 
 
 def copy_project(made: Path, folder: Path) -> None:
-    for name in ("mlflow.db", "artifacts", ".dvc", *FILES):
+    for name in ("mlflow.db", "artifacts", ".dvc", "intakes.csv", *FILES):
         source = made / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
 
 
 def relabel(made: Path, prices: Any) -> None:
     """Gate rows with these true prices, with which both versions count as registered."""
-    items = pd.read_parquet(made / decision.GATE)
-    items.assign(price=np.asarray(prices, float)).to_parquet(decision.GATE, index=False)
+    items = pd.read_parquet(made / gate_rows.GATE)
+    items.assign(price=np.asarray(prices, float)).to_parquet(gate_rows.GATE, index=False)
     for version in ("1", "2"):
-        registry.tag_version(NAME, version, decision.ROWS, registry.sha256(decision.GATE))
+        registry.tag_version(NAME, version, gate_rows.ROWS, registry.sha256(gate_rows.GATE))
 
 
 def label(**versions: str) -> None:
@@ -109,7 +111,7 @@ def roll_back(number: str | None = None) -> dict[str, Any]:
 
 def baselines(best: str, **prices: Any) -> None:
     """The answers of the baselines to the gate rows as their stage wrote them; `best` is it on validation."""
-    ids = pd.read_parquet(decision.GATE)["id"]
+    ids = pd.read_parquet(gate_rows.GATE)["id"]
     tables = []
     for name, predicted in prices.items():
         gate = pd.DataFrame({"candidate": name, "split": "gate", "id": ids, "predicted": predicted})
@@ -118,10 +120,29 @@ def baselines(best: str, **prices: Any) -> None:
         tables += [gate.assign(price=0.0), pd.DataFrame([scored]).assign(price=50.0)]
     decision.PREDICTIONS.parent.mkdir(exist_ok=True)
     pd.concat(tables).to_parquet(decision.PREDICTIONS)
-    lock = yaml.safe_load(dvc.LOCK.read_text())
-    out = {"path": "artifacts/baseline", "md5": dvc.md5(decision.PREDICTIONS.parent)}
-    lock["stages"]["baseline"] = {"cmd": "-", "outs": [out]}
-    dvc.LOCK.write_text(yaml.safe_dump(lock))
+    lock("baseline")
+
+
+def lock(stage: str) -> None:
+    """Have dvc.lock say that the folder of a stage is what it wrote."""
+    stages = yaml.safe_load(dvc.LOCK.read_text())["stages"]
+    out = {"path": f"artifacts/{stage}", "md5": dvc.md5(Path("artifacts", stage))}
+    dvc.LOCK.write_text(yaml.safe_dump({"stages": stages | {stage: {"cmd": "-", "outs": [out]}}}))
+
+
+def came_in(rows: pd.DataFrame, name: str = "new") -> pd.DataFrame:
+    """Rows with ids, texts and products that no other has."""
+    return rows.assign(
+        **{column: f"{name} " + rows[column].astype(str) for column in ("id", "text", "product")}
+    )
+
+
+def curated(**splits: pd.DataFrame) -> None:
+    """Splits as another curation would have left them, with a baseline that has answered the gate's rows."""
+    for split, rows in splits.items():
+        rows.assign(split=split).to_parquet(gate_rows.GATE.with_stem(split), index=False)
+    lock("curate")
+    baselines("mean", mean=5000.0)
 
 
 def decided(**changed: Any) -> dict[str, Any]:
@@ -217,7 +238,7 @@ def made(
         patch.setenv("PRICEWRIGHT_BY", "tester")
         shutil.copy(empty_store, "mlflow.db")
         make_graph(tiny_items)
-        items = pd.read_parquet(decision.GATE)
+        items = pd.read_parquet(gate_rows.GATE)
         for price_max in (999, 300):
             pyfunc.Settings(
                 prompt=Prompt(question=QUESTION, tokens=64, price_max=price_max),
@@ -245,7 +266,7 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def answers(made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFrame]:
     """What the two versions answer, given again without waiting for their processes."""
     known = {version: pd.read_parquet(made / f"answers-{version}.parquet") for version in ("1", "2")}
-    texts = pd.read_parquet(made / decision.GATE)["text"].tolist()
+    texts = pd.read_parquet(made / gate_rows.GATE)["text"].tolist()
 
     def run_trial(
         version: registry.Version, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()
@@ -258,6 +279,15 @@ def answers(made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFra
     monkeypatch.setattr(decision, "run_trial", run_trial)
     monkeypatch.setattr(promote, "run_trial", run_trial)
     return known
+
+
+@pytest.fixture
+def better(made: Path, project: Path, answers: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Version 1 is champion, and its challenger, version 2, is better by far; what the two answer."""
+    crown("1")
+    label(challenger="2")
+    relabel(made, answers["2"]["price"] + 0.5)
+    return answers
 
 
 @pytest.fixture

@@ -35,11 +35,14 @@ class Inputs:
     splits: dict[Split, pd.DataFrame] = field(default_factory=lambda: clean_splits())
     rejects: pd.DataFrame = field(default_factory=lambda: clean_rejects())
     curate: Curate = CURATE_EVENLY
+    gate_ids: frozenset[str] = frozenset()
     profile: dict | None = field(default_factory=lambda: drift.profile(items_of(clean_splits())))
 
     def tables(self) -> Tables:
         leakage = measure_leakage(self.splits, [], 0.8, 0.5)
-        return tables_of(self.listings, self.splits, self.rejects, leakage, self.profile, self.curate)
+        return tables_of(
+            self.listings, self.splits, self.rejects, leakage, self.profile, self.curate, self.gate_ids
+        )
 
     def checks(self, folder: Path, *only: str) -> list[Check]:
         """The checks of all tables, or only of some."""
