@@ -21,7 +21,6 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, RidgeCV
-from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from tqdm import tqdm
@@ -39,7 +38,7 @@ from components.model.hidden_states import hidden_states
 from components.model.prompt import few_shot_prompt
 from components.regression.features import features
 from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_states
-from components.regression.ridge import LOG_LARGEST, WORD, RidgeWithBase, fit_ridge
+from components.regression.ridge import LOG_LARGEST, WORD, Folds, RidgeWithBase, fit_ridge, product_folds
 from components.reporting import figures
 
 Predictor = Callable[[pd.DataFrame], Floats]
@@ -172,12 +171,12 @@ def linear(train: pd.DataFrame, section: Baseline) -> Predictor:
 def bag_of_words_ridge(train: pd.DataFrame, section: Baseline) -> Predictor:
     """Ridge regression on the counts of words."""
     words = CountVectorizer(max_features=section.vocabulary, token_pattern=WORD)
-    return _fitted(make_pipeline(words, _ridge(section)), _texts, train)
+    return _fitted(make_pipeline(words, _ridge(train, section)), _texts, train)
 
 
 def tfidf_ridge(train: pd.DataFrame, section: Baseline) -> Predictor:
     """Ridge regression on TF-IDF of words and pairs of words."""
-    return _fitted(make_pipeline(_tfidf(section), _ridge(section)), _texts, train)
+    return _fitted(make_pipeline(_tfidf(section), _ridge(train, section)), _texts, train)
 
 
 def boosting(train: pd.DataFrame, section: Baseline) -> Predictor:
@@ -212,8 +211,7 @@ def ridge_with_base(train: pd.DataFrame, section: Baseline) -> RidgeWithBase:
         train["price"].to_numpy(float),
         vocabulary=section.vocabulary,
         alphas=section.ridge_alphas,
-        folds=section.ridge_folds,
-        seed=section.seed,
+        split=_folds(train, section),
     )
 
 
@@ -230,7 +228,7 @@ def hidden_states_ridge(train: pd.DataFrame, states: Floats, section: Baseline) 
         vocabulary=section.vocabulary,
         landmarks=section.landmarks,
         alphas=section.ridge_alphas,
-        folds=section.ridge_folds,
+        split=_folds(train, section),
         seed=section.seed,
     )
 
@@ -256,10 +254,13 @@ def _tfidf(section: Baseline) -> TfidfVectorizer:
     )
 
 
-def _ridge(section: Baseline) -> RidgeCV:
+def _ridge(train: pd.DataFrame, section: Baseline) -> RidgeCV:
     """The best penalty differs tenfold between catalogues: chosen on train, so that no baseline is weak."""
-    folds = KFold(section.ridge_folds, shuffle=True, random_state=section.seed)
-    return RidgeCV(section.ridge_alphas, cv=folds, scoring="neg_mean_absolute_error")
+    return RidgeCV(section.ridge_alphas, cv=_folds(train, section), scoring="neg_mean_absolute_error")
+
+
+def _folds(train: pd.DataFrame, section: Baseline) -> Folds:
+    return product_folds(train["product"], section.ridge_folds, section.seed)
 
 
 def _log_reading() -> Any:

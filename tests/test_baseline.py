@@ -41,6 +41,7 @@ def shop(rows: int, seed: int, split: str = "train") -> pd.DataFrame:
             "details": [json.dumps({"Capacity": f"{int(gigabytes)} GB"}) for gigabytes in size],
             "price": np.round(2 * size * premium * np.exp(0.05 * draw.standard_normal(rows)), 2),
             "split": split,
+            "product": [f"{split}{row}" for row in range(rows)],
         }
     )
 
@@ -223,6 +224,7 @@ def test_the_embedded_base_needs_fine_tuning_no_rescaling_of_its_answers_comes_n
             "category": [product.category for product in products],
             "price": [float(product.price or 0) for product in products],
             "median": [product.median for product in products],
+            "product": [product.sku for product in products],
         }
     )
     train, scored = items.head(1500), items.tail(600)

@@ -1,12 +1,13 @@
 """Ridge regression on the words of a listing and on what the untuned base holds of it, kept as plain numbers.
 
-    log price = words . w + landmarks . v + slope * log reading + intercept
+    log price = tf-idf . w + log counts . c + nearness to landmarks . v + slope * log reading + intercept
 
-The words are TF-IDF of single ones and pairs. The hidden states of the base enter by how near they are to
-those of some training listings, the landmarks: a Gaussian kernel in Nyström's approximation (Williams and
-Seeger 2000, Using the Nyström Method to Speed Up Kernel Machines). The reading is the price that the base
-itself predicts. What is fitted is written as JSON and safetensors, never pickled, so that a served version
-may hold it.
+The words count twice: TF-IDF of single ones and pairs tells what a listing is about, the logarithms of how
+often single words stand there add up as the parts of a price do. The hidden states of the base enter by how
+near they are to those of some training listings, the landmarks: a Gaussian kernel in Nyström's approximation
+(Williams and Seeger 2000, Using the Nyström Method to Speed Up Kernel Machines). The reading is the price
+that the base itself predicts. What is fitted is written as JSON and safetensors, never pickled, so that a
+served version may hold it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from scipy.spatial.distance import pdist
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.model_selection import KFold
+from sklearn.preprocessing import normalize
 
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
@@ -32,6 +33,7 @@ from components.regression.ridge import (
     LOG_LARGEST,
     UNPENALIZED,
     WORD,
+    Folds,
     chosen_ridge,
     filled_logarithm,
     log_normal,
@@ -41,7 +43,7 @@ from components.regression.ridge import (
 SMALLEST = 1e-6  # of a hidden state's deviation: one that never changes is no feature
 SAMPLED = 500  # rows whose distances tell the width of the kernel
 WORDS, NUMBERS = "hidden_states_ridge.json", "hidden_states_ridge.safetensors"
-TFIDF: dict[str, Any] = {"token_pattern": WORD, "ngram_range": (1, 2), "sublinear_tf": True}
+TERMS: dict[str, Any] = {"token_pattern": WORD, "ngram_range": (1, 2)}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class HiddenStatesRidge:
     rarity: Floats
     """(words,), the inverse document frequencies."""
     weights: Floats
-    """(words,), in log dollars for a listing that is that word alone."""
+    """(words,), of TF-IDF, in log dollars for a listing that is that word alone."""
+    counted: Floats
+    """(words,), in log dollars for a word that stands there once; 0 for pairs."""
     center: Floats
     """(size,), the mean on train of the hidden states."""
     scale: Floats
@@ -115,14 +119,13 @@ class HiddenStatesRidge:
             )
         logs = np.where(np.isnan(readings), self.missing, logarithm(readings))
         near = rbf_kernel((states - self.center) / self.scale, self.landmarks, self.gamma)
-        words = self._tfidf.transform(texts) @ self.weights
+        counts = log_counts(self._terms.transform(texts))
+        words = weighted(counts, self.rarity) @ self.weights + counts @ self.counted
         return words + near @ self.heights + self.slope * logs + self.intercept
 
     @cached_property
-    def _tfidf(self) -> TfidfVectorizer:
-        vectorizer = TfidfVectorizer(vocabulary=self.words, **TFIDF)
-        vectorizer.idf_ = self.rarity
-        return vectorizer
+    def _terms(self) -> CountVectorizer:
+        return CountVectorizer(vocabulary=self.words, **TERMS)
 
 
 def fit_hidden_states(
@@ -135,41 +138,62 @@ def fit_hidden_states(
     vocabulary: int,
     landmarks: int,
     alphas: list[float],
-    folds: int,
+    split: Folds,
     seed: int,
 ) -> HiddenStatesRidge:
     """Fit on texts, readings and `states` at `depths`, as `predict` takes them, and the prices, (n,) dollars.
 
-    `vocabulary` is how many words and pairs get a weight, the commonest first, `landmarks` how many listings
-    the others are held against; for `alphas` and `folds` see `chosen_ridge`.
+    The `vocabulary` commonest words and pairs get a weight, and so do `landmarks` listings drawn by `seed`;
+    for `alphas` and `split` see `chosen_ridge`.
     """
-    tfidf = TfidfVectorizer(max_features=vocabulary, **TFIDF)
+    counts = log_counts((terms := CountVectorizer(max_features=vocabulary, **TERMS)).fit_transform(texts))
+    words, rarity = terms.get_feature_names_out().tolist(), TfidfTransformer().fit(counts).idf_
+    loudness, size = _loudness(counts, words), len(words)
     center, scale = states.mean(axis=0), np.maximum(states.std(axis=0), SMALLEST)
     scaled = (states - center) / scale
     kernel = Nystroem(gamma=_gamma(scaled, seed), n_components=min(landmarks, len(texts)), random_state=seed)
     logs, missing = filled_logarithm(readings)
-    dense = sparse.csr_matrix(np.hstack([kernel.fit_transform(scaled), UNPENALIZED * logs[:, None]]))
-    inputs, split = (
-        sparse.hstack([tfidf.fit_transform(texts), dense]),
-        KFold(folds, shuffle=True, random_state=seed),
-    )
+    terms_of = [weighted(counts, rarity), counts @ sparse.diags(loudness)]
+    inputs = sparse.hstack([*terms_of, kernel.fit_transform(scaled), UNPENALIZED * logs[:, None]])
     fitted, deviation = chosen_ridge(inputs.tocsr(), np.log(prices), alphas, split)
-    words = tfidf.get_feature_names_out().tolist()
+    weights, counted, near, slope = np.split(fitted.coef_, [size, 2 * size, -1])
     return HiddenStatesRidge(
         depths=depths,
         words=words,
-        rarity=tfidf.idf_,
-        weights=fitted.coef_[: len(words)],
+        rarity=rarity,
+        weights=weights,
+        counted=counted * loudness,
         center=center,
         scale=scale,
         landmarks=kernel.components_,
-        heights=kernel.normalization_.T @ fitted.coef_[len(words) : -1],
+        heights=kernel.normalization_.T @ near,
         gamma=kernel.gamma,
-        slope=float(UNPENALIZED * fitted.coef_[-1]),
+        slope=float(UNPENALIZED * slope[0]),
         intercept=float(fitted.intercept_),
         missing=missing,
         deviation=deviation,
     )
+
+
+def log_counts(counts: Any) -> Any:
+    """1 + log(count) where a term stands, 0 where it does not: sparse, (n, terms)."""
+    counts = counts.astype(float)
+    counts.data = 1 + np.log(counts.data)
+    return counts
+
+
+def weighted(counts: Any, rarity: Floats) -> Any:
+    """TF-IDF of `log_counts`: each term times its rarity, each row scaled to length 1."""
+    return normalize(counts @ sparse.diags(rarity))
+
+
+def _loudness(counts: Any, words: list[str]) -> Floats:
+    """By which the `log_counts` of each term are multiplied, (words,): 0 for a pair, and for single words
+    what makes their rows of length 1 on average, as those of TF-IDF are.
+    """
+    single = np.array([" " not in word for word in words])
+    squares = counts.multiply(counts).sum(axis=0).A1 @ single / counts.shape[0]
+    return single / np.sqrt(max(squares, SMALLEST))
 
 
 def _gamma(scaled: Floats, seed: int) -> float:

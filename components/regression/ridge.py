@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.stats import norm
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
@@ -92,22 +92,19 @@ def fit_ridge(
     *,
     vocabulary: int,
     alphas: list[float],
-    folds: int,
-    seed: int,
+    split: Folds,
 ) -> RidgeWithBase:
     """Fit on listing texts, the untuned base's predictions of them, (n,) dollars, NaN where it gave none, and
     their prices, (n,) dollars: on their logarithms, since errors in price are relative.
 
-    `vocabulary` is how many words get a weight, the commonest first; the penalty is the one of `alphas` whose
-    mean absolute error in `folds`-fold cross-validation is smallest.
+    `vocabulary` is how many words get a weight, the commonest first; for `alphas` and `split` see
+    `chosen_ridge`.
     """
     counts = CountVectorizer(max_features=vocabulary, token_pattern=WORD)
     logs, missing = filled_logarithm(readings)
     scaled = UNPENALIZED * logs
     inputs = sparse.hstack([counts.fit_transform(texts), sparse.csr_matrix(scaled[:, None])]).tocsr()
-    fitted, deviation = chosen_ridge(
-        inputs, np.log(prices), alphas, KFold(folds, shuffle=True, random_state=seed)
-    )
+    fitted, deviation = chosen_ridge(inputs, np.log(prices), alphas, split)
     return RidgeWithBase(
         words=counts.get_feature_names_out().tolist(),
         weights=fitted.coef_[:-1],
@@ -118,7 +115,20 @@ def fit_ridge(
     )
 
 
-def chosen_ridge(inputs: Any, log_prices: Floats, alphas: list[float], split: KFold) -> tuple[RidgeCV, float]:
+Folds = list[tuple[np.ndarray, np.ndarray]]
+"""Of a cross-validation: rows to fit on and rows to predict."""
+
+
+def product_folds(products: Any, folds: int, seed: int) -> Folds:
+    """Folds of whole products, (n,): where listings of one product are in two, the penalty that is chosen is
+    one for learning by heart. At most as many folds as products.
+    """
+    groups = np.asarray(products)
+    splitter = GroupKFold(min(folds, len(set(groups))), shuffle=True, random_state=seed)
+    return list(splitter.split(groups, groups=groups))
+
+
+def chosen_ridge(inputs: Any, log_prices: Floats, alphas: list[float], split: Folds) -> tuple[RidgeCV, float]:
     """(the ridge with the penalty of `alphas` whose mean absolute error is smallest in the cross-validation
     `split`; the standard deviation of its errors there, in log dollars, at least NARROWEST).
     """

@@ -13,7 +13,7 @@ from components.blending.pool import pool
 from components.core.errors import PricewrightError
 from components.regression import hidden_states
 from components.regression.hidden_states import fit_hidden_states
-from components.regression.ridge import NUMBERS, fit_ridge
+from components.regression.ridge import NUMBERS, fit_ridge, product_folds
 
 PRICES = 300
 Made = tuple[Blend, Answers, np.ndarray]
@@ -38,7 +38,8 @@ def made() -> Made:
     tuned = about(true * np.exp(0.1 * draw.standard_normal(300)))
     readings = (untuned.cumsum(axis=1) < 0.5).sum(axis=1)
     states = np.log(true * np.exp(0.1 * draw.standard_normal(300)))[:, None]
-    first, rest, options = slice(100), slice(100, None), {"alphas": [0.1], "folds": 5, "seed": 0}
+    first, rest = slice(100), slice(100, None)
+    options = {"alphas": [0.1], "split": product_folds(range(100), 5, 0)}
     ridge = fit_ridge(texts[first], readings[first].astype(float), true[first], vocabulary=9, **options)
     hidden = fit_hidden_states(
         texts[first],
@@ -48,6 +49,7 @@ def made() -> Made:
         depths=[1.0],
         vocabulary=9,
         landmarks=50,
+        seed=0,
         **options,
     )
     answers = Answers(texts[rest], tuned[rest], untuned[rest], states[rest])

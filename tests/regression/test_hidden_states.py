@@ -14,13 +14,13 @@ from sklearn.linear_model import Ridge
 from components.core.errors import PricewrightError
 from components.model.distribution import quantile
 from components.regression.hidden_states import NUMBERS, WORDS, HiddenStatesRidge, fit_hidden_states
+from components.regression.ridge import Folds, product_folds
 
 OPTIONS = {
     "depths": [0.5, 1.0],
     "vocabulary": 50,
     "landmarks": 60,
     "alphas": [0.001, 0.01, 0.1, 1.0],
-    "folds": 5,
     "seed": 1,
 }
 COLOURS = np.array(["red", "green", "blue"])
@@ -39,9 +39,13 @@ def sample(rows: int, seed: int) -> Sample:
     return [f"A {colour} thing" for colour in colours], readings, states, prices
 
 
+def split(rows: int) -> Folds:
+    return product_folds(range(rows), 5, 1)
+
+
 @pytest.fixture(scope="module")
 def fitted() -> HiddenStatesRidge:
-    return fit_hidden_states(*sample(800, 0), **OPTIONS)
+    return fit_hidden_states(*sample(800, 0), split=split(800), **OPTIONS)
 
 
 def test_it_learns_what_words_and_states_add_to_the_reading(fitted: HiddenStatesRidge) -> None:
@@ -58,7 +62,7 @@ def test_it_learns_what_words_and_states_add_to_the_reading(fitted: HiddenStates
 def test_it_is_the_ridge_on_the_kernel_in_the_approximation_of_scikit_learn() -> None:
     *_, states, prices = sample(800, 0)
     quiet = {**OPTIONS, "vocabulary": 1, "alphas": [0.1]}
-    ours = fit_hidden_states(["same"] * 800, np.full(800, np.nan), states, prices, **quiet)
+    ours = fit_hidden_states(["same"] * 800, np.full(800, np.nan), states, prices, split=split(800), **quiet)
     scaled = (states - states.mean(axis=0)) / states.std(axis=0)
     kernel = Nystroem(gamma=ours.gamma, n_components=60, random_state=1).fit_transform(scaled)
     theirs = Ridge(0.1).fit(sparse.csr_matrix(kernel), np.log(prices)).predict(kernel)
@@ -113,9 +117,9 @@ def test_the_states_of_another_base_are_refused(fitted: HiddenStatesRidge) -> No
 def test_missing_readings_equal_states_and_equal_prices_are_answered_all_the_same() -> None:
     texts, readings, states, prices = sample(60, 0)
     for gaps in (np.full(60, np.nan), np.where(np.arange(60) % 2, readings, np.nan)):
-        ridge = fit_hidden_states(texts, gaps, states, prices, **OPTIONS)
+        ridge = fit_hidden_states(texts, gaps, states, prices, split=split(60), **OPTIONS)
         assert np.isfinite(ridge.predict(texts, np.full(60, np.nan), states)).all()
-    flat = fit_hidden_states(texts, readings, np.ones((60, 2)), np.full(60, 49.0), **OPTIONS)
+    flat = fit_hidden_states(texts, readings, np.ones((60, 2)), np.full(60, 49.0), split=split(60), **OPTIONS)
     distribution = flat.distribution(texts, readings, np.ones((60, 2)), price_max=99)
     np.testing.assert_allclose(distribution.sum(axis=1), 1.0)
     assert set(quantile(distribution, 0.5)) == {49.0}

@@ -9,9 +9,9 @@ import pytest
 
 from components.core.errors import PricewrightError
 from components.model.distribution import quantile
-from components.regression.ridge import NUMBERS, WORDS, RidgeWithBase, fit_ridge
+from components.regression.ridge import NUMBERS, WORDS, RidgeWithBase, fit_ridge, product_folds
 
-OPTIONS = {"vocabulary": 50, "alphas": [0.1, 1.0], "folds": 5, "seed": 1}
+OPTIONS = {"vocabulary": 50, "alphas": [0.1, 1.0]}
 COLOURS = np.array(["red", "green", "blue"])
 
 
@@ -25,7 +25,7 @@ def sample(rows: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted() -> RidgeWithBase:
-    return fit_ridge(*sample(400, 0), **OPTIONS)
+    return fit_ridge(*sample(400, 0), split=product_folds(range(400), 5, 1), **OPTIONS)
 
 
 def test_it_learns_what_a_word_adds_to_the_reading_and_how_wide_its_errors_are(fitted: RidgeWithBase) -> None:
@@ -77,13 +77,22 @@ def test_words_and_weights_of_two_regressions_are_refused(fitted: RidgeWithBase,
 def test_a_reading_that_is_missing_is_answered_all_the_same() -> None:
     texts, readings, prices = sample(60, 0)
     for gaps in (np.full(60, np.nan), np.where(np.arange(60) % 2, readings, np.nan)):
-        ridge = fit_ridge(texts, gaps, prices, **OPTIONS)
+        ridge = fit_ridge(texts, gaps, prices, split=product_folds(range(60), 5, 1), **OPTIONS)
         assert np.isfinite(ridge.predict(texts, np.full(60, np.nan))).all()
 
 
 def test_equal_prices_leave_a_width() -> None:
     texts, readings, _ = sample(60, 0)
-    ridge = fit_ridge(texts, readings, np.full(60, 49.0), **OPTIONS)
+    ridge = fit_ridge(texts, readings, np.full(60, 49.0), split=product_folds(range(60), 5, 1), **OPTIONS)
     distribution = ridge.distribution(texts, readings, price_max=99)
     np.testing.assert_allclose(distribution.sum(axis=1), 1.0)
     assert set(quantile(distribution, 0.5)) == {49.0}
+
+
+def test_folds_hold_whole_products_and_are_no_more_than_these() -> None:
+    products = np.array([f"p{row // 4}" for row in range(40)])
+    for fitted_on, predicted in product_folds(products, 5, 0):
+        assert not set(products[fitted_on]) & set(products[predicted])
+    rows = np.concatenate([predicted for _, predicted in product_folds(products, 5, 0)])
+    assert sorted(rows) == list(range(40))
+    assert len(product_folds(["a", "a", "b"], 5, 0)) == 2

@@ -6,7 +6,7 @@ import numpy as np
 
 from components.blending.blended import Blend
 from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_states
-from components.regression.ridge import RidgeWithBase, fit_ridge
+from components.regression.ridge import RidgeWithBase, fit_ridge, product_folds
 
 DEPTHS = [1.0]
 """The last layer: the tiny base has no other."""
@@ -22,9 +22,12 @@ def fitted_regressions(
     folds: int = 3,
 ) -> tuple[RidgeWithBase, HiddenStatesRidge]:
     """Both on texts alone: the base gave no reading of them."""
-    options = {"vocabulary": vocabulary, "alphas": [alpha], "folds": folds, "seed": 0}
+    split = product_folds(range(len(texts)), folds, 0)
+    options = {"vocabulary": vocabulary, "alphas": [alpha], "split": split}
     readings = np.full(len(texts), np.nan)
-    hidden = fit_hidden_states(texts, readings, states, prices, depths=DEPTHS, landmarks=20, **options)
+    hidden = fit_hidden_states(
+        texts, readings, states, prices, depths=DEPTHS, landmarks=20, seed=0, **options
+    )
     return fit_ridge(texts, readings, prices, **options), hidden
 
 
