@@ -48,7 +48,6 @@ def sft(
         weight_decay=section.weight_decay,
         save_steps=section.save_steps,
         max_length=None,  # prompts are cut by prompt_ids, which keeps the question whole
-        train_sampling_strategy="group_by_length",  # a batch is as long as its longest row
         **(training.until_no_better(section.save_steps) if len(held_out) else {}),
     )
     trainer = training.train(
