@@ -98,9 +98,10 @@ def test_no_baseline_is_fitted_on_a_scored_row(
 ) -> None:
     train, scored = tiny_items.head(36), tiny_items.tail(12)
     section, prompt = tiny_params.baseline, tiny_params.prompt
-    before, ridge = baseline.baseline(train, scored, sharp_base, section, prompt)
-    after, same = baseline.baseline(train, scored.assign(price=1.0), sharp_base, section, prompt)
-    np.testing.assert_array_equal(ridge.weights, same.weights)
+    before, *fitted = baseline.baseline(train, scored, sharp_base, section, prompt)
+    after, *again = baseline.baseline(train, scored.assign(price=1.0), sharp_base, section, prompt)
+    for ridge, same in zip(fitted, again, strict=True):
+        np.testing.assert_array_equal(ridge.weights, same.weights)
     assert list(before) == list(after)
     for name, predicted in before.items():
         assert predicted == pytest.approx(after[name], nan_ok=True), name

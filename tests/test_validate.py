@@ -13,6 +13,7 @@ import yaml
 
 from components import curate as curate_stage
 from components import validate as validate_stage
+from components.core import intakes
 from components.core.errors import PricewrightError
 from components.core.schemas import SPLITS
 from components.quality import drift
@@ -281,6 +282,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = [listing(number) for number in range(400)]
     Path("artifacts/scrape").mkdir(parents=True)
     table(rows).to_parquet("artifacts/scrape/listings.parquet", index=False)
+    intakes.write({})
     return tmp_path
 
 
