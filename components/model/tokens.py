@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.core.errors import PricewrightError
-from components.model.prompt import ANSWER, price_prompt
+from components.model.prompt import ANSWER
 
 if TYPE_CHECKING:
     import torch
@@ -37,13 +37,6 @@ def truncate_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, limit: int)
     if len(tokenizer(prompt).input_ids) <= limit:
         return prompt
     return str(tokenizer.decode(prompt_ids(tokenizer, prompt, limit), skip_special_tokens=True))
-
-
-def listing_prompts(
-    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, question: str, limit: int
-) -> list[str]:
-    """The prompt of each listing, cut to `limit` tokens."""
-    return [truncate_prompt(tokenizer, price_prompt(text, question), limit) for text in texts]
 
 
 def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:

@@ -38,6 +38,7 @@ from components.regression.ridge import (
     filled_logarithm,
     log_normal,
     logarithm,
+    require_whole,
 )
 
 SMALLEST = 1e-6  # of a hidden state's deviation: one that never changes is no feature
@@ -91,7 +92,7 @@ class HiddenStatesRidge:
         return log_normal(self._log_prices(texts, readings, states), self.deviation, price_max)
 
     def save(self, folder: Path) -> None:
-        """Write `ridge.json` and `ridge.safetensors` to `folder`."""
+        """Write `hidden_states_ridge.json` and `hidden_states_ridge.safetensors` to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         lists = {"depths": self.depths, "words": self.words}
         (folder / WORDS).write_text(json.dumps(lists, ensure_ascii=False), encoding="utf-8")
@@ -100,11 +101,7 @@ class HiddenStatesRidge:
     @classmethod
     def load(cls, folder: Path) -> HiddenStatesRidge:
         """What `save` wrote. Raises PricewrightError where a part of it is missing or fits no other."""
-        if missing := [name for name in (WORDS, NUMBERS) if not (folder / name).is_file()]:
-            raise PricewrightError(
-                f"{folder} holds no whole ridge regression: {' and '.join(missing)} is missing. Make it "
-                "anew with `dvc repro`"
-            )
+        require_whole(folder, WORDS, NUMBERS)
         lists = json.loads((folder / WORDS).read_text(encoding="utf-8"))
         numbers: dict[str, Any] = load_file(folder / NUMBERS)
         if set(numbers) != set(_numbers()) or len(lists["words"]) != len(numbers["weights"]):

@@ -30,6 +30,10 @@ NARROWEST = 1e-3  # log dollars: where every price is equal a ridge is sure, and
 WORDS, NUMBERS = "ridge.json", "ridge.safetensors"
 
 
+Folds = list[tuple[np.ndarray, np.ndarray]]
+"""Of a cross-validation: rows to fit on and rows to predict."""
+
+
 @dataclass(frozen=True)
 class RidgeWithBase:
     """The logarithm of a price, linear in the counts of words and in that of the base's own prediction."""
@@ -65,11 +69,7 @@ class RidgeWithBase:
     @classmethod
     def load(cls, folder: Path) -> RidgeWithBase:
         """What `save` wrote. Raises PricewrightError where a part of it is missing or fits no other."""
-        if missing := [name for name in (WORDS, NUMBERS) if not (folder / name).is_file()]:
-            raise PricewrightError(
-                f"{folder} holds no whole ridge regression: {' and '.join(missing)} is missing. Make it "
-                "anew with `dvc repro`"
-            )
+        require_whole(folder, WORDS, NUMBERS)
         words = json.loads((folder / WORDS).read_text(encoding="utf-8"))
         numbers = load_file(folder / NUMBERS)
         if len(words) != len(numbers["weights"]):
@@ -115,8 +115,13 @@ def fit_ridge(
     )
 
 
-Folds = list[tuple[np.ndarray, np.ndarray]]
-"""Of a cross-validation: rows to fit on and rows to predict."""
+def require_whole(folder: Path, *names: str) -> None:
+    """Raises PricewrightError where one of the files of a regression is missing in `folder`."""
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise PricewrightError(
+            f"{folder} holds no whole ridge regression: {' and '.join(missing)} is missing. Make it "
+            "anew with `dvc repro`"
+        )
 
 
 def product_folds(products: Any, folds: int, seed: int) -> Folds:
