@@ -3,6 +3,7 @@
     python -m benchmarks.catalogues                        the base and values of params.yaml
     python -m benchmarks.catalogues --profile smollm2      those of a profile
     python -m benchmarks.catalogues --splits 1 data/mine.jsonl
+    python -m benchmarks.catalogues --at-once 5            on a large machine: several splits side by side
 
 Catalogues are the files that are named, else those in data/ and ../shared/data/listings, and the demo shop.
 Each split is a clone of the last commit that runs the stages from scrape to blend; what is done is kept in
@@ -23,11 +24,13 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 import yaml
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -63,7 +66,9 @@ FIGURES = ("mae", "rmsle", "median_error", "coverage")
 # --- one split ---------------------------------------------------------------------------------------
 
 
-def run_split(catalogue: str, file: Path | None, seed: int, profile: str, folder: Path) -> None:
+def run_split(
+    catalogue: str, file: Path | None, seed: int, profile: str, folder: Path, *, threads: int
+) -> None:
     """Run the chain to its blend in a clone, score it there, and leave predictions and cost in `folder`."""
     clone = folder / "clone"
     shutil.rmtree(folder, ignore_errors=True)
@@ -72,7 +77,7 @@ def run_split(catalogue: str, file: Path | None, seed: int, profile: str, folder
     if profile:
         apply(clone / PROFILES / f"{profile}.yaml", clone / "params.yaml")
     set_values(clone / "params.yaml", file, seed)
-    environment = os.environ | {"PYTHONPATH": str(clone.resolve())}
+    environment = os.environ | {"PYTHONPATH": str(clone.resolve()), "OMP_NUM_THREADS": str(threads)}
     options: dict[str, Any] = {"cwd": clone, "env": environment, "check": True}
     began = time.monotonic()
     print(f"{catalogue}, split {seed}: the chain to its blend", file=sys.stderr, flush=True)
@@ -246,20 +251,30 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help="by default those in data/ and the demo shop")
     parser.add_argument("--profile", default="", help="a file of profiles/, without its ending")
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="splits side by side, each with its share of cores"
+    )
     parser.add_argument("--score", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.score:
         return score()
-    section, done = load_params().evaluate, {}
-    for name, file in files_of(arguments.files).items():
-        folders = [
-            WORK / (arguments.profile or "default") / name / str(seed) for seed in range(arguments.splits)
-        ]
-        for seed, folder in enumerate(folders):
-            if not (folder / "cost.json").is_file():
-                run_split(name, file, seed, arguments.profile, folder)
-        done[name] = summary(folders, section)
-        show(name, done[name])
+    files = files_of(arguments.files)
+    folders = {
+        name: [WORK / (arguments.profile or "default") / name / str(seed) for seed in range(arguments.splits)]
+        for name in files
+    }
+    missing = [
+        (name, files[name], seed, arguments.profile, folder)
+        for name in files
+        for seed, folder in enumerate(folders[name])
+        if not (folder / "cost.json").is_file()
+    ]
+    threads = max(1, (os.cpu_count() or 1) // arguments.at_once)
+    with ThreadPoolExecutor(arguments.at_once) as executor:
+        list(executor.map(lambda split: run_split(*split, threads=threads), missing))
+    done = {name: summary(folders[name], load_params().evaluate) for name in files}
+    for name, figures in done.items():
+        show(name, figures)
     write(done, arguments.profile)
     return None
 
@@ -268,9 +283,10 @@ def write(done: dict[str, dict[str, Any]], profile: str) -> None:
     """The figures with the commit, the machine and the command that they came from, and the picture."""
     RESULTS.mkdir(exist_ok=True)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     made_by = {
         "commit": commit.strip(),
-        "machine": f"{os.cpu_count()} cores, {sys.platform}, Python {sys.version.split()[0]}",
+        "machine": f"{os.cpu_count()} cores{gpu}, {sys.platform}, Python {sys.version.split()[0]}",
         "command": " ".join(["python -m benchmarks.catalogues", *sys.argv[1:]]),
         "profile": profile or "params.yaml as committed",
     }

@@ -63,7 +63,7 @@ def load_served(folder: Path) -> PreTrainedModel:
     """A model as `quantize` wrote it, in the format its config.json names or as GGUF, ready to predict."""
     if (folder / GGUF).is_file():
         return loaded(AutoModelForCausalLM, folder, gguf_file=GGUF, dtype=COMPUTE).eval()
-    model = loaded(AutoModelForCausalLM, folder, use_safetensors=True).eval()
+    model = loaded(AutoModelForCausalLM, folder, **weights("auto")).eval()
     return in_bfloat16(model) if marked(folder, MULTIPLIES) else model
 
 
