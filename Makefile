@@ -10,9 +10,11 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# pip's wall of lines as one line that moves; its errors go to stderr and stay.
+# pip's wall of lines as one line that moves; where it fails, its last lines, which say why.
 MOVING := awk '{ if (tty) printf "\r\033[K%.100s", $$0; else if (NR % 50 == 0) print "  " $$0; fflush() } \
 	END { if (tty) printf "\r\033[K" }' tty=$$(test -t 1 && echo 1)
+INSTALL := python -m pip install --no-input -c constraints.txt -e ".[$$extras]" | tee .venv/pip.log | $(MOVING) \
+	|| { tail -n 20 .venv/pip.log >&2; exit 1; }
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -81,13 +83,13 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "error: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; \
 		rm -rf .venv; exit 1; }
 	@echo "installing what constraints.txt names (some minutes the first time)"
-	@python -m pip install --no-input -c constraints.txt -e ".[dev]" | $(MOVING)
+	@extras="dev"; $(INSTALL)
 	@touch $@
 
 $(TESTED): $(STAMP)
-	@python -m pip install --no-input -c constraints.txt -e ".[dev,cluster,docs,w4a16]" | $(MOVING)
+	@extras="dev,cluster,docs,w4a16"; $(INSTALL)
 	@touch $@
 
 $(DOCS): $(STAMP)
-	@python -m pip install --no-input -c constraints.txt -e ".[docs]" | $(MOVING)
+	@extras="docs"; $(INSTALL)
 	@touch $@

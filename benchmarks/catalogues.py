@@ -86,6 +86,7 @@ def run_split(
     cost = {
         "minutes": round((time.monotonic() - began) / 60, 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+        **made_by(),
     }
     for name in ("predictions.parquet", "winner.json"):
         shutil.move(clone / "work" / name, folder / name)
@@ -176,8 +177,10 @@ def summary(folders: list[Path], section: Evaluate) -> dict[str, Any]:
         "best_classical_mae": candidates[rival]["mae"],
         "ratio": round(candidates[WINNER]["mae"] / candidates[rival]["mae"], 4),
         "difference": candidates[WINNER]["difference"],
-        "minutes": round(sum(cost["minutes"] for cost in costs), 1),
+        "minutes_a_split": round(max(cost["minutes"] for cost in costs), 1),
         "peak_mb": max(cost["peak_mb"] for cost in costs),
+        "machines": sorted({cost["machine"] for cost in costs}),
+        "commits": sorted({cost["commit"] for cost in costs}),
         "candidates": candidates,
     }
 
@@ -186,7 +189,8 @@ def difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) ->
     """MAE of one candidate minus that of another over all splits, with its interval over products: a listing
     that is in the test rows of two splits is one piece of evidence, not two.
     """
-    both = rows.pivot(index="row", columns="candidate", values="predicted")[[ours, theirs]].dropna()
+    table = rows.pivot(index="row", columns="candidate", values="predicted")
+    both = table[table[ours].notna() & table[theirs].notna()]
     if both.empty:
         return None
     known = rows.drop_duplicates("row").set_index("row").reindex(both.index)
@@ -279,18 +283,24 @@ def main() -> None:
     return None
 
 
-def write(done: dict[str, dict[str, Any]], profile: str) -> None:
-    """The figures with the commit, the machine and the command that they came from, and the picture."""
-    RESULTS.mkdir(exist_ok=True)
+def made_by() -> dict[str, str]:
+    """The commit and the machine of this run."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    made_by = {
-        "commit": commit.strip(),
-        "machine": f"{os.cpu_count()} cores{gpu}, {sys.platform}, Python {sys.version.split()[0]}",
-        "command": " ".join(["python -m benchmarks.catalogues", *sys.argv[1:]]),
-        "profile": profile or "params.yaml as committed",
+    machine = f"{os.cpu_count()} cores{gpu}, {sys.platform}, Python {sys.version.split()[0]}"
+    return {"commit": commit.strip(), "machine": machine}
+
+
+def write(done: dict[str, dict[str, Any]], profile: str) -> None:
+    """The figures with the command that they came from, and the picture."""
+    RESULTS.mkdir(exist_ok=True)
+    command = " ".join(["python -m benchmarks.catalogues", *sys.argv[1:]])
+    origin = {
+        name: ", ".join(sorted({each for figures in done.values() for each in figures[f"{name}s"]}))
+        for name in ("commit", "machine")
     }
-    text = json.dumps({**made_by, "catalogues": done}, indent=2)
+    named = {"command": command, "profile": profile or "params.yaml as committed", **origin}
+    text = json.dumps({**named, "catalogues": done}, indent=2)
     (RESULTS / "catalogues.json").write_text(text + "\n", encoding="utf-8")
     picture(done).savefig(RESULTS / "catalogues.png", dpi=110, metadata={"Software": None})
 

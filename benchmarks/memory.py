@@ -8,6 +8,7 @@ The stages run as `dvc repro` runs them, in a project of their own whose source 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from benchmarks.listings import write_jsonl
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("scrape", "curate", "validate")
-SOURCE = "listings.jsonl.gz"
+SOURCE, INTAKES = "listings.jsonl.gz", "intakes.csv"
 MAPPED = ("title", "description", "price", "currency", "brand", "category", "details")
 
 
@@ -34,6 +35,7 @@ def project(folder: Path) -> None:
     params["scrape"]["source"] = "files"
     params["scrape"]["files"]["paths"] = [SOURCE]
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    shutil.copy(ROOT / INTAKES, folder)
     blocks = {stage: {"cmd": f"python -m components.{stage}", "params": [stage]} for stage in STAGES}
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": blocks}), encoding="utf-8")
 

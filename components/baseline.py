@@ -163,7 +163,7 @@ def median(train: pd.DataFrame, _: Baseline) -> Predictor:
 
 
 def linear(train: pd.DataFrame, section: Baseline) -> Predictor:
-    """Linear regression on the features; a specification that is not named is 0, and flagged as such."""
+    """Linear regression on the features; a quantity that is not named is 0, and flagged as such."""
     fill = SimpleImputer(strategy="constant", fill_value=0, add_indicator=True)
     return _fitted(make_pipeline(fill, StandardScaler(), LinearRegression()), features(train, section), train)
 
@@ -226,6 +226,7 @@ def hidden_states_ridge(train: pd.DataFrame, states: Floats, section: Baseline) 
         train["price"].to_numpy(float),
         depths=section.hidden_depths,
         vocabulary=section.vocabulary,
+        quantities=section.quantities,
         landmarks=section.landmarks,
         alphas=section.ridge_alphas,
         split=_folds(train, section),

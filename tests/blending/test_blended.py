@@ -48,6 +48,7 @@ def made() -> Made:
         true[first],
         depths=[1.0],
         vocabulary=9,
+        quantities=5,
         landmarks=50,
         seed=0,
         **options,

@@ -19,6 +19,7 @@ from components.regression.ridge import Folds, product_folds
 OPTIONS = {
     "depths": [0.5, 1.0],
     "vocabulary": 50,
+    "quantities": 5,
     "landmarks": 60,
     "alphas": [0.001, 0.01, 0.1, 1.0],
     "seed": 1,

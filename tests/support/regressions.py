@@ -26,7 +26,7 @@ def fitted_regressions(
     options = {"vocabulary": vocabulary, "alphas": [alpha], "split": split}
     readings = np.full(len(texts), np.nan)
     hidden = fit_hidden_states(
-        texts, readings, states, prices, depths=DEPTHS, landmarks=20, seed=0, **options
+        texts, readings, states, prices, depths=DEPTHS, quantities=5, landmarks=20, seed=0, **options
     )
     return fit_ridge(texts, readings, prices, **options), hidden
 

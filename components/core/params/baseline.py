@@ -17,8 +17,8 @@ class Baseline(Section):
     """Commonest terms that get a column, of the bag of words and of TF-IDF."""
     brands: Count
     """Commonest brands and categories that get a column of their own; the others share one."""
-    specifications: Count
-    """Commonest specifications with a number in them that get a column."""
+    quantities: Count
+    """Commonest quantities that get a column, such as a weight or what "Capacity:" stands before."""
     ridge_alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
     """Penalties that ridge regression chooses from, by cross-validation on train."""
     ridge_folds: Annotated[int, Field(ge=2)]
