@@ -162,9 +162,7 @@ def fit_hidden_states(
     counts = log_counts((terms := CountVectorizer(max_features=vocabulary, **TERMS)).fit_transform(texts))
     words, rarity = terms.get_feature_names_out().tolist(), TfidfTransformer().fit(counts).idf_
     loudness, size = _loudness(counts, words), len(words)
-    named, sizes = (names := commonest(texts, quantities)), logarithms(texts, names)
-    typical, spread = np.nanmean(sizes, axis=0), np.maximum(np.nanstd(sizes, axis=0), SMALLEST)
-    bent = sparse.csr_matrix(curves((sizes - typical) / spread))
+    named, bent = _named(texts, quantities)
     center, scale = states.mean(axis=0), np.maximum(states.std(axis=0), SMALLEST)
     scaled = (states - center) / scale
     kernel = Nystroem(gamma=_gamma(scaled, seed), n_components=min(landmarks, len(texts)), random_state=seed)
@@ -180,9 +178,6 @@ def fit_hidden_states(
         rarity=rarity,
         weights=weights,
         counted=counted * loudness,
-        quantities=named,
-        typical=typical,
-        spread=spread,
         bends=bends,
         center=center,
         scale=scale,
@@ -193,7 +188,18 @@ def fit_hidden_states(
         intercept=float(fitted.intercept_),
         missing=missing,
         deviation=deviation,
+        **named,
     )
+
+
+def _named(texts: list[str], number: int) -> tuple[dict[str, Any], Any]:
+    """(the commonest quantities and how their logarithms lie, as `HiddenStatesRidge` keeps them; their
+    `curves`, sparse).
+    """
+    sizes = logarithms(texts, names := commonest(texts, number))
+    typical, spread = np.nanmean(sizes, axis=0), np.maximum(np.nanstd(sizes, axis=0), SMALLEST)
+    kept = {"quantities": names, "typical": typical, "spread": spread}
+    return kept, sparse.csr_matrix(curves((sizes - typical) / spread))
 
 
 def curves(scaled: Floats) -> Floats:
