@@ -156,26 +156,20 @@ def fit_hidden_states(
 ) -> HiddenStatesRidge:
     """Fit on texts, readings and `states` at `depths`, as `predict` takes them, and the prices, (n,) dollars.
 
-    The `vocabulary` commonest words and pairs get a weight, and so do the commonest `quantities` and
-    `landmarks` listings drawn by `seed`; for `alphas` and `split` see `chosen_ridge`.
+    `vocabulary`, `quantities` and `landmarks` say how many of each get a weight; see `chosen_ridge`.
     """
-    counts = log_counts((terms := CountVectorizer(max_features=vocabulary, **TERMS)).fit_transform(texts))
-    words, rarity = terms.get_feature_names_out().tolist(), TfidfTransformer().fit(counts).idf_
-    loudness, size = _loudness(counts, words), len(words)
+    worded, loudness, terms = _worded(texts, vocabulary)
     named, bent = _named(texts, quantities)
     center, scale = states.mean(axis=0), np.maximum(states.std(axis=0), SMALLEST)
     scaled = (states - center) / scale
     kernel = Nystroem(gamma=_gamma(scaled, seed), n_components=min(landmarks, len(texts)), random_state=seed)
     logs, missing = filled_logarithm(readings)
-    terms_of = [weighted(counts, rarity), counts @ sparse.diags(loudness)]
-    inputs = sparse.hstack([*terms_of, bent, kernel.fit_transform(scaled), UNPENALIZED * logs[:, None]])
+    inputs = sparse.hstack([*terms, bent, kernel.fit_transform(scaled), UNPENALIZED * logs[:, None]])
     fitted, deviation = chosen_ridge(inputs.tocsr(), np.log(prices), alphas, split)
-    ends = [size, 2 * size, 2 * size + bent.shape[1], -1]
-    weights, counted, bends, near, slope = np.split(fitted.coef_, ends)
+    ends = np.cumsum([part.shape[1] for part in (*terms, bent)])
+    weights, counted, bends, near, slope = np.split(fitted.coef_, [*ends, -1])
     return HiddenStatesRidge(
         depths=depths,
-        words=words,
-        rarity=rarity,
         weights=weights,
         counted=counted * loudness,
         bends=bends,
@@ -188,8 +182,20 @@ def fit_hidden_states(
         intercept=float(fitted.intercept_),
         missing=missing,
         deviation=deviation,
+        **worded,
         **named,
     )
+
+
+def _worded(texts: list[str], number: int) -> tuple[dict[str, Any], Floats, list[Any]]:
+    """(the commonest words and pairs and their rarity, as `HiddenStatesRidge` keeps them; their loudness;
+    their TF-IDF and their loud counts, sparse).
+    """
+    counts = log_counts((terms := CountVectorizer(max_features=number, **TERMS)).fit_transform(texts))
+    words, rarity = terms.get_feature_names_out().tolist(), TfidfTransformer().fit(counts).idf_
+    loudness = _loudness(counts, words)
+    features = [weighted(counts, rarity), counts @ sparse.diags(loudness)]
+    return {"words": words, "rarity": rarity}, loudness, features
 
 
 def _named(texts: list[str], number: int) -> tuple[dict[str, Any], Any]:
