@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from components.curation.cleaning import clean_details, plain
 from components.curation.columnar import plain_column
 from components.curation.price_mentions import Span, price_spans, without_prices
 from tests.support.project import ROOT
+from tests.support.timing import least_seconds
 
 SECTION = load_params(ROOT / "params.yaml").curate
 SENTENCES = (ROOT / "tests/curation/price_sentences.txt").read_text().splitlines()
@@ -114,11 +114,6 @@ def test_a_span_holds_the_price_and_the_words_that_lead_to_it() -> None:
 def test_the_work_grows_with_the_length_of_a_text_alone(piece: str) -> None:
     def seconds(characters: int) -> float:
         text = (piece * characters)[:characters]
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            without_prices(text)
-            times.append(time.process_time() - start)
-        return min(times)
+        return least_seconds(lambda: without_prices(text))
 
     assert seconds(8_000) < 3.5 * seconds(4_000) + 0.01

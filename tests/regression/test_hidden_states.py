@@ -60,6 +60,21 @@ def test_it_learns_what_words_and_states_add_to_the_reading(fitted: HiddenStates
     assert np.log(blind / prices).std() > 0.2
 
 
+def test_it_learns_that_twice_the_weight_costs_twice_as_much_in_whatever_unit() -> None:
+    draw = np.random.default_rng(0)
+    pounds, flat = draw.uniform(1, 20, 400), np.ones((400, 2))
+    texts = [
+        f"Weight: {16 * each:.1f} oz." if row % 2 else f"Weight: {each:.2f} lb."
+        for row, each in enumerate(pounds)
+    ]
+    options = {**OPTIONS, "vocabulary": 1}
+    ridge = fit_hidden_states(texts, np.full(400, np.nan), flat, 10 * pounds, split=split(400), **options)
+    predicted = ridge.predict(texts, np.full(400, np.nan), flat)
+    assert np.abs(np.log(predicted / (10 * pounds))).mean() < 0.05, (
+        "0.3 is left where only the length of the text is read"
+    )
+
+
 def test_it_is_the_ridge_on_the_kernel_in_the_approximation_of_scikit_learn() -> None:
     *_, states, prices = sample(800, 0)
     quiet = {**OPTIONS, "vocabulary": 1, "alphas": [0.1]}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components.regression.quantities import KINDS, LARGEST, commonest, logarithms, quantities
+from tests.support.timing import least_seconds
 
 
 @pytest.mark.parametrize(
@@ -61,15 +62,8 @@ def test_every_unit_of_every_kind_is_read() -> None:
 
 @pytest.mark.parametrize("piece", ["1,", "1.", "5 x ", "Ab: ", "1 x 2 in ", '9"', "12 ounces. Weight: "])
 def test_the_time_grows_with_the_text_and_not_with_its_square(piece: str) -> None:
-    import time
-
     def seconds(characters: int) -> float:
         text = piece * (characters // len(piece))
-        taken = []
-        for _ in range(3):
-            began = time.process_time()
-            quantities(text)
-            taken.append(time.process_time() - began)
-        return min(taken)
+        return least_seconds(lambda: quantities(text))
 
     assert seconds(80_000) < 3.5 * seconds(40_000) + 0.02
