@@ -90,4 +90,4 @@ def test_a_page_that_was_forgotten_is_not_requested_again_nor_where_a_page_redir
     assert site.times("/products/002") == 0
     assert list(scraped.listings["address"]) == [f"{site.base}/products/{name}" for name in ("000", "sold")]
     assert set(scraped.rejects["rule"]) == {"forgotten"}
-    assert "002" not in scraped.rejects.to_csv() + json.dumps(scraped.report)
+    assert "products/002" not in scraped.rejects.to_csv() + json.dumps(scraped.report)
