@@ -20,14 +20,16 @@ from components.core.errors import PricewrightError
 from components.model.loading import ON_GPU, WHOLE, broken, held, load_model, load_whole, marked
 
 
-def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float) -> PeftModel:
-    """The base with a fresh adapter on all linear layers, ready to train."""
+def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float, layers: float) -> PeftModel:
+    """The base with a fresh adapter on all linear layers of the last share of `layers`, ready to train."""
     model = frozen(AutoModelForCausalLM, base)
+    below = model.config.num_hidden_layers - max(round(layers * model.config.num_hidden_layers), 1)
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
         target_modules="all-linear",
+        exclude_modules=rf".*\.layers\.({'|'.join(map(str, range(below)))})\..*" if below else None,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)

@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from components.core.tracking import Run
+from components.model.frozen_layers import computed_once
 from components.model.loading import COMPUTE, ON_GPU
 
 if TYPE_CHECKING:
@@ -146,5 +147,6 @@ def train(
             trainer.remove_callback(callback)
     trainer.add_callback(QuietProgress())
     trainer.add_callback(WholeCheckpoints())
-    trainer.train(resume_from_checkpoint=checkpoint)
+    with computed_once(model):
+        trainer.train(resume_from_checkpoint=checkpoint)
     return trainer

@@ -15,6 +15,9 @@ class Lora(Section):
     rank: Count
     alpha: Count
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    layers: Annotated[float, Field(gt=0, le=1)]
+    """Share of the layers, from the last one down, that get an adapter; those below are computed once for
+    each row (on a GPU in every epoch), which is why fewer are faster."""
 
 
 class Sft(Section):
