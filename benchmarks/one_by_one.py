@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.core.params.curate import Curate
+from components.curation.categories import with_category
 from components.curation.cleaning import (
     clean_details,
     converted,
@@ -25,6 +26,8 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
     written = tidy(row["price"])
     currencies = currencies_of(row["currency"], written)
     price = float(row["amount"]) if row["amount"] else None
+    category = plain(tidy(row["category"]), section) if section.text_category else ""
+    named = with_category(category, details)
     return Candidate(
         id=row["id"],
         title=title,
@@ -32,7 +35,7 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
         category=tidy(row["category"]),
         description=description,
         details=details,
-        text=cut(listing_text(title, brand, details, description), section.text_max_characters),
+        text=cut(listing_text(title, brand, named, description), section.text_max_characters),
         written=written,
         price=converted(price, currencies, section.rates),
         currencies=currencies,

@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 
 from components.core.params.curate import Curate
 from components.curation.abuse import abusive
+from components.curation.categories import NAME as CATEGORY_NAME
+from components.curation.categories import with_category
 from components.curation.cleaning import (
     clean_details,
     converted,
@@ -54,16 +56,18 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
     title, description = (plain_column(listings[name], section) for name in ("title", "description"))
     brand = _of_distinct(listings["brand"], lambda texts: plain_column(texts, section))
     details, line, odd = _details(listings["details"], section)
+    category = _of_distinct(listings["category"], lambda texts: _where(texts, _untidy, tidy))
+    stated = _of_distinct(category, lambda texts: _stated(texts, section))
     written = _where(listings["price"], _untidy, tidy)
     price, currencies = _prices(listings["amount"], written, listings["currency"], section)
     columns = {
         "id": _string(listings["id"]),
         "title": title,
         "brand": brand,
-        "category": _of_distinct(listings["category"], lambda texts: _where(texts, _untidy, tidy)),
+        "category": category,
         "description": description,
         "details": details,
-        "text": _texts(title, brand, details, line, odd, description, section.text_max_characters),
+        "text": _texts(title, brand, stated, details, line, odd, description, section.text_max_characters),
         "written": written,
         "price": price,
         "currencies": currencies,
@@ -152,28 +156,42 @@ def _details(raw: pa.Array, section: Curate) -> tuple[pa.Array, pa.Array, pa.Arr
 def _texts(
     title: pa.Array,
     brand: pa.Array,
+    category: pa.Array,
     details: pa.Array,
     line: pa.Array,
     odd: pa.Array,
     description: pa.Array,
     limit: int,
 ) -> pa.Array:
-    """`cut(listing_text(...), limit)` of each row."""
+    """`cut(listing_text(...), limit)` of each row; a category that is not empty is one more detail, the
+    first, where no other has its name.
+    """
     begins = [
         name.casefold().startswith(maker.casefold())
         for name, maker in zip(title.to_pylist(), brand.to_pylist(), strict=True)
     ]
     branded = pc.binary_join_element_wise("Brand: ", brand, ".", "")
+    first = pc.binary_join_element_wise(f"{CATEGORY_NAME}: ", category, ".", "")
+    as_is = pc.or_(pc.equal(category, ""), pc.match_substring(details, f'"{CATEGORY_NAME}": '))
+    line = pc.if_else(as_is, line, pc.binary_join_element_wise(first, line, " "))
     line = pc.binary_join_element_wise(pc.if_else(pa.array(begins, pa.bool_()), "", branded), line, " ")
     texts = pc.binary_join_element_wise(title, pc.utf8_trim(line, " "), description, "\n")
     # empty parts leave line breaks; no part has one itself
     texts = pc.utf8_trim(pc.replace_substring(texts, "\n\n", "\n"), "\n")
-    rows = pa.table([title, brand, details, description], names=list("tbds")).filter(odd).to_pylist()
-    whole = [listing_text(row["t"], row["b"], json.loads(row["d"]), row["s"]) for row in rows]
+    rows = pa.table([title, brand, category, details, description], names=list("tbcds")).filter(odd)
+    whole = [
+        listing_text(row["t"], row["b"], with_category(row["c"], json.loads(row["d"])), row["s"])
+        for row in rows.to_pylist()
+    ]
     texts = pc.replace_with_mask(texts, odd, pa.array(whole, pa.string()))
     return _where(
         texts, lambda column: pc.greater(pc.utf8_length(column), limit), lambda text: cut(text, limit)
     )
+
+
+def _stated(categories: pa.Array, section: Curate) -> pa.Array:
+    """What the text says of each category: nothing, unless `section.text_category`."""
+    return plain_column(categories, section) if section.text_category else pa.array([""] * len(categories))
 
 
 def _prices(

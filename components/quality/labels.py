@@ -21,6 +21,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import OneHotEncoder
 
+from components.curation.categories import without_category
 from components.curation.products import draws_of
 from components.curation.shingles import WORD
 
@@ -55,7 +56,9 @@ def label_figures(items: pd.DataFrame) -> pd.DataFrame:
     if len(items) < ROWS_MIN:
         return pd.DataFrame(columns=list(COLUMNS))
     folds = PredefinedSplit(pd.factorize(items["product"])[0] % FOLDS)
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD.pattern).fit_transform(items["text"])
+    # else every category would follow from its own name
+    texts = [without_category(text, of) for text, of in zip(items["text"], items["category"], strict=True)]
+    words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD.pattern).fit_transform(texts)
     category = items["category"].where(items["category"].map(items["category"].value_counts()) >= RARE, "")
     rows = residuals(np.log(items["price"].to_numpy(float)), _with_names(words, items), folds).assign(
         split=items["split"].astype(str),

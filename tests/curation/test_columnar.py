@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.one_by_one import cleaned as one_by_one
+from components.core.params.curate import Curate
 from components.core.params.file import load_params
 from components.core.schemas import Listing
 from components.curation.columnar import candidates_of, cleaned
@@ -84,12 +85,12 @@ LISTINGS = st.fixed_dictionaries(
 )
 
 
-def assert_equal(rows: list[dict[str, Any]]) -> None:
+def assert_equal(rows: list[dict[str, Any]], section: Curate = SECTION) -> None:
     rows = [row | {"amount": plain_number(amount(row["price"]))} for row in rows]
     listings = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
-    table = cleaned(listings, SECTION)
+    table = cleaned(listings, section)
     rejections = zip(table["rule"].to_pylist(), table["reason"].to_pylist(), strict=True)
-    expected = one_by_one(rows, SECTION)
+    expected = one_by_one(rows, section)
     assert candidates_of(table) == [candidate for candidate, _ in expected]
     assert list(rejections) == [tuple(rejection) if rejection else ("", "") for _, rejection in expected]
 
@@ -134,6 +135,42 @@ def test_the_demo_shop_is_cleaned_as_each_of_its_listings_alone() -> None:
         for position, product in enumerate(catalogue(5, 800, 0.25))
     ]
     assert_equal(rows)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(LISTINGS, min_size=1, max_size=8))
+def test_a_table_whose_texts_name_the_category_is_cleaned_as_each_of_its_listings_alone(
+    rows: list[dict[str, Any]],
+) -> None:
+    assert_equal(rows, SECTION.model_copy(update={"text_category": True}))
+
+
+def test_a_text_names_the_category_as_its_first_detail_without_prices_and_once() -> None:
+    sound = {"title": "Oak lamp for desks", "description": "A lamp.", "price": "$5", "brand": "Wood & Co"}
+    rows = [
+        {"category": "Lamps", "details": '{"Height": "3 in"}'},
+        {"category": "Lamps under $25", "details": "{}"},
+        {"category": "Lamps", "details": '{"Category": "Desk lamps"}'},
+        {"category": "", "details": "{}"},
+    ]
+    blank = dict.fromkeys(Listing.columns(), "") | {"amount": "5"}
+    table = pa.Table.from_pylist([blank | sound | row for row in rows])
+    for named, lines in {
+        True: [
+            "Brand: Wood & Co. Category: Lamps. Height: 3 in.",
+            "Brand: Wood & Co. Category: Lamps.",
+            "Brand: Wood & Co. Category: Desk lamps.",
+            "Brand: Wood & Co.",
+        ],
+        False: [
+            "Brand: Wood & Co. Height: 3 in.",
+            "Brand: Wood & Co.",
+            "Brand: Wood & Co. Category: Desk lamps.",
+            "Brand: Wood & Co.",
+        ],
+    }.items():
+        texts = cleaned(table, SECTION.model_copy(update={"text_category": named}))["text"].to_pylist()
+        assert [text.split("\n")[1] for text in texts] == lines
 
 
 @pytest.mark.parametrize("phrases", [[], ["a+b", "lamp"]])

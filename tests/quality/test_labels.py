@@ -53,6 +53,17 @@ def test_figures_do_not_depend_on_the_order_of_rows() -> None:
     pd.testing.assert_frame_equal(label_figures(rows), label_figures(shuffled), atol=0.02)
 
 
+def test_shuffled_categories_do_not_follow_from_texts_that_name_them() -> None:
+    rows = items(2000)
+    shuffled = rows.assign(category=rows["category"].sample(frac=1, random_state=3).to_numpy())
+    for of, bound in ((rows, 0.9), (shuffled, 0.1)):
+        named = of.assign(
+            text=[f"{t}\nCategory: {c}. New." for t, c in zip(of["text"], of["category"], strict=True)]
+        )
+        kappa = label_figures(named).set_index("split").loc["all", "kappa"]
+        assert kappa > bound if of is rows else abs(kappa) < bound
+
+
 @pytest.mark.parametrize("off", [0.0, 0.05])
 def test_a_mixture_finds_the_share_that_is_ten_times_too_low_beside_a_wide_left_side(off: float) -> None:
     rng = np.random.default_rng(1)

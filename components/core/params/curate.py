@@ -65,6 +65,8 @@ class Curate(Section):
     """Of title and description together; shorter listings are rejected."""
     text_max_characters: Count
     """Longer texts are cut at a word's end."""
+    text_category: bool
+    """Whether the text that a model reads names the category, as the first of the details."""
     boilerplate: list[Annotated[str, Field(min_length=1)]]
     """Phrases that are removed from titles, descriptions and specifications, whatever their case."""
     details_dropped: list[str]
