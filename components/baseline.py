@@ -36,9 +36,10 @@ from components.model import loading
 from components.model.distribution import price_distribution, quantile
 from components.model.hidden_states import hidden_states
 from components.model.prompt import few_shot_prompt
+from components.regression.boosting import HiddenStatesBoosting, fit_boosting
 from components.regression.features import features
 from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_states
-from components.regression.ridge import LOG_LARGEST, WORD, Folds, RidgeWithBase, fit_ridge, product_folds
+from components.regression.ridge import LOG_LARGEST, UNPENALIZED, WORD, Folds, product_folds
 from components.reporting import figures
 
 Predictor = Callable[[pd.DataFrame], Floats]
@@ -55,8 +56,8 @@ class Fitted(NamedTuple):
 
     predicted: dict[str, Floats]
     """Dollars for the scored rows by candidate, each of shape (n,), NaN where it has none."""
-    ridge: RidgeWithBase
-    hidden: HiddenStatesRidge
+    ridge: HiddenStatesRidge
+    boosting: HiddenStatesBoosting
 
 
 def baseline(
@@ -72,14 +73,12 @@ def baseline(
     answers, readings, *states = untuned(base, train, scored, section, prompt)
     read_train, read = train.assign(**{READING: readings}), scored.assign(**{READING: answers[READING]})
     recalibrated = classical(read_train, read, section, price_max=prompt.price_max, families=WITH_READING)
-    ridge = ridge_with_base(read_train, section)
-    hidden = hidden_states_ridge(read_train, states[0], section)
-    own = {
-        "ridge_with_base": ridge.predict(_texts(read), answers[READING]),
-        "hidden_states_ridge": hidden.predict(_texts(read), answers[READING], states[1]),
-    }
+    ridge = hidden_states_ridge(read_train, states[0], section)
+    trees = hidden_states_boosting(read_train, states[0], section)
+    known = _texts(read), answers[READING], states[1]
+    own = {"hidden_states_ridge": ridge.predict(*known), "hidden_states_boosting": trees.predict(*known)}
     clipped = {name: np.clip(dollars, 0, prompt.price_max) for name, dollars in own.items()}
-    return Fitted(regressions | recalibrated | clipped | answers, ridge, hidden)
+    return Fitted(regressions | recalibrated | clipped | answers, ridge, trees)
 
 
 def classical(
@@ -203,16 +202,12 @@ def base_recalibrated(train: pd.DataFrame, section: Baseline) -> Predictor:
     return _fitted(make_pipeline(columns, LinearRegression()), _whole, train)
 
 
-def ridge_with_base(train: pd.DataFrame, section: Baseline) -> RidgeWithBase:
-    """`bag_of_words_ridge` that knows the untuned base's reading as well, and can be kept: it is blended."""
-    return fit_ridge(
-        _texts(train),
-        train[READING].to_numpy(float),
-        train["price"].to_numpy(float),
-        vocabulary=section.vocabulary,
-        alphas=section.ridge_alphas,
-        split=_folds(train, section),
-    )
+def ridge_with_base(train: pd.DataFrame, section: Baseline) -> Predictor:
+    """`bag_of_words_ridge` that knows the untuned base's reading as well, which its penalty hardly holds."""
+    words = CountVectorizer(max_features=section.vocabulary, token_pattern=WORD)
+    reading = make_pipeline(_log_reading(), FunctionTransformer(lambda logs: UNPENALIZED * logs))
+    columns = make_column_transformer((words, "text"), (reading, [READING]), sparse_threshold=1.0)
+    return _fitted(make_pipeline(columns, _ridge(train, section)), _whole, train)
 
 
 def hidden_states_ridge(train: pd.DataFrame, states: Floats, section: Baseline) -> HiddenStatesRidge:
@@ -234,6 +229,23 @@ def hidden_states_ridge(train: pd.DataFrame, states: Floats, section: Baseline) 
     )
 
 
+def hidden_states_boosting(train: pd.DataFrame, states: Floats, section: Baseline) -> HiddenStatesBoosting:
+    """Boosted trees on the same: words, quantities, hidden states and reading; they are blended too."""
+    return fit_boosting(
+        _texts(train),
+        train[READING].to_numpy(float),
+        states,
+        train["price"].to_numpy(float),
+        vocabulary=section.vocabulary,
+        reduced=section.boosting_components,
+        quantities=section.quantities,
+        components=section.boosting_states,
+        iterations=section.boosting_iterations,
+        split=_folds(train, section),
+        seed=section.seed,
+    )
+
+
 FAMILIES: dict[str, Family] = {
     "mean": mean,
     "median": median,
@@ -242,7 +254,10 @@ FAMILIES: dict[str, Family] = {
     "tfidf_ridge": tfidf_ridge,
     "boosting": boosting,
 }
-WITH_READING: dict[str, Family] = {"base_recalibrated": base_recalibrated}
+WITH_READING: dict[str, Family] = {
+    "base_recalibrated": base_recalibrated,
+    "ridge_with_base": ridge_with_base,
+}
 """Families that also see what the untuned base predicts, in the column READING."""
 
 
@@ -299,7 +314,7 @@ def main() -> None:
         errors = scoring.mean_errors(rows[rows["split"].isin(SCORED)])
         frame.save("predictions.parquet", rows, Prediction)
         fitted.ridge.save(frame.folder / "regressions")
-        fitted.hidden.save(frame.folder / "regressions")
+        fitted.boosting.save(frame.folder / "regressions")
         frame.picture(figures.mean_errors(errors, "validation"), "mae.png")
         frame.report({"rows_train": len(train), "candidates": errors})
 

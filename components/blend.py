@@ -24,14 +24,14 @@ from components.core.schemas import BLEND
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
 from components.model.distribution import listing_distribution, quantile
+from components.regression.boosting import HiddenStatesBoosting
 from components.regression.hidden_states import HiddenStatesRidge
-from components.regression.ridge import RidgeWithBase
 
 
 def blend(
     items: pd.DataFrame,
-    ridge: RidgeWithBase,
-    hidden: HiddenStatesRidge,
+    ridge: HiddenStatesRidge,
+    boosting: HiddenStatesBoosting,
     base: Path,
     adapter: Path,
     section: Blend,
@@ -43,9 +43,9 @@ def blend(
     absolute error in dollars of each part and of the blend on these rows, by which no model is chosen.
     """
     true = items["price"].to_numpy(float)
-    answers = read(items["text"].tolist(), base, adapter, hidden.depths, section, prompt)
-    fitted = blended.fit(ridge, hidden, answers, true, shrinkage=section.shrinkage)
-    parts = dict(zip(PARTS, blended.parts(ridge, hidden, answers), strict=True))
+    answers = read(items["text"].tolist(), base, adapter, ridge.depths, section, prompt)
+    fitted = blended.fit(ridge, boosting, answers, true, shrinkage=section.shrinkage)
+    parts = dict(zip(PARTS, blended.parts(ridge, boosting, answers), strict=True))
     errors = {
         name: _error(distribution, true)
         for name, distribution in (parts | {BLEND: fitted.distribution(answers)}).items()
@@ -77,8 +77,8 @@ def main() -> None:
         artifacts = Path("artifacts")
         fitted, report = blend(
             stage.read(artifacts / "curate" / "preference.parquet"),
-            RidgeWithBase.load(artifacts / "baseline" / "regressions"),
             HiddenStatesRidge.load(artifacts / "baseline" / "regressions"),
+            HiddenStatesBoosting.load(artifacts / "baseline" / "regressions"),
             artifacts / "base",
             artifacts / "sft",
             frame.section,

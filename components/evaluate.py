@@ -106,7 +106,7 @@ def measure(
         gc.collect()
     untuned = adapters.load_adapted(base, None)
     general["base"] = forgetting.measure(untuned, tokenizer) | forgetting.generate(untuned, tokenizer)
-    own = blended.untuned(untuned, tokenizer, texts, blend.hidden.depths, prompt, section.batch_size)
+    own = blended.untuned(untuned, tokenizer, texts, blend.ridge.depths, prompt, section.batch_size)
     return distributions | {BLEND: blend.distribution(Answers(texts, distributions["sft"], *own))}, general
 
 
@@ -125,7 +125,7 @@ def reader(
     if name != BLEND:
         return partial(read, tuned)
     untuned = adapters.load_adapted(base, None)
-    depths, size = blend.hidden.depths, section.batch_size
+    depths, size = blend.ridge.depths, section.batch_size
 
     def blended_answers(texts: list[str]) -> Floats:
         own = blended.untuned(untuned, tokenizer, texts, depths, prompt, size)
@@ -230,16 +230,15 @@ def unlike(
 def pricing(
     name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, prompt: Prompt
 ) -> Callable[[list[str]], dict[str, Floats]]:
-    """What prices texts by the candidate of that name and by `ridge_with_base`, dollars, (n,) each."""
+    """What prices texts by the candidate of that name and by `hidden_states_ridge`, dollars, (n,) each."""
 
     def priced(texts: list[str]) -> dict[str, Floats]:
         winner = reader(name, models, blend, base, section, prompt)(texts)
-        untuned: Any = adapters.load_adapted(base, None)
-        options: dict[str, Any] = {"batch_size": section.batch_size, "title": "elsewhere"}
-        tokenizer = loading.load_tokenizer(base)
-        readings = quantile(listing_distribution(untuned, tokenizer, texts, prompt, **options), 0.5)
-        ridge = blend.ridge.predict(texts, readings)
-        return {name: quantile(winner, 0.5), "ridge_with_base": np.clip(ridge, 0, prompt.price_max)}
+        model: Any = adapters.load_adapted(base, None)
+        tokenizer, depths = loading.load_tokenizer(base), blend.ridge.depths
+        known, states = blended.untuned(model, tokenizer, texts, depths, prompt, section.batch_size)
+        ridge = blend.ridge.predict(texts, quantile(known, 0.5), states)
+        return {name: quantile(winner, 0.5), "hidden_states_ridge": np.clip(ridge, 0, prompt.price_max)}
 
     return priced
 

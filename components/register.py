@@ -44,6 +44,7 @@ SERVED_WITH = [
     "peft",
     "bitsandbytes",
     "accelerate",
+    "lightgbm",
     "pandas",
     "psutil",
     "pydantic",

@@ -117,10 +117,7 @@ def test_a_brand_and_a_specification_never_seen_in_train_are_survived(tiny_param
 
 def with_reading(train: pd.DataFrame, scored: pd.DataFrame, section: Baseline) -> dict[str, np.ndarray]:
     """Answers of the candidates that know what the untuned base predicts, by name."""
-    rescaled = classical(train, scored, section, price_max=999, families=stage_file.WITH_READING)
-    ridge = stage_file.ridge_with_base(train, section)
-    readings = scored[stage_file.READING].to_numpy(float)
-    return rescaled | {"ridge_with_base": ridge.predict(scored["text"].tolist(), readings)}
+    return classical(train, scored, section, price_max=999, families=stage_file.WITH_READING)
 
 
 def words(text: str) -> SimpleNamespace:
@@ -179,9 +176,10 @@ def test_regressions_that_know_the_base_are_fitted_on_the_rows_that_it_has_read(
     section = tiny_params.baseline.model_copy(update={"read_rows_max": 12, "ridge_folds": 2})
     scored = tiny_items.tail(8)
     fitted = stage_file.baseline(tiny_items.head(40), scored, tiny_base, section, tiny_params.prompt)
-    assert len(fitted.hidden.landmarks) == 12
+    assert len(fitted.ridge.landmarks) == 12
     assert {len(prices) for prices in fitted.predicted.values()} == {8}
-    assert {"boosting", "base_recalibrated", "ridge_with_base", "hidden_states_ridge"} < set(fitted.predicted)
+    names = {"base_recalibrated", "ridge_with_base", "hidden_states_ridge", "hidden_states_boosting"}
+    assert names | {"boosting"} < set(fitted.predicted)
 
 
 def test_a_base_whose_answers_are_only_off_by_a_factor_per_category_and_a_slope_is_recalibrated_exactly(

@@ -12,12 +12,12 @@ from components.blend import blend, read
 from components.blending.blended import PARTS, untuned
 from components.core.params.file import Params
 from components.model import loading
+from components.regression.boosting import HiddenStatesBoosting
 from components.regression.hidden_states import HiddenStatesRidge
-from components.regression.ridge import RidgeWithBase
 from tests.support.regressions import DEPTHS, fitted_regressions
 from tests.support.source import listed
 
-Regressions = tuple[RidgeWithBase, HiddenStatesRidge]
+Regressions = tuple[HiddenStatesRidge, HiddenStatesBoosting]
 
 
 def fitted_on(items: pd.DataFrame, base: Path, params: Params, **options: Any) -> Regressions:
@@ -54,7 +54,7 @@ def test_an_untrained_model_loses_its_say_to_a_regression_that_knows(
     fitted, report = blend(rest, *known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.prompt)
     errors = report["error_on_fitted_rows"]
     assert errors["blend"] < errors["sft"]
-    assert fitted.weights["ridge_with_base"] > fitted.weights["sft"]
+    assert fitted.weights["hidden_states_ridge"] > fitted.weights["sft"]
 
 
 def test_no_part_has_seen_a_row_of_the_split_that_the_weights_are_fitted_on() -> None:

@@ -496,14 +496,14 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
     rows = scoring.predictions("blend", items, prices, prices - 1, prices + 1)
     figures = unlike(tiny_items, items, rows, "blend", section, priced)["elsewhere"]
     assert figures["rejected"] == {"unreadable_price": 1}
-    assert set(figures["candidates"]) == {"blend", "ridge_with_base", "median"}
+    assert set(figures["candidates"]) == {"blend", "hidden_states_ridge", "median"}
     assert {part["n"] for part in figures["candidates"].values()} == {2}
     median = tiny_items["price"].median()
     error = (abs(median - 80) + abs(median - 120)) / 2
     assert figures["candidates"]["median"]["mae"] == pytest.approx(error, abs=0.01)
     listings, _ = elsewhere(Path("data/other.csv"), partial(cleaned, section=tiny_params.curate))
     answers = priced(listings["text"].tolist())
-    for rival in ("blend", "ridge_with_base"):
+    for rival in ("blend", "hidden_states_ridge"):
         error = np.abs(np.array([80, 120]) - answers[rival]).mean()
         assert figures["candidates"][rival]["mae"] == pytest.approx(error, abs=0.01)
     without = section.model_copy(update={"elsewhere": None})

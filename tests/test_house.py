@@ -80,6 +80,7 @@ HEAVY = {
     "bitsandbytes",
     "datasets",
     "great_expectations",
+    "lightgbm",
     "peft",
     "scrapy",
     "sklearn",

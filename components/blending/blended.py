@@ -1,7 +1,7 @@
 """A blend: the tuned language model and two regressions that know the untuned one, priced as one model.
 
-Different readers err differently: the language model knows what words mean, the regressions have counted
-every word of the catalogue and hold a listing against its neighbours.
+Different readers err differently: the language model knows what words mean, the ridge has counted every word
+of the catalogue and holds a listing against its neighbours, the trees see steps where those see lines.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from components.core.params.prompt import Prompt
 from components.evaluation.resampling import Floats
 from components.model.distribution import listing_distribution, quantile
 from components.model.hidden_states import hidden_states
+from components.regression.boosting import HiddenStatesBoosting
 from components.regression.hidden_states import HiddenStatesRidge
-from components.regression.ridge import RidgeWithBase
 
 WEIGHTS = "blend.json"
-PARTS = ("sft", "ridge_with_base", "hidden_states_ridge")
+PARTS = ("sft", "hidden_states_ridge", "hidden_states_boosting")
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,19 @@ class Blend:
 
     weights: dict[str, float]
     """Exponent of each part in the logarithmic pool."""
-    ridge: RidgeWithBase
-    hidden: HiddenStatesRidge
+    ridge: HiddenStatesRidge
+    boosting: HiddenStatesBoosting
 
     def distribution(self, answers: Answers) -> Floats:
         """Probability of each whole-dollar price, (n, prices)."""
-        return pool(parts(self.ridge, self.hidden, answers), np.array([self.weights[part] for part in PARTS]))
+        return pool(
+            parts(self.ridge, self.boosting, answers), np.array([self.weights[part] for part in PARTS])
+        )
 
     def save(self, folder: Path) -> None:
         """Write the weights and the regressions to `folder`."""
         self.ridge.save(folder)
-        self.hidden.save(folder)
+        self.boosting.save(folder)
         (folder / WEIGHTS).write_text(json.dumps(self.weights, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -69,7 +71,7 @@ class Blend:
         weights = json.loads(path.read_text(encoding="utf-8"))
         if set(weights) != set(PARTS):
             raise PricewrightError(f"{path} weighs {', '.join(weights)}; {', '.join(PARTS)} are the parts")
-        return cls(weights, RidgeWithBase.load(folder), HiddenStatesRidge.load(folder))
+        return cls(weights, HiddenStatesRidge.load(folder), HiddenStatesBoosting.load(folder))
 
 
 def untuned(
@@ -81,23 +83,25 @@ def untuned(
     return distribution, hidden_states(model, tokenizer, texts, prompt, depths=depths, **options)
 
 
-def parts(ridge: RidgeWithBase, hidden: HiddenStatesRidge, answers: Answers) -> list[Floats]:
+def parts(ridge: HiddenStatesRidge, boosting: HiddenStatesBoosting, answers: Answers) -> list[Floats]:
     """The distributions of PARTS, (n, prices) each."""
-    readings, price_max = quantile(answers.untuned, 0.5), answers.tuned.shape[1] - 1
-    return [
-        answers.tuned,
-        ridge.distribution(answers.texts, readings, price_max=price_max),
-        hidden.distribution(answers.texts, readings, answers.states, price_max=price_max),
-    ]
+    price_max = answers.tuned.shape[1] - 1
+    known = answers.texts, quantile(answers.untuned, 0.5), answers.states
+    return [answers.tuned, *(part.distribution(*known, price_max=price_max) for part in (ridge, boosting))]
 
 
 def fit(
-    ridge: RidgeWithBase, hidden: HiddenStatesRidge, answers: Answers, true: Floats, *, shrinkage: float
+    ridge: HiddenStatesRidge,
+    boosting: HiddenStatesBoosting,
+    answers: Answers,
+    true: Floats,
+    *,
+    shrinkage: float,
 ) -> Blend:
     """The blend whose weights score best on the true prices, (n,) dollars; see `pool.fit_weights`.
 
     The rows must be ones that neither the language model nor a regression was fitted on.
     """
-    weights = fit_weights(parts(ridge, hidden, answers), true, shrinkage=shrinkage)
+    weights = fit_weights(parts(ridge, boosting, answers), true, shrinkage=shrinkage)
     named = {part: round(float(weight), 4) for part, weight in zip(PARTS, weights, strict=True)}
-    return Blend(named, ridge, hidden)
+    return Blend(named, ridge, boosting)

@@ -123,11 +123,7 @@ class HiddenStatesRidge:
         return cls(**lists | {name: each if each.ndim else float(each) for name, each in numbers.items()})
 
     def _log_prices(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
-        if states.shape[1:] != self.center.shape:
-            raise PricewrightError(
-                f"the regression was fitted on {self.center.size} hidden states of its base and is given "
-                f"{states.shape[1]}: it belongs to another base. Make it anew with `dvc repro`"
-            )
+        require_states_of(states, self.center)
         logs = np.where(np.isnan(readings), self.missing, logarithm(readings))
         near = rbf_kernel((states - self.center) / self.scale, self.landmarks, self.gamma)
         counts = log_counts(self._terms.transform(texts))
@@ -185,6 +181,15 @@ def fit_hidden_states(
         **worded,
         **named,
     )
+
+
+def require_states_of(states: Floats, center: Floats) -> None:
+    """Raises PricewrightError where hidden states, (n, size), are not of the size of `center`."""
+    if states.shape[1:] != center.shape:
+        raise PricewrightError(
+            f"the regression was fitted on {center.size} hidden states of its base and is given "
+            f"{states.shape[1]}: it belongs to another base. Make it anew with `dvc repro`"
+        )
 
 
 def _worded(texts: list[str], number: int) -> tuple[dict[str, Any], Floats, list[Any]]:

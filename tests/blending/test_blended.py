@@ -11,9 +11,10 @@ from components.blending import blended
 from components.blending.blended import PARTS, WEIGHTS, Answers, Blend
 from components.blending.pool import pool
 from components.core.errors import PricewrightError
-from components.regression import hidden_states
+from components.regression import boosting, hidden_states
+from components.regression.boosting import fit_boosting
 from components.regression.hidden_states import fit_hidden_states
-from components.regression.ridge import NUMBERS, fit_ridge, product_folds
+from components.regression.ridge import product_folds
 
 PRICES = 300
 Made = tuple[Blend, Answers, np.ndarray]
@@ -23,7 +24,7 @@ Made = tuple[Blend, Answers, np.ndarray]
 @pytest.fixture(scope="module")
 def made() -> Made:
     """The tuned model knows the price within a tenth, the untuned one halves it for red things; its hidden
-    state holds the price within a tenth, too.
+    state holds the price within a tenth, too. The ridge is fitted on the state, the trees on the reading.
     """
     draw = np.random.default_rng(0)
     red, true = draw.random(300) < 0.5, draw.uniform(20, 250, 300)
@@ -39,22 +40,23 @@ def made() -> Made:
     readings = (untuned.cumsum(axis=1) < 0.5).sum(axis=1)
     states = np.log(true * np.exp(0.1 * draw.standard_normal(300)))[:, None]
     first, rest = slice(100), slice(100, None)
-    options = {"alphas": [0.1], "split": product_folds(range(100), 5, 0)}
-    ridge = fit_ridge(texts[first], readings[first].astype(float), true[first], vocabulary=9, **options)
-    hidden = fit_hidden_states(
+    options = {"vocabulary": 9, "quantities": 5, "split": product_folds(range(100), 5, 0), "seed": 0}
+    blind, known = np.full(100, np.nan), readings[first].astype(float)
+    ridge = fit_hidden_states(
+        texts[first], blind, states[first], true[first], depths=[1.0], landmarks=50, alphas=[0.1], **options
+    )
+    trees = fit_boosting(
         texts[first],
-        np.full(100, np.nan),
-        states[first],
+        known,
+        0 * states[first],
         true[first],
-        depths=[1.0],
-        vocabulary=9,
-        quantities=5,
-        landmarks=50,
-        seed=0,
+        reduced=4,
+        components=1,
+        iterations=100,
         **options,
     )
     answers = Answers(texts[rest], tuned[rest], untuned[rest], states[rest])
-    return blended.fit(ridge, hidden, answers, true[rest], shrinkage=1.0), answers, true[rest]
+    return blended.fit(ridge, trees, answers, true[rest], shrinkage=1.0), answers, true[rest]
 
 
 def error(distribution: np.ndarray, true: np.ndarray) -> float:
@@ -64,13 +66,13 @@ def error(distribution: np.ndarray, true: np.ndarray) -> float:
 def test_it_errs_less_than_any_part(made: Made) -> None:
     blend, answers, true = made
     ours = error(blend.distribution(answers), true)
-    for part in blended.parts(blend.ridge, blend.hidden, answers):
+    for part in blended.parts(blend.ridge, blend.boosting, answers):
         assert ours < 0.9 * error(part, true)
 
 
 def test_it_is_the_pool_of_its_parts(made: Made) -> None:
     blend, answers, _ = made
-    parts = blended.parts(blend.ridge, blend.hidden, answers)
+    parts = blended.parts(blend.ridge, blend.boosting, answers)
     weights = np.array([blend.weights[part] for part in PARTS])
     np.testing.assert_array_equal(blend.distribution(answers), pool(parts, weights))
 
@@ -81,7 +83,7 @@ def test_what_is_saved_prices_the_same(made: Made, tmp_path: Path) -> None:
     np.testing.assert_array_equal(Blend.load(tmp_path).distribution(answers), blend.distribution(answers))
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, NUMBERS, hidden_states.NUMBERS])
+@pytest.mark.parametrize("name", [WEIGHTS, hidden_states.NUMBERS, boosting.TREES])
 def test_a_blend_with_a_part_missing_is_refused(made: Made, tmp_path: Path, name: str) -> None:
     made[0].save(tmp_path)
     (tmp_path / name).unlink()
@@ -93,6 +95,6 @@ def test_weights_of_other_parts_are_refused(made: Made, tmp_path: Path) -> None:
     made[0].save(tmp_path)
     (tmp_path / WEIGHTS).write_text('{"sft": 1.0}')
     with pytest.raises(
-        PricewrightError, match="weighs sft; sft, ridge_with_base, hidden_states_ridge are the parts"
+        PricewrightError, match="weighs sft; sft, hidden_states_ridge, hidden_states_boosting are"
     ):
         Blend.load(tmp_path)

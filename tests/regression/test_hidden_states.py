@@ -113,7 +113,7 @@ def test_a_missing_part_is_an_error_that_names_it(
 ) -> None:
     fitted.save(tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(PricewrightError, match=rf"holds no whole ridge regression: .*{name} is missing"):
+    with pytest.raises(PricewrightError, match=rf"holds no whole regression: .*{name} is missing"):
         HiddenStatesRidge.load(tmp_path)
 
 

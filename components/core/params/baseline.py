@@ -32,6 +32,8 @@ class Baseline(Section):
     boosting_iterations: Count
     boosting_components: Count
     """Dimensions to which TF-IDF is reduced for the boosted trees."""
+    boosting_states: Count
+    """Dimensions to which hidden states are reduced for the boosted trees."""
     shots: Count
     """Priced examples in the prompt of the few-shot base model; fewer where its context is too short."""
     batch_size: Count

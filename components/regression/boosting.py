@@ -1,0 +1,192 @@
+"""Gradient-boosted trees on words, quantities, and what the untuned base holds of a listing, kept as the
+library's own text and plain numbers, never pickled.
+
+The trees (Ke et al. 2017, LightGBM: A Highly Efficient Gradient Boosting Decision Tree) split on TF-IDF
+reduced by a singular value decomposition (latent semantic analysis, Deerwester et al. 1990), on logarithms of
+quantities, on principal components of the hidden states, and on the price that the base itself predicts. A
+tree sees steps and pairings where a ridge sees lines, so that the two err differently.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+
+from components.core.errors import PricewrightError
+from components.evaluation.resampling import Floats
+from components.regression.hidden_states import SMALLEST, TERMS, log_counts, require_states_of, weighted
+from components.regression.quantities import commonest, logarithms
+from components.regression.ridge import LOG_LARGEST, NARROWEST, Folds, log_normal, logarithm, require_whole
+
+TREES, WORDS, NUMBERS = (f"hidden_states_boosting.{end}" for end in ("txt", "json", "safetensors"))
+OPTIONS: dict[str, Any] = {
+    "objective": "regression",
+    "verbosity": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the trees see of a listing."""
+
+    words: list[str]
+    """Words and pairs of words."""
+    rarity: Floats
+    """(words,), the inverse document frequencies."""
+    meanings: Floats
+    """(words, reduced), the singular vectors of TF-IDF."""
+    quantities: list[str]
+    """Names of `quantities`; the length of a text comes before them."""
+    center: Floats
+    """(size,), the mean on train of the hidden states."""
+    axes: Floats
+    """(size, components), the principal axes of the scaled hidden states over their standard deviations."""
+
+    def of(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
+        """(n, columns), NaN where a quantity is not named or the base gave no reading. For the arguments see
+        `HiddenStatesBoosting.predict`.
+        """
+        require_states_of(states, self.center)
+        terms = weighted(log_counts(self._terms.transform(texts)), self.rarity)
+        columns = [
+            terms @ self.meanings,
+            logarithms(texts, self.quantities),
+            (states - self.center) @ self.axes,
+        ]
+        return np.hstack([*columns, logarithm(readings)[:, None]])
+
+    @cached_property
+    def _terms(self) -> CountVectorizer:
+        return CountVectorizer(vocabulary=self.words, **TERMS)
+
+
+@dataclass(frozen=True)
+class HiddenStatesBoosting:
+    """The logarithm of a price by boosted trees on `Features`."""
+
+    features: Features
+    trees: lgb.Booster
+    deviation: float
+    """Standard deviation of the log price about its prediction, on rows of train that were not fitted on."""
+
+    def predict(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
+        """Dollars, (n,), for listing texts, the untuned base's predictions of them, (n,) dollars, NaN where
+        it gave none, and its hidden states, (n, size).
+        """
+        return np.exp(np.minimum(self._log_prices(texts, readings, states), LOG_LARGEST))
+
+    def distribution(self, texts: list[str], readings: Floats, states: Floats, *, price_max: int) -> Floats:
+        """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
+        prediction, of the width that its errors had on rows that it was not fitted on.
+        """
+        return log_normal(self._log_prices(texts, readings, states), self.deviation, price_max)
+
+    def save(self, folder: Path) -> None:
+        """Write the trees (LightGBM's text), the words (JSON) and the numbers (safetensors) to `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / TREES).write_text(self.trees.model_to_string(), encoding="utf-8")
+        lists = {"words": self.features.words, "quantities": self.features.quantities}
+        (folder / WORDS).write_text(json.dumps(lists, ensure_ascii=False), encoding="utf-8")
+        numbers = {name: getattr(self.features, name) for name in ("rarity", "meanings", "center", "axes")}
+        save_file(numbers | {"deviation": np.array(self.deviation)}, folder / NUMBERS)
+
+    @classmethod
+    def load(cls, folder: Path) -> HiddenStatesBoosting:
+        """What `save` wrote. Raises PricewrightError where a part of it is missing or fits no other."""
+        require_whole(folder, TREES, WORDS, NUMBERS)
+        lists = json.loads((folder / WORDS).read_text(encoding="utf-8"))
+        numbers: dict[str, Any] = load_file(folder / NUMBERS)
+        deviation = float(numbers.pop("deviation"))
+        try:
+            trees = lgb.Booster(model_str=(folder / TREES).read_text(encoding="utf-8"))
+        except lgb.basic.LightGBMError as error:
+            raise PricewrightError(f"{folder / TREES} is no model of LightGBM: {error}") from error
+        features = Features(**lists, **numbers)
+        columns = (
+            sum(part.shape[1] for part in (features.meanings, features.axes)) + len(features.quantities) + 2
+        )
+        if len(features.words) != len(features.rarity) or trees.num_feature() != columns:
+            raise PricewrightError(f"{folder}: {TREES}, {WORDS} and {NUMBERS} are of several regressions")
+        return cls(features, trees, deviation)
+
+    def _log_prices(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
+        return np.asarray(self.trees.predict(self.features.of(texts, readings, states)))
+
+
+def fit_boosting(
+    texts: list[str],
+    readings: Floats,
+    states: Floats,
+    prices: Floats,
+    *,
+    vocabulary: int,
+    reduced: int,
+    quantities: int,
+    components: int,
+    iterations: int,
+    split: Folds,
+    seed: int,
+) -> HiddenStatesBoosting:
+    """Fit on texts, readings and states, as `predict` takes them, and the prices, (n,) dollars.
+
+    `vocabulary` words are `reduced` to so many columns, the hidden states to `components`; `iterations` is
+    how many trees there are. The width comes from the cross-validation `split`.
+    """
+    features = fitted_features(texts, states, vocabulary, reduced, quantities, components, seed)
+    inputs, logs = features.of(texts, readings, states), np.log(prices)
+
+    def trees(rows: Any) -> lgb.Booster:
+        options = OPTIONS | {"seed": seed}
+        return lgb.train(options, lgb.Dataset(inputs[rows], logs[rows]), num_boost_round=iterations)
+
+    left_over = np.concatenate([logs[out] - trees(rows).predict(inputs[out]) for rows, out in split])
+    deviation = max(float(left_over.std()), NARROWEST)
+    return HiddenStatesBoosting(features, trees(slice(None)), deviation)
+
+
+def fitted_features(
+    texts: list[str],
+    states: Floats,
+    vocabulary: int,
+    reduced: int,
+    quantities: int,
+    components: int,
+    seed: int,
+) -> Features:
+    """The `Features` of training listings: their commonest words and quantities, and the directions in which
+    they differ most, at most as many as there are listings.
+    """
+    counts = log_counts((terms := CountVectorizer(max_features=vocabulary, **TERMS)).fit_transform(texts))
+    rarity = TfidfTransformer().fit(counts).idf_
+    center, scale = states.mean(axis=0), np.maximum(states.std(axis=0), SMALLEST)
+    with np.errstate(invalid="ignore"):  # of states that are all equal, shares of a variance of 0
+        axes = (
+            PCA(min(components, *states.shape), random_state=seed).fit((states - center) / scale).components_
+        )
+    return Features(
+        words=terms.get_feature_names_out().tolist(),
+        rarity=rarity,
+        meanings=_meanings(weighted(counts, rarity), reduced, seed),
+        quantities=commonest(texts, quantities),
+        center=center,
+        axes=np.ascontiguousarray((axes / scale).T),
+    )
+
+
+def _meanings(terms: Any, reduced: int, seed: int) -> Floats:
+    """Singular vectors of TF-IDF, (words, reduced); each word its own where there are no more than that."""
+    if terms.shape[1] <= reduced:
+        return np.eye(terms.shape[1])
+    decomposition = TruncatedSVD(min(reduced, terms.shape[0]), random_state=seed).fit(terms)
+    return np.ascontiguousarray(decomposition.components_.T)
