@@ -64,7 +64,7 @@ rollback: $(STAMP)  ## make the previous version (or VERSION=3) the champion aga
 	@python -m flows.promote rollback --version "$(VERSION)"
 
 serve: $(STAMP)  ## the champion (or VERSION=3), answering on http://127.0.0.1:5001/invocations (or PORT=5003)
-	@python -m flows.listen serve --port $(or $(PORT),5001) --version "$(VERSION)"
+	@python -m flows.serve --port $(or $(PORT),5001) --version "$(VERSION)" $(if $(PLAIN),--plain)
 
 docs: $(DOCS)  ## the documentation as a site, built into site/; SERVE=1 serves it and follows changes
 	@NO_MKDOCS_2_WARNING=1 python -m mkdocs $(if $(SERVE),serve,build --quiet)

@@ -30,7 +30,7 @@ from tests.support.source import (
     tree,
 )
 
-WITHOUT_A_STAGE = {"promote", "prompt"}  # read by the flow of promotion, and by many stages
+WITHOUT_A_STAGE = {"promote", "prompt", "serve"}  # read by flows, and by many stages
 PROFILES = [ROOT / "params.yaml"]
 FILE_LINES, FUNCTION_LINES, MAIN_LINES = 330, 45, 30
 MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
@@ -66,10 +66,12 @@ MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
         "sources",
         "synthetic",
     },
-    "flows": {"promotion", "provenance"},
+    "flows": {"promotion", "provenance", "serving"},
 }
 OWNERS = {  # who imports a library, by file or folder
-    "mlflow": {"components/core", "components/promotion/trial"},
+    "mlflow": {"components/core", "components/promotion/trial", "components/serving/worker"},
+    "fastapi": {"components/serving"},
+    "uvicorn": {"components/serving"},
     "peft": {"components/model"},
     "bitsandbytes": {"components/model"},
     "great_expectations": {"components/quality", "components/validate"},
@@ -92,6 +94,7 @@ NEVER_LOADED = {
     "flows.pipeline": HEAVY | {"mlflow"},
     "flows.promote": HEAVY,
     "flows.lineage": HEAVY,
+    "flows.serve": HEAVY,
     "components.core.stage": HEAVY,
     "components.core.params.file": HEAVY | {"mlflow", "pandas"},
     "components.core.schemas": HEAVY | {"mlflow", "pandas"},

@@ -30,8 +30,9 @@ LOG = "pricewright.log"
 """Tag of a registered model: the run that is the log of the decisions about it."""
 MODEL_DIGEST = "model_sha256"
 """Tag of a version: SHA-256 of all files it was registered with."""
-EVIDENCE, CARD = "evidence", "README.md"
-"""Folder and file beside the model: what it was measured by and made from, and its card."""
+EVIDENCE, CARD, EXAMPLE_ANSWER = "evidence", "README.md", "example_answer.json"
+"""Folder and files beside the model: what it was measured by and made from, its card, and the rows that it
+answered to its example."""
 DESCRIPTION_MAX = 5000
 """Most characters of a version's description on PostgreSQL (MLflow's own column)."""
 WRITTEN_LATER = ("registered_model_meta", "__pycache__")
@@ -62,8 +63,9 @@ def register_version(
     `loader_module` holds `_load_pyfunc(path)`; the signature is that of `example` and `answer`, with
     `options`, what `params` of a request may name, and their values where it names none. No pickle is
     written: the model is the folder `data_path` and the code in `code_path`. Beside it are copies of the
-    files `evidence`, in a folder of that name, and `card` as README.md; its beginning is the description. A
-    tag holds the digest of all files, by which `fetched` tells whether they are still the same.
+    files `evidence`, in a folder of that name, `card` as README.md, whose beginning is the description, and
+    the rows of `answer`, by which a service tells whether it still answers so. A tag holds the digest of all
+    files, by which `fetched` tells whether they are still the same.
     """
     decision_log(model_name)
     logged = mlflow.pyfunc.log_model(
@@ -75,7 +77,7 @@ def register_version(
         input_example=example,
         pip_requirements=requirements,
     )
-    _add_evidence(logged.model_id, evidence, card)
+    _add_evidence(logged.model_id, evidence, {CARD: card, EXAMPLE_ANSWER: _rows(answer)})
     with tempfile.TemporaryDirectory() as folder:
         digest = sha256(_download(logged.model_uri, folder))
     tags = {"run_id": run_id, MODEL_DIGEST: digest, **tags}
@@ -93,10 +95,15 @@ def _description(card: str) -> str:
     return (head.rpartition("\n")[0] or head) + more
 
 
-def _add_evidence(model_id: str, evidence: list[Path], card: str) -> None:
-    """Copy the files `evidence` and the card beside a logged model."""
+def _rows(answer: pd.DataFrame) -> str:
+    return str(answer.to_json(orient="records", double_precision=15))
+
+
+def _add_evidence(model_id: str, evidence: list[Path], texts: dict[str, str]) -> None:
+    """Put copies of the files `evidence`, and `texts` by the names of their files, beside a logged model."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, CARD).write_text(card, encoding="utf-8")
+        for name, text in texts.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
         Path(folder, EVIDENCE).mkdir()
         for path in evidence:
             shutil.copy(path, Path(folder, EVIDENCE))
@@ -266,8 +273,15 @@ def registry_down(error: Exception) -> PricewrightError:
 def connected() -> Iterator[None]:
     """Connect, and turn every failure of the registry inside the block into a PricewrightError."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the default of 7 waits for minutes
-    try:
+    with reachable():
         tracking.connect()
+        yield
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turn every failure of the connected registry inside the block into a PricewrightError."""
+    try:
         yield
     except (MlflowException, SQLAlchemyError, ConnectionError) as error:
         raise registry_down(error) from error

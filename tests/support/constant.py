@@ -8,6 +8,7 @@ import pandas as pd
 
 from components.core import registry, tracking
 
+PRICES = {"price": 20.0, "low": 10.0, "high": 30.0}
 CODE = """
 import pandas
 
@@ -18,10 +19,11 @@ class Model:
 def _load_pyfunc(path):
     return Model()
 """
-PRICES = {"price": 20.0, "low": 10.0, "high": 30.0}
 
 
-def register_constant(model_name: str, card: str = "# A card", code: str = CODE) -> str:
+def register_constant(
+    model_name: str, card: str = "# A card", code: str = CODE, answer: dict[str, float] = PRICES
+) -> str:
     """Register another version of the model; its number. Its files are made in the working folder."""
     Path("constant.py").write_text(code)
     Path("model").mkdir(exist_ok=True)
@@ -34,7 +36,7 @@ def register_constant(model_name: str, card: str = "# A card", code: str = CODE)
             loader_module="constant",
             code_path=Path("constant.py"),
             example=pd.DataFrame({"description": ["a lamp"]}),
-            answer=pd.DataFrame([PRICES]),
+            answer=pd.DataFrame([answer]),
             options={"point": "median"},
             requirements=["pandas"],
             evidence=[],

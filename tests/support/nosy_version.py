@@ -30,6 +30,7 @@ def _load_pyfunc(path):
 def register_nosy(model_name: str, marker: Path) -> str:
     """Register it with the store of this process; its number. `marker` is there once its code has run."""
     constants = f"MARKER, KEY = {os.fspath(marker)!r}, {KEY!r}\n"
-    number = register_constant(model_name, code=constants + CODE)
+    answer = {"price": 0.0, "low": 0.0, "high": 1.0}
+    number = register_constant(model_name, code=constants + CODE, answer=answer)
     marker.unlink(missing_ok=True)
     return number

@@ -21,13 +21,14 @@ from components.core.params.register import Register
 from components.core.params.reward import Reward
 from components.core.params.scrape import Scrape
 from components.core.params.section import PARAMS, faults, read
+from components.core.params.serve import Serve
 from components.core.params.sft import Sft
 from components.core.params.validate import Validate
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Params:
-    """The whole of params.yaml, one section per stage, one for the prompt and one for the gate."""
+    """The whole of params.yaml, one section per stage, one for the prompt, the gate and the service."""
 
     scrape: Scrape
     prompt: Prompt
@@ -44,6 +45,7 @@ class Params:
     quantize: Quantize
     register: Register
     promote: Promote
+    serve: Serve
 
 
 def load_params(path: Path = PARAMS) -> Params:

@@ -1,0 +1,68 @@
+"""The service on a free port of loopback, in this process; its versions are in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from components.core import registry
+from components.core.params.file import load_params
+from components.core.params.serve import Serve
+from components.core.registry import Version
+from components.serving import server
+from components.serving.follower import Follower
+from tests.support.project import ROOT
+
+NAME = "pricer"
+
+
+def section(**changed: Any) -> Serve:
+    """The section `serve` of params.yaml with quick looks at the alias, and these changes."""
+    serve = load_params(ROOT / "params.yaml").serve
+    return serve.model_copy(update={"poll_seconds": 0.1, "timeout_seconds": 30.0, **changed})
+
+
+def at(alias: str = "champion") -> Callable[[], Version | None]:
+    """Whatever the alias names, whoever has set it."""
+
+    def find() -> Version | None:
+        with registry.reachable():
+            number = registry.aliases(NAME).get(alias)
+            return registry.open_version(NAME, number) if number else None
+
+    return find
+
+
+@asynccontextmanager
+async def running(
+    values: Serve, find: Callable[[], Version | None] | None = None
+) -> AsyncIterator[tuple[httpx.AsyncClient, Follower]]:
+    """A client of the service, and its follower."""
+    async with server.following(find or at(), values, dict(os.environ)) as follower:
+        http = server.server(follower, values, "127.0.0.1", 0)
+        task = asyncio.create_task(http.serve())
+        while not http.started:
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        port = http.servers[0].sockets[0].getsockname()[1]
+        limits = httpx.Limits(max_connections=None)
+        try:
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", timeout=60, limits=limits, trust_env=False
+            ) as client:
+                yield client, follower
+        finally:
+            http.should_exit = True
+            await task
+
+
+async def predicted(client: httpx.AsyncClient, text: str) -> dict[str, Any]:
+    """The body of the answer to a text."""
+    answer = await client.post("/predict", json={"description": text})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
