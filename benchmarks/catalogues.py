@@ -67,23 +67,35 @@ FIGURES = ("mae", "rmsle", "median_error", "coverage")
 
 
 def run_split(
-    catalogue: str, file: Path | None, seed: int, profile: str, folder: Path, *, threads: int
+    catalogue: str,
+    file: Path | None,
+    seed: int,
+    profile: str,
+    folder: Path,
+    *,
+    threads: int,
+    rows: int | None = None,
 ) -> None:
-    """Run the chain to its blend in a clone, score it there, and leave predictions and cost in `folder`."""
+    """Run the chain to its blend in a clone, score it there, and leave predictions and cost in `folder`.
+
+    `rows` are how many listings the clone learns from, at most, those that `curate` rejects included.
+    """
     clone = folder / "clone"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     subprocess.run(["git", "clone", "--quiet", Path.cwd(), clone], check=True)
     if profile:
         apply(clone / PROFILES / f"{profile}.yaml", clone / "params.yaml")
-    set_values(clone / "params.yaml", file, seed)
+    set_values(clone / "params.yaml", file, seed, rows)
     environment = os.environ | {"PYTHONPATH": str(clone.resolve()), "OMP_NUM_THREADS": str(threads)}
     options: dict[str, Any] = {"cwd": clone, "env": environment, "check": True}
     began = time.monotonic()
     print(f"{catalogue}, split {seed}: the chain to its blend", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "blend"], **options)
     subprocess.run([sys.executable, "-m", "benchmarks.catalogues", "--score"], **options)
+    learned = json.loads((clone / "reports" / "baseline.json").read_text(encoding="utf-8"))
     cost = {
+        "rows_train": learned["rows_train"],
         "minutes": round((time.monotonic() - began) / 60, 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
         **made_by(),
@@ -94,27 +106,38 @@ def run_split(
     (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
 
 
-def set_values(path: Path, file: Path | None, seed: int) -> None:
-    """Let a params.yaml read a file (None: the demo shop) and split it by `seed`."""
+def set_values(path: Path, file: Path | None, seed: int, rows: int | None) -> None:
+    """Let a params.yaml read a file (None: the demo shop), split by `seed`, and learn from `rows` of it; the
+    others go to the gate, which nobody asks here.
+    """
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["curate"]["seed"] = seed
     if file is not None:
         params["scrape"]["source"] = "files"
         params["scrape"]["files"] |= {"paths": [str(file.resolve())]}
         params["scrape"]["files"]["columns"] |= columns_of(file)
-        params["curate"]["shares"] = SHARES
+        params["curate"]["shares"] = dict(SHARES)
+    if rows is not None:
+        listings = len(table_of(file)) if file is not None else params["scrape"]["demo_shop"]["listings"]
+        shares = params["curate"]["shares"]
+        spared = max(shares["train"] - rows / listings, 0.0)
+        shares |= {"train": shares["train"] - spared, "gate": shares["gate"] + spared}
     path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 
 def columns_of(file: Path) -> dict[str, str | None]:
     """Which column of a file holds what, by the usual names; None where it has none."""
-    if file.suffix == ".parquet":
-        there = set(pd.read_parquet(file).columns)
-    elif file.suffix in (".csv", ".tsv"):
-        there = set(pd.read_csv(file, nrows=0, sep=None, engine="python").columns)
-    else:
-        there = set(pd.read_json(file, lines=True, nrows=50).columns)
+    there = set(table_of(file, 50).columns)
     return {field: next((name for name in names if name in there), None) for field, names in COLUMNS.items()}
+
+
+def table_of(file: Path, rows: int | None = None) -> pd.DataFrame:
+    """A catalogue, or its first rows."""
+    if file.suffix == ".parquet":
+        return pd.read_parquet(file)
+    if file.suffix in (".csv", ".tsv"):
+        return pd.read_csv(file, nrows=rows, sep=None, engine="python")
+    return pd.read_json(file, lines=True, nrows=rows)
 
 
 def score() -> None:
@@ -291,15 +314,20 @@ def made_by() -> dict[str, str]:
     return {"commit": commit.strip(), "machine": machine}
 
 
+def origin_of(figures: list[dict[str, Any]]) -> dict[str, str]:
+    """The command, and the commits and machines that figures came from."""
+    command = " ".join([f"python -m benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    origin = {
+        name: ", ".join(sorted({each for part in figures for each in part[f"{name}s"]}))
+        for name in ("commit", "machine")
+    }
+    return {"command": command, **origin}
+
+
 def write(done: dict[str, dict[str, Any]], profile: str) -> None:
     """The figures with the command that they came from, and the picture."""
     RESULTS.mkdir(exist_ok=True)
-    command = " ".join(["python -m benchmarks.catalogues", *sys.argv[1:]])
-    origin = {
-        name: ", ".join(sorted({each for figures in done.values() for each in figures[f"{name}s"]}))
-        for name in ("commit", "machine")
-    }
-    named = {"command": command, "profile": profile or "params.yaml as committed", **origin}
+    named = {"profile": profile or "params.yaml as committed", **origin_of(list(done.values()))}
     text = json.dumps({**named, "catalogues": done}, indent=2)
     (RESULTS / "catalogues.json").write_text(text + "\n", encoding="utf-8")
     picture(done).savefig(RESULTS / "catalogues.png", dpi=110, metadata={"Software": None})

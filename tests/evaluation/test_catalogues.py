@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 from benchmarks import catalogues
 from components.core.params.evaluate import Evaluate
-from components.core.params.file import Params
+from components.core.params.file import Params, load_params
+from tests.support.project import ROOT
 
 
 @pytest.fixture
@@ -105,3 +107,20 @@ def test_what_is_written_names_the_command_the_commit_and_the_machine(
     assert (written["commit"], written["machine"]) == ("abc", "2 cores")
     assert written["catalogues"]["shop"]["winner_mae"] == pytest.approx(11)
     assert Path("benchmarks/results/catalogues.png").stat().st_size > 5000
+
+
+def test_a_clone_learns_from_as_many_listings_as_it_is_to_and_the_scored_splits_keep_their_shares(
+    tmp_path: Path,
+) -> None:
+    file, path = tmp_path / "things.csv", tmp_path / "params.yaml"
+    pd.DataFrame({"name": ["a thing"] * 200, "price": range(200)}).to_csv(file, index=False)
+    for rows, train in ((50, 0.25), (None, catalogues.SHARES["train"]), (10_000, catalogues.SHARES["train"])):
+        shutil.copy(ROOT / "params.yaml", path)
+        catalogues.set_values(path, file, 3, rows)
+        written = load_params(path)
+        shares = written.curate.shares.model_dump()
+        assert shares["train"] == pytest.approx(train)
+        assert sum(shares.values()) == pytest.approx(1.0)
+        assert all(shares[name] == catalogues.SHARES[name] for name in ("preference", "validation", "test"))
+        assert written.curate.seed == 3
+        assert written.scrape.files.columns.title == "name"

@@ -1,0 +1,103 @@
+"""From how many listings on does the language model help, and how much?
+
+    python -m benchmarks.learning_curves --profile smollm2 data/mine.jsonl
+
+The chain of `benchmarks.catalogues` on the same splits, learning from 250, 500 and 1,000 listings of each and
+then from all: the rows of validation and test stay as they are. What is done is kept, also between the two
+commands, and a stopped run carries on. Writes learning_curves.json and .png into benchmarks/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.catalogues import RESULTS, WORK, files_of, origin_of, run_split, summary
+from components.core.params.file import load_params
+
+ROWS = (250, 500, 1000)
+KEPT = ("winner", "winner_mae", "best_classical", "best_classical_mae", "ratio", "difference", "splits")
+
+
+def point(folders: list[Path]) -> dict[str, Any]:
+    """A point of a curve: how many listings were learned from, on average, and the figures of `summary`."""
+    figures = summary(folders, load_params().evaluate)
+    costs = [json.loads((folder / "cost.json").read_text(encoding="utf-8")) for folder in folders]
+    rows = round(float(np.mean([cost["rows_train"] for cost in costs])))
+    origin = {name: figures[name] for name in ("commits", "machines")}
+    return {"rows_train": rows, **{name: figures[name] for name in KEPT}, **origin}
+
+
+def show(name: str, curve: list[dict[str, Any]]) -> None:
+    """A table of one catalogue."""
+    table = Table("listings", "winner", "MAE", "best classical", "MAE", "difference", title=name)
+    for each in curve:
+        gap = each["difference"]
+        cells = (each["winner"], f"{each['winner_mae']:.2f}", each["best_classical"])
+        ends = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})"
+        table.add_row(f"{each['rows_train']:,}", *cells, f"{each['best_classical_mae']:.2f}", ends)
+    Console(width=110).print(table)
+
+
+def picture(curves: dict[str, list[dict[str, Any]]]) -> Figure:
+    """Of each catalogue the error of winner and best classical baseline by the listings learned from."""
+    figure = Figure(figsize=(9, 1 + 3 * len(curves)), layout="constrained")
+    for axis, (name, curve) in zip(
+        figure.subplots(len(curves), 1, squeeze=False)[:, 0], curves.items(), strict=True
+    ):
+        rows = [each["rows_train"] for each in curve]
+        axis.plot(rows, [each["winner_mae"] for each in curve], "o-", label="winner")
+        axis.plot(rows, [each["best_classical_mae"] for each in curve], "s--", label="best classical")
+        axis.set(title=name, xscale="log", xlabel="listings learned from", ylabel="MAE on test, dollars")
+        axis.legend()
+    return figure
+
+
+def main() -> None:
+    """Run what is not done yet, then write and show the curves."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", nargs="*", type=Path, help="by default those in data/ and the demo shop")
+    parser.add_argument("--profile", default="", help="a file of profiles/, without its ending")
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--at-once", type=int, default=1, help="splits side by side")
+    arguments = parser.parse_args()
+    files = files_of(arguments.files)
+    within = WORK / (arguments.profile or "default")
+    folders = {
+        (name, rows): [
+            within / name / (f"rows-{rows}" if rows else "") / str(seed) for seed in range(arguments.splits)
+        ]
+        for name in files
+        for rows in (*ROWS, None)
+    }
+    threads = max(1, (os.cpu_count() or 1) // arguments.at_once)
+    with ThreadPoolExecutor(arguments.at_once) as executor:
+        waiting = [
+            executor.submit(
+                run_split, name, files[name], seed, arguments.profile, folder, threads=threads, rows=rows
+            )
+            for (name, rows), of in folders.items()
+            for seed, folder in enumerate(of)
+            if not (folder / "cost.json").is_file()
+        ]
+        for each in waiting:
+            each.result()
+    curves = {name: [point(folders[name, rows]) for rows in (*ROWS, None)] for name in files}
+    for name, curve in curves.items():
+        show(name, curve)
+    written = {**origin_of([each for curve in curves.values() for each in curve]), "curves": curves}
+    (RESULTS / "learning_curves.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    picture(curves).savefig(RESULTS / "learning_curves.png", dpi=110, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()
