@@ -3,7 +3,8 @@
     python -m flows.forget ADDRESS
 
 ADDRESS is the listing's, or its id, as the columns of artifacts/scrape/listings.parquet have them. Nothing is
-removed but its pages in the store of a crawl: what else holds it is named with the command that removes it.
+removed but its pages in the store of a crawl and its id in the intakes of the gate: what else holds it is
+named with the command that removes it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.core import artifacts, registry
+from components.core import artifacts, intakes, registry
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
 from components.core.params.scrape import Scrape
@@ -39,6 +40,8 @@ def show(erasure: Erasure, section: Scrape, console: Console) -> None:
     if erasure.pages.mentions:
         console.print("Not removed: pages of the store that name its address (a later crawl replaces them)")
         _lines(erasure.pages.mentions, console)
+    if erasure.intake:
+        console.print(f"Removed from {intakes.FILE}: its id, of intake {erasure.intake} of the gate.")
     if listed.source == "files":
         console.print(f"The file is yours and was not edited; it has the row at {escape(listed.address)}.")
         if section.files.columns.id is None:
@@ -48,7 +51,7 @@ def show(erasure: Erasure, section: Scrape, console: Console) -> None:
             )
     if erasure.same_product:
         console.print("Not removed: other listings of the same product; `make forget` takes each out")
-        _lines([f"{address} ({place})" for address, place in erasure.same_product], console)
+        _lines([f"{kin.address} ({kin.place})" for kin in erasure.same_product], console)
     show_holders(erasure, console)
 
 
@@ -77,10 +80,11 @@ def show_holders(erasure: Erasure, console: Console) -> None:
 def steps(erasure: Erasure) -> list[tuple[str, list[str]]]:
     """What is left to do, in order: why, and the commands of a shell."""
     learned = [holder for holder in erasure.holders if holder.learned]
+    committed = f"{BLOCK_LIST} {intakes.FILE}"
     todo = [
         (
             "So that it stays out of every clone",
-            [f"git add {BLOCK_LIST} && git commit -m 'Forget a listing' {BLOCK_LIST}"],
+            [f"git add {committed} && git commit -m 'Forget a listing' {committed}"],
         )
     ]
     todo.append(("So that the tables lose it, and a version is trained without it", ["make run"]))
@@ -117,8 +121,9 @@ def main() -> None:
     """Forget the listing of an address or id, and say what is left to do."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.forget",
-        description=f"Put a listing on {BLOCK_LIST}, remove its pages from the store of a crawl, and name "
-        "what still holds it: versions, objects of DVC, files of MLflow, with the commands that remove them.",
+        description=f"Put a listing on {BLOCK_LIST}, remove its pages from the store of a crawl and its id "
+        f"from {intakes.FILE}, and name what still holds it: versions, objects of DVC, files of MLflow, with "
+        "the commands that remove them.",
     )
     parser.add_argument("address", help="of the listing, or its id, as in artifacts/scrape/listings.parquet")
     arguments = parser.parse_args()

@@ -28,13 +28,14 @@ NAME = "fresh-test"
 
 
 @flow(name=NAME, task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
-def fresh_test() -> State[Any]:
-    """Draw the next intake of the gate, and have the baselines answer it.
+def fresh_test(wait: bool = False) -> State[Any]:
+    """Draw the next intake of the gate, and have the baselines answer it; with `wait`, queue behind another
+    run.
 
     Raises PricewrightError where there is no version to compare, too few listings are new, another run is at
     work in this clone, or a stage failed.
     """
-    with lock.only_run(wait=False):
+    with lock.only_run(wait):
         params = load_params()
         name = params.register.model_name
         with registry.connected():
@@ -45,10 +46,10 @@ def fresh_test() -> State[Any]:
         _bring_up_to_date(PREDICTIONS)
     text = (
         f"Intake {drawn.number} of the gate: {drawn.rows} rows of {drawn.products} products, new to "
-        f"{versions} and to every decision so far"
+        f"{versions} and to every decision so far. `make promote` decides by them. Commit {intakes.FILE}, "
+        "which keeps them out of training."
     )
-    after = f"`make promote` decides by them. Commit {intakes.FILE}, which keeps them out of training."
-    print(f"\n{text}. {after}", flush=True)
+    print(f"\n{text}", flush=True)
     return Completed(name="Fresh rows", message=text)
 
 

@@ -1,6 +1,7 @@
 """Takes a listing out of what is collected, and says where else it stands: `make forget` (flows/forget.py).
 
-The list of what is blocked (sources/block_list.py) gets its id, and the store of a crawl loses its pages.
+The list of what is blocked (sources/block_list.py) gets its id, the store of a crawl loses its pages, and the
+intakes of the gate lose its id.
 Versions that learned from it, DVC's objects and MLflow's files are named and not touched: what is removed
 there is gone for good, and the champion may be among it.
 """
@@ -15,9 +16,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from components.core import artifacts, registry
+from components.core import artifacts, intakes, registry
 from components.core.artifacts import RunFile
 from components.core.errors import PricewrightError
+from components.core.intakes import Intakes
 from components.core.params.scrape import Scrape
 from components.core.schemas import SPLITS, Split
 from components.provenance.lineage import LISTINGS, Lineage
@@ -36,6 +38,8 @@ BLOCK_LIST = FORGOTTEN
 """The file of the block list."""
 SHOP = "shop"
 """The source whose pages are kept."""
+EMPTIED = "forgotten"
+"""The line of an intake of which no listing is left: it keeps its number, by which decisions name it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ class Holder:
         return bool(set(self.splits) & set(LEARNED))
 
 
+class Kin(NamedTuple):
+    """Another listing of the same product."""
+
+    id: str
+    address: str
+    place: str
+    """Where it stands: its split, or the rule that rejected it as a duplicate."""
+
+
 class Erasure(NamedTuple):
     """What became of a listing that was to be forgotten, and where it still stands."""
 
@@ -65,8 +78,10 @@ class Erasure(NamedTuple):
     """Ids that the block list did not have before."""
     pages: StoredPages
     """Those in the store of the crawl; its own are removed."""
-    same_product: list[tuple[str, str]]
-    """(address, where it stands) of other listings of the same product, which stay."""
+    intake: int | None
+    """The intake of the gate that it is taken out of, where it was in one."""
+    same_product: list[Kin]
+    """Other listings of the same product, which stay."""
     holders: list[Holder]
     objects: list[StoredObject]
     """Of DVC."""
@@ -75,19 +90,21 @@ class Erasure(NamedTuple):
 
 
 def forget(address: str, model_name: str, section: Scrape) -> Erasure:
-    """Put the listing of an address or id on the block list and take its pages out of the crawl's store.
+    """Put the listing of an address or id on the block list, take its pages out of the crawl's store and its
+    id out of the gate's intakes.
 
     To be called inside `registry.connected()`. What was forgotten before may be again: nothing changes, and
     what still holds it is named. Raises PricewrightError, before anything is changed, where nobody knows the
     address or a crawl is at work.
     """
     lineages = [_lineage(version) for version in registry.versions(model_name)]
-    store = Path(section.shop.store)
-    listed = _known(address, lineages, store, section.source)
+    store, of_gate = Path(section.shop.store), intakes.read()
+    listed = _known(address, lineages, store, section.source, intakes.ids(of_gate))
     if listed is None:
         raise PricewrightError(
             f"{address}: no listing has this address or id: not in {LISTINGS}, not in the store of the "
-            "crawl, not in the data of a version. Give it as the column address or id of that table has it"
+            f"crawl, not in the data of a version, not in {intakes.FILE}. Give it as the column address or "
+            "id of that table has it"
         )
     holding = ObjectStore(Path.cwd()).holding(listed.is_in)
     held = _holders(model_name, lineages, listed)
@@ -96,11 +113,14 @@ def forget(address: str, model_name: str, section: Scrape) -> Erasure:
     if listed.source == SHOP and store.is_file():
         with locked(store), closing(PageStore(store)) as pages:
             stored = pages_of(pages, listed.address)
-            added = add_ids(BLOCK_LIST, [listed.id, *(listing_id(SHOP, url) for url in stored.own)])
+            ids = {listed.id, *(listing_id(SHOP, url) for url in stored.own)}
+            added = add_ids(BLOCK_LIST, ids)
             pages.erase(stored.own)
     else:
-        stored, added = StoredPages([], []), add_ids(BLOCK_LIST, [listed.id])
-    return Erasure(listed, added, stored, kin, held, holding, runs)
+        stored, ids = StoredPages([], []), {listed.id}
+        added = add_ids(BLOCK_LIST, ids)
+    intake = _out_of_intakes(ids, of_gate, kin)
+    return Erasure(listed, added, stored, intake, kin, held, holding, runs)
 
 
 class _Origin(NamedTuple):
@@ -121,8 +141,12 @@ def _lineage(version: registry.Version) -> _Origin:
 # --- which listing -----------------------------------------------------------------------------------
 
 
-def _known(address: str, origins: list[_Origin], store: Path, source: str) -> Listed | None:
-    """The listing of an address or id as a table has it, else as the store of a crawl or the list has it."""
+def _known(
+    address: str, origins: list[_Origin], store: Path, source: str, of_gate: frozenset[str]
+) -> Listed | None:
+    """The listing of an address or id as a table has it, else as the store of a crawl, the list or an intake
+    of the gate has it.
+    """
     names = {address, without_session(address)}
     for rows in _tables(origins):
         matching = rows[rows["address"].isin(names) | rows["id"].isin(names)]
@@ -134,11 +158,11 @@ def _known(address: str, origins: list[_Origin], store: Path, source: str) -> Li
             for url in names:
                 if pages.get(url):
                     return Listed(listing_id(SHOP, url), SHOP, url, "")
-    blocked = forgotten_ids(BLOCK_LIST)
-    if address in blocked:
+    known = (forgotten_ids(BLOCK_LIST) | of_gate) - {EMPTIED}
+    if address in known:
         return Listed(address, source, "", "")
     ids = {listing_id(named, name): (named, name) for named in Scrape.model_fields for name in names}
-    return next((Listed(listing, *ids[listing], "") for listing in ids.keys() & blocked), None)
+    return next((Listed(listing, *ids[listing], "") for listing in ids.keys() & known), None)
 
 
 def _tables(origins: list[_Origin]) -> Iterator[pd.DataFrame]:
@@ -152,8 +176,8 @@ def _tables(origins: list[_Origin]) -> Iterator[pd.DataFrame]:
                 yield origin.lineage.table(LISTINGS)
 
 
-def same_product(listed: Listed, folder: Path) -> list[tuple[str, str]]:
-    """(address, split or rule) of other listings of the same product, by the tables of `curate` in `folder`.
+def same_product(listed: Listed, folder: Path) -> list[Kin]:
+    """Other listings of the same product, by the tables of `curate` in `folder`.
 
     They are the rows of its cluster of near duplicates, and the listings that were rejected as duplicates of
     one of these or of it; none where the tables are not there.
@@ -169,10 +193,25 @@ def same_product(listed: Listed, folder: Path) -> list[tuple[str, str]]:
     products = set(rows.loc[rows["id"].isin({listed.id, *earlier}), "product"])
     kin = rows[rows["product"].isin(products) & (rows["id"] != listed.id)]
     ids = {listed.id, *kin["id"]}
-    copies = folded[folded["reason"].map(lambda reason: bool(ids & set(reason.split())))]
+    copies = folded[folded["reason"].map(lambda reason: bool(ids & set(reason.split()))).astype(bool)]
     copies = copies[copies["id"] != listed.id]
-    others = [*kin[["address", "split"]].itertuples(index=False, name=None)]
-    return [*others, *copies[["address", "rule"]].itertuples(index=False, name=None)]
+    others = [kin[["id", "address", "split"]], copies[["id", "address", "rule"]]]
+    return [Kin(*row) for table in others for row in table.itertuples(index=False)]
+
+
+def _out_of_intakes(gone: set[str], of_gate: Intakes, kin: list[Kin]) -> int | None:
+    """Take the ids of a listing out of intakes.csv; the intake that had one.
+
+    Decisions keep what they have spent, by the samples of ids in their records. So that the product stays the
+    gate's, its other listings, which were kept for it by the one that goes, take its place.
+    """
+    number = next((number for number, ids in of_gate.items() if not gone.isdisjoint(ids)), None)
+    if number is not None:
+        others = {other.id for other in kin} - intakes.ids(of_gate) - forgotten_ids(BLOCK_LIST)
+        left = {intake: [id_ for id_ in ids if id_ not in gone] for intake, ids in of_gate.items()}
+        left[number] += sorted(others)
+        intakes.write({intake: ids or [EMPTIED] for intake, ids in left.items()})
+    return number
 
 
 # --- where it still stands ---------------------------------------------------------------------------

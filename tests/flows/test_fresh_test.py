@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import yaml
 from prefect.testing.utilities import prefect_test_harness
 
 from components.core import intakes, registry, tracking
+from components.core.errors import PricewrightError
 from components.core.schemas import HELD_OUT, SPLITS
 from components.promotion import aliases, gate_rows, promote
 from components.promotion.spending import FreshRowsNeeded, sample_of
@@ -135,3 +137,25 @@ def test_what_came_in_judges_and_is_never_trained_on(
     assert drawn <= set(later["gate"]["id"])
     assert listing(900)["id"] not in set(later["train"]["id"]), "its product is the gate's"
     assert Path("trained").stat() == trained
+
+
+@pytest.mark.parametrize(("wait", "error"), [(True, "has no challenger"), (False, "another run is at work")])
+def test_a_deployment_queues_behind_another_run_in_the_clone_and_the_command_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path, wait: bool, error: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    held = "from flows import lock\nwith lock.only_run(False): print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", held],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdin
+        assert other.stdout
+        other.stdout.readline()
+        threading.Timer(1.0, other.stdin.close).start()
+        with pytest.raises(PricewrightError, match=error):
+            flow.fresh_test(wait)

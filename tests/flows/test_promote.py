@@ -21,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.flow_runs import resume_flow_run
+from prefect.flows import load_flow_from_entrypoint
 from prefect.testing.utilities import prefect_test_harness
 
 from components.core import registry, tracking
@@ -352,12 +353,18 @@ def test_an_empty_registry_is_refused_with_what_to_do(
         flows.rollback()
 
 
-def test_every_deployment_names_a_flow_that_there_is() -> None:
+def test_every_flow_of_a_command_has_a_deployment_with_parameters_that_it_takes() -> None:
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    entries = {deployment["name"]: deployment["entrypoint"] for deployment in deployments}
-    assert entries["promote"] == "flows/promote.py:promote"
-    assert entries["rollback"] == "flows/promote.py:rollback"
-    assert {flows.promote.name, flows.rollback.name} == {"promote", "rollback"}
+    assert [deployment["name"] for deployment in deployments] == [
+        "train",
+        "promote",
+        "rollback",
+        "fresh-test",
+    ]
+    for deployment in deployments:
+        flow = load_flow_from_entrypoint(str(ROOT / deployment["entrypoint"]))
+        assert flow.name == deployment["name"]
+        assert flow.validate_parameters(deployment["parameters"]) == deployment["parameters"]
 
 
 def test_a_reason_or_name_that_is_markup_is_plain_text_on_the_page_of_a_decision() -> None:

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from components.core import registry, tracking
+from components.core import intakes, registry, tracking
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Scrape
 from components.core.params.section import load_section
-from components.provenance.erasure import Erasure, forget, same_product
+from components.provenance.erasure import EMPTIED, Erasure, Kin, forget, same_product
 from components.provenance.search import Listed
 from components.sources.block_list import FORGOTTEN, forgotten_ids, listing_id
 from components.sources.crawling.page_store import PageStore
@@ -148,10 +148,48 @@ def test_other_listings_of_the_product_are_named_with_their_place(tmp_path: Path
     table = pd.DataFrame(rejects, columns=["id", "rule", "reason", "address"])
     table.to_parquet(tmp_path / "rejects.parquet")
     others = {listed: same_product(Listed(listed, "shop", "", ""), tmp_path) for listed in "adcf"}
-    assert others["a"] == [("/b", "train"), ("/d", "exact_duplicate"), ("/e", "near_duplicate")]
-    assert others["d"] == [("/a", "train"), ("/b", "train"), ("/e", "near_duplicate")]
-    assert others["c"] == [("/f", "exact_duplicate")]
-    assert others["f"] == [("/c", "train")]
+    a, b, c = (Kin(name, f"/{name}", "train") for name in "abc")
+    d, e = Kin("d", "/d", "exact_duplicate"), Kin("e", "/e", "near_duplicate")
+    assert others == {"a": [b, d, e], "d": [a, b, e], "c": [Kin("f", "/f", "exact_duplicate")], "f": [c]}
+
+
+@pytest.mark.usefixtures("copied")
+def test_a_listing_goes_out_of_the_gate_s_intakes_and_the_rest_of_its_product_stays_in() -> None:
+    gate, path = pd.read_parquet("artifacts/curate/gate.parquet"), Path("artifacts/curate/gate.parquet")
+    other, forgotten, later, before = gate["id"].iloc[:4]
+    alike = gate["id"].isin([forgotten, later, before])
+    gate.assign(product=gate["product"].where(~alike, "one product").astype(str)).to_parquet(path)
+    pd.DataFrame(columns=["id", "rule", "reason", "address"]).to_parquet(path.with_stem("rejects"))
+    intakes.write({1: [before, "a"], 2: [other, forgotten]})
+    erasure = erased(forgotten)
+    assert erasure.intake == 2
+    assert intakes.read() == {1: [before, "a"], 2: [other, later]}, "and what was drawn earlier stays there"
+    [committed] = steps(erasure)[0][1]
+    assert committed.startswith("git add data/forgotten.txt intakes.csv && git commit ")
+    written = intakes.FILE.read_bytes()
+    assert erased(forgotten).intake is None
+    assert intakes.FILE.read_bytes() == written
+
+
+@pytest.mark.usefixtures("copied")
+def test_an_intake_keeps_its_number_when_its_last_listing_is_forgotten() -> None:
+    """By the address too, where no table has the listing any more."""
+    address = "/p/long-gone"
+    gone = listing_id(load_section(Scrape).source, address)
+    intakes.write({1: [gone], 2: ["b"]})
+    erasure = erased(address)
+    assert (erasure.intake, erasure.added) == (1, [gone])
+    assert intakes.read() == {1: [EMPTIED], 2: ["b"]}
+    with pytest.raises(PricewrightError, match="no listing has this address or id"):
+        erased(EMPTIED)
+
+
+@pytest.mark.usefixtures("copied")
+def test_an_intake_that_was_edited_stops_it_before_anything_is_changed() -> None:
+    intakes.FILE.write_text("intake,id\n2,a\n")
+    with pytest.raises(PricewrightError, match="which no intake has written"):
+        erased(row("train")["address"])
+    assert not FORGOTTEN.exists()
 
 
 @pytest.fixture

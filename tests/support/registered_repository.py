@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from components.core import dvc, registry, tracking
+from components.core import dvc, intakes, registry, tracking
 from components.core.schemas import SPLITS, Item, Law, Listing
 from components.sources.block_list import listing_id
 from tests.support.project import ROOT, environment_kept
@@ -79,6 +79,7 @@ def registered_repository(folder: Path, empty_store: Path, store: str = "") -> I
         Path("params.yaml").write_text(yaml.safe_dump(raw))
         Path("dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
         Path("make.py").write_text(MAKE.format(comment=""))
+        intakes.write({})
         Path(".gitignore").write_text(
             "/mlflow.db\n/mlruns\n/artifacts\n/reports\n/pages.html\n.mlflow.lock\n"
         )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -181,14 +184,14 @@ def test_the_memory_of_the_crawl_is_bounded_whatever_is_sent(bad_shop: Outcome) 
     )  # one page of the shop has two gigabytes, one unpacks to fifty megabytes
 
 
-def sitemap_of(site: Site, parts: int, addresses: int) -> int:
-    """Give the site a sitemap with so many parts of so many products; returns its bytes."""
+def sitemap_of(site: Site, parts: int, addresses: int, blanks: int = 0) -> int:
+    """Give the site a sitemap with so many parts of so many products and blanks; returns its bytes."""
     index = "".join(f"<sitemap><loc>{site.base}/map{part}.xml</loc></sitemap>" for part in range(parts))
     texts = {"/map.xml": f"<sitemapindex>{index}</sitemapindex>"}
     for part in range(parts):
         paths = (f"{site.base}/products/{part}-{number:05}" for number in range(addresses))
         entries = "".join(f"<url><loc>{path}</loc></url>" for path in paths)
-        texts[f"/map{part}.xml"] = f"<urlset>{entries}</urlset>"
+        texts[f"/map{part}.xml"] = f"<urlset>{entries}</urlset>" + " " * blanks
     site.answers = {path: (200, {"Content-Type": "text/xml"}, text.encode()) for path, text in texts.items()}
     site.fallback = lambda path: page(product(path), 200 if path.startswith("/products/") else 404)
     return sum(map(len, texts.values()))
@@ -207,6 +210,41 @@ def test_a_longer_queue_takes_no_more_memory(tmp_path: Path) -> None:
         assert not (tmp_path / f"{parts}.queue").exists()
         peaks.append(result.memory)
     assert peaks[1] - peaks[0] < 12 * MEGABYTE  # of 10,000 requests more
+
+
+HELD = """
+import asyncio
+from components.sources.crawling import spider
+
+class Held(spider.ShopSpider):
+    async def _parse_sitemap(self, response):
+        engine, stats = self.crawler.engine, self.crawler.stats
+        reading = engine.scraper.slot
+        def waits():
+            stats.max_value("bytes_read_at_a_time", reading.active_size)
+            return not reading.needs_backout() and (engine.downloader.active or len(engine._slot.scheduler))
+        while len(response.body) > 50_000 and waits():
+            await asyncio.sleep(0.05)
+        for request in super()._parse_sitemap(response):
+            yield request
+
+spider.ShopSpider = Held
+spider.main()
+"""
+"""The crawling process, in which the parts of a sitemap take so long to read that others come in meanwhile:
+none is read before the crawl stops requesting, or has nothing left to request."""
+
+
+def test_answers_that_are_slow_to_read_wait_on_the_server_and_not_in_memory(tmp_path: Path) -> None:
+    with serve(Site()) as site:
+        size = sitemap_of(site, 24, 1, blanks=300_000)
+        hosts, sitemaps = [f"localhost:{site.port}"], [f"{site.base}/map.xml"]
+        job = crawl_job([], hosts=hosts, sitemaps=sitemaps, concurrency=2)
+        command = [sys.executable, "-c", HELD, str(tmp_path / "pages.sqlite")]
+        subprocess.run(command, input=job.to_json(), text=True, check=True, capture_output=True)
+    assert site.times("/products/23-00000") == 1, "every part is read in the end"
+    peak = json.loads((tmp_path / "pages.json").read_text())["bytes_read_at_a_time"]
+    assert MEGABYTE < peak < MEGABYTE + 3 * 301_000 < size / 3, "a megabyte, and what was on its way by then"
 
 
 def test_a_link_that_says_nofollow_is_not_followed(tmp_path: Path) -> None:
