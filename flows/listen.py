@@ -29,23 +29,25 @@ def command(name: str, port: int) -> list[str]:
     return ["mlflow", "ui", "--backend-store-uri", _store(), "--workers", "1", *where]
 
 
-def free(name: str, port: int) -> None:
-    """Raises PricewrightError, naming a port that is free, where `port` cannot be listened on."""
-    if (reason := _refused(port)) is None:
+def free(name: str, port: int, host: str = HOST) -> None:
+    """Raises PricewrightError, naming a port that is free, where `port` of `host` cannot be listened on."""
+    if (reason := _refused(port, host)) is None:
         return
-    other = next((candidate for candidate in range(port + 1, HIGHEST) if _refused(candidate) is None), None)
+    other = next(
+        (candidate for candidate in range(port + 1, HIGHEST) if _refused(candidate, host) is None), None
+    )
     instead = f"`make {name} PORT={other}`" if other else "another one (PORT=...)"
     raise PricewrightError(
-        f"port {port} of {HOST} cannot be listened on ({reason}): stop what holds it, or take {instead}"
+        f"port {port} of {host} cannot be listened on ({reason}): stop what holds it, or take {instead}"
     )
 
 
-def _refused(port: int) -> str | None:
+def _refused(port: int, host: str) -> str | None:
     """Why a port cannot be listened on; None where it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just left is free
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             return error.strerror or str(error)
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -22,9 +23,12 @@ from components.core.registry import CHAMPION, Version
 from components.promotion import aliases
 from components.promotion.environment import without_keys
 from components.serving import server
+from components.serving.doors import LOOPBACK
 from flows import listen, process
 from flows.admission import HOST
 
+TOKEN, TOKEN_MIN = "PRICEWRIGHT_SERVE_TOKEN", 16
+"""Variable with the token that a request has to bear, and its fewest characters."""
 NOTICE = "answers on your own word. The gate decides on it with `make promote`; nothing here moves an alias"
 
 
@@ -34,10 +38,11 @@ def serve(port: int, number: str | None = None) -> None:
     Raises PricewrightError where the port is taken, there is no champion or no such version, or it does not
     become ready.
     """
-    listen.free("serve", port)
     params = load_params()
+    token = _token(params.serve.host)
+    listen.free("serve", port, params.serve.host)
     find = _found(params.register.model_name, number)
-    asyncio.run(server.serve(find, params.serve, _variables(), HOST, port))
+    asyncio.run(server.serve(find, params.serve, _variables(), port, token))
 
 
 def plain(port: int, number: str | None = None) -> int:
@@ -56,6 +61,17 @@ def plain(port: int, number: str | None = None) -> int:
         model = ["-m", str(folder), "--env-manager", "local"]
         command = ["mlflow", "models", "serve", *model, "--host", HOST, "--port", str(port)]
         return process.run([sys.executable, "-m", *command], _variables(), None, threading.Event(), _show)
+
+
+def _token(host: str) -> str | None:
+    """What a request has to bear, None for nothing. Raises PricewrightError where it is missing."""
+    token = os.environ.get(TOKEN) or None
+    if host not in LOOPBACK and (token is None or len(token) < TOKEN_MIN):
+        raise PricewrightError(
+            f"serve.host is {host}, which others can reach: set {TOKEN} to a token of at least {TOKEN_MIN} "
+            "characters (`openssl rand -hex 16`), or serve.host to 127.0.0.1"
+        )
+    return token
 
 
 class Champion:

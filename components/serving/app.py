@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from components.core.params.serve import Serve
 from components.serving import api_page, invocation
+from components.serving.doors import Doors, refusal
 from components.serving.follower import Follower
-from components.serving.invocation import Invocation, RefusedError
+from components.serving.invocation import Invocation, RefusedError, error_body
 from components.serving.loaded import LoadedVersion
+from components.serving.metrics import Metrics
 
 T = TypeVar("T")
-CODES = {400: "BAD_REQUEST", 404: "ENDPOINT_NOT_FOUND", 429: "REQUEST_LIMIT_EXCEEDED"}
-CODES |= {503: "TEMPORARILY_UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
-"""MLflow's names of errors, by HTTP status; INVALID_PARAMETER_VALUE for others below 500."""
 CLOSED = 499
 """The status, which nobody reads, of a request whose client has hung up."""
 RECORDS = "One record, or a list of records: objects with the columns that the version reads (GET /version)."
@@ -34,6 +34,7 @@ class Service:
 
     def __init__(self, follower: Follower, section: Serve) -> None:
         self.follower, self.section = follower, section
+        self.counters = Metrics(follower, section.bands)
 
     async def invocations(self, request: Request) -> Response:
         """The answer of `mlflow models serve` to the same body."""
@@ -64,6 +65,10 @@ class Service:
         """Whether a version answers; 503 where none does."""
         return {"status": "ready"} | named(self._current())
 
+    async def metrics(self) -> Response:
+        """Counters for Prometheus."""
+        return Response(self.counters.text(), media_type=CONTENT_TYPE_LATEST)
+
     async def _answer(
         self, request: Request, read: Callable[[Any, LoadedVersion], Invocation]
     ) -> tuple[LoadedVersion, Any]:
@@ -74,7 +79,11 @@ class Service:
                 value = invocation.parse(await _json_body(request))
                 loaded = self._current()
                 with loaded.in_use():
-                    return loaded, await _unless_gone(request, loaded.answer(read(value, loaded)))
+                    rows = read(value, loaded)
+                    invocation.require_values(rows, loaded.signature["inputs"])
+                    predictions = await _unless_gone(request, loaded.answer(rows))
+                self.counters.answered(loaded.version.number, loaded.signature["outputs"], predictions)
+                return loaded, predictions
         except TimeoutError as error:
             raise RefusedError(504, f"no answer within {seconds:g} s: try again") from error
 
@@ -85,12 +94,14 @@ class Service:
         return loaded
 
 
-def app(follower: Follower, section: Serve) -> FastAPI:
-    """The application that answers with the current version of `follower`."""
+def app(follower: Follower, section: Serve, token: str | None) -> Doors:
+    """The application that answers with the current version of `follower`, to who bears `token` if there is
+    one.
+    """
     api, service = FastAPI(title="Pricewright", docs_url=None, redoc_url=None), Service(follower, section)
     api.add_api_route("/invocations", service.invocations, methods=["POST"], openapi_extra=_body(INVOCATION))
     api.add_api_route("/predict", service.predict, methods=["POST"], openapi_extra=_body(RECORDS))
-    for answer in (service.version, service.healthz, service.readyz):
+    for answer in (service.version, service.healthz, service.readyz, service.metrics):
         api.add_api_route(f"/{answer.__name__}", answer, methods=["GET"])
 
     @api.get("/docs", include_in_schema=False)
@@ -100,7 +111,19 @@ def app(follower: Follower, section: Serve) -> FastAPI:
     api.add_exception_handler(RefusedError, _refused)
     api.add_exception_handler(HTTPException, _http_refused)
     api.add_exception_handler(Exception, _failed)
-    return api
+    known = {getattr(route, "path", "") for route in api.routes}
+
+    def count(path: str, status: int, seconds: float) -> None:
+        service.counters.requested(path if path in known else "other", status, seconds)
+
+    return Doors(
+        api,
+        host=section.host,
+        token=token,
+        body_bytes_max=section.body_bytes_max,
+        requests_per_minute=section.requests_per_minute,
+        count=count,
+    )
 
 
 def named(loaded: LoadedVersion) -> dict[str, str]:
@@ -134,16 +157,9 @@ async def _hung_up(request: Request) -> None:
         pass
 
 
-def error_body(status: int, message: str) -> dict[str, str]:
-    """An error as MLflow writes it."""
-    code = CODES.get(status, "INVALID_PARAMETER_VALUE" if status < 500 else "INTERNAL_ERROR")
-    return {"error_code": code, "message": message}
-
-
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return JSONResponse(error_body(error.status, error.message), error.status, headers)
+    return refusal(error)
 
 
 async def _http_refused(_: Request, error: Exception) -> Response:

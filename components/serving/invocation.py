@@ -13,6 +13,10 @@ from typing import Any
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """Formats of MLflow's scoring protocol 2.0 that are JSON."""
 
+CODES = {400: "BAD_REQUEST", 404: "ENDPOINT_NOT_FOUND", 429: "REQUEST_LIMIT_EXCEEDED"}
+CODES |= {503: "TEMPORARILY_UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
+"""MLflow's names of errors, by HTTP status; INVALID_PARAMETER_VALUE for others below 500."""
+
 
 class RefusedError(Exception):
     """A request that is not answered: the HTTP status, and one line that says what was wrong."""
@@ -20,6 +24,12 @@ class RefusedError(Exception):
     def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.status, self.message, self.retry_after = status, message, retry_after
+
+
+def error_body(status: int, message: str) -> dict[str, str]:
+    """An error as MLflow writes it."""
+    code = CODES.get(status, "INVALID_PARAMETER_VALUE" if status < 500 else "INTERNAL_ERROR")
+    return {"error_code": code, "message": message}
 
 
 @dataclass(frozen=True)
@@ -150,6 +160,17 @@ def records(value: Any, params: dict[str, Any], inputs: list[dict[str, Any]]) ->
                 400, f"record {place} has {unknown[0][:100]!r}, which is none of {', '.join(known)}"
             )
     return Invocation("dataframe_records", rows, params or None)
+
+
+def require_values(rows: Invocation, inputs: list[dict[str, Any]]) -> None:
+    """Raises RefusedError where a row has a list or an object in a column of single values: MLflow would hand
+    it on to the model as it is.
+    """
+    single = [str(c["name"]) for c in inputs if "name" in c and c["type"] not in ("array", "object", "map")]
+    for place, row in enumerate(rows.records()):
+        for name in single:
+            if isinstance(row, dict) and isinstance(value := row.get(name), list | dict):
+                raise RefusedError(400, f"row {place} has {_kind(value)} in {name}, which is one value")
 
 
 def params(query: dict[str, str], known: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import uvicorn
 
 from components.core.params.serve import Serve
 from components.core.registry import Version
+from components.serving import connections
 from components.serving.app import app
 from components.serving.follower import Follower
 from components.serving.loaded import LoadedVersion, load
@@ -42,21 +43,28 @@ async def following(find: Find, section: Serve, environment: dict[str, str]) -> 
         await follower.close()
 
 
-async def serve(find: Find, section: Serve, environment: dict[str, str], host: str, port: int) -> None:
-    """Answer until the process is told to stop. Raises PricewrightError as `following` does."""
+async def serve(
+    find: Find, section: Serve, environment: dict[str, str], port: int, token: str | None
+) -> None:
+    """Answer who bears `token`, if there is one, until the process is told to stop.
+
+    Raises PricewrightError as `following` does.
+    """
+    connections.allow_many()
     async with following(find, section, environment) as follower:
         assert follower.current is not None
-        log(f"{follower.current.version} answers on http://{host}:{port} (addresses: /docs)")
-        await server(follower, section, host, port).serve()
+        log(f"{follower.current.version} answers on http://{section.host}:{port} (addresses: /docs)")
+        await server(follower, section, port, token).serve()
 
 
-def server(follower: Follower, section: Serve, host: str, port: int) -> uvicorn.Server:
+def server(follower: Follower, section: Serve, port: int, token: str | None) -> uvicorn.Server:
     """The HTTP server, not yet serving."""
     return uvicorn.Server(
         uvicorn.Config(
-            app(follower, section),
-            host=host,
+            app(follower, section, token),
+            host=section.host,
             port=port,
+            http=connections.impatient(section.timeout_seconds),
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -104,6 +104,18 @@ def test_a_port_in_use_is_named_with_one_that_is_free() -> None:
                 start(port)
 
 
+def test_beyond_this_machine_a_token_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("host: 127.0.0.1", "host: 0.0.0.0"))
+    for token in ("", "too-short"):
+        monkeypatch.setenv("PRICEWRIGHT_SERVE_TOKEN", token)
+        with pytest.raises(PricewrightError, match="^serve.host is 0.0.0.0, which others can reach: set"):
+            serve.serve(free_port())
+    monkeypatch.setenv("PRICEWRIGHT_SERVE_TOKEN", "long-enough-to-be-one")
+    with pytest.raises(PricewrightError, match="^pricer has no champion yet"):
+        serve.serve(free_port())
+
+
 # --- a real model, beside `mlflow models serve` ------------------------------------------------------
 
 TEXTS = ["Oak desk", "Wireless headphones with noise cancelling", "Cast iron pan", "桌子 🪑"]

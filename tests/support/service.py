@@ -40,11 +40,11 @@ def at(alias: str = "champion") -> Callable[[], Version | None]:
 
 @asynccontextmanager
 async def running(
-    values: Serve, find: Callable[[], Version | None] | None = None
+    values: Serve, find: Callable[[], Version | None] | None = None, token: str | None = None
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Follower]]:
     """A client of the service, and its follower."""
     async with server.following(find or at(), values, dict(os.environ)) as follower:
-        http = server.server(follower, values, "127.0.0.1", 0)
+        http = server.server(follower, values, 0, token)
         task = asyncio.create_task(http.serve())
         while not http.started:
             assert not task.done()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.core.params.section import Count, Section
 
@@ -12,6 +12,9 @@ from components.core.params.section import Count, Section
 class Serve(Section):
     """The service that answers with the champion. No stage reads it."""
 
+    host: Annotated[str, Field(min_length=1)]
+    """What the service listens on: 127.0.0.1 for this machine alone. Anything else needs a token in
+    PRICEWRIGHT_SERVE_TOKEN."""
     poll_seconds: Annotated[float, Field(gt=0)]
     """Seconds between two looks at the alias that is followed."""
     probe_tolerance: Annotated[float, Field(ge=0, lt=1)]
@@ -26,3 +29,15 @@ class Serve(Section):
     timeout_seconds: Annotated[float, Field(gt=0)]
     """Seconds within which a request is answered, or refused with 504; a model that takes as long for one
     batch is started anew."""
+    body_bytes_max: Count
+    """Most bytes of a request's body."""
+    requests_per_minute: Count
+    """Requests of one client in a minute, after as many at once; further ones are refused with 429."""
+    bands: Annotated[list[float], Field(min_length=1)]
+    """Upper bounds, rising, by which /metrics counts the numbers that are answered."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Serve:
+        if sorted(set(self.bands)) != self.bands:
+            raise ValueError(f"bands {self.bands} do not rise")
+        return self
