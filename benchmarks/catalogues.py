@@ -47,7 +47,7 @@ FOLDERS = (Path("data"), Path("../shared/data/listings"))
 DEMO_SHOP = "demo_shop"
 SHARES = {"train": 0.68, "preference": 0.08, "validation": 0.11, "gate": 0.02, "test": 0.11}
 """Of a file: no gate decides here, and a few thousand listings are to be learned from."""
-CLASSICAL = ("mean", "median", "linear", "bag_of_words_ridge", "tfidf_ridge", "boosting")
+CLASSICAL = ("mean", "median", "linear", "bag_of_words_ridge", "tfidf_ridge", "boosting", "neighbours")
 """Candidates with nothing of a language model in them."""
 WINNER = "winner"
 COLUMNS = {  # of a file, by what they are called there

@@ -36,9 +36,8 @@ from components.model import loading
 from components.model.distribution import price_distribution, quantile
 from components.model.hidden_states import hidden_states
 from components.model.prompt import few_shot_prompt
-from components.regression.boosting import HiddenStatesBoosting, fit_boosting
 from components.regression.features import features
-from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_states
+from components.regression.regressions import Regressions, fit_regressions
 from components.regression.ridge import LOG_LARGEST, UNPENALIZED, WORD, Folds, product_folds
 from components.reporting import figures
 
@@ -56,8 +55,8 @@ class Fitted(NamedTuple):
 
     predicted: dict[str, Floats]
     """Dollars for the scored rows by candidate, each of shape (n,), NaN where it has none."""
-    ridge: HiddenStatesRidge
-    boosting: HiddenStatesBoosting
+    regressions: Regressions
+    """Those that are blended."""
 
 
 def baseline(
@@ -68,17 +67,20 @@ def baseline(
 
     Both tables have the columns of `Item`; `base` is the folder of the base model.
     """
-    regressions = classical(train, scored, section, price_max=prompt.price_max)
+    plain = classical(train, scored, section, price_max=prompt.price_max)
     train = train.sample(min(len(train), section.read_rows_max), random_state=section.seed).sort_index()
     answers, readings, *states = untuned(base, train, scored, section, prompt)
     read_train, read = train.assign(**{READING: readings}), scored.assign(**{READING: answers[READING]})
     recalibrated = classical(read_train, read, section, price_max=prompt.price_max, families=WITH_READING)
-    ridge = hidden_states_ridge(read_train, states[0], section)
-    trees = hidden_states_boosting(read_train, states[0], section)
+    blended = fit_regressions(read_train, readings, states[0], section)
     known = _texts(read), answers[READING], states[1]
-    own = {"hidden_states_ridge": ridge.predict(*known), "hidden_states_boosting": trees.predict(*known)}
+    own = {
+        "hidden_states_ridge": blended.ridge.predict(*known),
+        "hidden_states_boosting": blended.boosting.predict(*known),
+        "neighbours": blended.neighbours.predict(_texts(read)),
+    }
     clipped = {name: np.clip(dollars, 0, prompt.price_max) for name, dollars in own.items()}
-    return Fitted(regressions | recalibrated | clipped | answers, ridge, trees)
+    return Fitted(plain | recalibrated | clipped | answers, blended)
 
 
 def classical(
@@ -210,42 +212,6 @@ def ridge_with_base(train: pd.DataFrame, section: Baseline) -> Predictor:
     return _fitted(make_pipeline(columns, _ridge(train, section)), _whole, train)
 
 
-def hidden_states_ridge(train: pd.DataFrame, states: Floats, section: Baseline) -> HiddenStatesRidge:
-    """Words, pairs of words, and the hidden states that the untuned base has of a listing, in one ridge that
-    can be kept: it is blended.
-    """
-    return fit_hidden_states(
-        _texts(train),
-        train[READING].to_numpy(float),
-        states,
-        train["price"].to_numpy(float),
-        depths=section.hidden_depths,
-        vocabulary=section.vocabulary,
-        quantities=section.quantities,
-        landmarks=section.landmarks,
-        alphas=section.ridge_alphas,
-        split=_folds(train, section),
-        seed=section.seed,
-    )
-
-
-def hidden_states_boosting(train: pd.DataFrame, states: Floats, section: Baseline) -> HiddenStatesBoosting:
-    """Boosted trees on the same: words, quantities, hidden states and reading; they are blended too."""
-    return fit_boosting(
-        _texts(train),
-        train[READING].to_numpy(float),
-        states,
-        train["price"].to_numpy(float),
-        vocabulary=section.vocabulary,
-        reduced=section.boosting_components,
-        quantities=section.quantities,
-        components=section.boosting_states,
-        iterations=section.boosting_iterations,
-        split=_folds(train, section),
-        seed=section.seed,
-    )
-
-
 FAMILIES: dict[str, Family] = {
     "mean": mean,
     "median": median,
@@ -313,8 +279,7 @@ def main() -> None:
         )
         errors = scoring.mean_errors(rows[rows["split"].isin(SCORED)])
         frame.save("predictions.parquet", rows, Prediction)
-        fitted.ridge.save(frame.folder / "regressions")
-        fitted.boosting.save(frame.folder / "regressions")
+        fitted.regressions.save(frame.folder / "regressions")
         frame.picture(figures.mean_errors(errors, "validation"), "mae.png")
         frame.report({"rows_train": len(train), "candidates": errors})
 

@@ -1,4 +1,4 @@
-"""Blend: the SFT model and two regressions that know the untuned base, as one model.
+"""Blend: the SFT model and three regressions as one model.
 
 Reads the base, the SFT adapter, the regressions in artifacts/baseline/regressions/, and the preference split,
 on which none of them was fitted. Writes artifacts/blend/ (the weights and the regressions) and
@@ -24,14 +24,12 @@ from components.core.schemas import BLEND
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
 from components.model.distribution import listing_distribution, quantile
-from components.regression.boosting import HiddenStatesBoosting
-from components.regression.hidden_states import HiddenStatesRidge
+from components.regression.regressions import Regressions
 
 
 def blend(
     items: pd.DataFrame,
-    ridge: HiddenStatesRidge,
-    boosting: HiddenStatesBoosting,
+    regressions: Regressions,
     base: Path,
     adapter: Path,
     section: Blend,
@@ -39,18 +37,19 @@ def blend(
 ) -> tuple[blended.Blend, dict[str, Any]]:
     """(the blend of the language model in `adapter` on `base` and of the regressions, the report).
 
-    `items` are rows of `Item` that none of them was fitted on. In the report: the weights, and the mean
+    `items` are rows of `Item` that none of them was fitted on. In the report: weights and shift, and the mean
     absolute error in dollars of each part and of the blend on these rows, by which no model is chosen.
     """
     true = items["price"].to_numpy(float)
-    answers = read(items["text"].tolist(), base, adapter, ridge.depths, section, prompt)
-    fitted = blended.fit(ridge, boosting, answers, true, shrinkage=section.shrinkage)
-    parts = dict(zip(PARTS, blended.parts(ridge, boosting, answers), strict=True))
+    answers = read(items["text"].tolist(), base, adapter, regressions.ridge.depths, section, prompt)
+    fitted = blended.fit(regressions, answers, true, shrinkage=section.shrinkage)
+    parts = dict(zip(PARTS, blended.parts(regressions, answers), strict=True))
     errors = {
         name: _error(distribution, true)
         for name, distribution in (parts | {BLEND: fitted.distribution(answers)}).items()
     }
-    return fitted, {"rows": len(items), "weights": fitted.weights, "error_on_fitted_rows": errors}
+    values = {"weights": fitted.weights, "shift": fitted.shift}
+    return fitted, {"rows": len(items), **values, "error_on_fitted_rows": errors}
 
 
 def read(
@@ -72,13 +71,12 @@ def _error(distribution: Floats, true: Floats) -> float | None:
 
 
 def main() -> None:
-    """Read the parts, fit their weights, write the blend."""
+    """Read the parts, fit weights and shift, write the blend."""
     with stage.run(Blend) as frame:
         artifacts = Path("artifacts")
         fitted, report = blend(
             stage.read(artifacts / "curate" / "preference.parquet"),
-            HiddenStatesRidge.load(artifacts / "baseline" / "regressions"),
-            HiddenStatesBoosting.load(artifacts / "baseline" / "regressions"),
+            Regressions.load(artifacts / "baseline" / "regressions"),
             artifacts / "base",
             artifacts / "sft",
             frame.section,

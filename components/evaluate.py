@@ -106,7 +106,9 @@ def measure(
         gc.collect()
     untuned = adapters.load_adapted(base, None)
     general["base"] = forgetting.measure(untuned, tokenizer) | forgetting.generate(untuned, tokenizer)
-    own = blended.untuned(untuned, tokenizer, texts, blend.ridge.depths, prompt, section.batch_size)
+    own = blended.untuned(
+        untuned, tokenizer, texts, blend.regressions.ridge.depths, prompt, section.batch_size
+    )
     return distributions | {BLEND: blend.distribution(Answers(texts, distributions["sft"], *own))}, general
 
 
@@ -125,7 +127,7 @@ def reader(
     if name != BLEND:
         return partial(read, tuned)
     untuned = adapters.load_adapted(base, None)
-    depths, size = blend.ridge.depths, section.batch_size
+    depths, size = blend.regressions.ridge.depths, section.batch_size
 
     def blended_answers(texts: list[str]) -> Floats:
         own = blended.untuned(untuned, tokenizer, texts, depths, prompt, size)
@@ -235,9 +237,9 @@ def pricing(
     def priced(texts: list[str]) -> dict[str, Floats]:
         winner = reader(name, models, blend, base, section, prompt)(texts)
         model: Any = adapters.load_adapted(base, None)
-        tokenizer, depths = loading.load_tokenizer(base), blend.ridge.depths
+        tokenizer, depths = loading.load_tokenizer(base), blend.regressions.ridge.depths
         known, states = blended.untuned(model, tokenizer, texts, depths, prompt, section.batch_size)
-        ridge = blend.ridge.predict(texts, quantile(known, 0.5), states)
+        ridge = blend.regressions.ridge.predict(texts, quantile(known, 0.5), states)
         return {name: quantile(winner, 0.5), "hidden_states_ridge": np.clip(ridge, 0, prompt.price_max)}
 
     return priced

@@ -176,9 +176,15 @@ def test_regressions_that_know_the_base_are_fitted_on_the_rows_that_it_has_read(
     section = tiny_params.baseline.model_copy(update={"read_rows_max": 12, "ridge_folds": 2})
     scored = tiny_items.tail(8)
     fitted = stage_file.baseline(tiny_items.head(40), scored, tiny_base, section, tiny_params.prompt)
-    assert len(fitted.ridge.landmarks) == 12
+    assert len(fitted.regressions.ridge.landmarks) == 12
     assert {len(prices) for prices in fitted.predicted.values()} == {8}
-    names = {"base_recalibrated", "ridge_with_base", "hidden_states_ridge", "hidden_states_boosting"}
+    names = {
+        "base_recalibrated",
+        "ridge_with_base",
+        "hidden_states_ridge",
+        "hidden_states_boosting",
+        "neighbours",
+    }
     assert names | {"boosting"} < set(fitted.predicted)
 
 

@@ -12,12 +12,9 @@ from components.blend import blend, read
 from components.blending.blended import PARTS, untuned
 from components.core.params.file import Params
 from components.model import loading
-from components.regression.boosting import HiddenStatesBoosting
-from components.regression.hidden_states import HiddenStatesRidge
+from components.regression.regressions import Regressions
 from tests.support.regressions import DEPTHS, fitted_regressions
 from tests.support.source import listed
-
-Regressions = tuple[HiddenStatesRidge, HiddenStatesBoosting]
 
 
 def fitted_on(items: pd.DataFrame, base: Path, params: Params, **options: Any) -> Regressions:
@@ -32,7 +29,7 @@ def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
 ) -> None:
     regressions = fitted_on(tiny_items.head(30), tiny_base, tiny_params)
     rest, section, prompt = tiny_items.tail(18), tiny_params.blend, tiny_params.prompt
-    fitted, report = blend(rest, *regressions, tiny_base, tiny_adapter, section, prompt)
+    fitted, report = blend(rest, regressions, tiny_base, tiny_adapter, section, prompt)
     assert report["rows"] == 18
     assert set(report["weights"]) == set(PARTS)
     assert set(report["error_on_fitted_rows"]) == {*PARTS, "blend"}
@@ -51,7 +48,7 @@ def test_an_untrained_model_loses_its_say_to_a_regression_that_knows(
     items = items.assign(price=[20.0 * 1.6 ** (row % 8) for row in range(len(items))])
     train, rest = items.head(32), items.tail(16)
     known = fitted_on(train, tiny_base, tiny_params, vocabulary=400, alpha=0.01, folds=4)
-    fitted, report = blend(rest, *known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.prompt)
+    fitted, report = blend(rest, known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.prompt)
     errors = report["error_on_fitted_rows"]
     assert errors["blend"] < errors["sft"]
     assert fitted.weights["hidden_states_ridge"] > fitted.weights["sft"]

@@ -1,7 +1,7 @@
-"""A blend: the tuned language model and two regressions that know the untuned one, priced as one model.
+"""A blend: the tuned language model and three regressions, two of which know the untuned one, priced as one.
 
 Different readers err differently: the language model knows what words mean, the ridge has counted every word
-of the catalogue and holds a listing against its neighbours, the trees see steps where those see lines.
+of the catalogue, the trees see steps where it sees lines, the neighbours know what the like of it costs.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from components.blending.pool import fit_weights, pool
+from components.blending.pool import fit_shift, fit_weights, pool, shifted
 from components.core.errors import PricewrightError
 from components.core.params.prompt import Prompt
 from components.evaluation.resampling import Floats
 from components.model.distribution import listing_distribution, quantile
 from components.model.hidden_states import hidden_states
-from components.regression.boosting import HiddenStatesBoosting
-from components.regression.hidden_states import HiddenStatesRidge
+from components.regression.regressions import NAMES, Regressions
 
 WEIGHTS = "blend.json"
-PARTS = ("sft", "hidden_states_ridge", "hidden_states_boosting")
+PARTS = ("sft", *NAMES)
 
 
 @dataclass(frozen=True)
@@ -45,20 +44,20 @@ class Blend:
 
     weights: dict[str, float]
     """Exponent of each part in the logarithmic pool."""
-    ridge: HiddenStatesRidge
-    boosting: HiddenStatesBoosting
+    shift: float
+    """Of the pool, in log dollars; see `shifted`."""
+    regressions: Regressions
 
     def distribution(self, answers: Answers) -> Floats:
         """Probability of each whole-dollar price, (n, prices)."""
-        return pool(
-            parts(self.ridge, self.boosting, answers), np.array([self.weights[part] for part in PARTS])
-        )
+        pooled = pool(parts(self.regressions, answers), np.array([self.weights[part] for part in PARTS]))
+        return shifted(pooled, self.shift)
 
     def save(self, folder: Path) -> None:
-        """Write the weights and the regressions to `folder`."""
-        self.ridge.save(folder)
-        self.boosting.save(folder)
-        (folder / WEIGHTS).write_text(json.dumps(self.weights, indent=2) + "\n", encoding="utf-8")
+        """Write weights, shift and regressions to `folder`."""
+        self.regressions.save(folder)
+        values = {"weights": self.weights, "shift": self.shift}
+        (folder / WEIGHTS).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Blend:
@@ -68,10 +67,11 @@ class Blend:
             raise PricewrightError(
                 f"{folder} holds no whole blend: {WEIGHTS} is missing. Make it anew with `dvc repro`"
             )
-        weights = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        weights = values.get("weights", {})
         if set(weights) != set(PARTS):
             raise PricewrightError(f"{path} weighs {', '.join(weights)}; {', '.join(PARTS)} are the parts")
-        return cls(weights, HiddenStatesRidge.load(folder), HiddenStatesBoosting.load(folder))
+        return cls(weights, values["shift"], Regressions.load(folder))
 
 
 def untuned(
@@ -83,25 +83,19 @@ def untuned(
     return distribution, hidden_states(model, tokenizer, texts, prompt, depths=depths, **options)
 
 
-def parts(ridge: HiddenStatesRidge, boosting: HiddenStatesBoosting, answers: Answers) -> list[Floats]:
+def parts(regressions: Regressions, answers: Answers) -> list[Floats]:
     """The distributions of PARTS, (n, prices) each."""
-    price_max = answers.tuned.shape[1] - 1
     known = answers.texts, quantile(answers.untuned, 0.5), answers.states
-    return [answers.tuned, *(part.distribution(*known, price_max=price_max) for part in (ridge, boosting))]
+    return [answers.tuned, *regressions.distributions(*known, price_max=answers.tuned.shape[1] - 1)]
 
 
-def fit(
-    ridge: HiddenStatesRidge,
-    boosting: HiddenStatesBoosting,
-    answers: Answers,
-    true: Floats,
-    *,
-    shrinkage: float,
-) -> Blend:
-    """The blend whose weights score best on the true prices, (n,) dollars; see `pool.fit_weights`.
+def fit(regressions: Regressions, answers: Answers, true: Floats, *, shrinkage: float) -> Blend:
+    """The blend whose weights score best on the true prices, (n,) dollars, see `pool.fit_weights`, shifted so
+    that its medians neither fall short of them nor exceed them.
 
     The rows must be ones that neither the language model nor a regression was fitted on.
     """
-    weights = fit_weights(parts(ridge, boosting, answers), true, shrinkage=shrinkage)
-    named = {part: round(float(weight), 4) for part, weight in zip(PARTS, weights, strict=True)}
-    return Blend(named, ridge, boosting)
+    distributions = parts(regressions, answers)
+    weights = fit_weights(distributions, true, shrinkage=shrinkage).round(4)
+    shift = fit_shift(pool(distributions, weights), true, shrinkage=shrinkage)
+    return Blend(dict(zip(PARTS, map(float, weights), strict=True)), round(shift, 4), regressions)

@@ -67,6 +67,30 @@ def fit_weights(distributions: list[Floats], true: Floats, *, shrinkage: float) 
     return np.asarray(minimize(loss, equal, jac=True, bounds=bounds, method="L-BFGS-B").x)
 
 
+def fit_shift(pooled: Floats, true: Floats, *, shrinkage: float) -> float:
+    """By how much, in log dollars, the medians of a pool, (n, prices), fall short of the true prices, (n,)
+    dollars, on average; drawn towards 0 as if `shrinkage` more rows were right.
+    """
+    medians = (np.cumsum(pooled, axis=1) >= 0.5 - TINY).argmax(axis=1)
+    known = ~np.isnan(pooled[:, 0])
+    short = np.log(np.maximum(true, 1.0)) - np.log(np.maximum(medians, 1.0))
+    return float(short[known].sum() / (known.sum() + shrinkage)) if known.any() else 0.0
+
+
+def shifted(distribution: Floats, shift: float) -> Floats:
+    """The distribution, (n, prices), of a price exp(`shift`) times as high; what goes beyond the highest
+    stays there. A price is spread evenly over the dollar around it.
+    """
+    if shift == 0.0:
+        return distribution
+    edges = np.concatenate([[0.0], np.arange(1, distribution.shape[1] + 1) - 0.5])
+    below = np.cumsum(distribution, axis=1)
+    cumulative = np.hstack([np.zeros((len(below), 1)), below])
+    moved = np.stack([np.interp(edges * np.exp(-shift), edges, row) for row in cumulative])
+    moved[:, -1] = cumulative[:, -1]
+    return np.diff(moved, axis=1)
+
+
 def _logarithms(distributions: list[Floats]) -> list[Floats]:
     """Natural logarithms, at least that of LEAST; 0 for every price in a row that is NaN."""
     return [np.log(np.maximum(np.where(np.isnan(part), 1.0, part), LEAST)) for part in distributions]

@@ -49,13 +49,13 @@ def chosen_ridge(inputs: Any, log_prices: Floats, alphas: list[float], split: Fo
     return fitted, max(float(left_over.std()), NARROWEST)
 
 
-def log_normal(logs: Floats, deviation: float, price_max: int) -> Floats:
+def log_normal(logs: Floats, deviation: float | Floats, price_max: int) -> Floats:
     """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1, where the logarithm of the
-    price is normal about `logs`, (n,) log dollars, by `deviation`.
+    price is normal about `logs`, (n,) log dollars, by `deviation`: one for all or (n,).
     """
     with np.errstate(divide="ignore"):
         edges = np.log(np.concatenate([[0.0], np.arange(price_max) + 0.5, [np.inf]]))
-    return np.diff(norm.cdf((edges[None, :] - logs[:, None]) / deviation), axis=1)
+    return np.diff(norm.cdf((edges[None, :] - logs[:, None]) / np.reshape(deviation, (-1, 1))), axis=1)
 
 
 def filled_logarithm(readings: Floats) -> tuple[Floats, float]:

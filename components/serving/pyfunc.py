@@ -74,7 +74,7 @@ class Served:
         )
         if self.blend is None:
             return tuned
-        depths = self.blend.ridge.depths
+        depths = self.blend.regressions.ridge.depths
         untuned = blended.untuned(self.untuned, self.tokenizer, texts, depths, prompt, batch_size)
         return self.blend.distribution(Answers(texts, tuned, *untuned))
 

@@ -9,11 +9,13 @@ import pytest
 
 from components.blending import blended
 from components.blending.blended import PARTS, WEIGHTS, Answers, Blend
-from components.blending.pool import pool
+from components.blending.pool import pool, shifted
 from components.core.errors import PricewrightError
-from components.regression import boosting, hidden_states
+from components.regression import boosting, hidden_states, neighbours
 from components.regression.boosting import fit_boosting
 from components.regression.hidden_states import fit_hidden_states
+from components.regression.neighbours import fit_neighbours
+from components.regression.regressions import Regressions
 from components.regression.ridge import product_folds
 
 PRICES = 300
@@ -55,8 +57,15 @@ def made() -> Made:
         iterations=100,
         **options,
     )
+    near = fit_neighbours(
+        texts[first], true[first], range(100), vocabulary=9, number=5, temperature=0.1, seed=0
+    )
     answers = Answers(texts[rest], tuned[rest], untuned[rest], states[rest])
-    return blended.fit(ridge, trees, answers, true[rest], shrinkage=1.0), answers, true[rest]
+    return (
+        blended.fit(Regressions(ridge, trees, near), answers, true[rest], shrinkage=1.0),
+        answers,
+        true[rest],
+    )
 
 
 def error(distribution: np.ndarray, true: np.ndarray) -> float:
@@ -66,15 +75,15 @@ def error(distribution: np.ndarray, true: np.ndarray) -> float:
 def test_it_errs_less_than_any_part(made: Made) -> None:
     blend, answers, true = made
     ours = error(blend.distribution(answers), true)
-    for part in blended.parts(blend.ridge, blend.boosting, answers):
+    for part in blended.parts(blend.regressions, answers):
         assert ours < 0.9 * error(part, true)
 
 
-def test_it_is_the_pool_of_its_parts(made: Made) -> None:
+def test_it_is_the_shifted_pool_of_its_parts(made: Made) -> None:
     blend, answers, _ = made
-    parts = blended.parts(blend.ridge, blend.boosting, answers)
+    parts = blended.parts(blend.regressions, answers)
     weights = np.array([blend.weights[part] for part in PARTS])
-    np.testing.assert_array_equal(blend.distribution(answers), pool(parts, weights))
+    np.testing.assert_array_equal(blend.distribution(answers), shifted(pool(parts, weights), blend.shift))
 
 
 def test_what_is_saved_prices_the_same(made: Made, tmp_path: Path) -> None:
@@ -83,7 +92,7 @@ def test_what_is_saved_prices_the_same(made: Made, tmp_path: Path) -> None:
     np.testing.assert_array_equal(Blend.load(tmp_path).distribution(answers), blend.distribution(answers))
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, hidden_states.NUMBERS, boosting.TREES])
+@pytest.mark.parametrize("name", [WEIGHTS, hidden_states.NUMBERS, boosting.TREES, neighbours.WORDS])
 def test_a_blend_with_a_part_missing_is_refused(made: Made, tmp_path: Path, name: str) -> None:
     made[0].save(tmp_path)
     (tmp_path / name).unlink()
@@ -93,8 +102,8 @@ def test_a_blend_with_a_part_missing_is_refused(made: Made, tmp_path: Path, name
 
 def test_weights_of_other_parts_are_refused(made: Made, tmp_path: Path) -> None:
     made[0].save(tmp_path)
-    (tmp_path / WEIGHTS).write_text('{"sft": 1.0}')
+    (tmp_path / WEIGHTS).write_text('{"weights": {"sft": 1.0}, "shift": 0.0}')
     with pytest.raises(
-        PricewrightError, match="weighs sft; sft, hidden_states_ridge, hidden_states_boosting are"
+        PricewrightError, match="weighs sft; sft, hidden_states_ridge, hidden_states_boosting, neighbours are"
     ):
         Blend.load(tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from components.blending.pool import fit_weights, pool
+from components.blending.pool import fit_shift, fit_weights, pool, shifted
 from components.model.distribution import quantile
 
 PRICES = 400
@@ -121,3 +121,30 @@ def test_no_part_rules_a_price_out_alone() -> None:
     pooled = pool([sure, bells(np.array([200.0]), 5.0)], np.array([0.5, 0.5]))
     assert np.isfinite(pooled).all()
     assert pooled.sum() == pytest.approx(1.0)
+
+
+def test_a_shifted_distribution_is_that_of_a_price_so_many_times_as_high() -> None:
+    before = bells(np.array([50.0, 120.0]), 10.0)
+    after = shifted(before, np.log(2.0))
+    np.testing.assert_allclose(after.sum(axis=1), 1.0)
+    for level in (0.1, 0.5, 0.9):
+        np.testing.assert_allclose(quantile(after, level), 2 * quantile(before, level), atol=1.5)
+    assert (after >= 0).all()
+    np.testing.assert_array_equal(shifted(before, 0.0), before)
+    np.testing.assert_allclose(shifted(after, -np.log(2.0)), before, atol=2e-3)
+
+
+def test_what_goes_beyond_the_highest_price_stays_there_and_nan_stays_nan() -> None:
+    after = shifted(np.vstack([bells(np.array([390.0]), 5.0), np.full((1, PRICES), np.nan)]), 1.0)
+    assert after[0, -1] == pytest.approx(1.0)
+    assert np.isnan(after[1]).all()
+
+
+def test_the_shift_is_what_the_medians_fall_short_of_drawn_towards_none() -> None:
+    true = np.linspace(100, 300, 90)
+    pooled = bells(true / np.exp(0.2), 3.0)
+    assert fit_shift(pooled, true, shrinkage=0.0) == pytest.approx(0.2, abs=0.01)
+    assert fit_shift(pooled, true, shrinkage=90.0) == pytest.approx(0.1, abs=0.01)
+    unknown = np.vstack([pooled, np.full((5, PRICES), np.nan)])
+    assert fit_shift(unknown, np.append(true, np.full(5, 9.0)), shrinkage=0.0) == pytest.approx(0.2, abs=0.01)
+    assert fit_shift(np.full((5, PRICES), np.nan), np.full(5, 9.0), shrinkage=0.0) == 0.0

@@ -1,12 +1,14 @@
-"""The two regressions of a blend, fitted on a few items."""
+"""The regressions of a blend, fitted on a few items."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from components.blending.blended import Blend
-from components.regression.boosting import HiddenStatesBoosting, fit_boosting
-from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_states
+from components.regression.boosting import fit_boosting
+from components.regression.hidden_states import fit_hidden_states
+from components.regression.neighbours import fit_neighbours
+from components.regression.regressions import Regressions
 from components.regression.ridge import product_folds
 
 DEPTHS = [1.0]
@@ -21,8 +23,8 @@ def fitted_regressions(
     vocabulary: int = 50,
     alpha: float = 1.0,
     folds: int = 3,
-) -> tuple[HiddenStatesRidge, HiddenStatesBoosting]:
-    """Both on texts and states alone: the base gave no reading of them."""
+) -> Regressions:
+    """On texts and states alone: the base gave no reading of them."""
     inputs = texts, np.full(len(texts), np.nan), states, prices
     options = {
         "vocabulary": vocabulary,
@@ -31,11 +33,13 @@ def fitted_regressions(
         "seed": 0,
     }
     ridge = fit_hidden_states(*inputs, depths=DEPTHS, landmarks=20, alphas=[alpha], **options)
-    return ridge, fit_boosting(*inputs, reduced=8, components=4, iterations=20, **options)
+    boosting = fit_boosting(*inputs, reduced=8, components=4, iterations=20, **options)
+    near = {"vocabulary": vocabulary, "number": 5, "temperature": 0.05, "seed": 0}
+    return Regressions(ridge, boosting, fit_neighbours(texts, prices, range(len(texts)), **near))
 
 
 def fitted_blend(texts: list[str], prices: np.ndarray, size: int) -> Blend:
     """A blend of which every part has a say, for a base of `size` hidden states."""
     states = np.random.default_rng(0).standard_normal((len(texts), size))
-    weights = {"sft": 0.6, "hidden_states_ridge": 0.3, "hidden_states_boosting": 0.2}
-    return Blend(weights, *fitted_regressions(texts, prices, states))
+    weights = {"sft": 0.6, "hidden_states_ridge": 0.3, "hidden_states_boosting": 0.2, "neighbours": 0.1}
+    return Blend(weights, 0.05, fitted_regressions(texts, prices, states))

@@ -34,6 +34,10 @@ class Baseline(Section):
     """Dimensions to which TF-IDF is reduced for the boosted trees."""
     boosting_states: Count
     """Dimensions to which hidden states are reduced for the boosted trees."""
+    neighbours: Count
+    """Nearest training listings whose prices are asked."""
+    neighbour_temperature: Annotated[float, Field(gt=0)]
+    """Of their weights, in units of nearness (a cosine): the smaller, the more the nearest counts."""
     shots: Count
     """Priced examples in the prompt of the few-shot base model; fewer where its context is too short."""
     batch_size: Count

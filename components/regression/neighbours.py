@@ -1,0 +1,150 @@
+"""What the nearest training listings cost, nearest by the cosine of TF-IDF.
+
+    log price = sum of w_i * log price of neighbour i,   w_i proportional to exp(nearness_i / temperature)
+
+A catalogue that lists one kind of thing many times has its prices there already. Where the nearest is far,
+the answer says little: how wide it is depends on how near the nearest is, as seen on training listings that
+were held against those of other products.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+
+from components.core.errors import PricewrightError
+from components.evaluation.resampling import Floats
+from components.regression.hidden_states import TERMS, log_counts, weighted
+from components.regression.ridge import NARROWEST, log_normal, require_whole
+
+AT_ONCE = 500  # rows held against all listings at a time
+JUDGED = 2000  # training listings, at most, that tell how wide the errors are
+SHARES = [0.2, 0.4, 0.6, 0.8, 0.9]  # of listings by nearness, between which the width is one
+WORDS, NUMBERS = "neighbours.json", "neighbours.safetensors"
+SPARSE = ("data", "indices", "indptr")
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The training listings that others are held against."""
+
+    words: list[str]
+    """Words and pairs of words."""
+    rarity: Floats
+    """(words,), the inverse document frequencies."""
+    listings: sparse.csr_matrix
+    """(listings, words), TF-IDF in rows of length 1."""
+    logs: Floats
+    """(listings,), log dollars."""
+    edges: Floats
+    """(5,), nearness of the nearest at which the width changes."""
+    deviations: Floats
+    """(6,), standard deviations of the log price about its prediction between the edges."""
+    number: int
+    """How many neighbours are asked."""
+    temperature: float
+    """Of their weights, in units of nearness (a cosine)."""
+
+    def predict(self, texts: list[str]) -> Floats:
+        """Dollars, (n,), for listing texts."""
+        return np.exp(self._log_prices(self._terms_of(texts))[0])
+
+    def distribution(self, texts: list[str], *, price_max: int) -> Floats:
+        """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
+        prediction, the wider the farther the nearest listing is.
+        """
+        logs, nearness = self._log_prices(self._terms_of(texts))
+        return log_normal(logs, self.deviations[np.searchsorted(self.edges, nearness)], price_max)
+
+    def save(self, folder: Path) -> None:
+        """Write `neighbours.json` and `neighbours.safetensors` to `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {"words": self.words, "number": self.number, "temperature": self.temperature}
+        (folder / WORDS).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+        numbers = {name: getattr(self, name) for name in ("rarity", "logs", "edges", "deviations")}
+        save_file(numbers | {name: getattr(self.listings, name) for name in SPARSE}, folder / NUMBERS)
+
+    @classmethod
+    def load(cls, folder: Path) -> Neighbours:
+        """What `save` wrote. Raises PricewrightError where a part of it is missing or fits no other."""
+        require_whole(folder, WORDS, NUMBERS)
+        kept = json.loads((folder / WORDS).read_text(encoding="utf-8"))
+        numbers: dict[str, Any] = load_file(folder / NUMBERS)
+        if len(kept["words"]) != len(numbers["rarity"]) or len(numbers["indptr"]) != len(numbers["logs"]) + 1:
+            raise PricewrightError(f"{folder}: {WORDS} and {NUMBERS} are of two catalogues")
+        shape = (len(numbers["logs"]), len(kept["words"]))
+        listings = sparse.csr_matrix(tuple(numbers.pop(name) for name in SPARSE), shape=shape)
+        return cls(listings=listings, **kept, **numbers)
+
+    def _terms_of(self, texts: list[str]) -> Any:
+        return weighted(log_counts(self._vocabulary.transform(texts)), self.rarity)
+
+    def _log_prices(self, terms: Any, products: Any = None, own: Any = None) -> tuple[Floats, Floats]:
+        """(log dollars, the nearness of the nearest listing) of each row of TF-IDF, (n,) each; `products` of
+        the listings and `own` of the rows, where a row is not to be held against its own product.
+        """
+        parts = []
+        for start in range(0, terms.shape[0], AT_ONCE):
+            nearness = (terms[start : start + AT_ONCE] @ self.listings.T).toarray()
+            if own is not None:
+                nearness[own[start : start + AT_ONCE, None] == products[None, :]] = 0.0
+            parts.append(self._mean_of(nearness))
+        logs, nearest = zip(*parts, strict=True)
+        return np.concatenate(logs), np.concatenate(nearest)
+
+    def _mean_of(self, nearness: Floats) -> tuple[Floats, Floats]:
+        number = min(self.number, nearness.shape[1])
+        asked = np.argpartition(-nearness, number - 1, axis=1)[:, :number]
+        near = np.take_along_axis(nearness, asked, axis=1)
+        nearest = near.max(axis=1)
+        weights = np.exp((near - nearest[:, None]) / self.temperature)
+        logs = (weights * self.logs[asked]).sum(axis=1) / weights.sum(axis=1)
+        return np.where(nearest > 0, logs, self.logs.mean()), nearest  # without a word in common: the mean
+
+    @cached_property
+    def _vocabulary(self) -> CountVectorizer:
+        return CountVectorizer(vocabulary=self.words, **TERMS)
+
+
+def fit_neighbours(
+    texts: list[str],
+    prices: Floats,
+    products: Any,
+    *,
+    vocabulary: int,
+    number: int,
+    temperature: float,
+    seed: int,
+) -> Neighbours:
+    """Keep listing texts and their prices, (n,) dollars; `vocabulary` words tell how near they are to each
+    other. `products`, (n,), say which are of one product: these tell nothing of how wide the errors are.
+    """
+    counts = log_counts((terms := CountVectorizer(max_features=vocabulary, **TERMS)).fit_transform(texts))
+    rarity, logs = TfidfTransformer().fit(counts).idf_, np.log(prices)
+    flat = np.zeros(len(SHARES)), np.ones(len(SHARES) + 1)  # widths of no one, until they are measured
+    listings = sparse.csr_matrix(weighted(counts, rarity))
+    kept = terms.get_feature_names_out().tolist(), rarity, listings, logs
+    unmeasured = Neighbours(*kept, *flat, number, temperature)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(texts))[:JUDGED])
+    products = np.unique(np.asarray(products), return_inverse=True)[1]
+    predicted, nearness = unmeasured._log_prices(listings[rows], products, products[rows])
+    return Neighbours(*kept, *widths(nearness, predicted - logs[rows]), number, temperature)
+
+
+def widths(nearness: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    """(edges, deviations) of `Neighbours`: the root mean square of errors, (n,) log dollars, between
+    quantiles of nearness, (n,); that of all where none lies between two.
+    """
+    edges = np.quantile(nearness, SHARES)
+    between = np.searchsorted(edges, nearness)
+    squares = [errors[between == part] ** 2 for part in range(len(SHARES) + 1)]
+    deviations = [np.sqrt(np.mean(part if len(part) else errors**2)) for part in squares]
+    return edges, np.maximum(deviations, NARROWEST)

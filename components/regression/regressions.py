@@ -1,0 +1,81 @@
+"""The regressions of a blend, kept in one folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from components.core.params.baseline import Baseline
+from components.evaluation.resampling import Floats
+from components.regression.boosting import HiddenStatesBoosting, fit_boosting
+from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_states
+from components.regression.neighbours import Neighbours, fit_neighbours
+from components.regression.ridge import product_folds
+
+NAMES = ("hidden_states_ridge", "hidden_states_boosting", "neighbours")
+
+
+@dataclass(frozen=True)
+class Regressions:
+    """Those that are blended with a language model, in the order of NAMES."""
+
+    ridge: HiddenStatesRidge
+    boosting: HiddenStatesBoosting
+    neighbours: Neighbours
+
+    def distributions(
+        self, texts: list[str], readings: Floats, states: Floats, *, price_max: int
+    ) -> list[Floats]:
+        """Probabilities of the whole-dollar prices by each, (n, price_max + 1), for listing texts, the
+        untuned base's predictions of them, (n,) dollars, and its hidden states, (n, size).
+        """
+        with_base = (self.ridge, self.boosting)
+        own = [part.distribution(texts, readings, states, price_max=price_max) for part in with_base]
+        return [*own, self.neighbours.distribution(texts, price_max=price_max)]
+
+    def save(self, folder: Path) -> None:
+        """Write all of them to `folder`."""
+        for part in (self.ridge, self.boosting, self.neighbours):
+            part.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Regressions:
+        """What `save` wrote. Raises PricewrightError where a part of it is missing."""
+        return cls(HiddenStatesRidge.load(folder), HiddenStatesBoosting.load(folder), Neighbours.load(folder))
+
+
+def fit_regressions(train: pd.DataFrame, readings: Floats, states: Floats, section: Baseline) -> Regressions:
+    """Fit all of them on listings (columns of `Item`), the untuned base's predictions of these, (n,) dollars,
+    NaN where it gave none, and its hidden states, (n, size), at `section.hidden_depths`.
+    """
+    texts, prices, products = (
+        train["text"].tolist(),
+        train["price"].to_numpy(float),
+        train["product"].to_numpy(),
+    )
+    inputs = texts, readings, states, prices
+    common: dict[str, Any] = {"vocabulary": section.vocabulary, "seed": section.seed}
+    split = product_folds(products, section.ridge_folds, section.seed)
+    ridge = fit_hidden_states(
+        *inputs,
+        depths=section.hidden_depths,
+        quantities=section.quantities,
+        landmarks=section.landmarks,
+        alphas=section.ridge_alphas,
+        split=split,
+        **common,
+    )
+    boosting = fit_boosting(
+        *inputs,
+        reduced=section.boosting_components,
+        quantities=section.quantities,
+        components=section.boosting_states,
+        iterations=section.boosting_iterations,
+        split=split,
+        **common,
+    )
+    near: dict[str, Any] = {"number": section.neighbours, "temperature": section.neighbour_temperature}
+    return Regressions(ridge, boosting, fit_neighbours(texts, prices, products, **near, **common))
