@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
-from components.core.registry import CHAMPION, Version
+from components.core.registry import CHALLENGER, CHAMPION, Version
 from components.promotion import aliases
 from components.promotion.environment import without_keys
 from components.serving import server
@@ -41,8 +41,9 @@ def serve(port: int, number: str | None = None) -> None:
     params = load_params()
     token = _token(params.serve.host)
     listen.free("serve", port, params.serve.host)
-    find = _found(params.register.model_name, number)
-    asyncio.run(server.serve(find, params.serve, _variables(), port, token))
+    name = params.register.model_name
+    find = _found(name, number)
+    asyncio.run(server.serve(find, Challenger(name), params.serve, _variables(), port, token))
 
 
 def plain(port: int, number: str | None = None) -> int:
@@ -98,6 +99,22 @@ class Champion:
                 "`make serve VERSION=n` serves a version that the gate has not passed"
             )
         return registry.open_version(self.model_name, number)
+
+
+class Challenger:
+    """The version that is to be compared with the champion, looked up at every call."""
+
+    def __init__(self, model_name: str) -> None:
+        self.model_name = model_name
+
+    def __call__(self) -> Version | None:
+        """None where there is none, or it is champion already."""
+        with registry.reachable():
+            standing = registry.aliases(self.model_name)
+            number = standing.get(CHALLENGER)
+            if number is None or number == standing.get(CHAMPION):
+                return None
+            return registry.open_version(self.model_name, number)
 
 
 def _found(model_name: str, number: str | None) -> Callable[[], Version]:

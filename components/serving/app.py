@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -14,13 +15,14 @@ from starlette.exceptions import HTTPException
 
 from components.core.params.serve import Serve
 from components.serving import api_page, invocation
+from components.serving.answering import Answering
 from components.serving.doors import Doors, refusal
-from components.serving.follower import Follower
 from components.serving.invocation import Invocation, RefusedError, error_body
 from components.serving.loaded import LoadedVersion
-from components.serving.metrics import Metrics
 
 T = TypeVar("T")
+KEY, KEY_MAX = "X-Request-Key", 200
+"""Header with the name by which a request is found again, and its most characters."""
 CLOSED = 499
 """The status, which nobody reads, of a request whose client has hung up."""
 RECORDS = "One record, or a list of records: objects with the columns that the version reads (GET /version)."
@@ -32,14 +34,13 @@ INVOCATION = (
 class Service:
     """The answers at each address. What depends on the version is read anew for each request."""
 
-    def __init__(self, follower: Follower, section: Serve) -> None:
-        self.follower, self.section = follower, section
-        self.counters = Metrics(follower, section.bands)
+    def __init__(self, answering: Answering, section: Serve) -> None:
+        self.answering, self.section = answering, section
 
     async def invocations(self, request: Request) -> Response:
         """The answer of `mlflow models serve` to the same body."""
-        _, predictions = await self._answer(request, lambda value, _: invocation.invocation(value))
-        return Response(json.dumps({"predictions": predictions}), media_type="application/json")
+        _, predictions, headers = await self._answer(request, lambda value, _: invocation.invocation(value))
+        return _json({"predictions": predictions}, headers)
 
     async def predict(self, request: Request) -> Response:
         """The version, and its answer to each record; params of the version go into the query."""
@@ -48,13 +49,12 @@ class Service:
             params = invocation.params(dict(request.query_params), loaded.signature["params"])
             return invocation.records(value, params, loaded.signature["inputs"])
 
-        loaded, predictions = await self._answer(request, read)
-        body = named(loaded) | {"answers": predictions}
-        return Response(json.dumps(body), media_type="application/json")
+        loaded, predictions, headers = await self._answer(request, read)
+        return _json(named(loaded) | {"answers": predictions}, headers)
 
     async def version(self) -> dict[str, Any]:
         """The version that answers, the columns that go in and come out, and the params."""
-        loaded = self._current()
+        loaded = self.answering.current()
         return named(loaded) | loaded.signature
 
     async def healthz(self) -> dict[str, str]:
@@ -63,42 +63,48 @@ class Service:
 
     async def readyz(self) -> dict[str, str]:
         """Whether a version answers; 503 where none does."""
-        return {"status": "ready"} | named(self._current())
+        return {"status": "ready"} | named(self.answering.current())
 
     async def metrics(self) -> Response:
         """Counters for Prometheus."""
-        return Response(self.counters.text(), media_type=CONTENT_TYPE_LATEST)
+        return Response(self.answering.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     async def _answer(
         self, request: Request, read: Callable[[Any, LoadedVersion], Invocation]
-    ) -> tuple[LoadedVersion, Any]:
-        """(the version that answered, its predictions). Raises RefusedError, 504 where it took too long."""
-        seconds = self.section.timeout_seconds
+    ) -> tuple[LoadedVersion, Any, dict[str, str]]:
+        """(the version that answered, its predictions, the header with the request's key).
+
+        Raises RefusedError, 504 where it took too long.
+        """
+        seconds, key = self.section.timeout_seconds, _key(request)
         try:
             async with asyncio.timeout(seconds):
                 value = invocation.parse(await _json_body(request))
-                loaded = self._current()
-                with loaded.in_use():
-                    rows = read(value, loaded)
-                    invocation.require_values(rows, loaded.signature["inputs"])
-                    predictions = await _unless_gone(request, loaded.answer(rows))
-                self.counters.answered(loaded.version.number, loaded.signature["outputs"], predictions)
-                return loaded, predictions
+                answer = self.answering.answer(key, lambda loaded: read(value, loaded))
+                loaded, predictions = await _unless_gone(request, answer)
+                return loaded, predictions, {KEY: key}
         except TimeoutError as error:
             raise RefusedError(504, f"no answer within {seconds:g} s: try again") from error
 
-    def _current(self) -> LoadedVersion:
-        loaded = self.follower.current
-        if loaded is None or not loaded.process.alive:
-            raise RefusedError(503, "no version is ready: try again", 1)
-        return loaded
+
+def _key(request: Request) -> str:
+    """What the request calls itself, or a name of ours. Raises RefusedError where it is not fit for one."""
+    key = request.headers.get(KEY, "") or uuid.uuid4().hex
+    if len(key) > KEY_MAX or not key.isprintable():
+        raise RefusedError(400, f"{KEY} is to have at most {KEY_MAX} printable characters")
+    return key
 
 
-def app(follower: Follower, section: Serve, token: str | None) -> Doors:
-    """The application that answers with the current version of `follower`, to who bears `token` if there is
+def _json(value: Any, headers: dict[str, str]) -> Response:
+    """JSON with the bytes that `mlflow models serve` writes."""
+    return Response(json.dumps(value), headers=headers, media_type="application/json")
+
+
+def app(answering: Answering, section: Serve, token: str | None) -> Doors:
+    """The application that answers with the versions of `answering`, to who bears `token` if there is
     one.
     """
-    api, service = FastAPI(title="Pricewright", docs_url=None, redoc_url=None), Service(follower, section)
+    api, service = FastAPI(title="Pricewright", docs_url=None, redoc_url=None), Service(answering, section)
     api.add_api_route("/invocations", service.invocations, methods=["POST"], openapi_extra=_body(INVOCATION))
     api.add_api_route("/predict", service.predict, methods=["POST"], openapi_extra=_body(RECORDS))
     for answer in (service.version, service.healthz, service.readyz, service.metrics):
@@ -114,7 +120,7 @@ def app(follower: Follower, section: Serve, token: str | None) -> Doors:
     known = {getattr(route, "path", "") for route in api.routes}
 
     def count(path: str, status: int, seconds: float) -> None:
-        service.counters.requested(path if path in known else "other", status, seconds)
+        answering.metrics.requested(path if path in known else "other", status, seconds)
 
     return Doors(
         api,

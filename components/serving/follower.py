@@ -57,6 +57,7 @@ class Follower:
         version = await asyncio.to_thread(self.find)
         current = self.current
         if version is None:
+            self._take_over(None)
             return
         if current and current.process.alive and current.version.number == version.number:
             self.refused, self._failures, self._logged = "", 0, ""
@@ -78,10 +79,11 @@ class Follower:
         if self.current:
             await self.current.close()
 
-    def _take_over(self, loaded: LoadedVersion) -> None:
+    def _take_over(self, loaded: LoadedVersion | None) -> None:
         old, self.current = self.current, loaded
-        self.swaps += 1
-        log(f"{loaded.version} answers" + (f", after version {old.version.number}" if old else ""))
+        if loaded:
+            self.swaps += 1
+            log(f"{loaded.version} answers" + (f", after version {old.version.number}" if old else ""))
         if old:
             task = asyncio.create_task(old.retire())
             self._retiring.add(task)

@@ -93,17 +93,18 @@ def moved(message: str, rows: int) -> str:
     return f"row {int(number) + rows} {tail}" if head == "row" and number.isdigit() else message
 
 
-async def load(version: Version, section: Serve, environment: dict[str, str]) -> LoadedVersion:
+async def load(version: Version, section: Serve, environment: dict[str, str], nice: int = 0) -> LoadedVersion:
     """Load a version beside whatever else is loaded, and have it answer its example.
 
     Its files are known to be those it was registered with before any of its code runs; the code finds the
-    variables `environment` alone. Raises PricewrightError where it does not become ready.
+    variables `environment` alone, and gives way to other processes by `nice`. Raises PricewrightError where
+    it does not become ready.
     """
     files = ExitStack()
     process: ModelProcess | None = None
     try:
         place = Path(files.enter_context(tempfile.TemporaryDirectory()))
-        process = await ModelProcess.start(environment, place)
+        process = await ModelProcess.start(environment, place, nice)
         folder = await asyncio.to_thread(files.enter_context, registry.fetched(version))
         await process.load(folder)
         await probe(process, folder, section)

@@ -46,6 +46,12 @@ class Metrics:
             buckets=bands,
             registry=self.registry,
         )
+        self._lost = Counter(
+            f"{PREFIX}store_lost_rows", "Rows that the request store could not keep.", registry=self.registry
+        )
+        self._shadow = Counter(
+            f"{PREFIX}shadow_rows", "Rows for the shadow.", ["answered"], registry=self.registry
+        )
         self.registry.register(_Now(follower))
 
     def requested(self, path: str, status: int, seconds: float) -> None:
@@ -64,6 +70,18 @@ class Metrics:
                     band.observe(value)
         if any(column.get("name") == OUTSIDE for column in outputs):
             self.outside.labels(version).inc(sum(row.get(OUTSIDE) is True for row in rows))
+
+    def lost(self, rows: int) -> None:
+        """Count rows that the request store could not keep."""
+        self._lost.inc(rows)
+
+    def shadowed(self, rows: int) -> None:
+        """Count rows that the shadow answered."""
+        self._shadow.labels("yes").inc(rows)
+
+    def shadow_lost(self, rows: int) -> None:
+        """Count rows that the shadow did not answer."""
+        self._shadow.labels("no").inc(rows)
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""

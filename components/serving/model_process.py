@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from components.core.errors import PricewrightError
 WORKER = Path(__file__).with_name("worker.py")
 LINE_MAX = 1 << 27
 """Most bytes of the answer to one batch."""
+LAST_LINE_MAX = 300
+"""Most characters of what is told of a process that ended."""
 STOP_SECONDS = 5.0
 """That a process is given to end by itself."""
 
@@ -31,14 +34,14 @@ class ModelProcess:
 
     def __init__(self, child: asyncio.subprocess.Process) -> None:
         self.child, self.signature = child, dict[str, Any]()
-        self._last_line = ""
+        self._printed = b""
         self._turn = asyncio.Lock()
         self._drained = asyncio.create_task(self._drain())
 
     @classmethod
-    async def start(cls, environment: dict[str, str], folder: Path) -> ModelProcess:
-        """Start a process with the variables `environment`, in `folder`; it imports what every model needs
-        and waits for `load`.
+    async def start(cls, environment: dict[str, str], folder: Path, nice: int) -> ModelProcess:
+        """Start a process with the variables `environment`, in `folder`, that gives way to others by `nice`;
+        it imports what every model needs and waits for `load`.
         """
         pipe = asyncio.subprocess.PIPE
         child = await asyncio.create_subprocess_exec(
@@ -51,6 +54,7 @@ class ModelProcess:
             limit=LINE_MAX,
             start_new_session=True,  # Ctrl-C is for the service, which lets it answer what it was given
         )
+        os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
         return cls(child)
 
     async def load(self, model: Path) -> None:
@@ -111,11 +115,12 @@ class ModelProcess:
         """How the process ended, once it has: the last line of its output."""
         code = await self.child.wait()
         await self._drained
-        return self._last_line or f"exit code {code}"
+        lines = self._printed.decode(errors="replace").splitlines()
+        last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
+        return last[:LAST_LINE_MAX]
 
     async def _drain(self) -> None:
-        """Read what the version's code prints, and keep its last line."""
+        """Read what the version's code prints, and keep the end of it."""
         assert self.child.stderr is not None
         while piece := await self.child.stderr.read(65536):
-            lines = (self._last_line + "\n" + piece.decode(errors="replace")).splitlines()
-            self._last_line = next((line.strip() for line in reversed(lines) if line.strip()), "")[:300]
+            self._printed = (self._printed + piece)[-4 * LAST_LINE_MAX :]

@@ -4,64 +4,94 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 
 from components.core.params.serve import Serve
 from components.core.registry import Version
 from components.serving import connections
+from components.serving.answering import Answering
 from components.serving.app import app
 from components.serving.follower import Follower
 from components.serving.loaded import LoadedVersion, load
 from components.serving.log import log
+from components.serving.metrics import Metrics
+from components.serving.request_store import RequestStore
 
 Find = Callable[[], Version | None]
+SHADOW_NICE = 10
+"""Niceness of a version that nobody waits for."""
 
 
 @asynccontextmanager
-async def following(find: Find, section: Serve, environment: dict[str, str]) -> AsyncIterator[Follower]:
-    """The version that `find` names, loaded, and whichever it names later; no process is left after.
+async def answering(
+    champion: Find, challenger: Find, section: Serve, environment: dict[str, str]
+) -> AsyncIterator[Answering]:
+    """The versions that `champion` and `challenger` name, now and later; no process is left after the block.
 
-    A version's code finds the variables `environment` alone. Raises PricewrightError where the first version
+    A challenger is loaded where it shadows or gets a share, and never keeps the champion from answering. A
+    version's code finds the variables `environment` alone. Raises PricewrightError where the first champion
     does not become ready.
     """
+    async with AsyncExitStack() as stack:
+        nice = 0 if section.canary else SHADOW_NICE
+        first = await stack.enter_async_context(_following(champion, section, environment, 0))
+        second: Follower | None = None
+        await first.open()
+        if section.shadow or section.canary:
+            second = await stack.enter_async_context(_following(challenger, section, environment, nice))
+        for follower in filter(None, (first, second)):
+            stack.push_async_callback(_cancelled, asyncio.create_task(follower.follow()))
+        metrics = Metrics(first, section.bands)
+        store = RequestStore(section.store, section.keep_days, metrics.lost) if section.store else None
+        answering = Answering(first, second, section, metrics, store)
+        stack.push_async_callback(answering.close)
+        yield answering
 
+
+@asynccontextmanager
+async def _following(
+    find: Find, section: Serve, environment: dict[str, str], nice: int
+) -> AsyncIterator[Follower]:
     async def opened(version: Version) -> LoadedVersion:
-        return await load(version, section, environment)
+        return await load(version, section, environment, nice)
 
     follower = Follower(find, opened, section.poll_seconds)
     try:
-        await follower.open()
-        task = asyncio.create_task(follower.follow())
-        try:
-            yield follower
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        yield follower
     finally:
         await follower.close()
 
 
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def serve(
-    find: Find, section: Serve, environment: dict[str, str], port: int, token: str | None
+    champion: Find,
+    challenger: Find,
+    section: Serve,
+    environment: dict[str, str],
+    port: int,
+    token: str | None,
 ) -> None:
     """Answer who bears `token`, if there is one, until the process is told to stop.
 
-    Raises PricewrightError as `following` does.
+    Raises PricewrightError as `answering` does.
     """
     connections.allow_many()
-    async with following(find, section, environment) as follower:
-        assert follower.current is not None
-        log(f"{follower.current.version} answers on http://{section.host}:{port} (addresses: /docs)")
-        await server(follower, section, port, token).serve()
+    async with answering(champion, challenger, section, environment) as answers:
+        log(f"{answers.current().version} answers on http://{section.host}:{port} (addresses: /docs)")
+        await server(answers, section, port, token).serve()
 
 
-def server(follower: Follower, section: Serve, port: int, token: str | None) -> uvicorn.Server:
+def server(answers: Answering, section: Serve, port: int, token: str | None) -> uvicorn.Server:
     """The HTTP server, not yet serving."""
     return uvicorn.Server(
         uvicorn.Config(
-            app(follower, section, token),
+            app(answers, section, token),
             host=section.host,
             port=port,
             http=connections.impatient(section.timeout_seconds),

@@ -19,7 +19,7 @@ from components.serving.doors import Rate
 from tests.support.echo_version import register_echo
 from tests.support.project import environment_kept
 from tests.support.server import environment, free_port, wait
-from tests.support.service import NAME, at, predicted, running, section
+from tests.support.service import NAME, at, predicted, running, samples, section
 
 TOKEN = "a-token-of-the-team-1234"
 
@@ -296,7 +296,7 @@ def test_metrics_count_requests_errors_seconds_rows_bands_and_name_the_version()
             await client.post("/predict", json={"description": ""})
             await client.get("/no/such/address")
             text = (await client.get("/metrics")).text
-        return values(text)
+        return samples(text)
 
     read = asyncio.run(talk())
     assert read['pricewright_requests_total{path="/predict",status="200"}'] == 1
@@ -311,11 +311,6 @@ def test_metrics_count_requests_errors_seconds_rows_bands_and_name_the_version()
     assert not any("outside" in name and "{" in name for name in read)
 
 
-def values(text: str) -> dict[str, float]:
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
-
-
 def test_rows_outside_training_are_counted_where_the_version_knows() -> None:
     from components.serving.follower import Follower
     from components.serving.metrics import Metrics
@@ -326,6 +321,6 @@ def test_rows_outside_training_are_counted_where_the_version_knows() -> None:
     metrics = Metrics(Follower(lambda: None, find, 1.0), [1.0])
     outputs = [{"name": "label", "type": "string"}, {"name": "outside_training", "type": "boolean"}]
     metrics.answered("7", outputs, [{"label": "a", "outside_training": flag} for flag in (True, False, True)])
-    read = values(metrics.text().decode())
+    read = samples(metrics.text().decode())
     assert read['pricewright_rows_outside_training_total{version="7"}'] == 2
     assert read['pricewright_rows_total{version="7"}'] == 3

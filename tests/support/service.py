@@ -24,7 +24,7 @@ NAME = "pricer"
 def section(**changed: Any) -> Serve:
     """The section `serve` of params.yaml with quick looks at the alias, and these changes."""
     serve = load_params(ROOT / "params.yaml").serve
-    return serve.model_copy(update={"poll_seconds": 0.1, "timeout_seconds": 30.0, **changed})
+    return serve.model_copy(update={"poll_seconds": 0.1, "timeout_seconds": 30.0, "store": None, **changed})
 
 
 def at(alias: str = "champion") -> Callable[[], Version | None]:
@@ -42,9 +42,10 @@ def at(alias: str = "champion") -> Callable[[], Version | None]:
 async def running(
     values: Serve, find: Callable[[], Version | None] | None = None, token: str | None = None
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Follower]]:
-    """A client of the service, and its follower."""
-    async with server.following(find or at(), values, dict(os.environ)) as follower:
-        http = server.server(follower, values, 0, token)
+    """A client of the service, and the follower of its champion."""
+    environment = dict(os.environ)
+    async with server.answering(find or at(), at("challenger"), values, environment) as answers:
+        http = server.server(answers, values, 0, token)
         task = asyncio.create_task(http.serve())
         while not http.started:
             assert not task.done()
@@ -55,7 +56,7 @@ async def running(
             async with httpx.AsyncClient(
                 base_url=f"http://127.0.0.1:{port}", timeout=60, limits=limits, trust_env=False
             ) as client:
-                yield client, follower
+                yield client, answers.champion
         finally:
             http.should_exit = True
             await task
@@ -66,3 +67,14 @@ async def predicted(client: httpx.AsyncClient, text: str) -> dict[str, Any]:
     answer = await client.post("/predict", json={"description": text})
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
+
+
+def samples(text: str) -> dict[str, float]:
+    """What a text of Prometheus holds: the name of each sample with its labels, and its value."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+async def counted(client: httpx.AsyncClient) -> dict[str, float]:
+    """The samples of /metrics."""
+    return samples((await client.get("/metrics")).text)

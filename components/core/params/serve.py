@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,17 @@ class Serve(Section):
     """Most bytes of a request's body."""
     requests_per_minute: Count
     """Requests of one client in a minute, after as many at once; further ones are refused with 429."""
+    store: Annotated[str, Field(min_length=1)] | None
+    """Where requests and answers are kept, an address of SQLAlchemy; null keeps none. The password of a
+    PostgreSQL goes into PGPASSWORD."""
+    keep_input: bool
+    """Whether the input itself is kept, or its SHA-256 alone."""
+    keep_days: Annotated[float, Field(gt=0)]
+    """Days after which a request is forgotten."""
+    shadow: Literal["challenger"] | None
+    """Alias of a version that answers the same requests unheard; null for none."""
+    canary: Annotated[float, Field(ge=0, lt=1)]
+    """Share of all requests, by a hash of their key, that the challenger answers."""
     bands: Annotated[list[float], Field(min_length=1)]
     """Upper bounds, rising, by which /metrics counts the numbers that are answered."""
 

@@ -1,0 +1,149 @@
+"""What was asked and answered: a table to which a thread appends, so that no answer waits for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table, Text, create_engine, delete
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from components.core.errors import PricewrightError
+from components.serving.log import log
+
+TABLE = Table(
+    "requests",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("time", DateTime, nullable=False, index=True, comment="UTC"),
+    Column("key", String(200), nullable=False, index=True),
+    Column("row", Integer, nullable=False),
+    Column("input_sha256", String(64), nullable=False),
+    Column("input", Text),
+    Column("answer", Text, nullable=False),
+    Column("version", String(50), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("shadow_version", String(50)),
+    Column("shadow_answer", Text),
+)
+WAITING_MAX = 10_000
+"""Most rows that wait to be written."""
+TOGETHER_MAX = 500
+"""Most rows of one transaction."""
+LOCKED_SECONDS = 2
+"""That SQLite waits for another process that writes."""
+CLEAN_SECONDS = 3600.0
+"""Between two looks for rows that are too old."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A row of the table: one input and its answer."""
+
+    time: datetime
+    key: str
+    row: int
+    input_sha256: str
+    input: str | None
+    answer: str
+    version: str
+    seconds: float
+    shadow_version: str | None
+    shadow_answer: str | None
+
+
+class RequestStore:
+    """A table in a database. What it cannot keep is handed to `lost` as a number of rows."""
+
+    def __init__(self, address: str, keep_days: float, lost: Callable[[int], None]) -> None:
+        """`address` is one of SQLAlchemy. Raises PricewrightError where it names no database that there is a
+        driver for; one that does not answer is no error.
+        """
+        self.keep_days, self.lost = keep_days, lost
+        self.engine = _engine(address)
+        self._rows: queue.Queue[Kept | None] = queue.Queue(WAITING_MAX)
+        self._cleaned, self._made, self._failing = -CLEAN_SECONDS, False, False
+        self._thread = threading.Thread(target=self._run, name="request store", daemon=True)
+        self._thread.start()
+
+    def add(self, rows: list[Kept]) -> None:
+        """Have rows written, in their order; returns at once."""
+        for row in rows:
+            try:
+                self._rows.put_nowait(row)
+            except queue.Full:
+                self.lost(1)
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._rows.put(None)
+        self._thread.join()
+        self.engine.dispose()
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            rows, ended = self._next()
+            try:
+                self._write(rows)
+                self._failing = False
+            except SQLAlchemyError as error:
+                self.lost(len(rows))
+                if not self._failing:
+                    log(f"requests are not kept: {type(error).__name__} of {self.engine.url.drivername}")
+                self._failing = True
+
+    def _next(self) -> tuple[list[Kept], bool]:
+        """(all rows that wait, none where an hour passes without any; whether no more will come)."""
+        rows = list[Kept]()
+        with suppress(queue.Empty):
+            row = self._rows.get(timeout=CLEAN_SECONDS)
+            while row is not None:
+                rows.append(row)
+                if len(rows) == TOGETHER_MAX:
+                    return rows, False
+                row = self._rows.get_nowait()
+            return rows, True
+        return rows, False
+
+    def _write(self, rows: list[Kept]) -> None:
+        if not self._made:
+            TABLE.metadata.create_all(self.engine)
+            self._made = True
+        with self.engine.begin() as connection:
+            if rows:
+                connection.execute(TABLE.insert(), [asdict(row) for row in rows])
+            if time.monotonic() - self._cleaned > CLEAN_SECONDS:
+                oldest = now() - timedelta(days=self.keep_days)
+                connection.execute(delete(TABLE).where(TABLE.c.time < oldest))
+                self._cleaned = time.monotonic()
+
+
+def now() -> datetime:
+    """The time in UTC, as the table has it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def digest(record: Any) -> str:
+    """SHA-256 of an input, whatever the order of its columns."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _engine(address: str) -> Engine:
+    try:
+        lite = address.startswith("sqlite")
+        return create_engine(address, connect_args={"timeout": LOCKED_SECONDS} if lite else {})
+    except (ArgumentError, ModuleNotFoundError) as error:
+        raise PricewrightError(
+            "serve.store is no address of a database that can be used here: `sqlite:///requests.db`, or "
+            "`postgresql+psycopg2://user@host/name` with the extra `team` and the password in PGPASSWORD"
+        ) from error
