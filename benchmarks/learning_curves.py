@@ -3,8 +3,9 @@
     python -m benchmarks.learning_curves --profile smollm2 data/mine.jsonl
 
 The chain of `benchmarks.catalogues` on the same splits, learning from 250, 500 and 1,000 listings of each and
-then from all: the rows of validation and test stay as they are. What is done is kept, also between the two
-commands, and a stopped run carries on. Writes learning_curves.json and .png into benchmarks/results/.
+then from all. The rows of test stay as they are; those of preference and validation are others, as many.
+What is done is kept, also between the two commands, and a stopped run carries on. Writes learning_curves.json
+and .png into benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def show(name: str, curve: list[dict[str, Any]]) -> None:
     for each in curve:
         gap = each["difference"]
         cells = (each["winner"], f"{each['winner_mae']:.2f}", each["best_classical"])
-        ends = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})"
+        ends = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})" if gap else ""
         table.add_row(f"{each['rows_train']:,}", *cells, f"{each['best_classical_mae']:.2f}", ends)
     Console(width=110).print(table)
 

@@ -38,7 +38,7 @@ from components.model.hidden_states import hidden_states
 from components.model.prompt import few_shot_prompt
 from components.regression.features import features
 from components.regression.regressions import Regressions, fit_regressions
-from components.regression.ridge import LOG_LARGEST, UNPENALIZED, WORD, Folds, product_folds
+from components.regression.ridge import LOG_LARGEST, UNPENALIZED, WORD, Folds, logarithm, product_folds
 from components.reporting import figures
 
 Predictor = Callable[[pd.DataFrame], Floats]
@@ -247,8 +247,7 @@ def _folds(train: pd.DataFrame, section: Baseline) -> Folds:
 
 def _log_reading() -> Any:
     """The logarithm of READING as a feature, the mean of train where the base gave no price."""
-    logarithm = FunctionTransformer(lambda dollars: np.log(np.maximum(dollars, 1.0)))
-    return make_pipeline(logarithm, SimpleImputer(keep_empty_features=True))
+    return make_pipeline(FunctionTransformer(logarithm), SimpleImputer(keep_empty_features=True))
 
 
 def _texts(items: pd.DataFrame) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 NAME = "Category"
 """Of the category among a listing's details."""
+DETAIL = re.compile(rf"(?:^|(?<=\n)|(?<=\. )){NAME}: [^\n]*?\.(?= |\n|$)")
 
 
 def with_category(category: str, details: dict[str, str]) -> dict[str, str]:
     """The details with the category before them, where it is not empty and no detail has its name."""
-    return {NAME: category} | details if category else details
+    return {NAME: category} | details if category and NAME not in details else details
 
 
-def without_category(text: str, category: str) -> str:
-    """The text of a listing without the detail that names its category."""
-    return text.replace(f"{NAME}: {category}.", "", 1)
+def without_category(text: str) -> str:
+    """The text of a listing without the details that name its category, whoever wrote them."""
+    return DETAIL.sub("", text)

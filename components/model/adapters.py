@@ -21,9 +21,14 @@ from components.model.loading import ON_GPU, WHOLE, broken, held, load_model, lo
 
 
 def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float, layers: float) -> PeftModel:
-    """The base with a fresh adapter on all linear layers of the last share of `layers`, ready to train."""
+    """The base with a fresh adapter on all linear layers of the last share of `layers`, ready to train.
+
+    Raises PricewrightError where that is not all of them and the base does not name them `layers`.
+    """
     model = frozen(AutoModelForCausalLM, base)
     below = model.config.num_hidden_layers - max(round(layers * model.config.num_hidden_layers), 1)
+    if below and not hasattr(model.base_model, "layers"):
+        raise PricewrightError(f"sft.lora.layers is {layers}, but {base} names no layers; set it to 1.0")
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,

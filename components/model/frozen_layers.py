@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-BYTES_MAX = 2 << 30  # of hidden states that are kept; rows beyond are computed whenever they are read
+BYTES_MAX = 2 << 30  # of hidden states that are kept; a batch with a row beyond is computed anew
 Key = tuple[int, ...]
 """The token ids of a row, without padding."""
 
@@ -33,10 +34,18 @@ def computed_once(model: PeftModel) -> Iterator[FrozenLayers]:
 
 
 def below_adapters(decoder: Any) -> list[torch.nn.Module]:
-    """The layers of a decoder that come before the first with an adapter; none where it names no `layers`."""
+    """The layers of a decoder that come before the first with an adapter; none where it names no `layers`,
+    and where they drop out: then no two readings are alike.
+    """
     layers = list(getattr(decoder, "layers", ()))
     adapted = [any(isinstance(part, BaseTunerLayer) for part in layer.modules()) for layer in layers]
-    return layers[: adapted.index(True)] if any(adapted) else []
+    below = layers[: adapted.index(True)] if any(adapted) else []
+    return [] if any(drops_out(part) for layer in below for part in layer.modules()) else below
+
+
+def drops_out(part: Any) -> bool:
+    """Whether a module drops some of its inputs in training, by itself or in its attention."""
+    return bool(getattr(part, "attention_dropout", 0.0) or (isinstance(part, torch.nn.Dropout) and part.p))
 
 
 class FrozenLayers:
@@ -58,9 +67,9 @@ class FrozenLayers:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The first of the layers answers for all of them, and the others pass on what they are given."""
-        for layer in self._layers:
-            layer.forward = self._through if layer is self._layers[0] else _unchanged
+        """The layers pass a batch on whose rows are all kept: the last of them answers."""
+        for number in range(len(self._layers)):
+            self._layers[number].forward = partial(self._through, number)
         try:
             yield
         finally:
@@ -80,20 +89,23 @@ class FrozenLayers:
         lengths = real.sum(dim=1).tolist()
         self._rows = [tuple(row[:length]) for row, length in zip(ids.tolist(), lengths, strict=True)]
 
-    def _through(self, states: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
-        """The hidden states after all of the layers, (rows, tokens, size)."""
+    def _through(self, number: int, states: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        """The hidden states after the layer of that number, (rows, tokens, size)."""
         kept = self._rows and options.get("past_key_values") is None and not states.requires_grad
+        last = number == len(self._layers) - 1
         if kept and all(row in self._states for row in self._rows):
-            self.reused += len(self._rows)
-            result = torch.zeros_like(states, dtype=self._states[self._rows[0]].dtype)
-            for place, row in enumerate(self._rows):
-                result[place, : len(row)] = self._states[row]
-            return result
-        for forward in self._forwards:
-            states = forward(states, *args, **options)
-        if kept:
+            return self._again(states) if last else states
+        states = self._forwards[number](states, *args, **options)  # of masks and angles that are its own
+        if kept and last:
             self._keep(states)
         return states
+
+    def _again(self, states: torch.Tensor) -> torch.Tensor:
+        self.reused += len(self._rows)
+        result = torch.zeros_like(states, dtype=self._states[self._rows[0]].dtype)
+        for place, row in enumerate(self._rows):
+            result[place, : len(row)] = self._states[row]
+        return result
 
     def _keep(self, states: torch.Tensor) -> None:
         for row, of in zip(self._rows, states, strict=True):
@@ -101,7 +113,3 @@ class FrozenLayers:
             if row not in self._states and self.bytes + size <= BYTES_MAX:
                 self._states[row] = of[: len(row)].clone()
                 self.bytes += size
-
-
-def _unchanged(states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-    return states

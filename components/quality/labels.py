@@ -57,7 +57,7 @@ def label_figures(items: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     folds = PredefinedSplit(pd.factorize(items["product"])[0] % FOLDS)
     # else every category would follow from its own name
-    texts = [without_category(text, of) for text, of in zip(items["text"], items["category"], strict=True)]
+    texts = [without_category(text) for text in items["text"]]
     words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD.pattern).fit_transform(texts)
     category = items["category"].where(items["category"].map(items["category"].value_counts()) >= RARE, "")
     rows = residuals(np.log(items["price"].to_numpy(float)), _with_names(words, items), folds).assign(

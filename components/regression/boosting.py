@@ -25,8 +25,9 @@ from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
 from components.regression.hidden_states import SMALLEST, TERMS, log_counts, require_states_of, weighted
 from components.regression.quantities import commonest, logarithms
-from components.regression.ridge import LOG_LARGEST, NARROWEST, Folds, log_normal, logarithm, require_whole
+from components.regression.ridge import NARROWEST, Folds, log_normal, logarithm, require_whole
 
+END = "\nend of parameters"  # one of the last lines of LightGBM's text
 TREES, WORDS, NUMBERS = (f"hidden_states_boosting.{end}" for end in ("txt", "json", "safetensors"))
 OPTIONS: dict[str, Any] = {
     "objective": "regression",
@@ -84,7 +85,7 @@ class HiddenStatesBoosting:
         """Dollars, (n,), for listing texts, the untuned base's predictions of them, (n,) dollars, NaN where
         it gave none, and its hidden states, (n, size).
         """
-        return np.exp(np.minimum(self._log_prices(texts, readings, states), LOG_LARGEST))
+        return np.exp(self._log_prices(texts, readings, states))
 
     def distribution(self, texts: list[str], readings: Floats, states: Floats, *, price_max: int) -> Floats:
         """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
@@ -108,10 +109,12 @@ class HiddenStatesBoosting:
         lists = json.loads((folder / WORDS).read_text(encoding="utf-8"))
         numbers: dict[str, Any] = load_file(folder / NUMBERS)
         deviation = float(numbers.pop("deviation"))
-        try:
-            trees = lgb.Booster(model_str=(folder / TREES).read_text(encoding="utf-8"))
-        except lgb.basic.LightGBMError as error:
-            raise PricewrightError(f"{folder / TREES} is no model of LightGBM: {error}") from error
+        text = (folder / TREES).read_text(encoding="utf-8")
+        if END not in text:  # LightGBM would end the process
+            raise PricewrightError(
+                f"{folder / TREES} is no whole model of LightGBM. Make it anew with `dvc repro`"
+            )
+        trees = lgb.Booster(model_str=text)
         features = Features(**lists, **numbers)
         columns = (
             sum(part.shape[1] for part in (features.meanings, features.axes)) + len(features.quantities) + 2

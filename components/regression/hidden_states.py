@@ -26,6 +26,7 @@ from scipy import sparse
 from scipy.spatial.distance import pdist
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import RidgeCV
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import normalize
 
@@ -147,27 +148,27 @@ def fit_hidden_states(
     quantities: int,
     landmarks: int,
     alphas: list[float],
+    count_weights: list[float],
     split: Folds,
     seed: int,
 ) -> HiddenStatesRidge:
     """Fit on texts, readings and `states` at `depths`, as `predict` takes them, and the prices, (n,) dollars.
 
-    `vocabulary`, `quantities` and `landmarks` say how many of each get a weight; see `chosen_ridge`.
+    `vocabulary`, `quantities` and `landmarks` say how many of each get a weight; see `_chosen`.
     """
     worded, loudness, terms = _worded(texts, vocabulary)
     named, bent = _named(texts, quantities)
     center, scale = states.mean(axis=0), np.maximum(states.std(axis=0), SMALLEST)
-    scaled = (states - center) / scale
-    kernel = Nystroem(gamma=_gamma(scaled, seed), n_components=min(landmarks, len(texts)), random_state=seed)
+    kernel = _kernel(scaled := (states - center) / scale, landmarks, seed)
     logs, missing = filled_logarithm(readings)
-    inputs = sparse.hstack([*terms, bent, kernel.fit_transform(scaled), UNPENALIZED * logs[:, None]])
-    fitted, deviation = chosen_ridge(inputs.tocsr(), np.log(prices), alphas, split)
+    rest = bent, kernel.fit_transform(scaled), UNPENALIZED * logs[:, None]
+    fitted, deviation, louder = _chosen(terms, rest, np.log(prices), count_weights, alphas, split)
     ends = np.cumsum([part.shape[1] for part in (*terms, bent)])
     weights, counted, bends, near, slope = np.split(fitted.coef_, [*ends, -1])
     return HiddenStatesRidge(
         depths=depths,
         weights=weights,
-        counted=counted * loudness,
+        counted=counted * loudness * louder,
         bends=bends,
         center=center,
         scale=scale,
@@ -181,6 +182,24 @@ def fit_hidden_states(
         **worded,
         **named,
     )
+
+
+def _kernel(scaled: Floats, landmarks: int, seed: int) -> Nystroem:
+    return Nystroem(gamma=_gamma(scaled, seed), n_components=min(landmarks, len(scaled)), random_state=seed)
+
+
+def _chosen(
+    terms: list[Any], rest: Any, log_prices: Floats, weights: list[float], alphas: list[float], split: Folds
+) -> tuple[RidgeCV, float, float]:
+    """(ridge, deviation, weight of the counts): the best `chosen_ridge` of those with each of `weights`.
+
+    `terms` are TF-IDF and counts, `rest` the other features.
+    """
+    tfidf, counts = terms
+    tables = [sparse.hstack([tfidf, weight * counts, *rest]).tocsr() for weight in weights]
+    tries = [chosen_ridge(table, log_prices, alphas, split) for table in tables]
+    best = int(np.argmax([fitted.best_score_ for fitted, _ in tries]))
+    return *tries[best], weights[best]
 
 
 def require_states_of(states: Floats, center: Floats) -> None:

@@ -95,7 +95,7 @@ class Neighbours:
         for start in range(0, terms.shape[0], AT_ONCE):
             nearness = (terms[start : start + AT_ONCE] @ self.listings.T).toarray()
             if own is not None:
-                nearness[own[start : start + AT_ONCE, None] == products[None, :]] = 0.0
+                nearness[own[start : start + AT_ONCE, None] == products[None, :]] = -1.0
             parts.append(self._mean_of(nearness))
         logs, nearest = zip(*parts, strict=True)
         return np.concatenate(logs), np.concatenate(nearest)

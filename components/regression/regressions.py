@@ -65,6 +65,7 @@ def fit_regressions(train: pd.DataFrame, readings: Floats, states: Floats, secti
         quantities=section.quantities,
         landmarks=section.landmarks,
         alphas=section.ridge_alphas,
+        count_weights=section.count_weights,
         split=split,
         **common,
     )

@@ -2,7 +2,7 @@
 
 `_load_pyfunc` is MLflow's hook for a model that is a folder and code, with no pickle. The folder holds
 the quantized model in the Hugging Face layout, its tokenizer, and serving.json; of a blend also blend/, with
-its weights, its regression and the base that it reads.
+its weights, its regressions and the base that they read.
 """
 
 from __future__ import annotations

@@ -45,7 +45,15 @@ def made() -> Made:
     options = {"vocabulary": 9, "quantities": 5, "split": product_folds(range(100), 5, 0), "seed": 0}
     blind, known = np.full(100, np.nan), readings[first].astype(float)
     ridge = fit_hidden_states(
-        texts[first], blind, states[first], true[first], depths=[1.0], landmarks=50, alphas=[0.1], **options
+        texts[first],
+        blind,
+        states[first],
+        true[first],
+        depths=[1.0],
+        landmarks=50,
+        alphas=[0.1],
+        count_weights=[1.0],
+        **options,
     )
     trees = fit_boosting(
         texts[first],

@@ -150,7 +150,8 @@ def test_a_text_names_the_category_as_its_first_detail_without_prices_and_once()
     rows = [
         {"category": "Lamps", "details": '{"Height": "3 in"}'},
         {"category": "Lamps under $25", "details": "{}"},
-        {"category": "Lamps", "details": '{"Category": "Desk lamps"}'},
+        {"category": "Lamps", "details": '{"Height": "3 in", "Category": "Desk lamps"}'},
+        {"category": "Lamps", "details": '{"Height": "3 in  ", "Category": "Desk lamps"}'},
         {"category": "", "details": "{}"},
     ]
     blank = dict.fromkeys(Listing.columns(), "") | {"amount": "5"}
@@ -159,13 +160,15 @@ def test_a_text_names_the_category_as_its_first_detail_without_prices_and_once()
         True: [
             "Brand: Wood & Co. Category: Lamps. Height: 3 in.",
             "Brand: Wood & Co. Category: Lamps.",
-            "Brand: Wood & Co. Category: Desk lamps.",
+            "Brand: Wood & Co. Height: 3 in. Category: Desk lamps.",
+            "Brand: Wood & Co. Height: 3 in. Category: Desk lamps.",
             "Brand: Wood & Co.",
         ],
         False: [
             "Brand: Wood & Co. Height: 3 in.",
             "Brand: Wood & Co.",
-            "Brand: Wood & Co. Category: Desk lamps.",
+            "Brand: Wood & Co. Height: 3 in. Category: Desk lamps.",
+            "Brand: Wood & Co. Height: 3 in. Category: Desk lamps.",
             "Brand: Wood & Co.",
         ],
     }.items():

@@ -116,9 +116,11 @@ def test_parts_of_two_regressions_and_trees_that_are_none_are_refused(
     with pytest.raises(PricewrightError, match="are of several regressions"):
         HiddenStatesBoosting.load(tmp_path)
     (tmp_path / WORDS).write_bytes(whole)
-    (tmp_path / TREES).write_text("no trees")
-    with pytest.raises(PricewrightError, match=rf"{TREES} is no model of LightGBM"):
-        HiddenStatesBoosting.load(tmp_path)
+    text = (tmp_path / TREES).read_text()
+    for cut in ("no trees", text[: len(text) // 2], text[: len(text) * 4 // 5]):
+        (tmp_path / TREES).write_text(cut)
+        with pytest.raises(PricewrightError, match=rf"{TREES} is no whole model of LightGBM.*dvc repro"):
+            HiddenStatesBoosting.load(tmp_path)
 
 
 def test_the_states_of_another_base_are_refused(fitted: HiddenStatesBoosting) -> None:

@@ -22,6 +22,7 @@ OPTIONS = {
     "quantities": 5,
     "landmarks": 60,
     "alphas": [0.001, 0.01, 0.1, 1.0],
+    "count_weights": [1.0],
     "seed": 1,
 }
 COLOURS = np.array(["red", "green", "blue"])
@@ -73,6 +74,23 @@ def test_it_learns_that_twice_the_weight_costs_twice_as_much_in_whatever_unit() 
     assert np.abs(np.log(predicted / (10 * pounds))).mean() < 0.05, (
         "0.3 is left where only the length of the text is read"
     )
+
+
+def test_counts_get_the_weight_that_predicts_best() -> None:
+    """Forty words that each multiply the price, many at once: TF-IDF divides by how many there are."""
+    draw = np.random.default_rng(2)
+    worth, there = 0.3 * draw.standard_normal(40), draw.random((500, 40)) < 0.5
+    texts = [" ".join(f"word{each}" for each in np.flatnonzero(row)) for row in there]
+    prices = 50 * np.exp(there @ worth + 0.05 * draw.standard_normal(500))
+    options = {**OPTIONS, "alphas": [1.0]}
+    unread, flat = np.full(500, np.nan), np.ones((500, 2))
+    widths = [
+        fit_hidden_states(
+            texts, unread, flat, prices, split=split(500), **{**options, "count_weights": weights}
+        ).deviation
+        for weights in ([1.0], [10.0], [1.0, 10.0])
+    ]
+    assert widths[2] == widths[1] < 0.5 * widths[0]
 
 
 def test_it_is_the_ridge_on_the_kernel_in_the_approximation_of_scikit_learn() -> None:

@@ -32,7 +32,9 @@ def fitted_regressions(
         "split": product_folds(range(len(texts)), folds, 0),
         "seed": 0,
     }
-    ridge = fit_hidden_states(*inputs, depths=DEPTHS, landmarks=20, alphas=[alpha], **options)
+    ridge = fit_hidden_states(
+        *inputs, depths=DEPTHS, landmarks=20, alphas=[alpha], count_weights=[1.0], **options
+    )
     boosting = fit_boosting(*inputs, reduced=8, components=4, iterations=20, **options)
     near = {"vocabulary": vocabulary, "number": 5, "temperature": 0.05, "seed": 0}
     return Regressions(ridge, boosting, fit_neighbours(texts, prices, range(len(texts)), **near))

@@ -21,6 +21,9 @@ class Baseline(Section):
     """Commonest quantities that get a column, such as a weight or what "Capacity:" stands before."""
     ridge_alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
     """Penalties that ridge regression chooses from, by cross-validation on train."""
+    count_weights: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    """Of the counts of words beside TF-IDF in the ridge on hidden states, which chooses likewise: large ones
+    where the parts of a price add up, 1.0 where it is the subject that matters."""
     ridge_folds: Annotated[int, Field(ge=2)]
     read_rows_max: Count
     """Rows of train that the untuned base reads, drawn at random: on these the regressions that know it are

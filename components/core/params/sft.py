@@ -10,14 +10,14 @@ from components.core.params.section import Count, Rate, Section, Seed
 
 
 class Lora(Section):
-    """A low-rank adapter (Hu et al. 2021, arXiv:2106.09685) on all linear layers."""
+    """A low-rank adapter (Hu et al. 2021, arXiv:2106.09685) on the linear parts of the last layers."""
 
     rank: Count
     alpha: Count
     dropout: Annotated[float, Field(ge=0, lt=1)]
     layers: Annotated[float, Field(gt=0, le=1)]
-    """Share of the layers, from the last one down, that get an adapter; those below are computed once for
-    each row (on a GPU in every epoch), which is why fewer are faster."""
+    """Share of the layers, from the last one down, that get an adapter. On a CPU those below are computed
+    once for each row by SFT, reward and DPO, which is why fewer are faster."""
 
 
 class Sft(Section):
