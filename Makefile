@@ -63,7 +63,7 @@ forget: $(STAMP)  ## take the listing of ADDRESS=/p/1 (or its id) out for good; 
 rollback: $(STAMP)  ## make the previous version (or VERSION=3) the champion again
 	@python -m flows.promote rollback --version "$(VERSION)"
 
-serve: $(STAMP)  ## the champion (or VERSION=3), answering on http://127.0.0.1:5001/invocations (or PORT=5003)
+serve: $(STAMP)  ## the champion (or VERSION=3) and a page to try it on http://127.0.0.1:5001 (or PORT=5003)
 	@python -m flows.serve --port $(or $(PORT),5001) --version "$(VERSION)" $(if $(PLAIN),--plain)
 
 docs: $(DOCS)  ## the documentation as a site, built into site/; SERVE=1 serves it and follows changes

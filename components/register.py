@@ -87,7 +87,7 @@ def register(
         code_path=Path("components"),
         example=EXAMPLE,
         answer=pyfunc.Pricer(served).predict(EXAMPLE),
-        options={"point": pyfunc.POINT},
+        options={"point": pyfunc.POINT, "quantiles": pyfunc.QUANTILES},
         requirements=requirements(served_format),
         evidence=evidence,
         card=card,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -52,7 +53,7 @@ def register_version(
     code_path: Path,
     example: pd.DataFrame,
     answer: pd.DataFrame,
-    options: dict[str, str],
+    options: dict[str, Any],
     requirements: list[str],
     evidence: list[Path],
     card: str,

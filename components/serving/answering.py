@@ -34,6 +34,11 @@ class Answering:
         self.metrics, self.store = metrics, store
         self._behind: set[asyncio.Task[None]] = set()
 
+    def rival(self) -> LoadedVersion | None:
+        """The challenger, where one is loaded and its process there."""
+        loaded = self.challenger.current if self.challenger else None
+        return loaded if loaded and loaded.process.alive else None
+
     def current(self) -> LoadedVersion:
         """The champion. Raises RefusedError where its process is not there."""
         loaded = self.champion.current
@@ -70,17 +75,13 @@ class Answering:
 
     def _chosen(self, key: str) -> LoadedVersion:
         """The challenger for a share of all keys, always the same ones; the champion for the others."""
-        if self.section.canary and (loaded := self._challenger()) and place(key) < self.section.canary:
+        if self.section.canary and (loaded := self.rival()) and place(key) < self.section.canary:
             return loaded
         return self.current()
 
     def _shadow(self, answered: LoadedVersion) -> LoadedVersion | None:
-        loaded = self._challenger() if self.section.shadow else None
+        loaded = self.rival() if self.section.shadow else None
         return loaded if loaded is not answered else None
-
-    def _challenger(self) -> LoadedVersion | None:
-        loaded = self.challenger.current if self.challenger else None
-        return loaded if loaded and loaded.process.alive else None
 
     async def _shadowed(self, shadow: LoadedVersion, rows: Invocation, kept: list[Kept]) -> None:
         """Have the shadow answer too; what it has no time for, or cannot answer, is counted."""

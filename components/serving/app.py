@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import uuid
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -14,17 +11,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from components.core.params.serve import Serve
-from components.serving import api_page, invocation
+from components.serving import api_page, invocation, page
 from components.serving.answering import Answering
 from components.serving.doors import Doors, refusal
+from components.serving.http_request import KEY, as_json, in_time, json_body, key_of, unless_gone
 from components.serving.invocation import Invocation, RefusedError, error_body
 from components.serving.loaded import LoadedVersion
 
-T = TypeVar("T")
-KEY, KEY_MAX = "X-Request-Key", 200
-"""Header with the name by which a request is found again, and its most characters."""
-CLOSED = 499
-"""The status, which nobody reads, of a request whose client has hung up."""
 RECORDS = "One record, or a list of records: objects with the columns that the version reads (GET /version)."
 INVOCATION = (
     "MLflow's format: exactly one of dataframe_split, dataframe_records, instances, inputs; and params."
@@ -40,7 +33,7 @@ class Service:
     async def invocations(self, request: Request) -> Response:
         """The answer of `mlflow models serve` to the same body."""
         _, predictions, headers = await self._answer(request, lambda value, _: invocation.invocation(value))
-        return _json({"predictions": predictions}, headers)
+        return as_json({"predictions": predictions}, headers)
 
     async def predict(self, request: Request) -> Response:
         """The version, and its answer to each record; params of the version go into the query."""
@@ -50,7 +43,7 @@ class Service:
             return invocation.records(value, params, loaded.signature["inputs"])
 
         loaded, predictions, headers = await self._answer(request, read)
-        return _json(named(loaded) | {"answers": predictions}, headers)
+        return as_json(named(loaded) | {"answers": predictions}, headers)
 
     async def version(self) -> dict[str, Any]:
         """The version that answers, the columns that go in and come out, and the params."""
@@ -76,28 +69,14 @@ class Service:
 
         Raises RefusedError, 504 where it took too long.
         """
-        seconds, key = self.section.timeout_seconds, _key(request)
-        try:
-            async with asyncio.timeout(seconds):
-                value = invocation.parse(await _json_body(request))
-                answer = self.answering.answer(key, lambda loaded: read(value, loaded))
-                loaded, predictions = await _unless_gone(request, answer)
-                return loaded, predictions, {KEY: key}
-        except TimeoutError as error:
-            raise RefusedError(504, f"no answer within {seconds:g} s: try again") from error
+        key = key_of(request)
 
+        async def answer() -> tuple[LoadedVersion, Any]:
+            value = await json_body(request)
+            answering = self.answering.answer(key, lambda loaded: read(value, loaded))
+            return await unless_gone(request, answering)
 
-def _key(request: Request) -> str:
-    """What the request calls itself, or a name of ours. Raises RefusedError where it is not fit for one."""
-    key = request.headers.get(KEY, "") or uuid.uuid4().hex
-    if len(key) > KEY_MAX or not key.isprintable():
-        raise RefusedError(400, f"{KEY} is to have at most {KEY_MAX} printable characters")
-    return key
-
-
-def _json(value: Any, headers: dict[str, str]) -> Response:
-    """JSON with the bytes that `mlflow models serve` writes."""
-    return Response(json.dumps(value), headers=headers, media_type="application/json")
+        return *await in_time(answer(), self.section.timeout_seconds), {KEY: key}
 
 
 def app(answering: Answering, section: Serve, token: str | None) -> Doors:
@@ -114,6 +93,7 @@ def app(answering: Answering, section: Serve, token: str | None) -> Doors:
     async def docs() -> Response:
         return Response(api_page.page(api.openapi()), media_type="text/html; charset=utf-8")
 
+    page.add_routes(api, answering, section)
     api.add_exception_handler(RefusedError, _refused)
     api.add_exception_handler(HTTPException, _http_refused)
     api.add_exception_handler(Exception, _failed)
@@ -135,32 +115,6 @@ def app(answering: Answering, section: Serve, token: str | None) -> Doors:
 def named(loaded: LoadedVersion) -> dict[str, str]:
     """The registered model and the number of its version."""
     return {"model": loaded.version.model, "version": loaded.version.number}
-
-
-async def _json_body(request: Request) -> bytes:
-    kind, _, charset = request.headers.get("Content-Type", "").partition(";")
-    if kind.strip().lower() != "application/json" or "utf-8" not in (charset.lower() or "utf-8"):
-        raise RefusedError(415, "the body is to be JSON in UTF-8, with Content-Type: application/json")
-    return await request.body()
-
-
-async def _unless_gone(request: Request, answer: Awaitable[T]) -> T:
-    """The answer, which nobody works on any more once its client has hung up."""
-    answering = asyncio.ensure_future(answer)
-    leaving = asyncio.create_task(_hung_up(request))
-    try:
-        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not answering.done():
-            raise RefusedError(CLOSED, "the client has hung up")
-        return answering.result()
-    finally:
-        leaving.cancel()
-        answering.cancel()
-
-
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _refused(_: Request, error: Exception) -> Response:

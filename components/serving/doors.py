@@ -19,13 +19,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from components.serving.invocation import RefusedError, error_body
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-OPEN = ("/healthz", "/readyz")
-"""Addresses that a watchman asks for without a token, as often as it likes; they tell nothing else."""
+WATCHED = ("/healthz", "/readyz")
+"""Addresses that a watchman asks for without a token, as often as it likes."""
+OPEN = (*WATCHED, "/", "/page.js", "/page.css")
+"""Addresses that tell nothing of a version, and need no token."""
 CLIENTS_MAX = 10_000
 """Most clients whose requests are counted; the one that was longest away is forgotten."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -84,9 +86,9 @@ class Doors:
         origin = headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != own:
             raise RefusedError(403, "this service answers to no page of another origin")
-        if scope["path"] in OPEN:
+        if scope["path"] in WATCHED:
             return
-        if self.token is not None:
+        if self.token is not None and scope["path"] not in OPEN:
             kind, _, given = headers.get("Authorization", "").partition(" ")
             if kind.lower() != "bearer" or not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise RefusedError(401, "a token is needed: Authorization: Bearer ...")

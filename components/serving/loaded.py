@@ -27,8 +27,11 @@ EXAMPLE = "input_example.json"
 class LoadedVersion:
     """A version with its process and its queue, until the last request that it was given is answered."""
 
-    def __init__(self, version: Version, process: ModelProcess, section: Serve, files: ExitStack) -> None:
-        self.version, self.process, self.section = version, process, section
+    def __init__(
+        self, version: Version, process: ModelProcess, folder: Path, section: Serve, files: ExitStack
+    ) -> None:
+        """`folder` holds its files, which `files` removes."""
+        self.version, self.process, self.folder, self.section = version, process, folder, section
         self.batcher = Batcher(process, section)
         self._files = files
         self._users = 0
@@ -116,7 +119,7 @@ async def load(version: Version, section: Serve, environment: dict[str, str], ni
         if isinstance(error, PricewrightError):
             raise PricewrightError(f"{version} is not served: {error}") from error
         raise
-    return LoadedVersion(version, process, section, files)
+    return LoadedVersion(version, process, folder, section, files)
 
 
 async def probe(process: ModelProcess, folder: Path, section: Serve) -> None:

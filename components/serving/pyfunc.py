@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from components.blending import blended
@@ -22,13 +23,15 @@ from components.core.schemas import BLEND, SERVED_INPUT
 from components.evaluation.calibration import Calibration
 from components.evaluation.resampling import Floats
 from components.model import formats, loading
-from components.model.distribution import POINT_ESTIMATES, listing_distribution
+from components.model.distribution import POINT_ESTIMATES, listing_distribution, quantile
 
 SETTINGS = "serving.json"
 UNTUNED = "untuned"
 """The folder, within that of a blend, of the base that it reads beside the tuned model."""
 POINT = "median"
 """The point of the distribution that a price is by default."""
+QUANTILES, QUANTILES_MAX = 0, 99
+"""How many quantiles of the distribution are answered by default, and at most."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,16 @@ class Pricer:
     def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Columns price, low and high in dollars, one row for each in the column `description`.
 
-        `params` may ask for another `point` of the distribution than the median: `mean` or `mode`. Raises
-        PricewrightError for an unknown one, and for an empty or missing description.
+        `params` may ask for another `point` of the distribution than the median, `mean` or `mode`, and for a
+        column `quantiles` with so many of it, the middles of as many equal shares: in each row a list of
+        dollars that rises. Raises PricewrightError for an unknown point, a number of quantiles below 0 or
+        above 99, and an empty or missing description.
         """
-        point = (params or {}).get("point", POINT)
+        point, shares = (params or {}).get("point", POINT), (params or {}).get("quantiles", QUANTILES)
         if point not in POINT_ESTIMATES:
             raise PricewrightError(f"there is no point {point!r}: choose among {', '.join(POINT_ESTIMATES)}")
+        if not 0 <= shares <= QUANTILES_MAX:
+            raise PricewrightError(f"quantiles is to be from 0 to {QUANTILES_MAX}, found {shares}")
         texts = [str(text).strip() for text in frame[SERVED_INPUT].fillna("")]
         empty = [row for row, text in enumerate(texts) if not text]
         if empty:
@@ -103,7 +110,11 @@ class Pricer:
             return pd.DataFrame({name: pd.Series(dtype=float) for name in ("price", "low", "high")})
         distribution = self.served.distribution(texts, "pricing")
         low, high = self.settings.calibration.interval(distribution)
-        return pd.DataFrame({"price": POINT_ESTIMATES[point](distribution), "low": low, "high": high})
+        answer = pd.DataFrame({"price": POINT_ESTIMATES[point](distribution), "low": low, "high": high})
+        if shares:
+            levels = [(place + 0.5) / shares for place in range(shares)]
+            answer["quantiles"] = np.column_stack([quantile(distribution, q) for q in levels]).tolist()
+        return answer
 
 
 def _load_pyfunc(path: str) -> Pricer:

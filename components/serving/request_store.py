@@ -7,7 +7,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,9 +20,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from components.core.errors import PricewrightError
 from components.serving.log import log
 
-TABLE = Table(
+METADATA = MetaData()
+REQUESTS = Table(
     "requests",
-    MetaData(),
+    METADATA,
     Column("id", Integer, primary_key=True),
     Column("time", DateTime, nullable=False, index=True, comment="UTC"),
     Column("key", String(200), nullable=False, index=True),
@@ -34,6 +35,15 @@ TABLE = Table(
     Column("seconds", Float, nullable=False),
     Column("shadow_version", String(50)),
     Column("shadow_answer", Text),
+)
+TRUTHS = Table(
+    "truths",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("time", DateTime, nullable=False, comment="UTC"),
+    Column("key", String(200), nullable=False, index=True),
+    Column("row", Integer, nullable=False),
+    Column("value", Text, nullable=False),
 )
 WAITING_MAX = 10_000
 """Most rows that wait to be written."""
@@ -61,8 +71,18 @@ class Kept:
     shadow_answer: str | None
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What the right answer to a row of a request turned out to be, as JSON."""
+
+    time: datetime
+    key: str
+    row: int
+    value: str
+
+
 class RequestStore:
-    """A table in a database. What it cannot keep is handed to `lost` as a number of rows."""
+    """Two tables in a database. What it cannot keep is handed to `lost` as a number of rows."""
 
     def __init__(self, address: str, keep_days: float, lost: Callable[[int], None]) -> None:
         """`address` is one of SQLAlchemy. Raises PricewrightError where it names no database that there is a
@@ -70,12 +90,12 @@ class RequestStore:
         """
         self.keep_days, self.lost = keep_days, lost
         self.engine = _engine(address)
-        self._rows: queue.Queue[Kept | None] = queue.Queue(WAITING_MAX)
+        self._rows: queue.Queue[Kept | Truth | None] = queue.Queue(WAITING_MAX)
         self._cleaned, self._made, self._failing = -CLEAN_SECONDS, False, False
         self._thread = threading.Thread(target=self._run, name="request store", daemon=True)
         self._thread.start()
 
-    def add(self, rows: list[Kept]) -> None:
+    def add(self, rows: Sequence[Kept | Truth]) -> None:
         """Have rows written, in their order; returns at once."""
         for row in rows:
             try:
@@ -102,9 +122,9 @@ class RequestStore:
                     log(f"requests are not kept: {type(error).__name__} of {self.engine.url.drivername}")
                 self._failing = True
 
-    def _next(self) -> tuple[list[Kept], bool]:
+    def _next(self) -> tuple[list[Kept | Truth], bool]:
         """(all rows that wait, none where an hour passes without any; whether no more will come)."""
-        rows = list[Kept]()
+        rows = list[Kept | Truth]()
         with suppress(queue.Empty):
             row = self._rows.get(timeout=CLEAN_SECONDS)
             while row is not None:
@@ -115,16 +135,18 @@ class RequestStore:
             return rows, True
         return rows, False
 
-    def _write(self, rows: list[Kept]) -> None:
+    def _write(self, rows: list[Kept | Truth]) -> None:
         if not self._made:
-            TABLE.metadata.create_all(self.engine)
+            METADATA.create_all(self.engine)
             self._made = True
         with self.engine.begin() as connection:
-            if rows:
-                connection.execute(TABLE.insert(), [asdict(row) for row in rows])
+            for kind, table in ((Kept, REQUESTS), (Truth, TRUTHS)):
+                if values := [asdict(row) for row in rows if isinstance(row, kind)]:
+                    connection.execute(table.insert(), values)
             if time.monotonic() - self._cleaned > CLEAN_SECONDS:
                 oldest = now() - timedelta(days=self.keep_days)
-                connection.execute(delete(TABLE).where(TABLE.c.time < oldest))
+                for table in (REQUESTS, TRUTHS):
+                    connection.execute(delete(table).where(table.c.time < oldest))
                 self._cleaned = time.monotonic()
 
 

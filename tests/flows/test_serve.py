@@ -158,5 +158,7 @@ def test_the_answers_are_those_of_mlflow_models_serve() -> None:
                 single = [post(f"{address}/predict", {"description": text}) for text in TEXTS]
                 assert [body["answers"][0] for body in single] == answers[""][0]["predictions"]
                 assert {body["version"] for body in single} == {"1"}
+                [spread] = post(f"{address}/predict?quantiles=3", {"description": TEXTS[0]})["answers"]
+                assert spread["quantiles"][1] == spread["price"]
     assert answers[""] == answers["--plain"]
     assert [len(body["predictions"]) for body in answers[""]] == [4, 4, 4, 4, 1]

@@ -168,11 +168,12 @@ def test_where_there_is_a_token_nothing_is_told_without_it() -> None:
     async def talk() -> None:
         async with running(section(), token=TOKEN) as (client, _):
             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
-                for path in ("/version", "/metrics", "/docs", "/openapi.json"):
+                for path in ("/version", "/metrics", "/docs", "/openapi.json", "/card"):
                     answer = await client.get(path, headers=headers)
                     assert answer.status_code == 401, path
                     assert answer.headers["WWW-Authenticate"] == "Bearer"
-            assert (await client.get("/healthz")).status_code == 200
+            for path in ("/healthz", "/", "/page.js", "/page.css"):
+                assert (await client.get(path)).status_code == 200
             answer = await client.get("/version", headers={"Authorization": f"Bearer {TOKEN}"})
             assert answer.status_code == 200
 

@@ -49,6 +49,20 @@ def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer
         pricer.predict(text, {"point": "best"})
 
 
+def test_quantiles_of_the_distribution_rise_around_the_median(
+    pricer: pyfunc.Pricer,
+) -> None:
+    answer = pricer.predict(pd.DataFrame({"description": ["Oak desk", "Pan"]}), {"quantiles": 5})
+    for _, row in answer.iterrows():
+        assert len(row["quantiles"]) == 5
+        assert row["quantiles"] == sorted(row["quantiles"])
+        assert row["quantiles"][2] == row["price"]
+    assert "quantiles" not in pricer.predict(pd.DataFrame({"description": ["Oak desk"]}))
+    for wrong in (-1, 100):
+        with pytest.raises(PricewrightError, match=f"quantiles is to be from 0 to 99, found {wrong}"):
+            pricer.predict(pd.DataFrame({"description": ["Oak desk"]}), {"quantiles": wrong})
+
+
 @pytest.mark.parametrize("texts", [["Oak desk", "  "], ["Oak desk", None]])
 def test_an_empty_description_is_refused_by_its_row(pricer: pyfunc.Pricer, texts: list[str | None]) -> None:
     with pytest.raises(PricewrightError, match="row 1 has no description"):

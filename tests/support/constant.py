@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from components.core import registry, tracking
 
+OPTIONS: dict[str, Any] = {"point": "median"}
 PRICES = {"price": 20.0, "low": 10.0, "high": 30.0}
 CODE = """
 import pandas
@@ -22,7 +24,11 @@ def _load_pyfunc(path):
 
 
 def register_constant(
-    model_name: str, card: str = "# A card", code: str = CODE, answer: dict[str, float] = PRICES
+    model_name: str,
+    card: str = "# A card",
+    code: str = CODE,
+    answer: dict[str, float] = PRICES,
+    options: dict[str, Any] = OPTIONS,
 ) -> str:
     """Register another version of the model; its number. Its files are made in the working folder."""
     Path("constant.py").write_text(code)
@@ -37,7 +43,7 @@ def register_constant(
             code_path=Path("constant.py"),
             example=pd.DataFrame({"description": ["a lamp"]}),
             answer=pd.DataFrame([answer]),
-            options={"point": "median"},
+            options=options,
             requirements=["pandas"],
             evidence=[],
             card=card,

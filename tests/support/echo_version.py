@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.constant import register_constant
+from tests.support.constant import OPTIONS, register_constant
 
 CODE = """
 import os, time
@@ -30,9 +30,12 @@ class Model:
             if text == "die":
                 print("out of memory", flush=True)
                 os._exit(3)
-        return pandas.DataFrame(
+        answer = pandas.DataFrame(
             {"price": PRICE, "low": float(len(texts)), "high": [float(len(text)) for text in texts]}
         )
+        if params and params.get("quantiles"):
+            answer["quantiles"] = [[float(q) for q in range(params["quantiles"])] for _ in texts]
+        return answer
 
 def _load_pyfunc(path):
     START
@@ -40,10 +43,12 @@ def _load_pyfunc(path):
 """
 
 
-def register_echo(model_name: str, price: float, start: str = "pass", **promised: Any) -> str:
+def register_echo(
+    model_name: str, price: float, start: str = "pass", options: dict[str, Any] = OPTIONS, **promised: Any
+) -> str:
     """Register it; its number. `start` is run where it is loaded; its example is answered as `promised`, by
     default as it will be.
     """
     code = f"PRICE = {price}\n" + CODE.replace("START", start)
     answer = {"price": price, "low": 1.0, "high": 6.0} | promised
-    return register_constant(model_name, code=code, answer=answer)
+    return register_constant(model_name, code=code, answer=answer, options=options)

@@ -70,7 +70,7 @@ def register_served(served: Path, answer: pd.DataFrame, evidence: tuple[str, ...
             code_path=ROOT / "components",
             example=register.EXAMPLE,
             answer=answer,
-            options={"point": "median"},
+            options={"point": "median", "quantiles": 0},
             requirements=["pandas"],
             evidence=[Path(name) for name in evidence],
             card="# A card",

@@ -1,0 +1,162 @@
+"use strict";
+const QUANTILES = 41, WIDTH = 640, HEIGHT = 150, BASE = 120;
+const at = id => document.getElementById(id);
+const dollars = value => "$" + Number(value).toLocaleString("en-US", { maximumFractionDigits: 2 });
+let tab = "price", answered = null;
+
+// --- asking
+
+async function ask(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  if (at("token").value) headers.Authorization = "Bearer " + at("token").value;
+  const options = body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) };
+  const answer = await fetch(path, options);
+  if (answer.status === 401) at("door").hidden = false;
+  if (!answer.ok) throw new Error((await answer.json()).message);
+  return answer;
+}
+
+async function told(work) {
+  try {
+    at("note").textContent = "";
+    await work();
+  } catch (error) {
+    at("note").textContent = error.message;
+  }
+}
+
+async function record() {
+  const version = await (await ask("/version")).json();
+  const column = version.inputs.find(input => input.type === "string");
+  return [version, { [column.name]: at("text").value }];
+}
+
+async function price() {
+  const [version, asked] = await record();
+  const known = version.params.some(param => param.name === "quantiles");
+  const answer = await ask("/predict" + (known ? "?quantiles=" + QUANTILES : ""), asked);
+  const body = await answer.json(), row = body.answers[0];
+  answered = { key: answer.headers.get("X-Request-Key"), value: row.price };
+  at("price").textContent = dollars(row.price);
+  at("range").textContent = "Between " + dollars(row.low) + " and " + dollars(row.high) + "."
+    + (row.quantiles ? "" : " This version does not say how it is spread between.");
+  at("picture").replaceChildren(picture(row));
+  at("version").textContent = body.model + " version " + body.version;
+  at("words").replaceChildren();
+  at("answer").hidden = false;
+  await words(asked);
+}
+
+async function words(asked) {
+  const body = await (await ask("/words", asked)).json();
+  const largest = Math.max(0, ...body.words.map(word => Math.abs(word.effect)));
+  at("words").replaceChildren(...body.words.map(({ word, effect }) => {
+    const item = document.createElement("li"), small = document.createElement("small");
+    if (largest && Math.abs(effect) >= largest / 4) item.className = effect > 0 ? "up" : "down";
+    small.textContent = effect ? (effect > 0 ? " +" : " −") + dollars(Math.abs(effect)) : "";
+    item.append(word, small);
+    return item;
+  }));
+}
+
+async function compare() {
+  const [, asked] = await record();
+  const both = await (await ask("/compare", asked)).json();
+  at("both").replaceChildren(...["champion", "challenger"].filter(alias => both[alias]).map(alias => {
+    const line = document.createElement("tr"), { version, answer } = both[alias];
+    const cells = [alias + ", version " + version, dollars(answer.price), dollars(answer.low), dollars(answer.high)];
+    line.append(...cells.map(text => {
+      const cell = document.createElement("td");
+      cell.textContent = text;
+      return cell;
+    }));
+    return line;
+  }));
+  at("both").parentElement.hidden = false;
+  if (!both.challenger) at("note").textContent = "No challenger is loaded: serve.shadow or serve.canary loads it.";
+}
+
+async function truth(value) {
+  await ask("/truth", { key: answered.key, row: 0, value });
+  at("note").textContent = "Kept. Thank you.";
+}
+
+// --- the picture
+
+function shape(name, attributes) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
+}
+
+function picture(row) {
+  const values = row.quantiles ?? [];
+  const left = Math.min(row.low, ...values), right = Math.max(row.high, ...values), span = right - left || 1;
+  const x = value => 10 + (value - left) / span * (WIDTH - 20);
+  const drawing = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
+  drawing.setAttribute("aria-label",
+    `Price ${dollars(row.price)}, from ${dollars(row.low)} to ${dollars(row.high)}`);
+  // between two quantiles lies the same share: the closer they are, the higher the density
+  const gaps = values.slice(1).map((value, place) => [values[place], Math.max(value - values[place], span / 200)]);
+  const highest = Math.max(0, ...gaps.map(([, width]) => 1 / width));
+  for (const [start, width] of gaps) {
+    const height = (BASE - 15) / width / highest;
+    drawing.append(shape("rect", { class: "density", x: x(start), y: BASE - height,
+      width: Math.max(x(start + width) - x(start), 1), height }));
+  }
+  drawing.append(shape("rect", { class: "interval", x: x(row.low), y: BASE, height: 6,
+    width: Math.max(x(row.high) - x(row.low), 2) }));
+  drawing.append(shape("line", { class: "point", x1: x(row.price), x2: x(row.price), y1: 5, y2: BASE + 6 }));
+  for (const [value, anchor] of [[left, "start"], [right, "end"]]) {
+    const label = shape("text", { x: x(value), y: HEIGHT - 5, "text-anchor": anchor });
+    label.textContent = dollars(value);
+    drawing.append(label);
+  }
+  return drawing;
+}
+
+// --- tabs, buttons and keys
+
+function choose(name) {
+  tab = name;
+  for (const other of ["price", "compare"]) {
+    at("tab-" + other).setAttribute("aria-selected", other === name);
+    at("tab-" + other).tabIndex = other === name ? 0 : -1;
+    at("panel-" + other).hidden = other !== name;
+  }
+  at("note").textContent = "";
+}
+
+for (const name of ["price", "compare"]) {
+  at("tab-" + name).onclick = () => choose(name);
+  at("tab-" + name).onkeydown = event => {
+    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    choose(tab === "price" ? "compare" : "price");
+    at("tab-" + tab).focus();
+  };
+}
+at("form").onsubmit = event => {
+  event.preventDefault();
+  told(tab === "price" ? price : compare);
+};
+at("text").onkeydown = event => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("form").requestSubmit();
+};
+at("right").onclick = () => told(() => truth(answered.value));
+at("cost").onsubmit = event => {
+  event.preventDefault();
+  told(async () => {
+    const value = Number(at("value").value.replace(/[$,\s]/g, ""));
+    if (!Number.isFinite(value)) throw new Error("That is no price: write it in digits, as 49.90.");
+    await truth(value);
+    at("value").value = "";
+  });
+};
+at("card").onclick = event => {
+  if (!at("token").value) return;
+  event.preventDefault();
+  told(async () => {
+    const text = await (await ask("/card")).text();
+    open(URL.createObjectURL(new Blob([text], { type: "text/plain" })));
+  });
+};
