@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -29,8 +28,8 @@ from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
 from components.evaluation.resampling import Floats
-from components.promotion.environment import without_keys
 from components.serving import server
+from flows import serve
 
 CONCURRENCY = (1, 4, 16)
 HOST = "127.0.0.1"
@@ -91,12 +90,11 @@ def serving(arguments: list[str], port: int) -> Iterator[float]:
 
 def answer(number: str, port: int) -> None:
     """The service with one version and no limit to a client's rate."""
-    params = load_params()
+    start, params = serve.Starter(), load_params()
     with registry.connected():
         version = registry.open_version(params.register.model_name, number)
     section = params.serve.model_copy(update={"requests_per_minute": 10**9, "store": None})
-    environment = without_keys() | {"PATH": os.environ["PATH"]}
-    asyncio.run(server.serve(lambda: version, lambda: None, section, environment, port, None))
+    asyncio.run(server.serve(lambda: version, lambda: None, section, start, port, None))
 
 
 def compare(number: str, seconds: float, most: float) -> None:

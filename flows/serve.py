@@ -11,25 +11,23 @@ import argparse
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
-from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.file import load_params
-from components.core.registry import CHALLENGER, CHAMPION, Version
-from components.promotion import aliases
 from components.promotion.environment import without_keys
-from components.serving import server
-from components.serving.doors import LOOPBACK
+from components.serving import model_process
 from flows import listen, process
 from flows.admission import HOST
 
+IMPORTS = ("torch", "transformers.modeling_utils", "peft")
+"""Libraries that a language model needs; its process imports them while the model is being looked for."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN, TOKEN_MIN = "PRICEWRIGHT_SERVE_TOKEN", 16
 """Variable with the token that a request has to bear, and its fewest characters."""
-NOTICE = "answers on your own word. The gate decides on it with `make promote`; nothing here moves an alias"
 
 
 def serve(port: int, number: str | None = None) -> None:
@@ -42,8 +40,30 @@ def serve(port: int, number: str | None = None) -> None:
     token = _token(params.serve.host)
     listen.free("serve", port, params.serve.host)
     name = params.register.model_name
-    find = _found(name, number)
-    asyncio.run(server.serve(find, Challenger(name), params.serve, _variables(), port, token))
+    with closing(Starter()) as start:
+        from components.serving import server  # mlflow takes seconds to import, as a model's libraries do
+        from flows import followed
+
+        find = followed.found(name, number)
+        asyncio.run(server.serve(find, followed.Challenger(name), params.serve, start, port, token))
+
+
+class Starter:
+    """Starts processes for versions, the first of them at once."""
+
+    def __init__(self) -> None:
+        self._first: subprocess.Popen[bytes] | None = model_process.start(_variables(), imports=IMPORTS)
+
+    def __call__(self, nice: int) -> subprocess.Popen[bytes]:
+        """A process that waits for its model, with that niceness."""
+        first, self._first = self._first, None
+        return first or model_process.start(_variables(), nice)
+
+    def close(self) -> None:
+        """End the first process, where nobody took it."""
+        if self._first:
+            with self._first as child:
+                child.kill()
 
 
 def plain(port: int, number: str | None = None) -> int:
@@ -53,7 +73,10 @@ def plain(port: int, number: str | None = None) -> int:
     key in its environment. Raises PricewrightError as `serve` does, and where its files are not whole.
     """
     listen.free("serve", port)
-    version = _found(load_params().register.model_name, number)()
+    from components.core import registry
+    from flows import followed
+
+    version = followed.found(load_params().register.model_name, number)()
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(registry.fetched(version))
@@ -73,63 +96,6 @@ def _token(host: str) -> str | None:
             "characters (`openssl rand -hex 16`), or serve.host to 127.0.0.1"
         )
     return token
-
-
-class Champion:
-    """The version that the decisions have made champion, looked up at every call."""
-
-    def __init__(self, model_name: str) -> None:
-        self.model_name = model_name
-        self._last: Version | None = None
-
-    def __call__(self) -> Version:
-        """Raises PricewrightError where there is none, or the alias stands where no decision has put it."""
-        with registry.reachable():
-            number = registry.aliases(self.model_name).get(CHAMPION)
-            if self._last is None or self._last.number != number:
-                self._last = self._decided(number)
-            return self._last
-
-    def _decided(self, number: str | None) -> Version:
-        if faults := [line for line in aliases.faults(self.model_name) if CHAMPION in line]:
-            raise PricewrightError(faults[0])
-        if number is None:
-            raise PricewrightError(
-                f"{self.model_name} has no {CHAMPION} yet: `make promote` decides on the challenger, "
-                "`make serve VERSION=n` serves a version that the gate has not passed"
-            )
-        return registry.open_version(self.model_name, number)
-
-
-class Challenger:
-    """The version that is to be compared with the champion, looked up at every call."""
-
-    def __init__(self, model_name: str) -> None:
-        self.model_name = model_name
-
-    def __call__(self) -> Version | None:
-        """None where there is none, or it is champion already."""
-        with registry.reachable():
-            standing = registry.aliases(self.model_name)
-            number = standing.get(CHALLENGER)
-            if number is None or number == standing.get(CHAMPION):
-                return None
-            return registry.open_version(self.model_name, number)
-
-
-def _found(model_name: str, number: str | None) -> Callable[[], Version]:
-    """What gives the version to serve: the champion, or that of the number, with a notice if it is not."""
-    with registry.connected():
-        if number is None:
-            return Champion(model_name)
-        version, champion = (
-            registry.open_version(model_name, number),
-            registry.aliases(model_name).get(CHAMPION),
-        )
-    if number != champion:
-        stands = f"version {champion} is" if champion else "there is none"
-        print(f"NOT THE CHAMPION ({stands}): {version} {NOTICE}\n", file=sys.stderr, flush=True)
-    return lambda: version
 
 
 def _variables() -> dict[str, str]:

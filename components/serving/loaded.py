@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -96,25 +97,22 @@ def moved(message: str, rows: int) -> str:
     return f"row {int(number) + rows} {tail}" if head == "row" and number.isdigit() else message
 
 
-async def load(version: Version, section: Serve, environment: dict[str, str], nice: int = 0) -> LoadedVersion:
-    """Load a version beside whatever else is loaded, and have it answer its example.
+async def load(version: Version, section: Serve, child: subprocess.Popen[bytes]) -> LoadedVersion:
+    """Load a version in a process that `model_process.start` has started, and have it answer its example.
 
-    Its files are known to be those it was registered with before any of its code runs; the code finds the
-    variables `environment` alone, and gives way to other processes by `nice`. Raises PricewrightError where
-    it does not become ready.
+    Its files are known to be those it was registered with before any of its code runs. Raises
+    PricewrightError where it does not become ready.
     """
     files = ExitStack()
-    process: ModelProcess | None = None
+    process = await ModelProcess.of(child)
     try:
         place = Path(files.enter_context(tempfile.TemporaryDirectory()))
-        process = await ModelProcess.start(environment, place, nice)
         folder = await asyncio.to_thread(files.enter_context, registry.fetched(version))
-        await process.load(folder)
+        await process.load(folder, place)
         await probe(process, folder, section)
     except BaseException as error:
-        if process is not None:
-            process.kill()
-            await process.stop()
+        process.kill()
+        await process.stop()
         files.close()
         if isinstance(error, PricewrightError):
             raise PricewrightError(f"{version} is not served: {error}") from error

@@ -10,7 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,24 @@ STOP_SECONDS = 5.0
 """That a process is given to end by itself."""
 
 
+def start(environment: dict[str, str], nice: int = 0, imports: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start a process with the variables `environment` that gives way to others by `nice`.
+
+    It imports what every model needs, and the libraries `imports` where they are installed, while its model
+    is still being looked for. It ends where this process does.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-P", str(WORKER), *imports],
+        env=environment | {"TQDM_DISABLE": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the service, which lets it answer what it was given
+    )
+    os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
+    return child
+
+
 class ModelGoneError(Exception):
     """The process ended, or was ended, before it had answered."""
 
@@ -32,37 +54,32 @@ class ModelGoneError(Exception):
 class ModelProcess:
     """A loaded model that answers batches of items, one batch at a time."""
 
-    def __init__(self, child: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, child: subprocess.Popen[bytes], reader: StreamReader, writer: StreamWriter, errors: StreamReader
+    ) -> None:
         self.child, self.signature = child, dict[str, Any]()
+        self._reader, self._writer = reader, writer
         self._printed = b""
         self._turn = asyncio.Lock()
-        self._drained = asyncio.create_task(self._drain())
+        self._drained = asyncio.create_task(self._drain(errors))
 
     @classmethod
-    async def start(cls, environment: dict[str, str], folder: Path, nice: int) -> ModelProcess:
-        """Start a process with the variables `environment`, in `folder`, that gives way to others by `nice`;
-        it imports what every model needs and waits for `load`.
-        """
-        pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", str(WORKER)),
-            env=environment | {"TQDM_DISABLE": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            cwd=folder,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            limit=LINE_MAX,
-            start_new_session=True,  # Ctrl-C is for the service, which lets it answer what it was given
-        )
-        os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
-        return cls(child)
+    async def of(cls, child: subprocess.Popen[bytes]) -> ModelProcess:
+        """The process that `start` has started."""
+        loop = asyncio.get_running_loop()
+        reader, errors = StreamReader(limit=LINE_MAX), StreamReader()
+        for stream, pipe in ((reader, child.stdout), (errors, child.stderr)):
+            await loop.connect_read_pipe(partial(asyncio.StreamReaderProtocol, stream), pipe)
+        pipes = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, child.stdin)
+        return cls(child, reader, StreamWriter(*pipes, None, loop), errors)
 
-    async def load(self, model: Path) -> None:
-        """Load a version from its folder. Raises PricewrightError with the last line of its output where it
-        does not load.
+    async def load(self, model: Path, place: Path) -> None:
+        """Load a version from its folder `model`; its code works in `place`.
+
+        Raises PricewrightError with the last line of its output where it does not load.
         """
         try:
-            self.signature = await self._exchange(str(model))
+            self.signature = await self._exchange([str(model), str(place)])
         except ModelGoneError as error:
             raise PricewrightError(f"it does not load: {error}") from error
 
@@ -75,17 +92,16 @@ class ModelProcess:
     @property
     def alive(self) -> bool:
         """Whether the process has not ended."""
-        return self.child.returncode is None
+        return self.child.poll() is None
 
     async def stop(self) -> None:
         """End the process, with force where it does not end by itself."""
-        assert self.child.stdin is not None
-        self.child.stdin.close()
+        self._writer.close()
         try:
-            await asyncio.wait_for(self.child.wait(), STOP_SECONDS)
-        except TimeoutError:
+            await asyncio.to_thread(self.child.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
             self.kill()
-        await self.child.wait()
+        await asyncio.to_thread(self.child.wait)
         await self._drained
 
     def kill(self) -> None:
@@ -94,13 +110,11 @@ class ModelProcess:
             self.child.kill()
 
     async def _exchange(self, value: Any) -> Any:
-        assert self.child.stdin is not None
-        assert self.child.stdout is not None
         async with self._turn:
             try:
-                self.child.stdin.write(json.dumps(value).encode() + b"\n")
-                await self.child.stdin.drain()
-                line = await self.child.stdout.readline()
+                self._writer.write(json.dumps(value).encode() + b"\n")
+                await self._writer.drain()
+                line = await self._reader.readline()
                 if not line.endswith(b"\n"):
                     raise ModelGoneError(await self._end())
                 return json.loads(line)
@@ -113,14 +127,13 @@ class ModelProcess:
 
     async def _end(self) -> str:
         """How the process ended, once it has: the last line of its output."""
-        code = await self.child.wait()
+        code = await asyncio.to_thread(self.child.wait)
         await self._drained
         lines = self._printed.decode(errors="replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
         return last[:LAST_LINE_MAX]
 
-    async def _drain(self) -> None:
+    async def _drain(self, errors: StreamReader) -> None:
         """Read what the version's code prints, and keep the end of it."""
-        assert self.child.stderr is not None
-        while piece := await self.child.stderr.read(65536):
+        while piece := await errors.read(65536):
             self._printed = (self._printed + piece)[-4 * LAST_LINE_MAX :]

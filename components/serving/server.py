@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -20,27 +21,29 @@ from components.serving.metrics import Metrics
 from components.serving.request_store import RequestStore
 
 Find = Callable[[], Version | None]
+Start = Callable[[int], subprocess.Popen[bytes]]
+"""Starts a process for a version, with its niceness."""
 SHADOW_NICE = 10
 """Niceness of a version that nobody waits for."""
 
 
 @asynccontextmanager
 async def answering(
-    champion: Find, challenger: Find, section: Serve, environment: dict[str, str]
+    champion: Find, challenger: Find, section: Serve, start: Start
 ) -> AsyncIterator[Answering]:
     """The versions that `champion` and `challenger` name, now and later; no process is left after the block.
 
-    A challenger is loaded where it shadows or gets a share, and never keeps the champion from answering. A
-    version's code finds the variables `environment` alone. Raises PricewrightError where the first champion
-    does not become ready.
+    A challenger is loaded where it shadows or gets a share, and never keeps the champion from answering;
+    `start` starts the process of a version. Raises PricewrightError where the first champion does not become
+    ready.
     """
     async with AsyncExitStack() as stack:
         nice = 0 if section.canary else SHADOW_NICE
-        first = await stack.enter_async_context(_following(champion, section, environment, 0))
+        first = await stack.enter_async_context(_following(champion, section, start, 0))
         second: Follower | None = None
         await first.open()
         if section.shadow or section.canary:
-            second = await stack.enter_async_context(_following(challenger, section, environment, nice))
+            second = await stack.enter_async_context(_following(challenger, section, start, nice))
         for follower in filter(None, (first, second)):
             stack.push_async_callback(_cancelled, asyncio.create_task(follower.follow()))
         metrics = Metrics(first, section.bands)
@@ -51,11 +54,9 @@ async def answering(
 
 
 @asynccontextmanager
-async def _following(
-    find: Find, section: Serve, environment: dict[str, str], nice: int
-) -> AsyncIterator[Follower]:
+async def _following(find: Find, section: Serve, start: Start, nice: int) -> AsyncIterator[Follower]:
     async def opened(version: Version) -> LoadedVersion:
-        return await load(version, section, environment, nice)
+        return await load(version, section, start(nice))
 
     follower = Follower(find, opened, section.poll_seconds)
     try:
@@ -73,7 +74,7 @@ async def serve(
     champion: Find,
     challenger: Find,
     section: Serve,
-    environment: dict[str, str],
+    start: Start,
     port: int,
     token: str | None,
 ) -> None:
@@ -82,7 +83,7 @@ async def serve(
     Raises PricewrightError as `answering` does.
     """
     connections.allow_many()
-    async with answering(champion, challenger, section, environment) as answers:
+    async with answering(champion, challenger, section, start) as answers:
         log(f"{answers.current().version} answers on http://{section.host}:{port} (addresses: /docs)")
         await server(answers, section, port, token).serve()
 

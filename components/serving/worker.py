@@ -1,15 +1,17 @@
 """The process in which a version answers: run by its path, so that its own code is all that it finds.
 
-    python -P components/serving/worker.py
+    python -P components/serving/worker.py [library ...]
 
-It reads JSON by the line and answers each line by one. The first line is the folder of a version in MLflow's
-layout, the answer its signature; each further line is a list of items, `{"data": ..., "params": ...}` in a
+It imports the libraries that are named and installed, then reads JSON by the line and answers each line by
+one. The first line is the folder of a version in MLflow's layout and the one to work in, the answer the
+version's signature; each further line is a list of items, `{"data": ..., "params": ...}` in a
 format of `mlflow models serve`, the answer a list of `{"predictions": ...}` or `{"status", "message"}`. It
 ends where the lines end. A module of this project must not be imported here: a version brings its own.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -120,7 +122,12 @@ def main() -> None:
             channel.write(json.dumps(value) + "\n")
             channel.flush()
 
-        model = mlflow.pyfunc.load_model(json.loads(sys.stdin.readline()))
+        for library in sys.argv[1:]:
+            with suppress(ImportError):
+                importlib.import_module(library)
+        folder, place = json.loads(sys.stdin.readline())
+        os.chdir(place)
+        model = mlflow.pyfunc.load_model(folder)
         send(signature(model))
         for line in sys.stdin:
             send(answers(model, json.loads(line)))

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
@@ -37,6 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -
 def test_nothing_is_served_before_there_is_a_champion() -> None:
     with pytest.raises(PricewrightError, match="^pricer has no champion yet: .* `make serve VERSION=n`"):
         serve.serve(free_port())
+    assert psutil.Process().children() == []
 
 
 def test_a_champion_that_no_decision_made_is_not_served_as_one() -> None:

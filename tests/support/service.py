@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from components.core import registry
 from components.core.params.file import load_params
 from components.core.params.serve import Serve
 from components.core.registry import Version
-from components.serving import server
+from components.serving import model_process, server
 from components.serving.follower import Follower
 from tests.support.project import ROOT
 
@@ -43,8 +44,11 @@ async def running(
     values: Serve, find: Callable[[], Version | None] | None = None, token: str | None = None
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Follower]]:
     """A client of the service, and the follower of its champion."""
-    environment = dict(os.environ)
-    async with server.answering(find or at(), at("challenger"), values, environment) as answers:
+
+    def start(nice: int) -> subprocess.Popen[bytes]:
+        return model_process.start(dict(os.environ), nice)
+
+    async with server.answering(find or at(), at("challenger"), values, start) as answers:
         http = server.server(answers, values, 0, token)
         task = asyncio.create_task(http.serve())
         while not http.started:
