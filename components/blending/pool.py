@@ -38,7 +38,7 @@ def fit_weights(distributions: list[Floats], true: Floats, *, shrinkage: float) 
 
     `shrinkage` draws the weights towards equal ones that sum to 1, the more so the fewer the rows: their
     squared distance, times `shrinkage` / n, is added to the score over that of equal weights. A hundred rows
-    outweigh a shrinkage of 10; without any row the weights are equal. The rows must be ones that no part was
+    outweigh a shrinkage of 2; without any row the weights are equal. The rows must be ones that no part was
     fitted on.
     """
     parts = np.stack(_logarithms(distributions))
