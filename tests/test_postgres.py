@@ -24,11 +24,13 @@ import psycopg2
 import pytest
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
+from sqlalchemy import create_engine, text
 
 from components.core import registry, tracking
 from components.promotion import aliases, anchor, decision_log, promote
 from components.promotion.history import history
 from components.provenance.lineage import Lineage
+from components.serving import request_store
 from tests.support.constant import register_constant
 from tests.support.project import ROOT
 from tests.support.registered_repository import registered_repository
@@ -291,3 +293,19 @@ def test_a_prefect_flow_leaves_its_run_in_postgresql(postgres: dict[str, str], t
 
 def _libpq(access: dict[str, str]) -> dict[str, str]:
     return {"host": access["PGHOST"], "port": access["PGPORT"], "user": USER, "password": PASSWORD}
+
+
+def test_requests_are_kept_in_postgresql_whose_password_is_in_pgpassword_alone(
+    team_store: None, postgres: dict[str, str]
+) -> None:
+    lost: list[int] = []
+    address = f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres['PGPORT']}/mlflow"
+    store = request_store.RequestStore(address, 30.0, lost.append)
+    when = request_store.now()
+    kept = request_store.Kept(when, "order 7", 0, "0" * 64, "{}", '{"price": 1.0}', "1", 0.1, None, None)
+    store.add([kept, request_store.Truth(when, "order 7", 0, "12.5")])
+    store.close()
+    assert lost == []
+    with create_engine(address).connect() as database:
+        joined = "SELECT r.answer, t.value FROM requests r JOIN truths t ON r.key = t.key AND r.row = t.row"
+        assert [tuple(row) for row in database.execute(text(joined))] == [('{"price": 1.0}', "12.5")]
