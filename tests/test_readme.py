@@ -76,7 +76,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     folder = tmp_path_factory.mktemp("clone")
     for name in ("components", "flows", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "params.yaml", "dvc.yaml", "mkdocs.yml"):
+    for name in ("Makefile", "params.yaml", "dvc.yaml", "mkdocs.yml", "intakes.csv"):
         shutil.copy(ROOT / name, folder)
     shutil.copy(empty_store, folder / "mlflow.db")
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)

@@ -191,7 +191,8 @@ def _texts(
 
 def _stated(categories: pa.Array, section: Curate) -> pa.Array:
     """What the text says of each category: nothing, unless `section.text_category`."""
-    return plain_column(categories, section) if section.text_category else pa.array([""] * len(categories))
+    nothing = pa.array([""] * len(categories), pa.string())
+    return plain_column(categories, section) if section.text_category else nothing
 
 
 def _prices(
