@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from components.evaluation.resampling import Floats
+from components.model.distribution import quantile
 
 LEAST = 1e-9  # of a probability: no part rules a price out alone
 TINY = 1e-12  # in place of 0 under a fraction
@@ -71,8 +72,8 @@ def fit_shift(pooled: Floats, true: Floats, *, shrinkage: float) -> float:
     """By how much, in log dollars, the medians of a pool, (n, prices), fall short of the true prices, (n,)
     dollars, on average; drawn towards 0 as if `shrinkage` more rows were right.
     """
-    medians = (np.cumsum(pooled, axis=1) >= 0.5 - TINY).argmax(axis=1)
-    known = ~np.isnan(pooled[:, 0])
+    medians = quantile(pooled, 0.5)
+    known = ~np.isnan(medians)
     short = np.log(np.maximum(true, 1.0)) - np.log(np.maximum(medians, 1.0))
     return float(short[known].sum() / (known.sum() + shrinkage)) if known.any() else 0.0
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ import lightgbm as lgb
 import numpy as np
 from safetensors.numpy import load_file, save_file
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
-from components.regression.hidden_states import SMALLEST, TERMS, log_counts, require_states_of, weighted
+from components.regression.hidden_states import SMALLEST, require_states_of
 from components.regression.quantities import commonest, logarithms
 from components.regression.ridge import NARROWEST, Folds, log_normal, logarithm, require_whole
+from components.regression.terms import Terms, fit_terms
 
 END = "\nend of parameters"  # one of the last lines of LightGBM's text
 TREES, WORDS, NUMBERS = (f"hidden_states_boosting.{end}" for end in ("txt", "json", "safetensors"))
@@ -41,10 +40,7 @@ OPTIONS: dict[str, Any] = {
 class Features:
     """What the trees see of a listing."""
 
-    words: list[str]
-    """Words and pairs of words."""
-    rarity: Floats
-    """(words,), the inverse document frequencies."""
+    terms: Terms
     meanings: Floats
     """(words, reduced), the singular vectors of TF-IDF."""
     quantities: list[str]
@@ -59,17 +55,13 @@ class Features:
         `HiddenStatesBoosting.predict`.
         """
         require_states_of(states, self.center)
-        terms = weighted(log_counts(self._terms.transform(texts)), self.rarity)
+        tfidf = self.terms.tfidf(self.terms.counts(texts))
         columns = [
-            terms @ self.meanings,
+            tfidf @ self.meanings,
             logarithms(texts, self.quantities),
             (states - self.center) @ self.axes,
         ]
         return np.hstack([*columns, logarithm(readings)[:, None]])
-
-    @cached_property
-    def _terms(self) -> CountVectorizer:
-        return CountVectorizer(vocabulary=self.words, **TERMS)
 
 
 @dataclass(frozen=True)
@@ -97,10 +89,11 @@ class HiddenStatesBoosting:
         """Write the trees (LightGBM's text), the words (JSON) and the numbers (safetensors) to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / TREES).write_text(self.trees.model_to_string(), encoding="utf-8")
-        lists = {"words": self.features.words, "quantities": self.features.quantities}
+        lists = {"words": self.features.terms.words, "quantities": self.features.quantities}
         (folder / WORDS).write_text(json.dumps(lists, ensure_ascii=False), encoding="utf-8")
-        numbers = {name: getattr(self.features, name) for name in ("rarity", "meanings", "center", "axes")}
-        save_file(numbers | {"deviation": np.array(self.deviation)}, folder / NUMBERS)
+        numbers = {name: getattr(self.features, name) for name in ("meanings", "center", "axes")}
+        numbers |= {"rarity": self.features.terms.rarity, "deviation": np.array(self.deviation)}
+        save_file(numbers, folder / NUMBERS)
 
     @classmethod
     def load(cls, folder: Path) -> HiddenStatesBoosting:
@@ -115,11 +108,12 @@ class HiddenStatesBoosting:
                 f"{folder / TREES} is no whole model of LightGBM. Make it anew with `dvc repro`"
             )
         trees = lgb.Booster(model_str=text)
-        features = Features(**lists, **numbers)
+        terms = Terms(lists.pop("words"), numbers.pop("rarity"))
+        features = Features(terms, **lists, **numbers)
         columns = (
             sum(part.shape[1] for part in (features.meanings, features.axes)) + len(features.quantities) + 2
         )
-        if len(features.words) != len(features.rarity) or trees.num_feature() != columns:
+        if len(terms.words) != len(terms.rarity) or trees.num_feature() != columns:
             raise PricewrightError(f"{folder}: {TREES}, {WORDS} and {NUMBERS} are of several regressions")
         return cls(features, trees, deviation)
 
@@ -170,26 +164,24 @@ def fitted_features(
     """The `Features` of training listings: their commonest words and quantities, and the directions in which
     they differ most, at most as many as there are listings.
     """
-    counts = log_counts((terms := CountVectorizer(max_features=vocabulary, **TERMS)).fit_transform(texts))
-    rarity = TfidfTransformer().fit(counts).idf_
+    terms, counts = fit_terms(texts, vocabulary)
     center, scale = states.mean(axis=0), np.maximum(states.std(axis=0), SMALLEST)
     with np.errstate(invalid="ignore"):  # of states that are all equal, shares of a variance of 0
         axes = (
             PCA(min(components, *states.shape), random_state=seed).fit((states - center) / scale).components_
         )
     return Features(
-        words=terms.get_feature_names_out().tolist(),
-        rarity=rarity,
-        meanings=_meanings(weighted(counts, rarity), reduced, seed),
+        terms=terms,
+        meanings=_meanings(terms.tfidf(counts), reduced, seed),
         quantities=commonest(texts, quantities),
         center=center,
         axes=np.ascontiguousarray((axes / scale).T),
     )
 
 
-def _meanings(terms: Any, reduced: int, seed: int) -> Floats:
+def _meanings(tfidf: Any, reduced: int, seed: int) -> Floats:
     """Singular vectors of TF-IDF, (words, reduced); each word its own where there are no more than that."""
-    if terms.shape[1] <= reduced:
-        return np.eye(terms.shape[1])
-    decomposition = TruncatedSVD(min(reduced, terms.shape[0]), random_state=seed).fit(terms)
+    if tfidf.shape[1] <= reduced:
+        return np.eye(tfidf.shape[1])
+    decomposition = TruncatedSVD(min(reduced, tfidf.shape[0]), random_state=seed).fit(tfidf)
     return np.ascontiguousarray(decomposition.components_.T)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,9 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from scipy.spatial.distance import pdist
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.preprocessing import normalize
 
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
@@ -36,7 +33,6 @@ from components.regression.quantities import commonest, logarithms
 from components.regression.ridge import (
     LOG_LARGEST,
     UNPENALIZED,
-    WORD,
     Folds,
     chosen_ridge,
     filled_logarithm,
@@ -44,14 +40,14 @@ from components.regression.ridge import (
     logarithm,
     require_whole,
 )
+from components.regression.terms import Terms, fit_terms
 
 SMALLEST = 1e-6  # of a hidden state's deviation: one that never changes is no feature
 FARTHEST = 4.0  # of its deviations: no typing error of a quantity moves a price further
 SHARE = 0.1  # of a feature of deviation 1; 0.2 was better on one real catalogue and worse on another
 SAMPLED = 500  # rows whose distances tell the width of the kernel
 WORDS, NUMBERS = "hidden_states_ridge.json", "hidden_states_ridge.safetensors"
-LISTS = ("depths", "words", "quantities")
-TERMS: dict[str, Any] = {"token_pattern": WORD, "ngram_range": (1, 2)}
+NO_NUMBERS = ("depths", "terms", "quantities")
 
 
 @dataclass(frozen=True)
@@ -60,10 +56,7 @@ class HiddenStatesRidge:
 
     depths: list[float]
     """The layers whose hidden states it reads, as shares of the base's depth; see `hidden_states`."""
-    words: list[str]
-    """Words and pairs of words."""
-    rarity: Floats
-    """(words,), the inverse document frequencies."""
+    terms: Terms
     weights: Floats
     """(words,), of TF-IDF, in log dollars for a listing that is that word alone."""
     counted: Floats
@@ -109,9 +102,10 @@ class HiddenStatesRidge:
     def save(self, folder: Path) -> None:
         """Write `hidden_states_ridge.json` and `hidden_states_ridge.safetensors` to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        lists = {name: getattr(self, name) for name in LISTS}
+        lists = {"depths": self.depths, "words": self.terms.words, "quantities": self.quantities}
+        numbers = {name: np.array(getattr(self, name)) for name in _numbers()} | {"rarity": self.terms.rarity}
         (folder / WORDS).write_text(json.dumps(lists, ensure_ascii=False), encoding="utf-8")
-        save_file({name: np.array(getattr(self, name)) for name in _numbers()}, folder / NUMBERS)
+        save_file(numbers, folder / NUMBERS)
 
     @classmethod
     def load(cls, folder: Path) -> HiddenStatesRidge:
@@ -119,22 +113,20 @@ class HiddenStatesRidge:
         require_whole(folder, WORDS, NUMBERS)
         lists = json.loads((folder / WORDS).read_text(encoding="utf-8"))
         numbers: dict[str, Any] = load_file(folder / NUMBERS)
-        if set(numbers) != set(_numbers()) or len(lists["words"]) != len(numbers["weights"]):
+        if set(numbers) != {*_numbers(), "rarity"} or len(lists["words"]) != len(numbers["weights"]):
             raise PricewrightError(f"{folder}: {WORDS} and {NUMBERS} are of two ridge regressions")
-        return cls(**lists | {name: each if each.ndim else float(each) for name, each in numbers.items()})
+        terms = Terms(lists.pop("words"), numbers.pop("rarity"))
+        numbers = {name: each if each.ndim else float(each) for name, each in numbers.items()}
+        return cls(terms=terms, **lists, **numbers)
 
     def _log_prices(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
         require_states_of(states, self.center)
         logs = np.where(np.isnan(readings), self.missing, logarithm(readings))
         near = rbf_kernel((states - self.center) / self.scale, self.landmarks, self.gamma)
-        counts = log_counts(self._terms.transform(texts))
-        words = weighted(counts, self.rarity) @ self.weights + counts @ self.counted
+        counts = self.terms.counts(texts)
+        words = self.terms.tfidf(counts) @ self.weights + counts @ self.counted
         bent = curves((logarithms(texts, self.quantities) - self.typical) / self.spread) @ self.bends
         return words + bent + near @ self.heights + self.slope * logs + self.intercept
-
-    @cached_property
-    def _terms(self) -> CountVectorizer:
-        return CountVectorizer(vocabulary=self.words, **TERMS)
 
 
 def fit_hidden_states(
@@ -156,46 +148,56 @@ def fit_hidden_states(
 
     `vocabulary`, `quantities` and `landmarks` say how many of each get a weight; see `_chosen`.
     """
-    worded, loudness, terms = _worded(texts, vocabulary)
+    terms, counts = fit_terms(texts, vocabulary)
+    loudness, size = _loudness(counts, terms.words), len(terms.words)
     named, bent = _named(texts, quantities)
-    center, scale = states.mean(axis=0), np.maximum(states.std(axis=0), SMALLEST)
-    kernel = _kernel(scaled := (states - center) / scale, landmarks, seed)
+    placed, kernel, nearness = _placed(states, landmarks, seed)
     logs, missing = filled_logarithm(readings)
-    rest = bent, kernel.fit_transform(scaled), UNPENALIZED * logs[:, None]
-    fitted, deviation, louder = _chosen(terms, rest, np.log(prices), count_weights, alphas, split)
-    ends = np.cumsum([part.shape[1] for part in (*terms, bent)])
-    weights, counted, bends, near, slope = np.split(fitted.coef_, [*ends, -1])
+    rest = bent, nearness, UNPENALIZED * logs[:, None]
+    worded = terms.tfidf(counts), counts @ sparse.diags(loudness)
+    fitted, deviation, louder = _chosen(*worded, rest, np.log(prices), count_weights, alphas, split)
+    ends = [size, 2 * size, 2 * size + bent.shape[1], -1]
+    weights, counted, bends, near, slope = np.split(fitted.coef_, ends)
     return HiddenStatesRidge(
         depths=depths,
+        terms=terms,
         weights=weights,
         counted=counted * loudness * louder,
         bends=bends,
-        center=center,
-        scale=scale,
-        landmarks=kernel.components_,
         heights=kernel.normalization_.T @ near,
-        gamma=kernel.gamma,
         slope=float(UNPENALIZED * slope[0]),
         intercept=float(fitted.intercept_),
         missing=missing,
         deviation=deviation,
-        **worded,
         **named,
+        **placed,
     )
 
 
-def _kernel(scaled: Floats, landmarks: int, seed: int) -> Nystroem:
-    return Nystroem(gamma=_gamma(scaled, seed), n_components=min(landmarks, len(scaled)), random_state=seed)
+def _placed(states: Floats, number: int, seed: int) -> tuple[dict[str, Any], Nystroem, Floats]:
+    """(how the hidden states lie and the landmarks among them, as `HiddenStatesRidge` keeps them; the kernel;
+    their nearness to the landmarks in its approximation, (n, landmarks)).
+    """
+    center, scale = states.mean(axis=0), np.maximum(states.std(axis=0), SMALLEST)
+    scaled = (states - center) / scale
+    kernel = Nystroem(gamma=_gamma(scaled, seed), n_components=min(number, len(scaled)), random_state=seed)
+    nearness = kernel.fit_transform(scaled)
+    kept = {"center": center, "scale": scale, "landmarks": kernel.components_, "gamma": kernel.gamma}
+    return kept, kernel, nearness
 
 
 def _chosen(
-    terms: list[Any], rest: Any, log_prices: Floats, weights: list[float], alphas: list[float], split: Folds
+    tfidf: Any,
+    counts: Any,
+    rest: Any,
+    log_prices: Floats,
+    weights: list[float],
+    alphas: list[float],
+    split: Folds,
 ) -> tuple[RidgeCV, float, float]:
-    """(ridge, deviation, weight of the counts): the best `chosen_ridge` of those with each of `weights`.
-
-    `terms` are TF-IDF and counts, `rest` the other features.
+    """(ridge, deviation, weight of the counts): the best `chosen_ridge` of those with each of `weights`, on
+    TF-IDF, counts and the `rest` of the features.
     """
-    tfidf, counts = terms
     tables = [sparse.hstack([tfidf, weight * counts, *rest]).tocsr() for weight in weights]
     tries = [chosen_ridge(table, log_prices, alphas, split) for table in tables]
     best = int(np.argmax([fitted.best_score_ for fitted, _ in tries]))
@@ -209,17 +211,6 @@ def require_states_of(states: Floats, center: Floats) -> None:
             f"the regression was fitted on {center.size} hidden states of its base and is given "
             f"{states.shape[1]}: it belongs to another base. Make it anew with `dvc repro`"
         )
-
-
-def _worded(texts: list[str], number: int) -> tuple[dict[str, Any], Floats, list[Any]]:
-    """(the commonest words and pairs and their rarity, as `HiddenStatesRidge` keeps them; their loudness;
-    their TF-IDF and their loud counts, sparse).
-    """
-    counts = log_counts((terms := CountVectorizer(max_features=number, **TERMS)).fit_transform(texts))
-    words, rarity = terms.get_feature_names_out().tolist(), TfidfTransformer().fit(counts).idf_
-    loudness = _loudness(counts, words)
-    features = [weighted(counts, rarity), counts @ sparse.diags(loudness)]
-    return {"words": words, "rarity": rarity}, loudness, features
 
 
 def _named(texts: list[str], number: int) -> tuple[dict[str, Any], Any]:
@@ -241,20 +232,8 @@ def curves(scaled: Floats) -> Floats:
     return SHARE * np.hstack([held, np.where(missing, 0.0, held**2 - 1), missing])
 
 
-def log_counts(counts: Any) -> Any:
-    """1 + log(count) where a term stands, 0 where it does not: sparse, (n, terms)."""
-    counts = counts.astype(float)
-    counts.data = 1 + np.log(counts.data)
-    return counts
-
-
-def weighted(counts: Any, rarity: Floats) -> Any:
-    """TF-IDF of `log_counts`: each term times its rarity, each row scaled to length 1."""
-    return normalize(counts @ sparse.diags(rarity))
-
-
 def _loudness(counts: Any, words: list[str]) -> Floats:
-    """By which the `log_counts` of each term are multiplied, (words,): 0 for a pair, and for single words
+    """By which the `counts` of each term are multiplied, (words,): 0 for a pair, and for single words
     what makes their rows of length 1 on average, as those of TF-IDF are.
     """
     single = np.array([" " not in word for word in words])
@@ -270,4 +249,4 @@ def _gamma(scaled: Floats, seed: int) -> float:
 
 
 def _numbers() -> list[str]:
-    return [field.name for field in fields(HiddenStatesRidge) if field.name not in LISTS]
+    return [field.name for field in fields(HiddenStatesRidge) if field.name not in NO_NUMBERS]

@@ -10,20 +10,18 @@ were held against those of other products.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
-from components.regression.hidden_states import TERMS, log_counts, weighted
 from components.regression.ridge import NARROWEST, log_normal, require_whole
+from components.regression.terms import Terms, fit_terms
 
 AT_ONCE = 500  # rows held against all listings at a time
 JUDGED = 2000  # training listings, at most, that tell how wide the errors are
@@ -36,10 +34,7 @@ SPARSE = ("data", "indices", "indptr")
 class Neighbours:
     """The training listings that others are held against."""
 
-    words: list[str]
-    """Words and pairs of words."""
-    rarity: Floats
-    """(words,), the inverse document frequencies."""
+    terms: Terms
     listings: sparse.csr_matrix
     """(listings, words), TF-IDF in rows of length 1."""
     logs: Floats
@@ -55,22 +50,23 @@ class Neighbours:
 
     def predict(self, texts: list[str]) -> Floats:
         """Dollars, (n,), for listing texts."""
-        return np.exp(self._log_prices(self._terms_of(texts))[0])
+        return np.exp(self._log_prices(self._tfidf(texts))[0])
 
     def distribution(self, texts: list[str], *, price_max: int) -> Floats:
         """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
         prediction, the wider the farther the nearest listing is.
         """
-        logs, nearness = self._log_prices(self._terms_of(texts))
+        logs, nearness = self._log_prices(self._tfidf(texts))
         return log_normal(logs, self.deviations[np.searchsorted(self.edges, nearness)], price_max)
 
     def save(self, folder: Path) -> None:
         """Write `neighbours.json` and `neighbours.safetensors` to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        kept = {"words": self.words, "number": self.number, "temperature": self.temperature}
+        kept = {"words": self.terms.words, "number": self.number, "temperature": self.temperature}
         (folder / WORDS).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-        numbers = {name: getattr(self, name) for name in ("rarity", "logs", "edges", "deviations")}
-        save_file(numbers | {name: getattr(self.listings, name) for name in SPARSE}, folder / NUMBERS)
+        numbers = {name: getattr(self, name) for name in ("logs", "edges", "deviations")}
+        numbers |= {name: getattr(self.listings, name) for name in SPARSE} | {"rarity": self.terms.rarity}
+        save_file(numbers, folder / NUMBERS)
 
     @classmethod
     def load(cls, folder: Path) -> Neighbours:
@@ -82,18 +78,19 @@ class Neighbours:
             raise PricewrightError(f"{folder}: {WORDS} and {NUMBERS} are of two catalogues")
         shape = (len(numbers["logs"]), len(kept["words"]))
         listings = sparse.csr_matrix(tuple(numbers.pop(name) for name in SPARSE), shape=shape)
-        return cls(listings=listings, **kept, **numbers)
+        terms = Terms(kept.pop("words"), numbers.pop("rarity"))
+        return cls(terms, listings, **kept, **numbers)
 
-    def _terms_of(self, texts: list[str]) -> Any:
-        return weighted(log_counts(self._vocabulary.transform(texts)), self.rarity)
+    def _tfidf(self, texts: list[str]) -> Any:
+        return self.terms.tfidf(self.terms.counts(texts))
 
-    def _log_prices(self, terms: Any, products: Any = None, own: Any = None) -> tuple[Floats, Floats]:
+    def _log_prices(self, tfidf: Any, products: Any = None, own: Any = None) -> tuple[Floats, Floats]:
         """(log dollars, the nearness of the nearest listing) of each row of TF-IDF, (n,) each; `products` of
         the listings and `own` of the rows, where a row is not to be held against its own product.
         """
         parts = []
-        for start in range(0, terms.shape[0], AT_ONCE):
-            nearness = (terms[start : start + AT_ONCE] @ self.listings.T).toarray()
+        for start in range(0, tfidf.shape[0], AT_ONCE):
+            nearness = (tfidf[start : start + AT_ONCE] @ self.listings.T).toarray()
             if own is not None:
                 nearness[own[start : start + AT_ONCE, None] == products[None, :]] = -1.0
             parts.append(self._mean_of(nearness))
@@ -109,10 +106,6 @@ class Neighbours:
         logs = (weights * self.logs[asked]).sum(axis=1) / weights.sum(axis=1)
         return np.where(nearest > 0, logs, self.logs.mean()), nearest  # without a word in common: the mean
 
-    @cached_property
-    def _vocabulary(self) -> CountVectorizer:
-        return CountVectorizer(vocabulary=self.words, **TERMS)
-
 
 def fit_neighbours(
     texts: list[str],
@@ -127,16 +120,14 @@ def fit_neighbours(
     """Keep listing texts and their prices, (n,) dollars; `vocabulary` words tell how near they are to each
     other. `products`, (n,), say which are of one product: these tell nothing of how wide the errors are.
     """
-    counts = log_counts((terms := CountVectorizer(max_features=vocabulary, **TERMS)).fit_transform(texts))
-    rarity, logs = TfidfTransformer().fit(counts).idf_, np.log(prices)
-    flat = np.zeros(len(SHARES)), np.ones(len(SHARES) + 1)  # widths of no one, until they are measured
-    listings = sparse.csr_matrix(weighted(counts, rarity))
-    kept = terms.get_feature_names_out().tolist(), rarity, listings, logs
-    unmeasured = Neighbours(*kept, *flat, number, temperature)
+    terms, counts = fit_terms(texts, vocabulary)
+    listings, logs = sparse.csr_matrix(terms.tfidf(counts)), np.log(prices)
+    unmeasured = Neighbours(terms, listings, logs, np.empty(0), np.empty(0), number, temperature)
     rows = np.sort(np.random.default_rng(seed).permutation(len(texts))[:JUDGED])
     products = np.unique(np.asarray(products), return_inverse=True)[1]
     predicted, nearness = unmeasured._log_prices(listings[rows], products, products[rows])
-    return Neighbours(*kept, *widths(nearness, predicted - logs[rows]), number, temperature)
+    edges, deviations = widths(nearness, predicted - logs[rows])
+    return replace(unmeasured, edges=edges, deviations=deviations)
 
 
 def widths(nearness: Floats, errors: Floats) -> tuple[Floats, Floats]:

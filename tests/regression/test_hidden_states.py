@@ -137,7 +137,7 @@ def test_a_missing_part_is_an_error_that_names_it(
 
 def test_words_and_weights_of_two_regressions_are_refused(fitted: HiddenStatesRidge, tmp_path: Path) -> None:
     fitted.save(tmp_path)
-    replace(fitted, words=["red"], weights=np.ones(1)).save(tmp_path / "other")
+    replace(fitted, terms=replace(fitted.terms, words=["red"]), weights=np.ones(1)).save(tmp_path / "other")
     (tmp_path / WORDS).write_bytes((tmp_path / "other" / WORDS).read_bytes())
     with pytest.raises(PricewrightError, match="are of two ridge regressions"):
         HiddenStatesRidge.load(tmp_path)

@@ -43,7 +43,7 @@ def test_a_listing_costs_what_the_like_of_it_costs_whatever_its_makers_others_do
 def test_it_is_the_mean_weighted_by_nearness() -> None:
     texts, prices = ["oak lamp", "oak table", "steel fan"], np.array([10.0, 40.0, 90.0])
     near = fit_neighbours(texts, prices, range(3), **OPTIONS | {"number": 2, "temperature": 0.5})
-    nearness = (near._terms_of(["oak lamp"]) @ near.listings.T).toarray()[0]
+    nearness = (near._tfidf(["oak lamp"]) @ near.listings.T).toarray()[0]
     weights = np.exp(nearness[:2] / 0.5)
     expected = np.exp((weights * np.log([10, 40])).sum() / weights.sum())
     assert near.predict(["oak lamp"])[0] == pytest.approx(expected)
