@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
-from components.core import registry, tracking
+from components.core import registry
 from tests.support.constant import register_constant
 from tests.support.echo_version import register_echo
-from tests.support.project import ROOT, environment_kept
+from tests.support.project import ROOT
 from tests.support.server import post, serving, wait
+from tests.support.service import own_registry
 
+WAIT = 30_000  # milliseconds, at most
 KNOWS_WORDS = """
 import pandas
 
@@ -39,12 +42,9 @@ def _load_pyfunc(path):
 def service(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[tuple[str, Path]]:
     """Address and folder of a service whose champion knows two words, and whose challenger is an echo."""
     folder = tmp_path_factory.mktemp("service")
-    with environment_kept(), pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        shutil.copy(empty_store, "mlflow.db")
+    with own_registry(folder, empty_store):
         params = (ROOT / "params.yaml").read_text().replace("shadow: null", "shadow: challenger")
         Path("params.yaml").write_text(params)
-        tracking.connect()
         options = {"point": "median", "quantiles": 0}
         answer = {"price": 20.0, "low": 10.0, "high": 90.0}
         register_constant("pricer", card="# The card", code=KNOWS_WORDS, answer=answer, options=options)
@@ -85,13 +85,13 @@ def test_a_person_gets_a_price_its_distribution_its_words_and_says_what_it_cost(
     assert tab.inner_text("#version") == "pricer version 1"
     assert tab.inner_text("#near") == "This version holds no training listings."
     tab.click("#right")
-    tab.wait_for_function("document.getElementById('note').textContent === 'Kept. Thank you.'")
+    expect(tab.locator("#note")).to_have_text("Kept. Thank you.", timeout=WAIT)
     tab.fill("#value", "much")
     tab.press("#value", "Enter")
-    tab.wait_for_function("document.getElementById('note').textContent.startsWith('That is no price')")
+    expect(tab.locator("#note")).to_have_text(re.compile("^That is no price"), timeout=WAIT)
     tab.fill("#value", "$1,049.90")
     tab.press("#value", "Enter")
-    tab.wait_for_function("document.getElementById('note').textContent === 'Kept. Thank you.'")
+    expect(tab.locator("#note")).to_have_text("Kept. Thank you.", timeout=WAIT)
     assert all(url.startswith((address, "data:")) for url in requests)
     tab.click("#card")
     assert "# The card" in tab.inner_text("body")
@@ -131,7 +131,7 @@ def test_what_is_wrong_stands_on_the_page_in_one_line(service: tuple[str, Path],
     tab.click("#tab-compare")
     tab.fill("#text", "fail")
     tab.click("text=Answer")
-    tab.wait_for_function("document.getElementById('note').textContent !== ''")
+    expect(tab.locator("#note")).not_to_be_empty(timeout=WAIT)
     assert tab.inner_text("#note") == "the version could not answer this"
 
 

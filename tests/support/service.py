@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from components.core import registry
+from components.core import registry, tracking
 from components.core.params.file import load_params
 from components.core.params.serve import Serve
 from components.core.registry import Version
 from components.serving import model_process, server
 from components.serving.follower import Follower
-from tests.support.project import ROOT
+from tests.support.project import ROOT, environment_kept
 
 NAME = "pricer"
 
@@ -37,6 +40,16 @@ def at(alias: str = "champion") -> Callable[[], Version | None]:
             return registry.open_version(NAME, number) if number else None
 
     return find
+
+
+@contextmanager
+def own_registry(folder: Path, empty_store: Path) -> Iterator[None]:
+    """Inside the block the work is in `folder`, with a registry there that has no version yet."""
+    with environment_kept(), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        shutil.copy(empty_store, "mlflow.db")
+        tracking.connect()
+        yield
 
 
 @asynccontextmanager
