@@ -16,156 +16,28 @@ catalogues.png.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import resource
-import shutil
-import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-import yaml
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.splits import files_of, options, run
 from components.core.params.evaluate import Evaluate
 from components.core.params.file import load_params
 from components.evaluation import scoring
 from components.evaluation.metrics import paired_difference
-from flows.profile import PROFILES, apply
 
-WORK, RESULTS = Path("work/catalogues"), Path("benchmarks/results")
-FOLDERS = (Path("data"), Path("../shared/data/listings"))
-DEMO_SHOP = "demo_shop"
-SHARES = {"train": 0.68, "preference": 0.08, "validation": 0.11, "gate": 0.02, "test": 0.11}
-"""Of a file: no gate decides here, and a few thousand listings are to be learned from."""
+RESULTS = Path("benchmarks/results")
 CLASSICAL = ("mean", "median", "linear", "bag_of_words_ridge", "tfidf_ridge", "boosting", "neighbours")
 """Candidates with nothing of a language model in them."""
 WINNER = "winner"
-COLUMNS = {  # of a file, by what they are called there
-    "title": ("title", "name"),
-    "description": ("description",),
-    "price": ("price",),
-    "currency": ("currency",),
-    "brand": ("brand",),
-    "category": ("category", "categories"),
-    "details": ("details",),
-    "rights": ("rights",),
-}
 FIGURES = ("mae", "rmsle", "median_error", "coverage")
-
-
-# --- one split ---------------------------------------------------------------------------------------
-
-
-def run_split(
-    catalogue: str,
-    file: Path | None,
-    seed: int,
-    profile: str,
-    folder: Path,
-    *,
-    threads: int,
-    rows: int | None = None,
-) -> None:
-    """Run the chain to its blend in a clone, score it there, and leave predictions and cost in `folder`.
-
-    `rows` are how many listings the clone learns from, at most, those that `curate` rejects included.
-    """
-    clone = folder / "clone"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    subprocess.run(["git", "clone", "--quiet", Path.cwd(), clone], check=True)
-    if profile:
-        apply(clone / PROFILES / f"{profile}.yaml", clone / "params.yaml")
-    set_values(clone / "params.yaml", file, seed, rows)
-    environment = os.environ | {"PYTHONPATH": str(clone.resolve()), "OMP_NUM_THREADS": str(threads)}
-    options: dict[str, Any] = {"cwd": clone, "env": environment, "check": True}
-    began = time.monotonic()
-    print(f"{catalogue}, split {seed}: the chain to its blend", file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "blend"], **options)
-    subprocess.run([sys.executable, "-m", "benchmarks.catalogues", "--score"], **options)
-    learned = json.loads((clone / "reports" / "baseline.json").read_text(encoding="utf-8"))
-    cost = {
-        "rows_train": learned["rows_train"],
-        "minutes": round((time.monotonic() - began) / 60, 1),
-        "peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
-        **made_by(),
-    }
-    for name in ("predictions.parquet", "winner.json"):
-        shutil.move(clone / "work" / name, folder / name)
-    shutil.rmtree(clone)
-    (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
-
-
-def set_values(path: Path, file: Path | None, seed: int, rows: int | None) -> None:
-    """Let a params.yaml read a file (None: the demo shop), split by `seed`, and learn from `rows` of it; the
-    others go to the gate, which nobody asks here.
-    """
-    params = yaml.safe_load(path.read_text(encoding="utf-8"))
-    params["curate"]["seed"] = seed
-    if file is not None:
-        params["scrape"]["source"] = "files"
-        params["scrape"]["files"] |= {"paths": [str(file.resolve())]}
-        params["scrape"]["files"]["columns"] |= columns_of(file)
-        params["curate"]["shares"] = dict(SHARES)
-    if rows is not None:
-        listings = len(table_of(file)) if file is not None else params["scrape"]["demo_shop"]["listings"]
-        shares = params["curate"]["shares"]
-        spared = max(shares["train"] - rows / listings, 0.0)
-        shares |= {"train": shares["train"] - spared, "gate": shares["gate"] + spared}
-    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-
-
-def columns_of(file: Path) -> dict[str, str | None]:
-    """Which column of a file holds what, by the usual names; None where it has none."""
-    there = set(table_of(file, 50).columns)
-    return {field: next((name for name in names if name in there), None) for field, names in COLUMNS.items()}
-
-
-def table_of(file: Path, rows: int | None = None) -> pd.DataFrame:
-    """A catalogue, or its first rows."""
-    if file.suffix == ".parquet":
-        return pd.read_parquet(file)
-    if file.suffix in (".csv", ".tsv"):
-        return pd.read_csv(file, nrows=rows, sep=None, engine="python")
-    return pd.read_json(file, lines=True, nrows=rows)
-
-
-def score() -> None:
-    """Within a clone: every candidate's answers with the products, and the winner, to work/."""
-    from components.blending.blended import Blend
-    from components.core import stage
-    from components.core.schemas import SCORED, Law
-    from components.evaluate import evaluate
-
-    params, artifacts = load_params(), Path("artifacts")
-    items = pd.concat([stage.read(artifacts / "curate" / f"{split}.parquet") for split in SCORED])
-    items = items.reset_index(drop=True)
-    rows, result = evaluate(
-        items,
-        pd.DataFrame(columns=Law.columns()),
-        stage.read(artifacts / "baseline" / "predictions.parquet"),
-        {"sft": artifacts / "sft"},
-        Blend.load(artifacts / "blend"),
-        artifacts / "base",
-        params.evaluate,
-        params.prompt,
-    )
-    Path("work").mkdir(exist_ok=True)
-    scoring.with_products(rows, items).to_parquet("work/predictions.parquet", index=False)
-    Path("work/winner.json").write_text(json.dumps({"winner": result["winner"]}), encoding="utf-8")
-
-
-# --- all splits of a catalogue -----------------------------------------------------------------------
 
 
 def gathered(folders: list[Path]) -> pd.DataFrame:
@@ -263,55 +135,15 @@ def picture(catalogues: dict[str, dict[str, Any]]) -> Figure:
     return figure
 
 
-def files_of(named: list[Path]) -> dict[str, Path | None]:
-    """The catalogues by name; None is the demo shop."""
-    if named:
-        return {file.stem: file for file in named}
-    kinds = ("*.jsonl", "*.csv", "*.parquet")
-    files = [file for folder in FOLDERS for kind in kinds for file in sorted(folder.glob(kind))]
-    return {**{file.stem: file for file in files}, DEMO_SHOP: None}
-
-
 def main() -> None:
     """Run what is not done yet, then write and show the figures of all that is."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("files", nargs="*", type=Path, help="by default those in data/ and the demo shop")
-    parser.add_argument("--profile", default="", help="a file of profiles/, without its ending")
-    parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument(
-        "--at-once", type=int, default=1, help="splits side by side, each with its share of cores"
-    )
-    parser.add_argument("--score", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.score:
-        return score()
+    arguments = options(__doc__ or "").parse_args()
     files = files_of(arguments.files)
-    folders = {
-        name: [WORK / (arguments.profile or "default") / name / str(seed) for seed in range(arguments.splits)]
-        for name in files
-    }
-    missing = [
-        (name, files[name], seed, arguments.profile, folder)
-        for name in files
-        for seed, folder in enumerate(folders[name])
-        if not (folder / "cost.json").is_file()
-    ]
-    threads = max(1, (os.cpu_count() or 1) // arguments.at_once)
-    with ThreadPoolExecutor(arguments.at_once) as executor:
-        list(executor.map(lambda split: run_split(*split, threads=threads), missing))
-    done = {name: summary(folders[name], load_params().evaluate) for name in files}
+    folders = run(files, arguments)
+    done = {name: summary(folders[name, None], load_params().evaluate) for name in files}
     for name, figures in done.items():
         show(name, figures)
     write(done, arguments.profile)
-    return None
-
-
-def made_by() -> dict[str, str]:
-    """The commit and the machine of this run."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    machine = f"{os.cpu_count()} cores{gpu}, {sys.platform}, Python {sys.version.split()[0]}"
-    return {"commit": commit.strip(), "machine": machine}
 
 
 def origin_of(figures: list[dict[str, Any]]) -> dict[str, str]:

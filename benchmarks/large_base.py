@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from benchmarks.training import Untracked
 from components.core import stage
 from components.core.params.file import load_params
 from components.model import loading, training
@@ -39,13 +40,6 @@ SHAPE: dict[str, Any] = {
     "max_position_embeddings": 8192,
 }
 TRAINED, WARM_UP, PRICED = 1024, 64, 256  # rows
-
-
-class Untracked:
-    """A tracked run that keeps nothing."""
-
-    def metric(self, *_: Any, **__: Any) -> None:
-        """Curves of a benchmark are not looked at."""
 
 
 def write_base(folder: Path, tokenizer: Any) -> int:

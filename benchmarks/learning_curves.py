@@ -10,10 +10,7 @@ and .png into benchmarks/results/.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.catalogues import RESULTS, WORK, files_of, origin_of, run_split, summary
+from benchmarks.catalogues import RESULTS, origin_of, summary
+from benchmarks.splits import files_of, options, run
 from components.core.params.file import load_params
 
 ROWS = (250, 500, 1000)
@@ -65,33 +63,9 @@ def picture(curves: dict[str, list[dict[str, Any]]]) -> Figure:
 
 def main() -> None:
     """Run what is not done yet, then write and show the curves."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("files", nargs="*", type=Path, help="by default those in data/ and the demo shop")
-    parser.add_argument("--profile", default="", help="a file of profiles/, without its ending")
-    parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--at-once", type=int, default=1, help="splits side by side")
-    arguments = parser.parse_args()
+    arguments = options(__doc__ or "").parse_args()
     files = files_of(arguments.files)
-    within = WORK / (arguments.profile or "default")
-    folders = {
-        (name, rows): [
-            within / name / (f"rows-{rows}" if rows else "") / str(seed) for seed in range(arguments.splits)
-        ]
-        for name in files
-        for rows in (*ROWS, None)
-    }
-    threads = max(1, (os.cpu_count() or 1) // arguments.at_once)
-    with ThreadPoolExecutor(arguments.at_once) as executor:
-        waiting = [
-            executor.submit(
-                run_split, name, files[name], seed, arguments.profile, folder, threads=threads, rows=rows
-            )
-            for (name, rows), of in folders.items()
-            for seed, folder in enumerate(of)
-            if not (folder / "cost.json").is_file()
-        ]
-        for each in waiting:
-            each.result()
+    folders = run(files, arguments, (*ROWS, None))
     curves = {name: [point(folders[name, rows]) for rows in (*ROWS, None)] for name in files}
     for name, curve in curves.items():
         show(name, curve)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import catalogues
+from benchmarks import catalogues, splits
 from components.core.params.evaluate import Evaluate
 from components.core.params.file import Params, load_params
 from tests.support.project import ROOT
@@ -114,13 +114,13 @@ def test_a_clone_learns_from_as_many_listings_as_it_is_to_and_the_scored_splits_
 ) -> None:
     file, path = tmp_path / "things.csv", tmp_path / "params.yaml"
     pd.DataFrame({"name": ["a thing"] * 200, "price": range(200)}).to_csv(file, index=False)
-    for rows, train in ((50, 0.25), (None, catalogues.SHARES["train"]), (10_000, catalogues.SHARES["train"])):
+    for rows, train in ((50, 0.25), (None, splits.SHARES["train"]), (10_000, splits.SHARES["train"])):
         shutil.copy(ROOT / "params.yaml", path)
-        catalogues.set_values(path, file, 3, rows)
+        splits.set_values(path, file, 3, rows)
         written = load_params(path)
         shares = written.curate.shares.model_dump()
         assert shares["train"] == pytest.approx(train)
         assert sum(shares.values()) == pytest.approx(1.0)
-        assert all(shares[name] == catalogues.SHARES[name] for name in ("preference", "validation", "test"))
+        assert all(shares[name] == splits.SHARES[name] for name in ("preference", "validation", "test"))
         assert written.curate.seed == 3
         assert written.scrape.files.columns.title == "name"

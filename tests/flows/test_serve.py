@@ -12,19 +12,18 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
-from components import quantize, register
+from components import register
 from components.core import dvc, registry, tracking
 from components.core.errors import PricewrightError
-from components.core.params.prompt import Prompt
 from components.core.registry import Version
-from components.evaluation.calibration import Calibration
 from components.promotion import gate_rows
 from components.serving import pyfunc
 from flows import serve
 from tests.support.constant import PRICES, register_constant
 from tests.support.nosy_version import KEYS, register_nosy
-from tests.support.project import QUESTION, ROOT
+from tests.support.project import ROOT
 from tests.support.registry import crown, register_served
+from tests.support.served import write_served
 from tests.support.server import free_port, post, served, serving, wait
 
 
@@ -134,14 +133,7 @@ BODIES: list[dict[str, Any]] = [
 @pytest.fixture
 def real(tiny_base: Path, tiny_adapter: Path, tmp_path: Path) -> None:
     """A tiny language model as quantize writes it, registered as version 1."""
-    quantized = tmp_path / "quantized"
-    quantize.merge(tiny_base, tiny_adapter, tmp_path / "merged")
-    quantize.write_format(tmp_path / "merged", quantized, "nf4")
-    pyfunc.Settings(
-        prompt=Prompt(question=QUESTION, tokens=64, price_max=999),
-        batch_size=64,
-        calibration=Calibration.uncalibrated(0.8),
-    ).write(quantized)
+    quantized = write_served(tiny_base, tiny_adapter, tmp_path, batch_size=64)
     tracking.connect()
     answer = pyfunc.Pricer(quantized).predict(register.EXAMPLE)
     for name in (gate_rows.GATE, dvc.LOCK):

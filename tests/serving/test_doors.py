@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -17,9 +16,8 @@ import pytest
 from components.core import registry, tracking
 from components.serving.doors import Rate
 from tests.support.echo_version import register_echo
-from tests.support.project import environment_kept
 from tests.support.server import environment, free_port, wait
-from tests.support.service import NAME, at, predicted, running, samples, section
+from tests.support.service import NAME, at, own_registry, predicted, running, samples, section
 
 TOKEN = "a-token-of-the-team-1234"
 
@@ -28,10 +26,7 @@ TOKEN = "a-token-of-the-team-1234"
 def made(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
     """A registry with two versions."""
     folder = tmp_path_factory.mktemp("registry")
-    with environment_kept(), pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        shutil.copy(empty_store, "mlflow.db")
-        tracking.connect()
+    with own_registry(folder, empty_store):
         register_echo(NAME, 1.0)
         register_echo(NAME, 2.0)
         yield folder

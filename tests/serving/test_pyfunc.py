@@ -8,25 +8,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from components import quantize
 from components.core.errors import PricewrightError
-from components.core.params.prompt import Prompt
 from components.evaluation.calibration import Calibration
 from components.serving import pyfunc
-from tests.support.project import QUESTION
+from tests.support.served import write_served
 
 
 @pytest.fixture(scope="module")
 def pricer(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> pyfunc.Pricer:
-    folder = tmp_path_factory.mktemp("served")
-    quantize.merge(tiny_base, tiny_adapter, folder / "merged")
-    quantize.write_format(folder / "merged", folder, "nf4")
-    pyfunc.Settings(
-        prompt=Prompt(question=QUESTION, tokens=64, price_max=999),
-        batch_size=2,
-        calibration=Calibration.uncalibrated(0.8),
-    ).write(folder)
-    return pyfunc._load_pyfunc(str(folder))
+    served = write_served(tiny_base, tiny_adapter, tmp_path_factory.mktemp("model"), batch_size=2)
+    return pyfunc._load_pyfunc(str(served))
 
 
 def test_one_or_many_descriptions_get_price_low_and_high(pricer: pyfunc.Pricer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sqlite3
 import time
 from collections import Counter
@@ -22,8 +21,7 @@ from components.core.errors import PricewrightError
 from components.serving.answering import place
 from components.serving.request_store import Kept, RequestStore, digest, now
 from tests.support.echo_version import register_echo
-from tests.support.project import environment_kept
-from tests.support.service import NAME, counted, predicted, running, section
+from tests.support.service import NAME, counted, own_registry, predicted, running, section
 
 
 def kept(key: str, days: float = 0.0) -> Kept:
@@ -116,10 +114,7 @@ def test_an_address_of_no_database_is_refused(lost: list[int]) -> None:
 def made(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
     """A registry with a champion and a challenger."""
     folder = tmp_path_factory.mktemp("registry")
-    with environment_kept(), pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        shutil.copy(empty_store, "mlflow.db")
-        tracking.connect()
+    with own_registry(folder, empty_store):
         for alias, price in (("champion", 1.0), ("challenger", 2.0)):
             registry.set_alias(NAME, alias, register_echo(NAME, price))
         yield folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ import pytest
 from components.core import registry, tracking
 from components.core.errors import PricewrightError
 from tests.support.echo_version import register_echo
-from tests.support.project import environment_kept
-from tests.support.service import NAME, predicted, running, section
+from tests.support.service import NAME, own_registry, predicted, running, section
 
 FIRST, SECOND, BROKEN, CHANGED = "1", "2", "3", "4"
 """Versions: two that answer, one that does not load, one that answers its example otherwise."""
@@ -27,10 +25,7 @@ FIRST, SECOND, BROKEN, CHANGED = "1", "2", "3", "4"
 def made(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
     """A registry with four versions."""
     folder = tmp_path_factory.mktemp("registry")
-    with environment_kept(), pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        shutil.copy(empty_store, "mlflow.db")
-        tracking.connect()
+    with own_registry(folder, empty_store):
         assert register_echo(NAME, 1.0) == FIRST
         assert register_echo(NAME, 2.0) == SECOND
         register_echo(NAME, 3.0, start="raise OSError('no such layer')")

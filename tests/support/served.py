@@ -1,0 +1,24 @@
+"""The tiny language model as `quantize` writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components import quantize
+from components.core.params.prompt import Prompt
+from components.evaluation.calibration import Calibration
+from components.serving import pyfunc
+from tests.support.project import QUESTION
+
+
+def write_served(base: Path, adapter: Path, folder: Path, *, batch_size: int) -> Path:
+    """Merge the adapter and write the model in NF4 with its settings; returns where it is, in `folder`."""
+    served = folder / "served"
+    quantize.merge(base, adapter, folder / "merged")
+    quantize.write_format(folder / "merged", served, "nf4")
+    pyfunc.Settings(
+        prompt=Prompt(question=QUESTION, tokens=64, price_max=999),
+        batch_size=batch_size,
+        calibration=Calibration.uncalibrated(0.8),
+    ).write(served)
+    return served
