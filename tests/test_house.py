@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
     "sources": {"synthetic"},
     "quality": {"curation"},
     "serving": {"model", "evaluation", "blending"},
+    "monitoring": {"serving"},
     "alignment": {"model", "evaluation"},
     "reporting": {"model", "evaluation"},
     "provenance": {"sources", "synthetic", "reporting"},
@@ -66,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
         "sources",
         "synthetic",
     },
-    "flows": {"promotion", "provenance", "serving"},
+    "flows": {"monitoring", "promotion", "provenance", "serving"},
 }
 OWNERS = {  # who imports a library, by file or folder
     "mlflow": {"components/core", "components/promotion/trial", "components/serving/worker"},

@@ -7,14 +7,29 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table, Text, create_engine, delete
-from sqlalchemy.engine import Engine
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    inspect,
+    or_,
+    select,
+)
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from components.core.errors import PricewrightError
@@ -144,10 +159,42 @@ class RequestStore:
                 if values := [asdict(row) for row in rows if isinstance(row, kind)]:
                     connection.execute(table.insert(), values)
             if time.monotonic() - self._cleaned > CLEAN_SECONDS:
-                oldest = now() - timedelta(days=self.keep_days)
-                for table in (REQUESTS, TRUTHS):
-                    connection.execute(delete(table).where(table.c.time < oldest))
+                _remove_before(connection, now() - timedelta(days=self.keep_days))
                 self._cleaned = time.monotonic()
+
+
+@contextmanager
+def opened(address: str | None) -> Iterator[Engine]:
+    """The database at an address, to be read and written inside the block.
+
+    Raises PricewrightError where nothing is kept, or nothing yet, and where it does not answer in the block.
+    """
+    if address is None:
+        raise PricewrightError("nothing is kept here: serve.store is null. Set it to an address and serve")
+    engine = _engine(address)
+    file = engine.url.database if engine.url.drivername.startswith("sqlite") else None
+    try:
+        if (file and not Path(file).is_file()) or not inspect(engine).has_table(REQUESTS.name):
+            raise PricewrightError(
+                f"{engine.url} holds no request yet: `make serve` keeps what it answers there"
+            )
+        yield engine
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+        raise PricewrightError(
+            f"the store of requests, {engine.url}, does not answer ({reason}): see to it and try again"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _remove_before(connection: Connection, oldest: datetime) -> None:
+    """Remove requests that are older, and with the last one of a key its truths, however late they came."""
+    expired = select(REQUESTS.c.key).where(REQUESTS.c.time < oldest)
+    staying = select(REQUESTS.c.key).where(REQUESTS.c.time >= oldest)
+    gone = or_(TRUTHS.c.key.in_(expired), TRUTHS.c.time < oldest)
+    connection.execute(delete(TRUTHS).where(gone, TRUTHS.c.key.not_in(staying)))
+    connection.execute(delete(REQUESTS).where(REQUESTS.c.time < oldest))
 
 
 def now() -> datetime:
