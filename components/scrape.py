@@ -1,6 +1,7 @@
 """Collects raw listings from a source, each with its provenance; nothing is rejected for its content yet.
 
-Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, or a hub data set. Writes
+Reads what `scrape.source` names: the demo shop or any other, over HTTP, files, or a hub data set; and, where
+there are some, requests to the service whose answer is known by now (`scrape.requests`). Writes
 `listings.parquet` (schemas.Listing), `rejects.parquet` (schemas.Reject: what may not be used or cannot be
 read) and `law.parquet` (schemas.Law: the true medians of a generated source, empty for real ones), sorted by
 address, so that the same source gives the same bytes; reports/scrape.json counts them, and says what went
@@ -26,7 +27,7 @@ from components.core.errors import PricewrightError
 from components.core.params.scrape import Scrape
 from components.core.schemas import Law, Listing, Record, Reject
 from components.core.tables import open_parquet, read_arrow, schema_of, split_sorted
-from components.sources import amazon_reviews, demo_shop, files, shop
+from components.sources import amazon_reviews, demo_shop, files, requests, shop
 from components.sources.block_list import FORGOTTEN, BlockList, forgotten_ids, listing_id
 from components.sources.result import Collected, Spool
 
@@ -48,21 +49,27 @@ def scrape(section: Scrape, folder: Path, scratch: Path, forgotten: frozenset[st
     `scratch` is an empty folder for the rows that are not sorted yet, `forgotten` are ids of listings that
     may not be collected. Raises PricewrightError where the source cannot be read or has no listing at all.
     """
+    path, counts = section.requests.path, dict[str, Any]()
     with Spool(scratch, BlockList(section.source, forgotten)) as spool:
         collected = SOURCES[section.source](getattr(section, section.source), spool)
-    if not spool.rows(Listing):
-        lines = "".join(f"\n  {note}" for note in collected.notes)
-        raise PricewrightError(
-            f"the source {section.source} has no listings: check scrape.{section.source}{lines}"
-        )
+        if not spool.rows(Listing):
+            lines = "".join(f"\n  {note}" for note in collected.notes)
+            raise PricewrightError(
+                f"the source {section.source} has no listings: check scrape.{section.source}{lines}"
+            )
+        if path and Path(path).is_file():
+            spool.blocked = BlockList(requests.SOURCE, forgotten)
+            counts = {requests.SOURCE: requests.collect(section.requests, spool).counts}
     folder.mkdir(parents=True, exist_ok=True)
     for name, kind in TABLES.items():
-        write_sorted(spool.path(kind), folder / f"{name}.parquet", kind, section.source)
-    return report_of(folder / "listings.parquet", section.source, collected)
+        write_sorted(spool.path(kind), folder / f"{name}.parquet", kind)
+    return report_of(
+        folder / "listings.parquet", {section.source: collected.counts, **counts}, collected.notes
+    )
 
 
-def write_sorted(rows: Path, path: Path, kind: type[Record], source: str) -> None:
-    """Write the rows of a spool, sorted by address, with their ids and their source."""
+def write_sorted(rows: Path, path: Path, kind: type[Record]) -> None:
+    """Write the rows of a spool, sorted by address, with their ids."""
     with pq.ParquetWriter(path, schema_of(kind, kind.columns())) as file:
         for partition in split_sorted(rows, rows.parent, SORTED_ROWS, "address"):
             table = read_arrow(partition).sort_by("address")
@@ -71,14 +78,14 @@ def write_sorted(rows: Path, path: Path, kind: type[Record], source: str) -> Non
                 keys = table["address"]
                 if kind is Listing:
                     keys = pc.coalesce(table["key"], keys)
-                ids = [listing_id(source, key) for key in keys.to_pylist()]
+                named = zip(table["source"].to_pylist(), keys.to_pylist(), strict=True)
+                ids = [listing_id(source, key) for source, key in named]
                 table = table.append_column("id", [pa.array(ids, pa.large_string())])
-                table = table.append_column("source", [pa.array([source] * len(ids), pa.large_string())])
             file.write_table(table.select(kind.columns()).cast(file.schema).combine_chunks())
 
 
-def report_of(listings: Path, source: str, collected: Collected) -> dict[str, Any]:
-    """The report: how many listings there are, with what prices, and what the source says."""
+def report_of(listings: Path, sources: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """The report: how many listings there are, with what prices, and what each source says."""
     places: Counter[str] = Counter()
     rows = without_price = 0
     for batch in open_parquet(listings).iter_batches(SORTED_ROWS, columns=["price", "found_in"]):
@@ -89,8 +96,8 @@ def report_of(listings: Path, source: str, collected: Collected) -> dict[str, An
         "listings": rows,
         "without_price": without_price,
         "found_in": {place: round(count / rows, 4) for place, count in sorted(places.items())},
-        source: collected.counts,
-        "notes": collected.notes,
+        **sources,
+        "notes": notes,
     }
 
 

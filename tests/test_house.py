@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
     "curation": {"model"},
     "evaluation": {"model"},
     "feedback": {"model"},
-    "sources": {"synthetic"},
+    "sources": {"model", "synthetic"},
     "quality": {"curation"},
     "serving": {"model", "evaluation", "blending"},
     "monitoring": {"serving"},

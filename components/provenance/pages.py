@@ -1,7 +1,8 @@
 """Fetches the page of a raw listing again, to compare it with the hash that `scrape` recorded.
 
 A page of the demo shop is generated again from its seed, one of another shop is read from the store of its
-crawl, and a row of a file from the file. Of other sources only the hash is kept.
+crawl, a row of a file from the file, and a request from the table of requests, whatever the source beside it.
+Of other sources only the hash is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import PricewrightError
-from components.sources import demo_shop
+from components.sources import demo_shop, requests
 from components.sources.crawling.page_store import PageStore
 from components.sources.tables.kinds import read
 from components.sources.tables.lines import UNREADABLE, Fault
@@ -31,7 +32,10 @@ def page_fetcher(scrape: dict[str, Any]) -> Fetch | None:
     an older version may have keys that are unknown today.
     """
     fetcher = FETCHERS.get(scrape["source"])
-    return None if fetcher is None else fetcher(scrape[scrape["source"]])
+    if fetcher is None:
+        return None
+    own, asked = fetcher(scrape[scrape["source"]]), _requests(scrape.get(requests.SOURCE, {}))
+    return lambda address: (asked if address.startswith(f"{requests.SOURCE}:") else own)(address)
 
 
 def is_unchanged(page: bytes, page_hash: str) -> bool:
@@ -75,6 +79,15 @@ def _shop(section: dict[str, Any]) -> Fetch:
     def fetch(address: str) -> bytes | None:
         page = store.get(address) if store else None
         return page.body if page else None
+
+    return fetch
+
+
+def _requests(section: dict[str, Any]) -> Fetch:
+    path = Path(section.get("path") or "")
+
+    def fetch(address: str) -> bytes | None:
+        return requests.pages(path).get(address) if path.is_file() else None
 
     return fetch
 

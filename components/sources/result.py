@@ -16,16 +16,16 @@ from components.core.tables import schema_of
 from components.sources.block_list import BlockList
 
 Row = dict[str, Any]
-"""Columns of a record; of `Listing` and `Reject` all but `id` and `source`, which `scrape` adds."""
+"""Columns of a record; of `Listing` and `Reject` all but `source`, which the spool adds, and `id`."""
 BATCH_ROWS = 5000  # in memory at a time
 BATCH_CHARACTERS = 2**25  # in memory at a time
-ADDED = ("id", "source")
+ADDED = ("id",)
 COLUMNS: dict[type[Record], list[str]] = {
     Listing: [*(name for name in Listing.columns() if name not in ADDED), "key"],
     Reject: [name for name in Reject.columns() if name not in ADDED],
     Law: Law.columns(),
 }
-"""Columns that a source gives, by the kind of row. The `key` of a listing is what its id is made of, its
+"""Columns of the files, by the kind of row. The `key` of a listing is what its id is made of, its
 address where it is null."""
 NOTES = 20  # lines of the report; the rest is in rejects.parquet
 
@@ -65,7 +65,7 @@ class Spool:
             if kind is Law:
                 return  # of a listing that is rejected
             kind, row = Reject, self.blocked.reject(key)
-        self._files[kind].add(row)
+        self._files[kind].add(row | {"source": self.blocked.source})
         if kind is Reject:
             self.rules[row["rule"]] += 1
             if len(self._notes) < NOTES:
@@ -75,6 +75,11 @@ class Spool:
         """Take rows, each with its kind."""
         for kind, row in rows:
             self.add(kind, row)
+
+    def drop(self, kind: type[Record]) -> None:
+        """Forget the rows of that kind."""
+        self._files[kind].close()
+        self._files[kind] = RowFile(self.path(kind), schema_of(kind, COLUMNS[kind]))
 
     def rows(self, kind: type[Record]) -> int:
         """How many rows of that kind came in."""

@@ -10,7 +10,7 @@ import pytest
 
 from components.core.params.scrape import Columns, Files
 from components.provenance import pages
-from components.sources import files
+from components.sources import files, requests
 from components.sources.crawling.page_store import PageStore
 from tests.support.scraped import collected
 
@@ -81,6 +81,21 @@ def test_a_page_of_a_shop_is_found_where_the_crawl_kept_it() -> None:
     assert swept is not None
     assert swept("http://shop.example/p/1") is None
     assert not Path("gone.sqlite").exists()
+
+
+def test_a_request_is_found_in_the_table_of_requests_beside_the_rows_of_the_source() -> None:
+    row = {"key": "order 7:1", "row": 0, "text": "A lamp\nof steel", "value": "49.9"}
+    pd.DataFrame([row]).to_parquet("requests.parquet")
+    fetch = pages.page_fetcher(FILES | {"requests": {"path": "requests.parquet"}})
+    assert fetch is not None
+    listed = requests.listing(**row)
+    page = fetch(listed["address"])
+    assert page is not None
+    assert pages.is_unchanged(page, listed["page_hash"])
+    assert fetch("a.jsonl:1") is not None
+    assert fetch("requests:order 8:0") is None
+    Path("requests.parquet").unlink()
+    assert fetch(listed["address"]) is None
 
 
 def test_a_source_that_keeps_hashes_alone_has_no_pages() -> None:

@@ -116,6 +116,14 @@ class AmazonReviews(Section):
     """Items of each category."""
 
 
+class Requests(Section):
+    """Requests to the service whose right answer is known: listings beside those of the source."""
+
+    path: Annotated[str, Field(min_length=1)] | None
+    """Parquet file that `make retrain` writes, under data/, where DVC watches it; null adds none, and so does
+    a file that is not there yet."""
+
+
 class Scrape(Section):
     """Where listings come from."""
 
@@ -124,3 +132,4 @@ class Scrape(Section):
     files: Files
     shop: Shop
     amazon_reviews: AmazonReviews
+    requests: Requests
