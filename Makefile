@@ -19,7 +19,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report promote fresh-test history lineage forget rollback serve docs clean
+.PHONY: help run test mlflow prefect report promote fresh-test history lineage forget rollback serve truth docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ rollback: $(STAMP)  ## make the previous version (or VERSION=3) the champion aga
 
 serve: $(STAMP)  ## the champion (or VERSION=3) and a page to try it on http://127.0.0.1:5001 (or PORT=5003)
 	@python -m flows.serve --port $(or $(PORT),5001) --version "$(VERSION)" $(if $(PLAIN),--plain)
+
+truth: $(STAMP)  ## join what FILE=sales.csv (columns key, value, time) says came true to the requests that were kept
+	@python -m flows.truth "$(FILE)"
 
 docs: $(DOCS)  ## the documentation as a site, built into site/; SERVE=1 serves it and follows changes
 	@NO_MKDOCS_2_WARNING=1 python -m mkdocs $(if $(SERVE),serve,build --quiet)

@@ -62,7 +62,9 @@ def answered(engine: Engine, since: datetime) -> pd.DataFrame:
 
 def number(written: object) -> float | None:
     """A finite number, as a number or as a text of one such as `49.90`; None for anything else."""
-    if isinstance(written, bool) or not isinstance(written, int | float | str) or "_" in str(written):
+    if isinstance(written, bool) or not isinstance(written, int | float | str):
+        return None
+    if isinstance(written, str) and "_" in written:  # a digit separator of Python alone
         return None
     try:
         value = float(written)

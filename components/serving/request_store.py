@@ -70,6 +70,10 @@ CLEAN_SECONDS = 3600.0
 """Between two looks for rows that are too old."""
 
 
+class NothingKeptError(PricewrightError):
+    """There is no store of requests, or none yet."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A row of the table: one input and its answer."""
@@ -167,23 +171,22 @@ class RequestStore:
 def opened(address: str | None) -> Iterator[Engine]:
     """The database at an address, to be read and written inside the block.
 
-    Raises PricewrightError where nothing is kept, or nothing yet, and where it does not answer in the block.
+    Raises NothingKeptError where there is no store, or none yet, and PricewrightError where it does not
+    answer in the block.
     """
     if address is None:
-        raise PricewrightError("nothing is kept here: serve.store is null. Set it to an address and serve")
+        raise NothingKeptError("nothing is kept here: serve.store is null. Set it to an address and serve")
     engine = _engine(address)
     file = engine.url.database if engine.url.drivername.startswith("sqlite") else None
     try:
         if (file and not Path(file).is_file()) or not inspect(engine).has_table(REQUESTS.name):
-            raise PricewrightError(
+            raise NothingKeptError(
                 f"{engine.url} holds no request yet: `make serve` keeps what it answers there"
             )
         yield engine
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-        raise PricewrightError(
-            f"the store of requests, {engine.url}, does not answer ({reason}): see to it and try again"
-        ) from error
+        raise PricewrightError(f"the store of requests, {engine.url}, does not answer ({reason})") from error
     finally:
         engine.dispose()
 

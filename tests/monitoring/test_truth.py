@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,43 +11,8 @@ import pytest
 
 from components.core.errors import PricewrightError
 from components.monitoring.truth import COLUMNS, answered
-from components.serving.request_store import Kept, RequestStore, Truth, digest, now, opened
-
-NOW = now()
-ANSWER = {"price": 10.0, "low": 8.0, "high": 14.0}
-
-
-def asked(key: str, text: str = "a desk", hours: float = 10.0, row: int = 0, **changed: object) -> Kept:
-    """A row of a request so many hours ago."""
-    record = {"description": text}
-    fields = {
-        "time": NOW - timedelta(hours=hours),
-        "key": key,
-        "row": row,
-        "input_sha256": digest(record),
-        "input": json.dumps(record),
-        "answer": json.dumps(ANSWER),
-        "version": "1",
-        "seconds": 0.01,
-        "shadow_version": None,
-        "shadow_answer": None,
-    }
-    return Kept(**fields | changed)  # type: ignore[arg-type]
-
-
-def true(key: str, value: object, hours: float = 1.0, row: int = 0) -> Truth:
-    """A truth of so many hours ago."""
-    return Truth(NOW - timedelta(hours=hours), key, row, json.dumps(value))
-
-
-def stored(path: Path, *rows: Kept | Truth, keep_days: float = 90.0) -> str:
-    """The address of a store with these rows."""
-    lost: list[int] = []
-    store = RequestStore(f"sqlite:///{path}", keep_days, lost.append)
-    store.add(rows)
-    store.close()
-    assert lost == []
-    return f"sqlite:///{path}"
+from components.serving.request_store import opened
+from tests.support.requests import NOW, asked, stored, true
 
 
 def read(address: str, days: float = 30.0) -> pd.DataFrame:
@@ -57,7 +21,7 @@ def read(address: str, days: float = 30.0) -> pd.DataFrame:
 
 
 def test_a_request_stands_in_one_row_with_its_answer_its_shadow_and_its_latest_truth(tmp_path: Path) -> None:
-    shadow = {"shadow_version": "2", "shadow_answer": json.dumps({"price": 11, "low": 9, "high": 12})}
+    shadow = {"shadow_version": "2", "shadow_answer": '{"price": 11, "low": 9, "high": 12}'}
     address = stored(
         tmp_path / "requests.db",
         asked("b", "a lamp", hours=5, seconds=0.5, **shadow),
