@@ -3,8 +3,8 @@
     python -m flows.forget ADDRESS
 
 ADDRESS is the listing's, or its id, as the columns of artifacts/scrape/listings.parquet have them. Nothing is
-removed but its pages in the store of a crawl and its id in the intakes of the gate: what else holds it is
-named with the command that removes it.
+removed but its pages in the store of a crawl, its id in the intakes of the gate and the requests of its text
+in the store of the service: what else holds it is named with the command that removes it.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ def show(erasure: Erasure, section: Scrape, console: Console) -> None:
         _lines(erasure.pages.mentions, console)
     if erasure.intake:
         console.print(f"Removed from {intakes.FILE}: its id, of intake {erasure.intake} of the gate.")
+    if erasure.requests.requests:
+        store, requests, truths, _ = erasure.requests
+        console.print(f"Removed from {store}: {requests:,} requests of its text, {truths:,} truths.")
     if listed.source == "files":
         console.print(f"The file is yours and was not edited; it has the row at {escape(listed.address)}.")
         if section.files.columns.id is None:
@@ -121,9 +124,9 @@ def main() -> None:
     """Forget the listing of an address or id, and say what is left to do."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.forget",
-        description=f"Put a listing on {BLOCK_LIST}, remove its pages from the store of a crawl and its id "
-        f"from {intakes.FILE}, and name what still holds it: versions, objects of DVC, files of MLflow, with "
-        "the commands that remove them.",
+        description=f"Put a listing on {BLOCK_LIST}, remove its pages from the store of a crawl, its id from "
+        f"{intakes.FILE} and the requests of its text from serve.store, and name what still holds it: "
+        "versions, objects of DVC, files of MLflow, with the commands that remove them.",
     )
     parser.add_argument("address", help="of the listing, or its id, as in artifacts/scrape/listings.parquet")
     arguments = parser.parse_args()
@@ -133,11 +136,16 @@ def main() -> None:
             raise PricewrightError("which listing? make forget ADDRESS=https://shop.example/p/1")
         params = load_params()
         with only_run(wait=False), registry.connected():
-            erasure = forget(arguments.address, params.register.model_name, params.scrape)
+            erasure = forget(arguments.address, params.register.model_name, params.scrape, params.serve.store)
             show(erasure, params.scrape, console)
             for number, (why, commands) in enumerate(steps(erasure), start=1):
                 console.print(f"\n{number}. {why}:")
                 _lines(commands, console)
+        if erasure.requests.fault:
+            raise PricewrightError(
+                f"{erasure.requests.fault}. The rest is done, yet requests of its text may stand there: "
+                "run it again once the store answers"
+            )
     except PricewrightError as error:
         raise SystemExit(f"error: {error}") from None
 

@@ -1,13 +1,14 @@
 """Takes a listing out of what is collected, and says where else it stands: `make forget` (flows/forget.py).
 
-The list of what is blocked (sources/block_list.py) gets its id, the store of a crawl loses its pages, and the
-intakes of the gate lose its id.
+The list of what is blocked (sources/block_list.py) gets its id, the store of a crawl loses its pages, the
+intakes of the gate lose its id, and the store of the service loses the requests that gave its text.
 Versions that learned from it, DVC's objects and MLflow's files are named and not touched: what is removed
 there is gone for good, and the champion may be among it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ from components.core.errors import PricewrightError
 from components.core.intakes import Intakes
 from components.core.params.scrape import Scrape
 from components.core.schemas import SPLITS, Split
+from components.model.listing_text import listing_text
 from components.provenance.lineage import LISTINGS, Lineage
 from components.provenance.object_store import ObjectStore, StoredObject
 from components.provenance.search import Listed
 from components.provenance.stored_pages import StoredPages, pages_of
+from components.provenance.stored_requests import ErasedRequests, erase_requests
 from components.sources.block_list import FORGOTTEN, add_ids, forgotten_ids, listing_id
 from components.sources.crawling.addresses import without_session
 from components.sources.crawling.crawl import locked
@@ -80,6 +83,8 @@ class Erasure(NamedTuple):
     """Those in the store of the crawl; its own are removed."""
     intake: int | None
     """The intake of the gate that it is taken out of, where it was in one."""
+    requests: ErasedRequests
+    """Of the service."""
     same_product: list[Kin]
     """Other listings of the same product, which stay."""
     holders: list[Holder]
@@ -89,9 +94,9 @@ class Erasure(NamedTuple):
     """Of MLflow."""
 
 
-def forget(address: str, model_name: str, section: Scrape) -> Erasure:
-    """Put the listing of an address or id on the block list, take its pages out of the crawl's store and its
-    id out of the gate's intakes.
+def forget(address: str, model_name: str, section: Scrape, requests: str | None) -> Erasure:
+    """Put the listing of an address or id on the block list, take its pages out of the crawl's store, its id
+    out of the gate's intakes, and the requests of its text out of the service's store at `requests`.
 
     To be called inside `registry.connected()`. What was forgotten before may be again: nothing changes, and
     what still holds it is named. Raises PricewrightError, before anything is changed, where nobody knows the
@@ -120,7 +125,9 @@ def forget(address: str, model_name: str, section: Scrape) -> Erasure:
         stored, ids = StoredPages([], []), {listed.id}
         added = add_ids(BLOCK_LIST, ids)
     intake = _out_of_intakes(ids, of_gate, kin)
-    return Erasure(listed, added, stored, intake, kin, held, holding, runs)
+    urls = [key for key in listed.keys if key == listed.id or "://" in key]
+    erased = erase_requests(requests, texts_of(listed, lineages), urls)
+    return Erasure(listed, added, stored, intake, erased, kin, held, holding, runs)
 
 
 class _Origin(NamedTuple):
@@ -174,6 +181,31 @@ def _tables(origins: list[_Origin]) -> Iterator[pd.DataFrame]:
         if origin.lineage:
             with suppress(PricewrightError):  # `_holders` says so
                 yield origin.lineage.table(LISTINGS)
+
+
+def texts_of(listed: Listed, origins: list[_Origin]) -> set[str]:
+    """All texts of a listing, raw and curated, as the tables on the disk and of versions have them."""
+    texts = set[str]()
+    for rows in _rows(listed, origins):
+        for row in rows.to_dict("records"):
+            if "text" in row:
+                texts.add(row["text"])
+            else:
+                parts = row["title"], row["brand"], json.loads(row["details"] or "{}"), row["description"]
+                texts |= {row["title"], row["description"], listing_text(*parts)}
+    return {text for text in texts if text.strip()}
+
+
+def _rows(listed: Listed, origins: list[_Origin]) -> Iterator[pd.DataFrame]:
+    """The rows of a listing, raw and curated, on the disk and in the data of versions."""
+    for path in (LISTINGS, *(f"{CURATED}/{split}.parquet" for split in SPLITS)):
+        if Path(path).is_file():
+            yield pd.read_parquet(path, filters=[("id", "==", listed.id)])
+        for origin in origins:
+            if origin.lineage:
+                with suppress(PricewrightError):  # `_holders` says so
+                    table = origin.lineage.table(path)
+                    yield table[table["id"] == listed.id]
 
 
 def same_product(listed: Listed, folder: Path) -> list[Kin]:

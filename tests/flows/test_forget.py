@@ -12,6 +12,7 @@ import pytest
 
 from components.sources.block_list import FORGOTTEN
 from tests.support.project import ROOT
+from tests.support.requests import asked, stored, true
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +43,22 @@ def test_it_says_what_was_done_what_holds_the_listing_and_what_is_left_to_do(cop
     assert places == sorted(places)
     again = command(row["id"])
     assert "was already on data/forgotten.txt" in " ".join(again.stdout.split())
+
+
+def test_it_reaches_the_store_of_requests_and_says_so_where_that_does_not_answer(copied: Path) -> None:
+    row = pd.read_parquet("source/curate/train.parquet").iloc[3]
+    Path("requests.db").write_text("no database")
+    failed = command(row["address"])
+    assert failed.returncode == 1
+    assert "is on data/forgotten.txt" in " ".join(failed.stdout.split())
+    for part in ("error: the store of requests, sqlite:///requests.db, does not answer", "The rest is done"):
+        assert part in failed.stderr
+    Path("requests.db").unlink()
+    stored(Path("requests.db"), asked("a", row["text"]), asked("b"), true("a", 1.0))
+    done = command(row["address"])
+    assert done.returncode == 0, done.stderr
+    removed = "Removed from sqlite:///requests.db: 1 requests of its text, 1 truths."
+    assert removed in " ".join(done.stdout.split())
 
 
 @pytest.mark.usefixtures("copied")

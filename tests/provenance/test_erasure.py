@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -18,13 +19,18 @@ from components.core import intakes, registry, tracking
 from components.core.errors import PricewrightError
 from components.core.params.scrape import Scrape
 from components.core.params.section import load_section
+from components.monitoring.truth import answered
 from components.provenance.erasure import EMPTIED, Erasure, Kin, forget, same_product
 from components.provenance.search import Listed
+from components.provenance.stored_requests import ErasedRequests
+from components.serving.request_store import opened
 from components.sources.block_list import FORGOTTEN, forgotten_ids, listing_id
 from components.sources.crawling.page_store import PageStore
 from flows.forget import steps
 from tests.support.registered_repository import NAME, object_of, registered_repository, run
+from tests.support.requests import NOW, asked, stored, true
 
+STORE = "sqlite:///requests.db"
 PAGE = "https://shop.example/p/ann-smith"
 
 
@@ -34,7 +40,7 @@ def row(split: str) -> pd.Series:
 
 def erased(address: str) -> Erasure:
     with registry.connected():
-        return forget(address, NAME, load_section(Scrape))
+        return forget(address, NAME, load_section(Scrape), STORE)
 
 
 def version_of(erasure: Erasure) -> tuple[list[str], bool, str]:
@@ -72,6 +78,21 @@ def test_forgetting_twice_changes_nothing_and_names_the_same_by_address_or_id() 
         assert FORGOTTEN.read_bytes() == written
         assert (again.listed, version_of(again)) == (first.listed, version_of(first))
         assert again.objects == first.objects
+
+
+@pytest.mark.usefixtures("copied")
+def test_requests_of_its_raw_and_of_its_curated_text_are_removed_wherever_the_text_is_still_known() -> None:
+    listing, other = row("train"), row("test")
+    raw = pd.read_parquet("artifacts/scrape/listings.parquet").set_index("id").loc[listing["id"]]
+    texts = {"curated": listing["text"], "title": raw["title"], "other": other["text"]}
+    rows = [asked(key, text) for key, text in texts.items()]
+    stored(Path("requests.db"), *rows, true("curated", 1.0))
+    shutil.rmtree("artifacts/scrape")
+    shutil.rmtree("artifacts/curate")  # the version's data have it
+    erasure = erased(listing["address"])
+    assert erasure.requests == ErasedRequests(STORE, 2, 1, "")
+    with opened(STORE) as engine:
+        assert answered(engine, NOW - timedelta(days=1))["key"].tolist() == ["other"]
 
 
 @pytest.mark.usefixtures("copied")
