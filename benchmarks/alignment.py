@@ -21,7 +21,7 @@ from rich.table import Table
 
 from components import align
 from components.alignment.monitor import divergence
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core import stage, tracking
 from components.core.params.align import Monitoring
 from components.core.params.file import Params, load_params
@@ -33,7 +33,9 @@ INTERVAL = ("aligned_low", "aligned_high")
 WAYS = ("median", "greedy", "sampled", "malformed")
 
 
-def row(task: Task, items: pd.DataFrame, comparison: dict[str, Any], section: Monitoring) -> dict[str, Any]:
+def row(
+    task: AlignmentTask, items: pd.DataFrame, comparison: dict[str, Any], section: Monitoring
+) -> dict[str, Any]:
     """A line of the table: the comparison on test, KL and reward of a sampled completion per prompt."""
     prompts = list(items["prompt"])
     loading.seed_everything(section.seed)
@@ -79,9 +81,9 @@ def _gap(difference: dict[str, float] | None, digits: int) -> str:
     return f"{mean} ({low} to {high})"
 
 
-def trained(task: Task, items: pd.DataFrame, method: str, params: Params) -> dict[str, Any]:
+def trained(task: AlignmentTask, items: pd.DataFrame, method: str, params: Params) -> dict[str, Any]:
     """Train by a method; its line of the table, with the verdicts of validation."""
-    section, price_max = params.align, params.prompt.price_max
+    section, price_max = params.align, params.task.number.max
     loading.seed_everything(getattr(section, method).seed)
     began = perf_counter()
     report = align.align(task, method, getattr(section, method))
@@ -108,10 +110,8 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tracking.stage_run("alignment", params.align.model_dump(), "") as tracked:
         for method in methods:
-            task = align.load_task(params.align, params.prompt, FOLDER / method, tracked)
-            items = align.prompts_of(
-                task.tokenizer, stage.read("artifacts/curate/test.parquet"), params.prompt
-            )
+            task = align.load_task(params.align, params.task, FOLDER / method, tracked)
+            items = align.prompts_of(task.tokenizer, stage.read("artifacts/curate/test.parquet"), params.task)
             if not table:
                 table["sft"] = untrained(task, items, params)
             table[method] = trained(task, items, method, params)
@@ -123,10 +123,10 @@ def main() -> None:
     Console(width=220).print(rendered(table))
 
 
-def untrained(task: Task, items: pd.DataFrame, params: Params) -> dict[str, Any]:
+def untrained(task: AlignmentTask, items: pd.DataFrame, params: Params) -> dict[str, Any]:
     """The line of SFT itself, its own control."""
     section, start = params.align.monitor, adapters.adapter_weights(task.model, "reference")
-    same = align.compare_with_sft(task, items, start, section, params.prompt.price_max)
+    same = align.compare_with_sft(task, items, start, section, params.task.number.max)
     return row(task, items, same, section) | {"seconds": 0, "may_win": "", "helps": ""}
 
 

@@ -81,18 +81,17 @@ def summary(folders: list[Path], section: Evaluate) -> dict[str, Any]:
 
 
 def difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -> dict[str, float] | None:
-    """MAE of one candidate minus that of another over all splits, with its interval over products: a listing
-    that is in the test rows of two splits is one piece of evidence, not two.
+    """Mean loss of one candidate minus that of another over all splits, with its interval over products: a
+    listing that is in the test rows of two splits is one piece of evidence, not two.
     """
-    table = rows.pivot(index="row", columns="candidate", values="predicted")
+    table = rows.pivot(index="row", columns="candidate", values="loss")
     both = table[table[ours].notna() & table[theirs].notna()]
     if both.empty:
         return None
-    known = rows.drop_duplicates("row").set_index("row").reindex(both.index)
-    columns = [known["price"], both[ours], both[theirs]]
-    true, a, b = (column.to_numpy(float) for column in columns)
+    products = rows.drop_duplicates("row").set_index("row")["product"].reindex(both.index).to_numpy()
+    a, b = (both[name].to_numpy(float) for name in (ours, theirs))
     options = {"bootstrap": section.bootstrap, "seed": section.seed}
-    mean, low, high = paired_difference(true, a, b, known["product"].to_numpy(), **options)
+    mean, low, high = paired_difference(a, b, products, **options)
     return {"mean": mean, "low": low, "high": high}
 
 

@@ -55,7 +55,9 @@ def main() -> None:
         _registry(rows)
         started = time.perf_counter()
         params = load_params()
-        record = promote.conclude(decision.propose(params.register.model_name, None, False, params.promote))
+        record = promote.conclude(
+            decision.propose(params.register.model_name, None, False, params.promote, params.task.number.unit)
+        )
         seconds = time.perf_counter() - started
     print(
         f"a promotion on {record['rows']} rows: {seconds:.1f} s, {LIMIT / seconds:.1f} times in {LIMIT:g} s"
@@ -85,10 +87,10 @@ def _registry(rows: int) -> None:
     tracking.connect()
     name = load_params().register.model_name
     settings = json.loads(Path("served", pyfunc.SETTINGS).read_text(encoding="utf-8"))
-    versions = []
-    for price_max in (settings["prompt"]["price_max"], 300):
+    versions, number = [], settings["task"]["number"]
+    for maximum in (number["max"], 300):
         Path("served", pyfunc.SETTINGS).write_text(
-            json.dumps(settings | {"prompt": settings["prompt"] | {"price_max": price_max}})
+            json.dumps(settings | {"task": settings["task"] | {"number": number | {"max": maximum}}})
         )
         versions.append(_version(name))
     record = aliases.new_record("promote", name, versions[0], None) | {"verdict": "promoted"}

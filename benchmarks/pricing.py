@@ -45,7 +45,7 @@ def main() -> None:
 
     def one_pass(texts: list[str]) -> np.ndarray:
         distribution = listing_distribution(
-            model, tokenizer, texts, params.prompt, title="distribution", **sizes
+            model, tokenizer, texts, params.task, title="distribution", **sizes
         )
         return quantile(distribution, 0.5)
 
@@ -53,8 +53,8 @@ def main() -> None:
         generated = sampling.sample(
             model,
             tokenizer,
-            [price_prompt(text, params.prompt.question) for text in texts],
-            prompt_tokens=params.prompt.tokens,
+            [price_prompt(text, params.task.question) for text in texts],
+            prompt_tokens=params.task.tokens,
             completions=1,
             temperature=0.0,
             new_tokens=NEW_TOKENS,
@@ -66,7 +66,7 @@ def main() -> None:
     def one_by_one(texts: list[str], end: int) -> np.ndarray:
         prices = []
         for text in texts:
-            ids = tokenizer(price_prompt(text, params.prompt.question), return_tensors="pt").input_ids
+            ids = tokenizer(price_prompt(text, params.task.question), return_tensors="pt").input_ids
             with torch.inference_mode():
                 output = model.generate(
                     ids,

@@ -189,7 +189,7 @@ def score() -> None:
         Blend.load(artifacts / "blend"),
         artifacts / "base",
         params.evaluate,
-        params.prompt,
+        params.task,
     )
     Path("work").mkdir(exist_ok=True)
     scoring.with_products(rows, items).to_parquet("work/predictions.parquet", index=False)

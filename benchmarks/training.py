@@ -44,16 +44,16 @@ class Untracked:
 def ours(items: pd.DataFrame, base: Path, params: Any, scratch: Path) -> Any:
     """The stage's own function."""
     section = params.sft.model_copy(update={"held_out": 0.0})
-    return stage_file.sft(items, section, params.prompt, base, scratch, training.Curves(Untracked()))  # type: ignore[arg-type]
+    return stage_file.sft(items, section, params.task, base, scratch, training.Curves(Untracked()))  # type: ignore[arg-type]
 
 
 def trl(items: pd.DataFrame, base: Path, params: Any, scratch: Path) -> Any:
     """TRL with prompts cut to the same tokens: to let it read longer ones would be no comparison."""
     tokenizer, section = loading.load_tokenizer(base), params.sft
-    prompts = [price_prompt(text, params.prompt.question) for text in items["text"]]
+    prompts = [price_prompt(text, params.task.question) for text in items["text"]]
     rows = [
         {
-            "prompt": truncate_prompt(tokenizer, prompt, params.prompt.tokens),
+            "prompt": truncate_prompt(tokenizer, prompt, params.task.tokens),
             "completion": price_completion(price),
         }
         for prompt, price in zip(prompts, items["price"], strict=True)
@@ -82,7 +82,7 @@ def trl(items: pd.DataFrame, base: Path, params: Any, scratch: Path) -> Any:
 
 def held_out_loss(model: Any, items: pd.DataFrame, base: Path, params: Any) -> float:
     """Mean loss of the completion's tokens, in nats, in float32 logits."""
-    examples = stage_file.examples(loading.load_tokenizer(base), items, params.prompt)
+    examples = stage_file.examples(loading.load_tokenizer(base), items, params.task)
     losses = []
     with torch.inference_mode():
         for row in examples:
@@ -102,7 +102,7 @@ def main() -> None:
     train = stage.read("artifacts/curate/train.parquet").head(arguments.rows)
     held_out = stage.read("artifacts/curate/validation.parquet").head(HELD_OUT)
     tokenizer = loading.load_tokenizer(arguments.base)
-    rows = stage_file.examples(tokenizer, train, params.prompt)
+    rows = stage_file.examples(tokenizer, train, params.task)
     tokens = params.sft.epochs * sum(len(row["input_ids"]) for row in rows)
     speeds = {}
     for way in (trl, ours):

@@ -25,11 +25,11 @@ from components.alignment.comparison import answers, outcome
 from components.alignment.controls import continue_sft
 from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel, load_standing, truth
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core import stage
 from components.core.params.align import Align, Method, Monitoring
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.core.tracking import Run
 from components.model import adapters, loading, training
 from components.model.examples import read_prompts
@@ -38,14 +38,14 @@ from components.model.prompt import price_prompt
 METHODS = get_args(Method)
 
 
-def align(task: Task, method: str, section: Any) -> dict[str, Any]:
+def align(task: AlignmentTask, method: str, section: Any) -> dict[str, Any]:
     """Train `task.model` by a method, set it to its last good snapshot; returns the report."""
     figures = import_module(f"components.alignment.{method}").align(task, section)
     task.monitor.last_good()
     return {**figures, "monitor": task.monitor.report()}
 
 
-def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Task:
+def load_task(section: Align, task: Task, scratch: Path, tracked: Run) -> AlignmentTask:
     """The policy at the SFT adapter and all that a method learns from, off the disk."""
     artifacts, monitoring = Path("artifacts"), section.monitor
     tokenizer = loading.load_tokenizer(artifacts / "base")
@@ -55,14 +55,14 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
     reward_model = RewardModel(model, head, tokenizer, monitoring.batch_size, standing)
     validation = stage.read("artifacts/curate/validation.parquet")
     rows = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
-    monitored = prompts_of(tokenizer, rows, prompt)
+    monitored = prompts_of(tokenizer, rows, task)
     pairs = stage.read("artifacts/preferences/pairs.parquet")
     known = truth(monitored["prompt"], monitored["price"], section.error_max, standing.under_cost)
-    return Task(
+    return AlignmentTask(
         model=model,
         tokenizer=tokenizer,
-        pairs=pairs.assign(prompt=read_prompts(tokenizer, pairs["prompt"], prompt.tokens)),
-        prompts=prompts_of(tokenizer, stage.read("artifacts/curate/preference.parquet"), prompt),
+        pairs=pairs.assign(prompt=read_prompts(tokenizer, pairs["prompt"], task.tokens)),
+        prompts=prompts_of(tokenizer, stage.read("artifacts/curate/preference.parquet"), task),
         reward_model=reward_model,
         reward=reward,
         error_max=section.error_max,
@@ -77,28 +77,34 @@ def load_task(section: Align, prompt: Prompt, scratch: Path, tracked: Run) -> Ta
             monitoring,
             error_max=section.error_max,
             under_cost=standing.under_cost,
-            price_max=prompt.price_max,
+            price_max=task.number.max,
             scratch=scratch,
             track=tracked.metric,
         ),
     )
 
 
-def prompts_of(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> pd.DataFrame:
-    """Columns id, product, price and prompt of listings: its token ids, at most `prompt.tokens`."""
-    texts = [price_prompt(text, prompt.question) for text in items["text"]]
-    prompts = read_prompts(tokenizer, texts, prompt.tokens)
+def prompts_of(tokenizer: Any, items: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Columns id, product, price and prompt of listings: its token ids, at most `task.tokens`."""
+    texts = [price_prompt(text, task.question) for text in items["text"]]
+    prompts = read_prompts(tokenizer, texts, task.tokens)
     return items[["id", "product", "price"]].assign(prompt=prompts).reset_index(drop=True)
 
 
-def continue_as_long(task: Task, report: dict[str, Any], section: Align, method: str) -> list[torch.Tensor]:
+def continue_as_long(
+    task: AlignmentTask, report: dict[str, Any], section: Align, method: str
+) -> list[torch.Tensor]:
     """The control `sft_continued` of a method whose report this is: as many steps, as many rows in each."""
     batch_size = getattr(section, method).batch_size
     return continue_sft(task, section.sft_continued, steps=report["steps"], batch_size=batch_size)
 
 
 def compare_with_sft(
-    task: Task, items: pd.DataFrame, continued: Sequence[torch.Tensor], section: Monitoring, price_max: int
+    task: AlignmentTask,
+    items: pd.DataFrame,
+    continued: Sequence[torch.Tensor],
+    section: Monitoring,
+    price_max: int,
 ) -> dict[str, Any]:
     """How the policy as it is now compares with SFT and its controls, by items with the columns `prompt`,
     `price` and `product`; `continued` are the weights of `continue_sft`.
@@ -133,14 +139,16 @@ def method_argument() -> str:
 def main() -> None:
     """Read the pairs and the SFT adapter, write the aligned adapter. The method is the one argument."""
     with stage.run(Align, method := method_argument()) as frame:
-        section, prompt = frame.section, load_section(Prompt)
-        task = load_task(section, prompt, frame.scratch, frame.tracked)
+        section, predicted = frame.section, load_section(Task)
+        task = load_task(section, predicted, frame.scratch, frame.tracked)
         loading.seed_everything(getattr(section, method).seed)
         began = perf_counter()
         report = align(task, method, getattr(section, method))
         seconds = perf_counter() - began  # goes into no file: DVC compares them
         continued = continue_as_long(task, report, section, method)
-        comparison = compare_with_sft(task, task.monitor.items, continued, section.monitor, prompt.price_max)
+        comparison = compare_with_sft(
+            task, task.monitor.items, continued, section.monitor, predicted.number.max
+        )
         adapters.save_adapter(task.model, frame.folder)
         frame.write("against_sft.json", json.dumps(comparison, indent=2) + "\n")
         frame.report({**report, "against_sft": comparison})

@@ -19,8 +19,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.base import Base, Package
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.model import loading
 from components.model.tokens import completion_ids
 from components.pretrained import gguf, wheel
@@ -100,7 +100,7 @@ def _download(model: str, revision: str | None, folder: Path) -> None:
 def main() -> None:
     """Read params.yaml, write artifacts/base/."""
     with stage.run(Base) as frame:
-        question = load_section(Prompt).question
+        question = load_section(Task).question
         curve = lambda step, loss: frame.tracked.metric("curve.loss", loss, step)  # noqa: E731
         frame.report(base(frame.section, question, frame.folder, curve))
 

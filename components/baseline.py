@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from components.core import stage
 from components.core.params.baseline import Baseline
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.core.schemas import HELD_OUT, SCORED, Prediction
 from components.evaluation import scoring
 from components.evaluation.resampling import Floats
@@ -59,19 +59,17 @@ class Fitted(NamedTuple):
     """Those that are blended."""
 
 
-def baseline(
-    train: pd.DataFrame, scored: pd.DataFrame, base: Path, section: Baseline, prompt: Prompt
-) -> Fitted:
+def baseline(train: pd.DataFrame, scored: pd.DataFrame, base: Path, section: Baseline, task: Task) -> Fitted:
     """Fit every baseline on `train` and let it price the rows of `scored`; those that know the base, on the
     rows of `train` that it has read.
 
     Both tables have the columns of `Item`; `base` is the folder of the base model.
     """
-    plain = classical(train, scored, section, price_max=prompt.price_max)
+    plain = classical(train, scored, section, price_max=task.number.max)
     train = train.sample(min(len(train), section.read_rows_max), random_state=section.seed).sort_index()
-    answers, readings, *states = untuned(base, train, scored, section, prompt)
+    answers, readings, *states = untuned(base, train, scored, section, task)
     read_train, read = train.assign(**{READING: readings}), scored.assign(**{READING: answers[READING]})
-    recalibrated = classical(read_train, read, section, price_max=prompt.price_max, families=WITH_READING)
+    recalibrated = classical(read_train, read, section, price_max=task.number.max, families=WITH_READING)
     blended = fit_regressions(read_train, readings, states[0], section)
     known = _texts(read), answers[READING], states[1]
     own = {
@@ -79,7 +77,7 @@ def baseline(
         "hidden_states_boosting": blended.boosting.predict(*known),
         "neighbours": blended.neighbours.predict(_texts(read)),
     }
-    clipped = {name: np.clip(dollars, 0, prompt.price_max) for name, dollars in own.items()}
+    clipped = {name: np.clip(dollars, 0, task.number.max) for name, dollars in own.items()}
     return Fitted(plain | recalibrated | clipped | answers, blended)
 
 
@@ -100,7 +98,7 @@ def classical(
 
 
 def untuned(
-    base: Path, train: pd.DataFrame, scored: pd.DataFrame, section: Baseline, prompt: Prompt
+    base: Path, train: pd.DataFrame, scored: pd.DataFrame, section: Baseline, task: Task
 ) -> tuple[dict[str, Floats], Floats, Floats, Floats]:
     """(what the base model predicts for `scored` before any tuning, without and after one or some priced
     examples from `train`, by candidate; that without examples for `train` itself; its hidden states of
@@ -113,12 +111,12 @@ def untuned(
     context = model.config.max_position_embeddings - ANSWER_TOKENS
 
     def median_of(items: pd.DataFrame, shots: list[tuple[str, float]], title: str) -> Floats:
-        prompts = [few_shot_prompt(text, shots, prompt.question) for text in items["text"]]
-        limit = context if shots else min(prompt.tokens, context)
-        options = {"price_max": prompt.price_max, "prompt_tokens": limit, "batch_size": section.batch_size}
+        prompts = [few_shot_prompt(text, shots, task.question) for text in items["text"]]
+        limit = context if shots else min(task.tokens, context)
+        options = {"price_max": task.number.max, "prompt_tokens": limit, "batch_size": section.batch_size}
         return quantile(price_distribution(model, tokenizer, prompts, title=title, **options), 0.5)
 
-    shots = examples(tokenizer, train, section, question=prompt.question, tokens=context - prompt.tokens)
+    shots = examples(tokenizer, train, section, question=task.question, tokens=context - task.tokens)
     prompted = {"base_zero_shot": [], "base_one_shot": shots[:1], "base_few_shot": shots}
     answers = {name: median_of(scored, used, name) for name, used in prompted.items()}
     states = [
@@ -126,7 +124,7 @@ def untuned(
             model,
             tokenizer,
             _texts(items),
-            prompt,
+            task,
             depths=section.hidden_depths,
             batch_size=section.batch_size,
             title="hidden states",
@@ -269,10 +267,10 @@ def _fitted(model: Any, inputs: Callable[[pd.DataFrame], Any], train: pd.DataFra
 def main() -> None:
     """Fit, predict, write the predictions and their errors."""
     with stage.run(Baseline) as frame:
-        prompt, folder = load_section(Prompt), Path("artifacts/curate")
+        task, folder = load_section(Task), Path("artifacts/curate")
         train = stage.read(folder / "train.parquet")
         scored = pd.concat([stage.read(folder / f"{split}.parquet") for split in HELD_OUT], ignore_index=True)
-        fitted = baseline(train, scored, Path("artifacts/base"), frame.section, prompt)
+        fitted = baseline(train, scored, Path("artifacts/base"), frame.section, task)
         rows = pd.concat(
             [scoring.predictions(name, scored, prices) for name, prices in fitted.predicted.items()]
         )

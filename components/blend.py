@@ -18,8 +18,8 @@ from components.blending import blended
 from components.blending.blended import PARTS, Answers, untuned
 from components.core import stage
 from components.core.params.blend import Blend
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.core.schemas import BLEND
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
@@ -33,7 +33,7 @@ def blend(
     base: Path,
     adapter: Path,
     section: Blend,
-    prompt: Prompt,
+    task: Task,
 ) -> tuple[blended.Blend, dict[str, Any]]:
     """(the blend of the language model in `adapter` on `base` and of the regressions, the report).
 
@@ -41,7 +41,7 @@ def blend(
     absolute error in dollars of each part and of the blend on these rows, by which no model is chosen.
     """
     true = items["price"].to_numpy(float)
-    answers = read(items["text"].tolist(), base, adapter, regressions.ridge.depths, section, prompt)
+    answers = read(items["text"].tolist(), base, adapter, regressions.ridge.depths, section, task)
     fitted = blended.fit(regressions, answers, true, shrinkage=section.shrinkage)
     parts = dict(zip(PARTS, blended.parts(regressions, answers), strict=True))
     errors = {
@@ -53,16 +53,16 @@ def blend(
 
 
 def read(
-    texts: list[str], base: Path, adapter: Path, depths: list[float], section: Blend, prompt: Prompt
+    texts: list[str], base: Path, adapter: Path, depths: list[float], section: Blend, task: Task
 ) -> Answers:
     """What the base gives for each text with the adapter and without; one model is in memory at a time."""
     tokenizer = loading.load_tokenizer(base)
     model: Any = adapters.load_adapted(base, adapter)
-    tuned = listing_distribution(model, tokenizer, texts, prompt, batch_size=section.batch_size, title="sft")
+    tuned = listing_distribution(model, tokenizer, texts, task, batch_size=section.batch_size, title="sft")
     del model
     gc.collect()
     model = adapters.load_adapted(base, None)
-    return Answers(texts, tuned, *untuned(model, tokenizer, texts, depths, prompt, section.batch_size))
+    return Answers(texts, tuned, *untuned(model, tokenizer, texts, depths, task, section.batch_size))
 
 
 def _error(distribution: Floats, true: Floats) -> float | None:
@@ -80,7 +80,7 @@ def main() -> None:
             artifacts / "base",
             artifacts / "sft",
             frame.section,
-            load_section(Prompt),
+            load_section(Task),
         )
         fitted.save(frame.folder)
         frame.report(report)

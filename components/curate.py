@@ -30,8 +30,8 @@ from matplotlib.figure import Figure
 from components.core import intakes, stage
 from components.core.errors import PricewrightError
 from components.core.params.curate import Balance, Curate
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.core.schemas import HELD_OUT, SPLITS, Item, Reject
 from components.core.tables import read_arrow, rows_in, split_sorted
 from components.curation.columnar import candidates_of
@@ -279,7 +279,7 @@ def require_answerable(price_max: float, highest_answer: int) -> None:
     """Raise PricewrightError where listings may cost more than any model can answer."""
     if price_max > highest_answer:
         raise PricewrightError(
-            f"curate.price_max {price_max:g} is above the highest answer: raise prompt.price_max "
+            f"curate.price_max {price_max:g} is above the highest answer: raise task.number.max "
             f"({highest_answer}), or lower it"
         )
 
@@ -308,7 +308,7 @@ def main() -> None:
     """Curate the raw listings; log the first rows of each table and the pictures."""
     with stage.run(Curate) as frame:
         listings, gate_ids = Path("artifacts/scrape/listings.parquet"), intakes.ids(intakes.read())
-        require_answerable(frame.section.price_max, load_section(Prompt).price_max)
+        require_answerable(frame.section.price_max, load_section(Task).number.max)
         with parallel_map(-(-rows_in(listings) // PARTITION_ROWS)) as run:
             scratch = frame.empty_scratch()
             report = curate(listings, frame.folder, frame.section, scratch, PARTITION_ROWS, run, gate_ids)

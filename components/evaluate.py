@@ -28,8 +28,8 @@ from components.core.errors import PricewrightError
 from components.core.params.align import Align
 from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.core.schemas import BLEND, SCORED, Prediction
 from components.curation.columnar import cleaned
 from components.evaluation import external, forgetting, out_of_domain, prompt_injection, scoring
@@ -62,7 +62,7 @@ def evaluate(
     blend: Blend,
     base: Path,
     section: Evaluate,
-    prompt: Prompt,
+    task: Task,
     *,
     barred: frozenset[str] = frozenset(),
 ) -> Evaluation:
@@ -74,23 +74,23 @@ def evaluate(
     candidates have the same name.
     """
     texts = items["text"].tolist()
-    distributions, general = measure(texts, models, blend, base, section, prompt)
+    distributions, general = measure(texts, models, blend, base, section, task)
     general[BLEND] = general["sft"]  # what a blend says beyond prices is its language model's
-    others, cost = external_answers(items[items["split"] == "test"], section, prompt.question)
+    others, cost = external_answers(items[items["split"] == "test"], section, task.question)
     own = [predict(name, items, read, section) for name, read in distributions.items()]
     rows, kinds = all_predictions({BASELINE: [baselines], MODEL: own, EXTERNAL: others})
     result = leaderboard(rows, kinds, items, law, section, barred)
     winner = result["winner"]
     result["cost"] = cost
     result["forgetting"] = forgetting.compared(general, "base")
-    predictor = reader(winner, models, blend, base, section, prompt)
+    predictor = reader(winner, models, blend, base, section, task)
     result["prompt_injection"] = injected(items, predictor, section)
     result["calibration"] = coverage(items, distributions[winner], section)
     return Evaluation(rows, result)
 
 
 def measure(
-    texts: list[str], models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, prompt: Prompt
+    texts: list[str], models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: Task
 ) -> tuple[dict[str, Floats], dict[str, dict[str, Any]]]:
     """(price distributions by model, those of the blend too; figures on general text by model, those of
     `base` itself too).
@@ -100,20 +100,18 @@ def measure(
         model: Any = adapters.load_adapted(base, adapter)
         general[name] = forgetting.measure(model, tokenizer) | forgetting.generate(model, tokenizer)
         distributions[name] = listing_distribution(
-            model, tokenizer, texts, prompt, batch_size=section.batch_size, title=name
+            model, tokenizer, texts, task, batch_size=section.batch_size, title=name
         )
         del model
         gc.collect()
     untuned = adapters.load_adapted(base, None)
     general["base"] = forgetting.measure(untuned, tokenizer) | forgetting.generate(untuned, tokenizer)
-    own = blended.untuned(
-        untuned, tokenizer, texts, blend.regressions.ridge.depths, prompt, section.batch_size
-    )
+    own = blended.untuned(untuned, tokenizer, texts, blend.regressions.ridge.depths, task, section.batch_size)
     return distributions | {BLEND: blend.distribution(Answers(texts, distributions["sft"], *own))}, general
 
 
 def reader(
-    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, prompt: Prompt
+    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: Task
 ) -> Callable[[list[str]], Floats]:
     """What reads the price distributions of texts, (n, price_max + 1), by the model of that name."""
     tokenizer = loading.load_tokenizer(base)
@@ -121,7 +119,7 @@ def reader(
 
     def read(model: Any, texts: list[str]) -> Floats:
         return listing_distribution(
-            model, tokenizer, texts, prompt, batch_size=section.batch_size, title="prompt injection"
+            model, tokenizer, texts, task, batch_size=section.batch_size, title="prompt injection"
         )
 
     if name != BLEND:
@@ -130,7 +128,7 @@ def reader(
     depths, size = blend.regressions.ridge.depths, section.batch_size
 
     def blended_answers(texts: list[str]) -> Floats:
-        own = blended.untuned(untuned, tokenizer, texts, depths, prompt, size)
+        own = blended.untuned(untuned, tokenizer, texts, depths, task, size)
         return blend.distribution(Answers(texts, read(tuned, texts), *own))
 
     return blended_answers
@@ -230,17 +228,17 @@ def unlike(
 
 
 def pricing(
-    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, prompt: Prompt
+    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: Task
 ) -> Callable[[list[str]], dict[str, Floats]]:
     """What prices texts by the candidate of that name and by `hidden_states_ridge`, dollars, (n,) each."""
 
     def priced(texts: list[str]) -> dict[str, Floats]:
-        winner = reader(name, models, blend, base, section, prompt)(texts)
+        winner = reader(name, models, blend, base, section, task)(texts)
         model: Any = adapters.load_adapted(base, None)
         tokenizer, depths = loading.load_tokenizer(base), blend.regressions.ridge.depths
-        known, states = blended.untuned(model, tokenizer, texts, depths, prompt, section.batch_size)
+        known, states = blended.untuned(model, tokenizer, texts, depths, task, section.batch_size)
         ridge = blend.regressions.ridge.predict(texts, quantile(known, 0.5), states)
-        return {name: quantile(winner, 0.5), "hidden_states_ridge": np.clip(ridge, 0, prompt.price_max)}
+        return {name: quantile(winner, 0.5), "hidden_states_ridge": np.clip(ridge, 0, task.number.max)}
 
     return priced
 
@@ -306,14 +304,14 @@ def main() -> None:
         outcomes = against_sft(methods, artifacts / "align")
         law = stage.read(artifacts / "scrape" / "law.parquet")
         baselines = stage.read(artifacts / "baseline" / "predictions.parquet")
-        blend, base, prompt = Blend.load(artifacts / "blend"), artifacts / "base", load_section(Prompt)
+        blend, base, task = Blend.load(artifacts / "blend"), artifacts / "base", load_section(Task)
         barred = worse_than_sft(outcomes)
         rows, result = evaluate(
-            items, law, baselines, models, blend, base, frame.section, prompt, barred=barred
+            items, law, baselines, models, blend, base, frame.section, task, barred=barred
         )
         result["alignment"] = outcomes
         train = stage.read(artifacts / "curate" / "train.parquet")
-        priced = pricing(result["winner"], models, blend, base, frame.section, prompt)
+        priced = pricing(result["winner"], models, blend, base, frame.section, task)
         result["out_of_domain"] = unlike(train, items, rows, result["winner"], frame.section, priced)
         frame.save("predictions.parquet", rows, Prediction)
         charts = draw(rows, result, learning_curves(methods, Path("reports")))

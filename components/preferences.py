@@ -18,8 +18,8 @@ import pandas as pd
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.preferences import Preferences
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.core.schemas import HELD_OUT, Pair, RejectedPreference, Sampled
 from components.feedback import constitution, dataset, people, steering, truth
 from components.feedback.result import Preferences as Feedback
@@ -54,7 +54,7 @@ def preferences(
 
 
 def usable(
-    feedback: list[Feedback], held_back: set[PromptIds], tokenizer: Any, prompt: Prompt
+    feedback: list[Feedback], held_back: set[PromptIds], tokenizer: Any, task: Task
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(pairs, rejects) of all origins, columns of `Pair` and `RejectedPreference`. A pair is rejected
     where its prompt, cut as in pricing, is one of `held_back` (validation and test), or where it does not fit
@@ -64,7 +64,7 @@ def usable(
     """
     pairs, rejects = [], [reject for origin in feedback for reject in origin.rejects]
     for pair in (pair for origin in feedback for pair in origin.pairs):
-        [ids] = read_prompts(tokenizer, [pair.prompt.strip()], prompt.tokens)
+        [ids] = read_prompts(tokenizer, [pair.prompt.strip()], task.tokens)
         tokens = len(ids) + max(len(answer_ids(tokenizer, side)) for side in (pair.chosen, pair.rejected))
         if ids in held_back:
             reason = "its prompt is in validation or test"
@@ -124,11 +124,9 @@ def report_of(
     }
 
 
-def sample(
-    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, prompt: Prompt
-) -> pd.DataFrame:
+def sample(items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: Task) -> pd.DataFrame:
     """Rows of `Sampled`: completions of the SFT model for each item."""
-    prompts = [price_prompt(text, prompt.question) for text in items["text"]]
+    prompts = [price_prompt(text, task.question) for text in items["text"]]
     loading.seed_everything(section.seed)
     completions = sampling.sample(
         model,
@@ -136,23 +134,21 @@ def sample(
         prompts,
         completions=section.completions,
         temperature=section.temperature,
-        prompt_tokens=prompt.tokens,
+        prompt_tokens=task.tokens,
         batch_size=section.batch_size,
         title="sampling",
     )
     return pd.DataFrame({"id": items["id"].to_numpy(), "prompt": prompts, "completions": completions})
 
 
-def steered(
-    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, prompt: Prompt
-) -> Feedback:
+def steered(items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: Task) -> Feedback:
     """Pairs of the model's likeliest completions of each item with and without a steering text."""
     templates = steering.load_templates(Path(section.steering.path))
     texts = {"plain": list(items["text"]), "moved": steering.steered(items["text"], templates, section.seed)}
-    prompts = {name: [price_prompt(text, prompt.question) for text in rows] for name, rows in texts.items()}
+    prompts = {name: [price_prompt(text, task.question) for text in rows] for name, rows in texts.items()}
     greedy = partial(sampling.sample, model, tokenizer, completions=1, temperature=0.0, title="steering")
     answers = {
-        name: [own for (own,) in greedy(rows, prompt_tokens=prompt.tokens, batch_size=section.batch_size)]
+        name: [own for (own,) in greedy(rows, prompt_tokens=task.tokens, batch_size=section.batch_size)]
         for name, rows in prompts.items()
     }
     return steering.pairs(list(items["id"]), prompts["moved"], **answers, margin_min=section.margin_min)
@@ -161,17 +157,17 @@ def steered(
 def main() -> None:
     """Sample from the SFT model on the preference split, write the pairs."""
     with stage.run(Preferences) as frame:
-        prompt, curated = load_section(Prompt), Path("artifacts/curate")
+        task, curated = load_section(Task), Path("artifacts/curate")
         items = stage.read(curated / "preference.parquet")
         scored = pd.concat([stage.read(curated / f"{split}.parquet") for split in HELD_OUT])
         tokenizer = loading.load_tokenizer(Path("artifacts/base"))
         model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
-        reading = (model, tokenizer, frame.section, prompt)
+        reading = (model, tokenizer, frame.section, task)
         sampled, prices = sample(items, *reading), items.set_index("id")["price"]
         feedback = preferences(sampled, prices, frame.section, lambda: steered(items, *reading))
-        held_back = [price_prompt(text, prompt.question) for text in scored["text"]]
-        read = read_prompts(tokenizer, held_back, prompt.tokens)
-        pairs, rejects = usable(feedback, set(read), tokenizer, prompt)
+        held_back = [price_prompt(text, task.question) for text in scored["text"]]
+        read = read_prompts(tokenizer, held_back, task.tokens)
+        pairs, rejects = usable(feedback, set(read), tokenizer, task)
         frame.save("sampled.parquet", sampled, Sampled)
         frame.save("pairs.parquet", pairs, Pair)
         frame.save("rejects.parquet", rejects, RejectedPreference)

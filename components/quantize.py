@@ -21,9 +21,9 @@ import pandas as pd
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.evaluate import Evaluate
-from components.core.params.prompt import Prompt
 from components.core.params.quantize import Quantize
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.core.schemas import BLEND, SCORED
 from components.evaluation.calibration import Calibration, calibrate
 from components.evaluation.metrics import paired_difference
@@ -33,6 +33,7 @@ from components.model.distribution import quantile
 from components.model.formats import write_quantized
 from components.serving import pyfunc
 from components.serving.pyfunc import UNTUNED
+from components.tasks.number import loss
 
 
 def merge(base: Path, adapter: Path, folder: Path, blend: Path | None = None) -> None:
@@ -98,14 +99,15 @@ def parity(
     `share_moved` the share of prices that changed by more than the share `moved` of the merged model's. A
     price that only one of the two models gives has moved.
     """
+    before, after = loss(true, merged), loss(true, served)
     ends = (float("nan"),) * 3
     if (~np.isnan(merged) & ~np.isnan(served)).any():
-        ends = paired_difference(true, served, merged, products, bootstrap=bootstrap, seed=seed)
+        ends = paired_difference(after, before, products, bootstrap=bootstrap, seed=seed)
     change = np.abs(served - merged)
     unmoved = (change <= moved * np.maximum(merged, 1)) | (np.isnan(merged) & np.isnan(served))
     return {
-        "mae_merged": float(np.nanmean(np.abs(merged - true))),
-        "mae_served": float(np.nanmean(np.abs(served - true))),
+        "mae_merged": float(np.nanmean(before)),
+        "mae_served": float(np.nanmean(after)),
         "mae_change": ends[0],
         "mae_change_low": ends[1],
         "mae_change_high": ends[2],
@@ -209,7 +211,7 @@ def main() -> None:
         merge(Path("artifacts/base"), Path(winner["adapter"]), merged, blend)
         items = pd.concat([stage.read(f"artifacts/curate/{split}.parquet") for split in SCORED])
         calibration = Calibration.uncalibrated(evaluation.interval)  # until there are answers
-        settings = pyfunc.Settings(load_section(Prompt), frame.section.batch_size, calibration)
+        settings = pyfunc.Settings(load_section(Task), frame.section.batch_size, calibration)
         comparison = Comparison(items.reset_index(drop=True), settings, frame.section, evaluation)
         formats, ratios = quantize(merged, frame.scratch, comparison, frame.section)
         frame.tracked.metrics({f"latency_ratio.{kind}": ratio for kind, ratio in ratios.items()})

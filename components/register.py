@@ -19,11 +19,11 @@ from components.core import dvc, registry, stage, tracking
 from components.core.params.base import Base
 from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
-from components.core.params.prompt import Prompt
 from components.core.params.register import Register
 from components.core.params.scrape import Scrape
 from components.core.params.section import load_section
 from components.core.params.sft import Sft
+from components.core.params.task import Task
 from components.core.schemas import SERVED_INPUT
 from components.reporting import model_card
 from components.serving import pyfunc
@@ -34,7 +34,7 @@ REPORTS = {
     "evaluate": Path("reports/evaluate.json"),
     "quantize": Path("reports/quantize.json"),
 }
-DESCRIBED = (Scrape, Curate, Prompt, Base, Sft, Evaluate)
+DESCRIBED = (Scrape, Curate, Task, Base, Sft, Evaluate)
 """Sections of params.yaml that the model card tells of."""
 GRAPH = (dvc.LOCK, Path("dvc.yaml"), Path("params.yaml"))
 SERVED_WITH = [

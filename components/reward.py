@@ -28,9 +28,9 @@ from components.alignment.sft_reward import SftReward, fitted_slope
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.preferences import Preferences
-from components.core.params.prompt import Prompt
 from components.core.params.reward import Reward
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading, training
 from components.model.distribution import given_a_price, price_masses, quantile
@@ -224,7 +224,7 @@ def draw(calibration: dict[str, Any], rows: pd.DataFrame) -> dict[str, Figure]:
 
 def fitted_start(tokenizer: Any, pairs: pd.DataFrame, batch_size: int) -> tuple[SftReward, float]:
     """(what the SFT model off the disk says of a completion, its slope by these pairs)."""
-    price_max, under_cost = load_section(Prompt).price_max, load_section(Preferences).under_cost
+    price_max, under_cost = load_section(Task).number.max, load_section(Preferences).under_cost
     model: Any = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
     options: dict[str, Any] = {"price_max": price_max, "batch_size": batch_size, "title": "pricing"}
 
@@ -263,7 +263,7 @@ def main() -> None:
         loading.seed_everything(section.seed)
         tokenizer = loading.load_tokenizer(base)
         items = stage.read("artifacts/curate/preference.parquet")
-        read = partial(read_prompts, tokenizer, limit=load_section(Prompt).tokens)
+        read = partial(read_prompts, tokenizer, limit=load_section(Task).tokens)
         pairs = with_products(stage.read("artifacts/preferences/pairs.parquet"), items)
         pairs = pairs.assign(prompt=read(pairs["prompt"]))
         long = too_long(tokenizer, pairs)

@@ -15,16 +15,16 @@ from transformers import EarlyStoppingCallback
 from trl import SFTConfig, SFTTrainer
 
 from components.core import stage
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
 from components.core.params.sft import Sft
+from components.core.params.task import Task
 from components.model import adapters, loading, training
 from components.model.examples import labelled
 from components.model.prompt import price_completion, price_prompt
 
 
 def sft(
-    items: pd.DataFrame, section: Sft, prompt: Prompt, base: Path, scratch: Path, curves: training.Curves
+    items: pd.DataFrame, section: Sft, task: Task, base: Path, scratch: Path, curves: training.Curves
 ) -> Any:
     """Fine-tune an adapter on the base; returns the PEFT model.
 
@@ -53,12 +53,12 @@ def sft(
     trainer = training.train(
         SFTTrainer,
         model,
-        Dataset.from_list(examples(tokenizer, trained, prompt)),
+        Dataset.from_list(examples(tokenizer, trained, task)),
         options,
         tokenizer,
         [curves, *([EarlyStoppingCallback(section.patience)] if len(held_out) else [])],
         training.last_checkpoint(scratch),
-        eval_dataset=Dataset.from_list(examples(tokenizer, held_out, prompt)) if len(held_out) else None,
+        eval_dataset=Dataset.from_list(examples(tokenizer, held_out, task)) if len(held_out) else None,
     )
     return trainer.model
 
@@ -70,10 +70,10 @@ def divided(items: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame,
     return items[~held_out], items[held_out]
 
 
-def examples(tokenizer: Any, items: pd.DataFrame, prompt: Prompt) -> list[dict[str, list[int]]]:
+def examples(tokenizer: Any, items: pd.DataFrame, task: Task) -> list[dict[str, list[int]]]:
     """Token ids and labels of each item; the labels of the prompt are ignored by the loss."""
     return [
-        labelled(tokenizer, price_prompt(text, prompt.question), price_completion(price), prompt.tokens)
+        labelled(tokenizer, price_prompt(text, task.question), price_completion(price), task.tokens)
         for text, price in zip(items["text"], items["price"], strict=True)
     ]
 
@@ -83,7 +83,7 @@ def main() -> None:
     with stage.run(Sft) as frame:
         items = stage.read("artifacts/curate/train.parquet")
         curves = training.Curves(frame.tracked)
-        model = sft(items, frame.section, load_section(Prompt), Path("artifacts/base"), frame.scratch, curves)
+        model = sft(items, frame.section, load_section(Task), Path("artifacts/base"), frame.scratch, curves)
         adapters.save_adapter(model, frame.folder)
         losses = {"losses": curves.losses, "losses_held_out": curves.held_out}
         frame.report({"rows": len(items), **adapters.parameter_counts(model), **losses})

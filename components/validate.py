@@ -33,8 +33,8 @@ from components.core import intakes, stage
 from components.core.errors import PricewrightError
 from components.core.params.base import Base
 from components.core.params.curate import Curate
-from components.core.params.prompt import Prompt
 from components.core.params.section import load_section
+from components.core.params.task import Task
 from components.core.params.validate import Validate
 from components.core.schemas import HELD_OUT, SPLITS, Item, Split
 from components.curation.rules import NAMES
@@ -281,7 +281,7 @@ def write_page(
 ) -> None:
     """Write the page about the data to PAGE."""
     curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
-    question = load_section(Prompt).question
+    question = load_section(Task).question
     page = data_page.page(curated, report, splits, rejects, listings, Path("artifacts/curate"), question)
     PAGE.write_text(page, encoding="utf-8")
 

@@ -66,7 +66,9 @@ def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
         with aliases.turn(params.register.model_name):
             pass  # what an interrupted call left half done is done before anything is read
         try:
-            record = propose(params.register.model_name, version, unseen, params.promote)
+            record = propose(
+                params.register.model_name, version, unseen, params.promote, params.task.number.unit
+            )
         except NothingToDecide as nothing:
             print(f"\n{nothing}.", flush=True)
             return Completed(name="Nothing to decide", message=str(nothing))
@@ -120,8 +122,8 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
     if record["kind"] == "promote":
         figures += [
             ("compared with", record["against"]),
-            ("MAE of the version", _dollars(record["mae_challenger"])),
-            (f"MAE of {record['against']}", _dollars(record["mae_against"])),
+            ("mean loss of the version", _loss(record, "loss_challenger")),
+            (f"mean loss of {record['against']}", _loss(record, "loss_against")),
             ("better by", _difference(record)),
             ("gate rows", _rows_of(record)),
             ("products in them", str(record["products"])),
@@ -235,7 +237,7 @@ def _difference(record: dict[str, Any]) -> str:
         return "unknown"
     interval = f"{record['low']:+.2f} to {record['high']:+.2f}"
     confidence = 1 - 2 * record["spent"]["error_rate"]
-    return f"{record['difference']:+.2f} dollars ({confidence:.4g} interval {interval})"
+    return f"{record['difference']:+.2f} {record['unit']} ({confidence:.4g} interval {interval})"
 
 
 def _spent(spent: dict[str, Any]) -> str:
@@ -261,8 +263,9 @@ def _budget(limit: dict[str, float | None]) -> str:
     return f"{value} ({', '.join(limits)})"
 
 
-def _dollars(value: float | None) -> str:
-    return "none (no readable answer)" if value is None else f"{value:.2f} dollars"
+def _loss(record: dict[str, Any], name: str) -> str:
+    value = record[name]
+    return "none (no readable answer)" if value is None else f"{value:.2f} {record['unit']}"
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from tests.support.project import QUESTION, ROOT, environment_kept, tiny_yaml
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
 
-    from components.alignment.task import Task
+    from components.alignment.task import AlignmentTask
     from tests.support.chat_server import ChatServer
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -104,7 +104,7 @@ def tiny_adapter(
 
     scratch = tmp_path_factory.mktemp("sft-scratch")
     curves = training.Curves(Recorder())  # type: ignore[arg-type]
-    model = sft(tiny_items, tiny_params.sft, tiny_params.prompt, tiny_base, scratch / "none-yet", curves)
+    model = sft(tiny_items, tiny_params.sft, tiny_params.task, tiny_base, scratch / "none-yet", curves)
     folder = tmp_path_factory.mktemp("sft")
     adapters.save_adapter(model, folder)
     return folder
@@ -185,24 +185,24 @@ def cheap_task(
     cheap_pairs: pd.DataFrame,
     tmp_path: Path,
     recorder: Recorder,
-) -> Task:
+) -> AlignmentTask:
     """The task of an alignment method, on the sharp base, with the reward model that prefers cheap."""
     from components.align import prompts_of
     from components.alignment.monitor import Monitor
     from components.alignment.rewards import RewardModel, load_standing
-    from components.alignment.task import Task
+    from components.alignment.task import AlignmentTask
     from components.model import adapters, loading, training
     from tests.support.prompts import as_ids
 
     tokenizer = loading.load_tokenizer(sharp_base)
     model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_reward_model[1])
     reward_model = RewardModel(model, head, tokenizer, 16, load_standing(cheap_reward_model[1]))
-    prompts = prompts_of(tokenizer, tiny_items, tiny_params.prompt.model_copy(update={"tokens": 128}))
+    prompts = prompts_of(tokenizer, tiny_items, tiny_params.task.model_copy(update={"tokens": 128}))
     monitoring = tiny_params.align.monitor.model_copy(update={"snapshots": 1})
     options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "price_max": 999}
     options["scratch"] = tmp_path
     options["track"] = recorder.metric
-    return Task(
+    return AlignmentTask(
         model=model,
         tokenizer=tokenizer,
         pairs=as_ids(tokenizer, cheap_pairs),

@@ -15,7 +15,7 @@ import yaml
 
 from components import align as stage_file
 from components import evaluate, preferences, reward
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Law
@@ -97,7 +97,7 @@ def test_a_missing_method_is_named() -> None:
 
 @pytest.mark.parametrize("method", ["rloo", "ppo", "sft_best_of_n"])
 def test_a_reward_model_of_nan_is_a_clear_stop_and_the_sft_adapter_is_not_touched(
-    cheap_task: Task, tiny_adapter: Path, tiny_params: Params, method: str
+    cheap_task: AlignmentTask, tiny_adapter: Path, tiny_params: Params, method: str
 ) -> None:
     before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
     cheap_task.reward_model.head.weight.data.fill_(float("nan"))

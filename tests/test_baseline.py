@@ -147,7 +147,7 @@ def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listin
 
     monkeypatch.setattr(stage_file, "price_distribution", recorded)
     train, scored, section = tiny_items.head(40), tiny_items.tail(8), tiny_params.baseline
-    answers, readings, *states = untuned(tiny_base, train, scored, section, tiny_params.prompt)
+    answers, readings, *states = untuned(tiny_base, train, scored, section, tiny_params.task)
     assert readings.shape == (40,)
 
     assert list(answers) == ["base_zero_shot", "base_one_shot", "base_few_shot"]
@@ -175,7 +175,7 @@ def test_regressions_that_know_the_base_are_fitted_on_the_rows_that_it_has_read(
 ) -> None:
     section = tiny_params.baseline.model_copy(update={"read_rows_max": 12, "ridge_folds": 2})
     scored = tiny_items.tail(8)
-    fitted = stage_file.baseline(tiny_items.head(40), scored, tiny_base, section, tiny_params.prompt)
+    fitted = stage_file.baseline(tiny_items.head(40), scored, tiny_base, section, tiny_params.task)
     assert len(fitted.regressions.ridge.landmarks) == 12
     assert {len(prices) for prices in fitted.predicted.values()} == {8}
     names = {
@@ -234,7 +234,7 @@ def test_the_embedded_base_needs_fine_tuning_no_rescaling_of_its_answers_comes_n
     train, scored = items.head(1500), items.tail(600)
     base = ROOT / "artifacts" / "base"
     section = params.baseline.model_copy(update={"shots": 1})
-    answers, readings, *_ = untuned(base, train, scored, section, params.prompt)
+    answers, readings, *_ = untuned(base, train, scored, section, params.task)
     tables = (
         train.assign(base_zero_shot=readings),
         scored.assign(base_zero_shot=answers["base_zero_shot"]),

@@ -86,7 +86,7 @@ CHANGES = {
     ),
     "the crawler": (code("components/sources/crawling/crawl.py"), {"scrape"}, set(STAGES) - {"base"}),
     "the question": (
-        value("prompt.question", "What does it cost?"),
+        value("task.question", "What does it cost?"),
         {"validate", "base", "baseline", "sft", "blend", "preferences", "align", "evaluate", "quantize"}
         | {"register"},
         EVERY_MODEL | {"validate"},

@@ -172,7 +172,7 @@ def test_a_candidate_that_is_silent_on_hard_rows_does_not_win(
 ) -> None:
     rows = off_by(items, median=50, sft=10, dpo=1)
     silent = (rows["candidate"] == "dpo") & (rows["id"] == items["id"][0])
-    rows.loc[silent, "predicted"] = np.nan
+    rows.loc[silent, ["predicted", "loss"]] = np.nan
     outcome = evaluated(rows, items, tiny_params)
     assert outcome["candidates"]["dpo"]["validation"]["unparsed"] == 1
     assert outcome["winner"] == "sft"
@@ -293,7 +293,7 @@ def test_every_two_candidates_are_compared_listing_by_listing(
 
 def test_a_candidate_that_answered_nothing_makes_no_pair(items: pd.DataFrame, tiny_params: Params) -> None:
     rows = off_by(items, median=50, sft=9, dpo=12)
-    rows.loc[rows["candidate"] == "dpo", "predicted"] = np.nan
+    rows.loc[rows["candidate"] == "dpo", ["predicted", "loss"]] = np.nan
     assert [pair["rival"] for pair in evaluated(rows, items, tiny_params)["pairs"]] == ["sft"]
 
 
@@ -329,7 +329,7 @@ def test_answers_to_the_rows_of_the_gate_are_in_no_table(items: pd.DataFrame, ti
 
 def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> None:
     rows = off_by(items, sft=np.arange(400.0))
-    rows.loc[250, "predicted"] = np.nan
+    rows.loc[250, ["predicted", "loss"]] = np.nan
     outcome = worst(rows, items, "sft")
     assert list(outcome["id"][:5]) == [items["id"][row] for row in (250, 399, 398, 397, 396)]
     assert len(outcome) == 10
@@ -418,7 +418,7 @@ def test_the_page_and_the_pictures_are_the_same_on_every_run(
     items: pd.DataFrame, tiny_params: Params, tmp_path: Path
 ) -> None:
     rows = off_by(items, median=50, sft=9, dpo=12)
-    rows.loc[0, "predicted"] = np.nan
+    rows.loc[0, ["predicted", "loss"]] = np.nan
     pages = []
     for place in ("first", "second"):
         result = whole(rows, items, tiny_params)
@@ -434,7 +434,7 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
     items: pd.DataFrame, tiny_params: Params, tmp_path: Path
 ) -> None:
     rows = off_by(items, median=50, sft=9)
-    rows.loc[rows["candidate"] == "sft", ["predicted", "low", "high"]] = np.nan
+    rows.loc[rows["candidate"] == "sft", ["predicted", "loss", "low", "high"]] = np.nan
     result = whole(rows, items, tiny_params)
     assert result["headline"].startswith("A baseline does better: on validation median")
     assert json.loads(json.dumps(result, allow_nan=False))["winner_minus_best_baseline"]["test"] is None
@@ -460,7 +460,7 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
         model, tokenizer = adapters.load_adapted(tiny_base, tiny_adapter), loading.load_tokenizer(tiny_base)
         texts = scored["text"].tolist()
         probabilities = listing_distribution(
-            model, tokenizer, texts, tiny_params.prompt, batch_size=8, title="sft"
+            model, tokenizer, texts, tiny_params.task, batch_size=8, title="sft"
         )
         return predict("sft", scored, probabilities, tiny_params.evaluate)
 
@@ -484,7 +484,7 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
     size = adapters.load_adapted(tiny_base, None).config.hidden_size
     section = tiny_params.evaluate.model_copy(update={"elsewhere": "data/other.csv", "bootstrap": 100})
     blend = fitted_blend(texts, prices, size)
-    priced = pricing("blend", {"sft": tiny_adapter}, blend, tiny_base, section, tiny_params.prompt)
+    priced = pricing("blend", {"sft": tiny_adapter}, blend, tiny_base, section, tiny_params.task)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     Path("data").mkdir()
@@ -516,7 +516,7 @@ def test_a_blend_is_read_from_its_parts_and_named_with_them(
     texts, prices = tiny_items["text"].tolist()[:8], tiny_items["price"].to_numpy(float)[:8]
     untuned = adapters.load_adapted(tiny_base, None)
     blend = fitted_blend(texts, prices, untuned.config.hidden_size)
-    models, section, prompt = {"sft": tiny_adapter}, tiny_params.evaluate, tiny_params.prompt
+    models, section, prompt = {"sft": tiny_adapter}, tiny_params.evaluate, tiny_params.task
     read = reader("blend", models, blend, tiny_base, section, prompt)
     tokenizer = loading.load_tokenizer(tiny_base)
     size = section.batch_size

@@ -96,9 +96,9 @@ def test_no_baseline_is_fitted_on_a_scored_row(
     sharp_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path
 ) -> None:
     train, scored = tiny_items.head(36), tiny_items.tail(12)
-    section, prompt = tiny_params.baseline, tiny_params.prompt
-    before, fitted = baseline.baseline(train, scored, sharp_base, section, prompt)
-    after, again = baseline.baseline(train, scored.assign(price=1.0), sharp_base, section, prompt)
+    section, task = tiny_params.baseline, tiny_params.task
+    before, fitted = baseline.baseline(train, scored, sharp_base, section, task)
+    after, again = baseline.baseline(train, scored.assign(price=1.0), sharp_base, section, task)
     fitted.save(tmp_path / "before")
     again.save(tmp_path / "after")
     for file in (tmp_path / "before").iterdir():

@@ -30,7 +30,7 @@ from tests.support.source import (
     tree,
 )
 
-WITHOUT_A_STAGE = {"promote", "prompt", "serve"}  # read by flows, and by many stages
+WITHOUT_A_STAGE = {"promote", "serve", "task"}  # read by flows, and by many stages
 PROFILES = [ROOT / "params.yaml"]
 FILE_LINES, FUNCTION_LINES, MAIN_LINES = 330, 45, 30
 MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
     "synthetic": {"model"},
     "pretrained": {"model", "synthetic"},
     "curation": {"model"},
-    "evaluation": {"model"},
+    "tasks": {"model"},
+    "evaluation": {"model", "tasks"},
     "feedback": {"model"},
     "sources": {"model", "synthetic"},
     "quality": {"curation"},
@@ -50,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
     "alignment": {"model", "evaluation"},
     "reporting": {"model", "evaluation"},
     "provenance": {"model", "sources", "synthetic", "serving", "reporting"},
-    "promotion": {"evaluation", "provenance"},
+    "promotion": {"evaluation", "provenance", "tasks"},
     "stage": {
         "alignment",
         "blending",
@@ -66,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
         "serving",
         "sources",
         "synthetic",
+        "tasks",
     },
     "flows": {"monitoring", "promotion", "provenance", "serving"},
 }

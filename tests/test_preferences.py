@@ -11,14 +11,13 @@ import pytest
 from components import preferences as stage_file
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
-from components.core.params.prompt import Prompt
 from components.core.schemas import Pair
 from components.feedback.result import Preferences
 from components.model import loading
 from components.model.examples import read_prompts
-from tests.support.project import QUESTION
+from tests.support.project import asked
 
-READ = Prompt(question=QUESTION, tokens=128, price_max=999)
+READ = asked(tokens=128, maximum=999)
 
 
 def sampled(*completions: list[str]) -> pd.DataFrame:
@@ -75,7 +74,7 @@ def test_a_prompt_of_validation_or_test_is_in_no_pair(tokenizer: Any) -> None:
 
 
 def test_a_prompt_longer_than_the_context_is_rejected_with_its_length(tokenizer: Any) -> None:
-    whole = Prompt(question=QUESTION, tokens=tokenizer.model_max_length, price_max=999)
+    whole = asked(tokens=tokenizer.model_max_length, maximum=999)
     pairs, rejects = stage_file.usable([by_people("word " * 600, "free")], set(), tokenizer, whole)
     assert pairs["prompt"].tolist() == ["free"]
     assert f"context of {tokenizer.model_max_length}" in rejects["reason"][0]

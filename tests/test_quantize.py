@@ -20,24 +20,23 @@ from components.blending import blended
 from components.blending.blended import Answers
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
-from components.core.params.prompt import Prompt
 from components.evaluation.calibration import Calibration
 from components.model import adapters, formats, loading
 from components.model.distribution import listing_distribution
 from components.serving.pyfunc import Served, Settings
-from tests.support.project import QUESTION, ROOT
+from tests.support.project import ROOT, asked
 from tests.support.regressions import DEPTHS, fitted_blend
 
 TEXTS = ["Oak desk, four legs", "Wireless headphones with noise cancelling", "A 256GB drive"]
 SETTINGS = Settings(
-    prompt=Prompt(question=QUESTION, tokens=64, price_max=999),
+    task=asked(tokens=64, maximum=999),
     batch_size=2,
     calibration=Calibration.uncalibrated(0.8),
 )
 
 
 def read(model: Any, tokenizer: Any, texts: list[str]) -> np.ndarray:
-    return listing_distribution(model, tokenizer, texts, SETTINGS.prompt, batch_size=2, title="test")
+    return listing_distribution(model, tokenizer, texts, SETTINGS.task, batch_size=2, title="test")
 
 
 def test_the_written_model_answers_like_the_one_in_memory(
@@ -98,7 +97,7 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     )
     tokenizer = loading.load_tokenizer(tiny_base)
     tuned = read(adapters.merge_adapter(tiny_base, tiny_adapter), tokenizer, texts)
-    untuned = blended.untuned(base, tokenizer, texts, DEPTHS, SETTINGS.prompt, SETTINGS.batch_size)
+    untuned = blended.untuned(base, tokenizer, texts, DEPTHS, SETTINGS.task, SETTINGS.batch_size)
     expected = blend.distribution(Answers(texts, tuned, *untuned))
     np.testing.assert_allclose(merged, expected, atol=1e-5)
     assert np.abs(served - merged).sum(axis=1).max() < 0.5

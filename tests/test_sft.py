@@ -15,15 +15,14 @@ from transformers import Trainer
 
 from components import sft as stage_file
 from components.core.params.file import Params
-from components.core.params.prompt import Prompt
 from components.model import adapters, loading, training
 from components.model.prompt import price_completion
-from tests.support.project import QUESTION
+from tests.support.project import asked
 
 
 def test_the_loss_is_on_the_completion_only(tiny_base: Path, tiny_items: pd.DataFrame) -> None:
     tokenizer = loading.load_tokenizer(tiny_base)
-    rows = stage_file.examples(tokenizer, tiny_items, Prompt(question=QUESTION, tokens=128, price_max=999))
+    rows = stage_file.examples(tokenizer, tiny_items, asked(tokens=128, maximum=999))
     for row, price in zip(rows, tiny_items["price"], strict=True):
         kept = [label for label in row["labels"] if label != -100]
         assert tokenizer.decode(kept, skip_special_tokens=True) == price_completion(price)
@@ -36,7 +35,7 @@ def test_training_lowers_the_loss_and_tracks_it(
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 10.0, "learning_rate": 1e-2})
     curves = training.Curves(recorder)
-    stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "scratch", curves)
+    stage_file.sft(tiny_items, section, tiny_params.task, tiny_base, tmp_path / "scratch", curves)
     losses = [value for name, value, _ in recorder.points if name == "curve.loss"]
     assert len(losses) == 3
     assert [line["loss"] for line in curves.losses] == losses
@@ -49,7 +48,7 @@ def test_it_stops_when_rows_held_out_say_so_and_keeps_the_best_adapter(
     """A rate at which 33 rows are soon known by heart."""
     values = {"epochs": 60.0, "learning_rate": 3e-2, "held_out": 0.3, "patience": 2, "save_steps": 2}
     section, curves = tiny_params.sft.model_copy(update=values), training.Curves(recorder)
-    model = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "scratch", curves)
+    model = stage_file.sft(tiny_items, section, tiny_params.task, tiny_base, tmp_path / "scratch", curves)
     losses = {line["step"]: line["loss"] for line in curves.held_out}
     best = min(losses, key=lambda step: losses[step])
     assert max(losses) == best + 2 * 2
@@ -80,7 +79,7 @@ def test_a_base_in_bfloat16_learns_as_the_one_in_nf4_does(
     loading.mark(whole, loading.WHOLE, True)
     for base in (tiny_base, whole):
         curves, scratch = training.Curves(recorder), tmp_path / f"scratch-{base.name}"
-        stage_file.sft(tiny_items, section, tiny_params.prompt, base, scratch, curves)
+        stage_file.sft(tiny_items, section, tiny_params.task, base, scratch, curves)
         ends.append(curves.losses[-1]["loss"])
     assert ends[1] == pytest.approx(ends[0], rel=0.1)
 
@@ -90,7 +89,7 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 2.0, "save_steps": 4})
     curves = training.Curves(recorder)
-    whole = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "whole", curves)
+    whole = stage_file.sft(tiny_items, section, tiny_params.task, tiny_base, tmp_path / "whole", curves)
 
     class Killed(Exception):
         """The kill."""
@@ -102,10 +101,10 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
     # six steps in all; the first line is logged at the end, after the checkpoint of step 4
     with pytest.raises(Killed):
         stage_file.sft(
-            tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "cut", training.Curves(Killer())
+            tiny_items, section, tiny_params.task, tiny_base, tmp_path / "cut", training.Curves(Killer())
         )  # type: ignore[arg-type]
     assert [folder.name for folder in (tmp_path / "cut").glob("checkpoint-*")]
-    resumed = stage_file.sft(tiny_items, section, tiny_params.prompt, tiny_base, tmp_path / "cut", curves)
+    resumed = stage_file.sft(tiny_items, section, tiny_params.task, tiny_base, tmp_path / "cut", curves)
     for (name, first), (_, second) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
         if "lora_" in name:
             torch.testing.assert_close(first, second, msg=name)
@@ -120,7 +119,7 @@ def test_a_full_disk_in_a_checkpoint_costs_the_steps_since_the_one_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 2.0, "save_steps": 2})
-    arguments = (tiny_items, section, tiny_params.prompt, tiny_base)
+    arguments = (tiny_items, section, tiny_params.task, tiny_base)
     undisturbed = stage_file.sft(*arguments, tmp_path / "undisturbed", training.Curves(recorder))
     save = Trainer._save_optimizer_and_scheduler
 

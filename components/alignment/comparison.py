@@ -146,10 +146,9 @@ def compare(
     both = ~(np.isnan(rival) | np.isnan(aligned))
     if not both.any():
         return dict.fromkeys((name, "aligned", "aligned_low", "aligned_high", "difference"))
-    nothing = np.zeros(int(both.sum()))
     options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
-    own = paired_difference(nothing, aligned[both], nothing, products[both], **options)
-    gap = paired_difference(nothing, aligned[both], rival[both], products[both], **options)
+    own = paired_difference(aligned[both], np.zeros(int(both.sum())), products[both], **options)
+    gap = paired_difference(aligned[both], rival[both], products[both], **options)
     return {
         name: float(rival[both].mean()),
         "aligned": float(aligned[both].mean()),

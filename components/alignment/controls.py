@@ -12,7 +12,7 @@ import torch
 from scipy.optimize import brentq
 
 from components.alignment.fine_tuning import fine_tune
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import SftContinued
 from components.evaluation.resampling import Floats
 from components.model import adapters
@@ -21,7 +21,9 @@ from components.model.prompt import price_completion
 TEMPERATURE_MIN = 0.01  # nearly greedy; equal prices at the top keep some entropy at any temperature
 
 
-def continue_sft(task: Task, section: SftContinued, *, steps: int, batch_size: int) -> list[torch.Tensor]:
+def continue_sft(
+    task: AlignmentTask, section: SftContinued, *, steps: int, batch_size: int
+) -> list[torch.Tensor]:
     """The weights of the SFT adapter after `steps` more of `batch_size` true prices of the preference split
     each, as many as the method had. The policy is left as it was.
 

@@ -11,7 +11,7 @@ from typing import Any
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import Dpo
 from components.model import training
 from components.model.examples import answer_ids
@@ -24,7 +24,7 @@ class OnTokens(DPOTrainer):
         return dataset
 
 
-def token_pairs(task: Task) -> list[dict[str, list[int]]]:
+def token_pairs(task: AlignmentTask) -> list[dict[str, list[int]]]:
     """`prompt_ids`, `chosen_ids` and `rejected_ids` of each pair, as pricing reads them."""
     return [
         {
@@ -36,7 +36,7 @@ def token_pairs(task: Task) -> list[dict[str, list[int]]]:
     ]
 
 
-def align(task: Task, section: Dpo) -> dict[str, Any]:
+def align(task: AlignmentTask, section: Dpo) -> dict[str, Any]:
     """Train the policy on the pairs; returns the last figures of the implicit reward, beta times the
     log-ratio of policy and reference: of chosen, of rejected, their margin, the share of pairs in order.
     """

@@ -9,13 +9,13 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.model import training
 from components.model.examples import PromptIds, answer_ids, labelled_ids
 
 
 def fine_tune(
-    task: Task,
+    task: AlignmentTask,
     prompts: Sequence[PromptIds],
     completions: Sequence[str],
     callbacks: list[TrainerCallback],

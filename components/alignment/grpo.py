@@ -13,7 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from components.alignment.online import OnTokens, train_online, trainer_config
 from components.alignment.rewards import Reward, reward_by
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import Grpo
 
 
@@ -21,12 +21,12 @@ class Trainer(OnTokens, GRPOTrainer):
     """GRPOTrainer on the token ids of pricing."""
 
 
-def align(task: Task, section: Grpo) -> dict[str, Any]:
+def align(task: AlignmentTask, section: Grpo) -> dict[str, Any]:
     """Train the policy on the prompts of the preference split; returns first and last figures."""
     return train(task, section, reward_by(section.reward, task))
 
 
-def train(task: Task, section: Grpo, reward: Reward) -> dict[str, Any]:
+def train(task: AlignmentTask, section: Grpo, reward: Reward) -> dict[str, Any]:
     """The same with any reward."""
     scale = "group" if section.scale_rewards else "none"
     options = GRPOConfig(**trainer_config(task, section), scale_rewards=scale, loss_type="grpo")

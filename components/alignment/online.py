@@ -7,7 +7,7 @@ from typing import Any
 from datasets import Dataset
 
 from components.alignment.rewards import Reward, trl_reward
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import Online
 from components.model import training
 
@@ -19,7 +19,7 @@ class OnTokens:
         return prompts, None, {}
 
 
-def trainer_config(task: Task, section: Online) -> dict[str, Any]:
+def trainer_config(task: AlignmentTask, section: Online) -> dict[str, Any]:
     """Their options under TRL's names."""
     return training.trainer_options(task.scratch, section.seed) | {
         "beta": section.beta,
@@ -36,7 +36,7 @@ def trainer_config(task: Task, section: Online) -> dict[str, Any]:
     }
 
 
-def train_online(task: Task, trainer_class: Any, options: Any, reward: Reward) -> dict[str, Any]:
+def train_online(task: AlignmentTask, trainer_class: Any, options: Any, reward: Reward) -> dict[str, Any]:
     """Train by a trainer of TRL; returns the figures of the first and of the last step."""
     trainer: Any = training.train(
         trainer_class,

@@ -30,12 +30,12 @@ from components.alignment.ppo_losses import (
     value_loss,
 )
 from components.alignment.ppo_rollouts import Actor, Rollout, rollout
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import Ppo
 from components.model import adapters
 
 
-def align(task: Task, section: Ppo) -> dict[str, Any]:
+def align(task: AlignmentTask, section: Ppo) -> dict[str, Any]:
     """Train the policy on the prompts of the preference split; returns first and last round's figures.
 
     Raises PricewrightError where the reward model is not `usable`.

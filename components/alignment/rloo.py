@@ -13,7 +13,7 @@ from trl import RLOOConfig, RLOOTrainer
 
 from components.alignment.online import OnTokens, train_online, trainer_config
 from components.alignment.rewards import Reward, reward_by
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import Rloo
 
 
@@ -21,12 +21,12 @@ class Trainer(OnTokens, RLOOTrainer):
     """RLOOTrainer on the token ids of pricing."""
 
 
-def align(task: Task, section: Rloo) -> dict[str, Any]:
+def align(task: AlignmentTask, section: Rloo) -> dict[str, Any]:
     """Train the policy on the prompts of the preference split; returns first and last figures."""
     return train(task, section, reward_by(section.reward, task))
 
 
-def train(task: Task, section: Rloo, reward: Reward) -> dict[str, Any]:
+def train(task: AlignmentTask, section: Rloo, reward: Reward) -> dict[str, Any]:
     """The same with any reward."""
     options = RLOOConfig(**trainer_config(task, section))
     return train_online(task, Trainer, options, reward)

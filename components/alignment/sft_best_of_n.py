@@ -11,13 +11,13 @@ import numpy as np
 
 from components.alignment.fine_tuning import fine_tune
 from components.alignment.rewards import Reward, finite, reward_by
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import SftBestOfN
 from components.model import adapters, sampling
 from components.model.examples import PromptIds
 
 
-def align(task: Task, section: SftBestOfN) -> dict[str, Any]:
+def align(task: AlignmentTask, section: SftBestOfN) -> dict[str, Any]:
     """Fine-tune the policy on the best of its own completions; returns the mean reward of all and of best."""
     prompts = list(task.prompts["prompt"])
     with adapters.use_adapter(task.model, "default"):

@@ -12,7 +12,7 @@ from components.alignment.rewards import RewardModel
 from components.model import training
 
 
-class Task(NamedTuple):
+class AlignmentTask(NamedTuple):
     """Every method takes one of these and its own section, trains `model` in place, returns its figures."""
 
     model: Any

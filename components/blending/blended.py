@@ -15,7 +15,7 @@ import numpy as np
 
 from components.blending.pool import fit_shift, fit_weights, pool, shifted
 from components.core.errors import PricewrightError
-from components.core.params.prompt import Prompt
+from components.core.params.task import Task
 from components.evaluation.resampling import Floats
 from components.model.distribution import listing_distribution, quantile
 from components.model.hidden_states import hidden_states
@@ -75,12 +75,12 @@ class Blend:
 
 
 def untuned(
-    model: Any, tokenizer: Any, texts: list[str], depths: list[float], prompt: Prompt, batch_size: int
+    model: Any, tokenizer: Any, texts: list[str], depths: list[float], task: Task, batch_size: int
 ) -> tuple[Floats, Floats]:
     """What `Answers` has of the untuned base: (price distributions, hidden states) of listing texts."""
     options: dict[str, Any] = {"batch_size": batch_size, "title": "untuned base"}
-    distribution = listing_distribution(model, tokenizer, texts, prompt, **options)
-    return distribution, hidden_states(model, tokenizer, texts, prompt, depths=depths, **options)
+    distribution = listing_distribution(model, tokenizer, texts, task, **options)
+    return distribution, hidden_states(model, tokenizer, texts, task, depths=depths, **options)
 
 
 def parts(regressions: Regressions, answers: Answers) -> list[Floats]:

@@ -163,6 +163,9 @@ class Prediction(Record):
     """True price in dollars."""
     predicted: float | None
     """Point estimate in dollars; None where the answer could not be read as a price."""
+    loss: float | None
+    """By the task (components/tasks/), the only figure of a row that comparisons and the gate read; None
+    where there is no answer."""
     low: float | None
     """Lower end of the interval in dollars, where the candidate gives one."""
     high: float | None

@@ -102,16 +102,16 @@ def _best(candidates: dict[str, Any], kind: str, barred: frozenset[str] = frozen
 
 
 def _difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -> dict[str, Any] | None:
-    """MAE of one candidate minus that of another, paired by row; None where no row was answered by both."""
-    both = rows.pivot(index="id", columns="candidate", values="predicted")[[ours, theirs]].dropna()
+    """Mean loss of one candidate minus that of another, paired by row; None where no row was answered by
+    both.
+    """
+    both = rows.pivot(index="id", columns="candidate", values="loss")[[ours, theirs]].dropna()
     if both.empty:
         return None
-    known = rows.drop_duplicates("id").set_index("id").reindex(both.index)
     mean, low, high = paired_difference(
-        known["price"].to_numpy(float),
         both[ours].to_numpy(float),
         both[theirs].to_numpy(float),
-        known["product"].to_numpy(),
+        rows.drop_duplicates("id").set_index("id")["product"].reindex(both.index).to_numpy(),
         bootstrap=section.bootstrap,
         seed=section.seed,
     )
@@ -123,8 +123,7 @@ def _dollars(value: float | None) -> str:
 
 
 def worst(rows: pd.DataFrame, items: pd.DataFrame, candidate: str) -> pd.DataFrame:
-    """The WORST rows of test for a candidate, unreadable answers first, with `text`, `title`, `error`."""
+    """The WORST rows of test for a candidate, unreadable answers first, with `text` and `title`."""
     own = rows[(rows["candidate"] == candidate) & (rows["split"] == "test")]
-    own = own.assign(error=(own["predicted"] - own["price"]).abs())
-    ranked = own.sort_values("error", ascending=False, na_position="first", kind="stable")
+    ranked = own.sort_values("loss", ascending=False, na_position="first", kind="stable")
     return ranked.head(WORST).merge(items[["id", "title", "text"]], on="id")

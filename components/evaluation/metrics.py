@@ -88,7 +88,6 @@ def rank(measured: dict[str, Any]) -> tuple[int, float]:
 
 
 def paired_difference(
-    true: Floats,
     a: Floats,
     b: Floats,
     products: Products,
@@ -97,17 +96,19 @@ def paired_difference(
     seed: int,
     confidence: float = CONFIDENCE,
 ) -> tuple[float, float, float]:
-    """MAE of `a` minus MAE of `b` in dollars, with its interval: (mean, low, high); below 0, a is better.
+    """Mean of the losses `a` minus that of `b`, (n,) each, NaN where a row could not be answered, with its
+    interval: (mean, low, high), in the unit of the loss; below 0, a is better.
 
     Rows are compared in pairs, so what makes a row hard for both cancels out, and resampled by `products`,
-    (n,). Only rows that both could answer count. Raises ValueError where there is none.
+    (n,). Only rows that both could answer count. Raises ValueError where there is none or the
+    lengths differ.
     """
-    for column in (a, b, products):
-        _check(true, column)
+    if not len(a) == len(b) == len(products):
+        raise ValueError(f"{len(a)} and {len(b)} losses for {len(products)} rows")
     both = ~(np.isnan(a) | np.isnan(b))
     if not both.any():
         raise ValueError("no row that both candidates could answer")
-    differences = (np.abs(a - true) - np.abs(b - true))[both]
+    differences = (a - b)[both]
     ends = interval(
         lambda counts: mean(differences, counts),
         products[both],

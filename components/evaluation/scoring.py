@@ -17,6 +17,7 @@ from components.core.params.evaluate import Evaluate
 from components.core.schemas import SCORED, Prediction
 from components.evaluation.metrics import error_metrics, no_metrics
 from components.evaluation.resampling import Floats
+from components.tasks.number import loss
 
 
 def predictions(
@@ -30,14 +31,16 @@ def predictions(
 
     Rounding keeps the file's bytes the same where two machines differ in the last bits of a sum.
     """
-    nothing = np.full(len(items), np.nan)
+    nothing, true = np.full(len(items), np.nan), items["price"].to_numpy(float)
+    rounded = np.round(np.asarray(predicted, float), 2)
     return pd.DataFrame(
         {
             "candidate": candidate,
             "split": items["split"].to_numpy(),
             "id": items["id"].to_numpy(),
-            "price": items["price"].to_numpy(float),
-            "predicted": np.round(np.asarray(predicted, float), 2),
+            "price": true,
+            "predicted": rounded,
+            "loss": loss(true, rounded),
             "low": nothing if low is None else np.round(np.asarray(low, float), 2),
             "high": nothing if high is None else np.round(np.asarray(high, float), 2),
         },
@@ -115,16 +118,15 @@ def mean_errors(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
 
     `mae` is over readable answers, None where there is none.
     """
-    errors = rows.assign(error=(rows["predicted"] - rows["price"]).abs())
     return {
         str(name): {
             str(split): {
-                "mae": round(float(part["error"].mean()), 4) if part["error"].notna().any() else None,
-                "unparsed": int(part["error"].isna().sum()),
+                "mae": round(float(part["loss"].mean()), 4) if part["loss"].notna().any() else None,
+                "unparsed": int(part["loss"].isna().sum()),
             }
             for split, part in own.groupby("split", sort=False)
         }
-        for name, own in errors.groupby("candidate", sort=False)
+        for name, own in rows.groupby("candidate", sort=False)
     }
 
 
@@ -179,7 +181,7 @@ def _group(rows: pd.DataFrame) -> dict[str, Any]:
     figures: dict[str, Any] = {"n": len(rows), "mae": None, "median_error": None, "share_of_price": None}
     figures["bias"] = None
     if not readable.empty:
-        errors = (readable["predicted"] - readable["price"]).abs()
+        errors = readable["loss"]
         figures["mae"] = round(float(errors.mean()), 4)
         figures["median_error"] = round(float(errors.median()), 4)
         figures["bias"] = round(float((readable["predicted"] - readable["price"]).mean()), 4)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.core.params.prompt import Prompt
+from components.core.params.task import Task
 from components.model.prompt import price_prompt
 from components.model.tokens import PriceTree, batches, left_padded, prompt_ids
 
@@ -29,18 +29,18 @@ def listing_distribution(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     texts: list[str],
-    prompt: Prompt,
+    task: Task,
     *,
     batch_size: int,
     title: str,
 ) -> np.ndarray:
-    """`price_distribution` of listings: each in the prompt that section `prompt` puts around it."""
+    """`price_distribution` of listings: each in the prompt that section `task` puts around it."""
     return price_distribution(
         model,
         tokenizer,
-        [price_prompt(text, prompt.question) for text in texts],
-        price_max=prompt.price_max,
-        prompt_tokens=prompt.tokens,
+        [price_prompt(text, task.question) for text in texts],
+        price_max=task.number.max,
+        prompt_tokens=task.tokens,
         batch_size=batch_size,
         title=title,
     )

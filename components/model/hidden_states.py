@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.core.params.prompt import Prompt
+from components.core.params.task import Task
 from components.model.prompt import price_prompt
 from components.model.tokens import batches, left_padded, prompt_ids
 
@@ -18,7 +18,7 @@ def hidden_states(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
     texts: list[str],
-    prompt: Prompt,
+    task: Task,
     *,
     depths: list[float],
     batch_size: int,
@@ -32,8 +32,8 @@ def hidden_states(
     """
     import torch
 
-    prompts = [price_prompt(text, prompt.question) for text in texts]
-    ids = [prompt_ids(tokenizer, text, prompt.tokens) for text in prompts]
+    prompts = [price_prompt(text, task.question) for text in texts]
+    ids = [prompt_ids(tokenizer, text, task.tokens) for text in prompts]
     layers = chosen_layers(depths, model.config.num_hidden_layers)
     result = np.empty((len(texts), len(layers) * model.config.hidden_size), dtype=np.float32)
     for rows in batches([len(row) for row in ids], batch_size, title):

@@ -29,7 +29,8 @@ from components.promotion import aliases, decision_log
 from components.promotion.gate import Budget, Decision, Verdict, decide
 from components.promotion.gate_rows import compared_rows
 from components.promotion.spending import Part, part, sample_of
-from components.promotion.trial import EVALUATION, PARITY, budgets, run_trial
+from components.promotion.trial import EVALUATION, PARITY, Trial, budgets, run_trial
+from components.tasks.number import loss
 
 PREDICTIONS = Path("artifacts/baseline/predictions.parquet")
 ORDER: tuple[Verdict, ...] = ("rejected", "not enough evidence", "promoted")
@@ -40,13 +41,13 @@ class NothingToDecide(PricewrightError):  # no fault: the champion is the newest
     """The challenger is the champion already."""
 
 
-def propose(model_name: str, number: str | None, unseen: bool, section: Promote) -> dict[str, Any]:
+def propose(model_name: str, number: str | None, unseen: bool, section: Promote, unit: str) -> dict[str, Any]:
     """Compare the challenger with its rivals afresh on the same gate rows, and decide; nothing is moved yet.
 
     `number` is that of the challenger, by default the version that carries this alias. It has to beat the
     champion and the best baseline, each by the same test; without a champion the baseline alone. With
     `unseen` a champion that was registered with other gate rows is compared on those of them that it was not
-    made with (`gate_rows.compared_rows`). Returns the proposal, as stored.
+    made with (`gate_rows.compared_rows`). Returns the proposal, as stored; `unit` is that of a row's loss.
 
     Raises NothingToDecide where the challenger is the champion, FreshRowsNeeded where the rows have carried
     all decisions that they can, PricewrightError where the challenger is no version, was not evaluated or was
@@ -62,16 +63,17 @@ def propose(model_name: str, number: str | None, unseen: bool, section: Promote)
     trial = run_trial(challenger, items, (EVALUATION, PARITY))
     rivals = best_baseline(items)
     if champion is not None:
-        rivals[f"version {champion.number}"] = run_trial(champion, items).prices
-    limits = budgets(items, trial, section)
-    rival, decision = hardest(_decisions(items, trial.prices, rivals, limits, section, spent))
+        rivals[f"version {champion.number}"] = losses(items, run_trial(champion, items))
+    limits, own = budgets(items, trial, section), losses(items, trial)
+    rival, decision = hardest(_decisions(items["product"], own, rivals, limits, section, spent, unit))
     record = {
         **aliases.new_record("promote", model_name, number, champion_number),
         "verdict": decision.verdict,
         "against": rival,
         **{name: value for name, value in asdict(decision).items() if name != "verdict"},
-        "mae_challenger": _mae(items, trial.prices),
-        "mae_against": _mae(items, rivals[rival]),
+        "unit": unit,
+        "loss_challenger": _mean(own),
+        "loss_against": _mean(rivals[rival]),
         "gate_sha256": rows_hash,
         "rows_sample": rows_sample,
         "spent": spent.record(),
@@ -100,9 +102,13 @@ def _opponents(model_name: str, number: str | None) -> tuple[str | None, str]:
     return champion, challenger
 
 
+def losses(items: pd.DataFrame, trial: Trial) -> Floats:
+    """The losses of a version's answers to `items`, (n,)."""
+    return loss(items["price"].to_numpy(float), trial.predicted)
+
+
 def best_baseline(items: pd.DataFrame) -> dict[str, Floats]:
-    """The baseline that is best on validation, by `metrics.rank`: {its name: its answers to `items`, (n,)
-    dollars}.
+    """The baseline that is best on validation, by `metrics.rank`: {its name: its losses on `items`, (n,)}.
 
     Raises PricewrightError where its predictions are not those that its stage wrote, or not for these rows.
     """
@@ -111,7 +117,7 @@ def best_baseline(items: pd.DataFrame) -> dict[str, Floats]:
     if not errors:
         raise PricewrightError(f"{PREDICTIONS} has no answer to a validation row: run `dvc repro`")
     name = min(errors, key=lambda candidate: rank(errors[candidate]["validation"]))
-    own = rows[rows["candidate"] == name].drop_duplicates("id").set_index("id")["predicted"]
+    own = rows[rows["candidate"] == name].drop_duplicates("id").set_index("id")["loss"]
     if not items["id"].isin(own.index).all():
         raise PricewrightError(f"{PREDICTIONS} has no answer of {name} to some gate rows: run `dvc repro`")
     return {f"baseline {name}": own.reindex(items["id"]).to_numpy(float)}
@@ -139,21 +145,21 @@ def advice(record: dict[str, Any]) -> str:
 
 
 def _decisions(
-    items: pd.DataFrame,
+    products: pd.Series,
     challenger: Floats,
     rivals: dict[str, Floats],
     budgets: list[Budget],
     section: Promote,
     spent: Part,
+    unit: str,
 ) -> dict[str, Decision]:
     """The gate's decision against each rival."""
-    true = items["price"].to_numpy(float)
     return {
         rival: decide(
-            true,
             challenger,
-            prices,
-            items["product"].to_numpy(),
+            champion,
+            products.to_numpy(),
+            unit=unit,
             minimum_effect=section.minimum_effect,
             error_rate=spent.error_rate,
             power=section.power,
@@ -163,7 +169,7 @@ def _decisions(
             unparsed_share_max=section.unparsed_share_max,
             budgets=budgets,
         )
-        for rival, prices in rivals.items()
+        for rival, champion in rivals.items()
     }
 
 
@@ -191,6 +197,5 @@ def _figure(limit: Budget) -> dict[str, float | None]:
     return {"value": value, **{name: limit for name, limit in limits.items() if isfinite(limit)}}
 
 
-def _mae(items: pd.DataFrame, prices: Floats) -> float | None:
-    errors = np.abs(prices - items["price"].to_numpy(float))
-    return None if np.isnan(errors).all() else round(float(np.nanmean(errors)), 4)
+def _mean(losses: Floats) -> float | None:
+    return None if np.isnan(losses).all() else round(float(np.nanmean(losses)), 4)

@@ -1,7 +1,8 @@
 """The promotion gate: is the challenger really better than the champion? Plain numpy, no file, no registry.
 
-Both answered the same rows. The difference is MAE of the champion minus MAE of the challenger, in dollars,
-so that above 0 the challenger is better; its interval is a paired bootstrap over the products (`interval`).
+Both answered the same rows, and each row has a loss, by its task (components/tasks/): the gate knows no more
+of what is predicted. The difference is the mean loss of the champion minus that of the challenger: above 0
+the challenger is better. Its interval is a paired bootstrap over the products (`interval`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Verdict = Literal["promoted", "rejected", "not enough evidence"]
 
 @dataclass(frozen=True)
 class Budget:
-    """A figure of the challenger that has to stay within limits, whatever its MAE."""
+    """A figure of the challenger that has to stay within limits, whatever its loss."""
 
     name: str
     value: float
@@ -48,7 +49,7 @@ class Decision:
 
     verdict: Verdict
     difference: float | None
-    """Dollars of MAE by which the challenger is better on rows that both could answer; None without any."""
+    """Mean loss by which the challenger is better on rows that both could answer; None without any."""
     low: float | None
     high: float | None
     rows: int
@@ -64,11 +65,11 @@ class Decision:
 
 
 def decide(
-    true: Floats,
     challenger: Floats,
     champion: Floats,
     products: Products,
     *,
+    unit: str,
     minimum_effect: float,
     error_rate: float,
     power: float,
@@ -78,7 +79,8 @@ def decide(
     unparsed_share_max: float,
     budgets: Sequence[Budget] = (),
 ) -> Decision:
-    """Compare a challenger's prices with the champion's on the same rows; (n,) dollars, NaN if unreadable.
+    """Compare a challenger's losses with the champion's on the same rows; (n,) in `unit`, NaN without an
+    answer.
 
     With (low, high) its paired interval over `products` (n,), of confidence 1 - 2 * error_rate:
 
@@ -86,21 +88,20 @@ def decide(
     - promoted where low > minimum_effect, every budget holds and there are `rows_min` products;
     - not enough evidence otherwise, with `rows_needed`.
 
-    Rows without an answer have no error in dollars. So that falling silent on hard rows never helps, a
-    challenger with more of them than the champion, or than `unparsed_share_max`, is rejected.
-
-    Raises ValueError where the four differ in length or a true price is missing.
+    Rows without an answer have no loss. So that falling silent on hard rows never helps, a challenger with
+    more of them than the champion or `unparsed_share_max` is rejected. Raises ValueError where the three
+    differ in length.
     """
-    _require_complete(true, challenger, champion, products)
+    _require_same_length(challenger, champion, products)
     faults = _faults(challenger, champion, unparsed_share_max, budgets)
     both = ~(np.isnan(challenger) | np.isnan(champion))
     if (rows := int(both.sum())) == 0:
         return _without_rows(faults, rows_min)
-    gains = (np.abs(champion - true) - np.abs(challenger - true))[both]
+    gains = (champion - challenger)[both]
     difference = round(float(gains.mean()), 4)
     count = int((number := numbered(products[both])).max()) + 1
     low, high = interval(gains, number, error_rate, bootstrap=bootstrap, seed=seed)
-    verdict, reason = _by_interval(low, high, minimum_effect, count, rows_min)
+    verdict, reason = _by_interval(low, high, minimum_effect, count, rows_min, unit)
     needed = None
     if faults:
         verdict = "rejected"
@@ -118,19 +119,17 @@ def _without_rows(faults: list[str], rows_min: int) -> Decision:
     return Decision("not enough evidence", None, None, None, 0, 0, rows_min, reasons)
 
 
-def _require_complete(true: Floats, challenger: Floats, champion: Floats, products: Products) -> None:
-    """Raise ValueError where the four differ in length or a true price is missing."""
-    if not len(true) == len(challenger) == len(champion) == len(products) or np.isnan(true).any():
+def _require_same_length(challenger: Floats, champion: Floats, products: Products) -> None:
+    if not len(challenger) == len(champion) == len(products):
         raise ValueError(
-            f"{len(true)} true prices, {len(challenger)} and {len(champion)} answers, {len(products)} "
-            "products: there has to be one of each for every row, and no true price may be missing"
+            f"{len(challenger)} and {len(champion)} losses, {len(products)} products: each row has one"
         )
 
 
 def interval(
     gains: Floats, products: Products, error_rate: float, *, bootstrap: int, seed: int
 ) -> tuple[float, float]:
-    """Interval of the mean of `gains`, (n,) dollars by row, of confidence 1 - 2 * error_rate; the rows are
+    """Interval of the mean of `gains`, (n,) by row, of confidence 1 - 2 * error_rate; the rows are
     resampled by `products`, (n,).
 
     The wider, at either end, of the percentile and the studentized bootstrap interval of the mean (Efron and
@@ -170,7 +169,7 @@ def _mean_and_error(sums: Floats, sizes: Floats, counts: Floats) -> tuple[Floats
 
 
 def spread(gains: Floats, products: Products) -> float:
-    """Standard deviation of what a product adds to the mean of `gains`, (n,) dollars by row: over the root of
+    """Standard deviation of what a product adds to the mean of `gains`, (n,) by row: over the root of
     the count of products it is the mean's standard error. With one row a product, that of the gains; 0.0
     where there is one product.
     """
@@ -193,7 +192,7 @@ def rows_needed(
     interval with probability `power`, at `least` so many; None where the difference is the minimum effect.
 
     Normal approximation for the mean of paired differences (Cohen 1988, chapter 2), z the standard normal
-    quantile and s = `deviation` what `spread` gives, in dollars:
+    quantile and s = `deviation` what `spread` gives:
 
         n = ((z(1 - error_rate) + z(power)) * s / (difference - minimum_effect)) ** 2, rounded up
     """
@@ -206,10 +205,10 @@ def rows_needed(
 
 
 def _by_interval(
-    low: float, high: float, minimum_effect: float, products: int, rows_min: int
+    low: float, high: float, minimum_effect: float, products: int, rows_min: int, unit: str
 ) -> tuple[Verdict, str]:
     """The verdict of the interval alone, and the reason."""
-    interval = f"the interval from {low:+.2f} to {high:+.2f} dollars"
+    interval = f"the interval from {low:+.2f} to {high:+.2f} {unit}"
     if products < rows_min:
         reason = f"{products} products that both could answer; at least {rows_min} are needed"
         return "not enough evidence", reason
@@ -221,7 +220,7 @@ def _by_interval(
 
 
 def _faults(challenger: Floats, champion: Floats, share_max: float, budgets: Sequence[Budget]) -> list[str]:
-    """What is wrong with the challenger whatever its MAE: rows that it did not answer, and broken budgets."""
+    """What is wrong with the challenger whatever its loss: rows without an answer, broken budgets."""
     silent, before = int(np.isnan(challenger).sum()), int(np.isnan(champion).sum())
     share = Budget("unparsed share", silent / max(len(challenger), 1), at_most=share_max)
     fewer = [f"{silent} rows without a readable answer, {before} of the champion"] if silent > before else []

@@ -114,7 +114,7 @@ def _tags(versions: list[Version]) -> tuple[list[Record], list[str]]:
 def show(records: list[Record], faults: list[str], console: Console) -> None:
     """The decisions as a table, then the faults."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "when", "by", "version", "verdict", "against", "better by (dollars)", "rows"):
+    for column in ("", "when", "by", "version", "verdict", "against", "better by", "rows"):
         table.add_column(column, overflow="fold")
     for entry in records:
         table.add_row(
@@ -135,7 +135,8 @@ def show(records: list[Record], faults: list[str], console: Console) -> None:
 def _difference(entry: Record) -> str:
     if entry.get("difference") is None:
         return ""
-    return f"{entry['difference']:+.2f} ({entry['low']:+.2f} to {entry['high']:+.2f})"
+    unit = f" {entry['unit']}" if "unit" in entry else ""  # records of before have none
+    return f"{entry['difference']:+.2f}{unit} ({entry['low']:+.2f} to {entry['high']:+.2f})"
 
 
 def main() -> None:

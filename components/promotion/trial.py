@@ -59,8 +59,8 @@ class Trial:
     """The reports that lie with the version, by file name."""
 
     @property
-    def prices(self) -> Floats:
-        """Point estimates, (n,) dollars."""
+    def predicted(self) -> Floats:
+        """Point estimates, (n,)."""
         return self.answers["price"].to_numpy(float)
 
 
@@ -131,7 +131,7 @@ def _progress(child: subprocess.Popen[bytes]) -> str:
 
 
 def budgets(items: pd.DataFrame, trial: Trial, section: Promote) -> list[Budget]:
-    """The figures of a challenger that have to stay within limits, whatever its MAE. `items` has the column
+    """The figures of a challenger that have to stay within limits, whatever its loss. `items` has the column
     `price`. What its evidence does not hold is NaN.
     """
     validation, nan = trial.evidence[PARITY].get("validation", {}), float("nan")

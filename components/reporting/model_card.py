@@ -14,9 +14,9 @@ from components.core.markdown import escaped, table
 from components.core.params.base import Base
 from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
-from components.core.params.prompt import Prompt
 from components.core.params.scrape import Scrape
 from components.core.params.sft import Sft
+from components.core.params.task import Task
 from components.core.schemas import BLEND
 
 UNSTATED = "none stated"
@@ -31,7 +31,7 @@ def card(
     *,
     scrape: Scrape,
     curate: Curate,
-    prompt: Prompt,
+    task: Task,
     base: Base,
     sft: Sft,
     evaluate: Evaluate,
@@ -65,7 +65,7 @@ def card(
     if forgetting := evaluation.get("forgetting", {}).get(winner):
         parts += ["## Forgetting", table(("figure", "value"), list(_figures(forgetting)))]
     parts += [*_biases(evaluation), *_out_of_domain(evaluation)]
-    limits = _limits(scrape.source, curate.currency, prompt, evaluate.interval, evaluation)
+    limits = _limits(scrape.source, curate.currency, task, evaluate.interval, evaluation)
     parts += ["## Limits", limits, "## Made from", table(("what", "which"), list(made_from.items()))]
     return "\n\n".join(parts) + "\n"
 
@@ -163,11 +163,11 @@ def _method(base: Base, sft: Sft, winner: str) -> str:
     return "\n".join(lines)
 
 
-def _limits(source: str, currency: str, prompt: Prompt, interval: float, evaluation: dict[str, Any]) -> str:
+def _limits(source: str, currency: str, task: Task, interval: float, evaluation: dict[str, Any]) -> str:
     lines = [
         f"- It has read listings of `{source}` only, and answers in whole "
-        f"{currency} up to {prompt.price_max}.",
-        f"- It reads the first {prompt.tokens} tokens; the end of a longer text is cut.",
+        f"{currency} up to {task.number.max}.",
+        f"- It reads the first {task.tokens} tokens; the end of a longer text is cut.",
         f"- The interval is to hold {interval:.0%} of the prices of listings like these; "
         "of others it promises nothing.",
         "- A listing may have been written to steer the price; an answer is an estimate and no offer.",

@@ -18,7 +18,7 @@ import pandas as pd
 from components.blending import blended
 from components.blending.blended import Answers, Blend
 from components.core.errors import PricewrightError
-from components.core.params.prompt import Prompt
+from components.core.params.task import Task
 from components.core.schemas import BLEND, SERVED_INPUT
 from components.evaluation.calibration import Calibration
 from components.evaluation.resampling import Floats
@@ -38,22 +38,22 @@ QUANTILES, QUANTILES_MAX = 0, 99
 class Settings:
     """The values of params.yaml on which the prices of a served model depend."""
 
-    prompt: Prompt
+    task: Task
     batch_size: int
     calibration: Calibration
     """How far low and high go."""
 
     def write(self, folder: Path) -> None:
         """Write `serving.json` beside the model."""
-        values = asdict(self) | {"prompt": self.prompt.model_dump()}
+        values = asdict(self) | {"task": self.task.model_dump()}
         (folder / SETTINGS).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
         """What `write` wrote."""
         values = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        prompt, calibration = Prompt(**values["prompt"]), Calibration(**values["calibration"])
-        return cls(**values | {"prompt": prompt, "calibration": calibration})
+        task, calibration = Task(**values["task"]), Calibration(**values["calibration"])
+        return cls(**values | {"task": task, "calibration": calibration})
 
 
 class Served:
@@ -71,14 +71,14 @@ class Served:
 
     def distribution(self, texts: list[str], title: str) -> Floats:
         """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1."""
-        prompt, batch_size = self.settings.prompt, self.settings.batch_size
+        task, batch_size = self.settings.task, self.settings.batch_size
         tuned = listing_distribution(
-            self.tuned, self.tokenizer, texts, prompt, batch_size=batch_size, title=title
+            self.tuned, self.tokenizer, texts, task, batch_size=batch_size, title=title
         )
         if self.blend is None:
             return tuned
         depths = self.blend.regressions.ridge.depths
-        untuned = blended.untuned(self.untuned, self.tokenizer, texts, depths, prompt, batch_size)
+        untuned = blended.untuned(self.untuned, self.tokenizer, texts, depths, task, batch_size)
         return self.blend.distribution(Answers(texts, tuned, *untuned))
 
 

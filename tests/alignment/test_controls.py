@@ -14,7 +14,7 @@ from components.alignment.controls import (
     matching_temperature,
     tempered,
 )
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.file import Params
 from components.model import adapters
 from components.model.distribution import price_masses
@@ -50,7 +50,7 @@ def test_a_target_out_of_reach_gives_the_nearest_temperature() -> None:
 
 
 def test_sft_continued_learns_the_true_prices_and_leaves_policy_and_reference_alone(
-    cheap_task: Task, tiny_params: Params
+    cheap_task: AlignmentTask, tiny_params: Params
 ) -> None:
     model = cheap_task.model
     policy = adapters.adapter_weights(model, "default")
@@ -70,7 +70,7 @@ def test_sft_continued_learns_the_true_prices_and_leaves_policy_and_reference_al
         assert probability_of_truth(cheap_task) > 1.5 * sft
 
 
-def probability_of_truth(task: Task) -> float:
+def probability_of_truth(task: AlignmentTask) -> float:
     prompts = list(task.prompts["prompt"])
     with adapters.use_adapter(task.model, "default"):
         masses = price_masses(task.model, task.tokenizer, prompts, price_max=999, batch_size=16, title="")
@@ -78,7 +78,9 @@ def probability_of_truth(task: Task) -> float:
     return float(masses[np.arange(len(prices)), prices].mean())
 
 
-def test_the_control_has_the_steps_and_the_rows_of_the_method(cheap_task: Task, tiny_params: Params) -> None:
+def test_the_control_has_the_steps_and_the_rows_of_the_method(
+    cheap_task: AlignmentTask, tiny_params: Params
+) -> None:
     section = tiny_params.align
     own = continue_as_long(cheap_task, {"steps": 2}, section, "dpo")
     by_hand = [

@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from trl import DPOConfig
 
 from components.alignment import dpo
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import DpoLoss
 from components.core.params.file import Params
 from components.core.schemas import Pair
@@ -51,7 +51,7 @@ def preferred(model: Any, tokenizer: Any, prompt: tuple[int, ...]) -> float:
 
 
 def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
-    cheap_task: Task,
+    cheap_task: AlignmentTask,
     sharp_base: Path,
     tiny_adapter: Path,
     tiny_params: Params,
@@ -84,7 +84,9 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
     assert {"curve.rewards/margins", "curve.rewards/accuracies"} <= {name for name, _, _ in recorder.points}
 
 
-def test_a_very_large_beta_keeps_the_policy_at_the_reference(cheap_task: Task, tiny_params: Params) -> None:
+def test_a_very_large_beta_keeps_the_policy_at_the_reference(
+    cheap_task: AlignmentTask, tiny_params: Params
+) -> None:
     row = {"prompt": price_prompt("word", QUESTION), "chosen": "77", "rejected": "500"}
     task = cheap_task._replace(pairs=as_ids(cheap_task.tokenizer, pd.DataFrame([row] * 64)))
     prompt, moves = task.pairs["prompt"][0], []
@@ -103,7 +105,7 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(cheap_task: Task, t
 
 @pytest.mark.parametrize("loss", [["ipo"], ["robust"], ["sigmoid", "sft"]], ids="+".join)
 def test_other_losses_of_trl_reach_the_trainer(
-    cheap_task: Task, tiny_params: Params, loss: list[str], recorder: Any
+    cheap_task: AlignmentTask, tiny_params: Params, loss: list[str], recorder: Any
 ) -> None:
     changes = {"loss_type": loss, "label_smoothing": 0.1, "epochs": 0.1}
     report = dpo.align(cheap_task, tiny_params.align.dpo.model_copy(update=changes))
@@ -145,7 +147,7 @@ class References(TrainerCallback):
     on_train_end = on_train_begin
 
 
-def by_completion(task: Task) -> np.ndarray:
+def by_completion(task: AlignmentTask) -> np.ndarray:
     """Probability of each completion and the end after it, given that it is one of them."""
     first, end = log_probabilities(task, []), task.tokenizer.eos_token_id
     tokens = [completion_ids(task.tokenizer, word)[0] for word in STRENGTHS]

@@ -13,7 +13,7 @@ import torch
 
 from components.alignment import rloo
 from components.alignment.monitor import Monitor, Snapshot, faults_of
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.align import Monitoring
 from components.core.params.file import Params
 from components.model import adapters
@@ -90,7 +90,7 @@ def magic_word(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray
     return np.array([float("9" in text) for text in completions])
 
 
-def hacked(task: Task, reward: Any, params: Params, recorder: Any, **changes: Any) -> Monitor:
+def hacked(task: AlignmentTask, reward: Any, params: Params, recorder: Any, **changes: Any) -> Monitor:
     """A run of RLOO on a planted reward, monitored."""
     monitoring = params.align.monitor.model_copy(update={"snapshots": 4} | changes)
     prompts = [price_prompt("word " * number, QUESTION) for number in range(1, 13)]
@@ -114,7 +114,7 @@ def hacked(task: Task, reward: Any, params: Params, recorder: Any, **changes: An
 
 @pytest.mark.parametrize("reward", [length, magic_word])
 def test_a_planted_reward_that_can_be_hacked_is_caught_and_the_last_good_policy_kept(
-    cheap_task: Task, tiny_params: Params, recorder: Any, reward: Any
+    cheap_task: AlignmentTask, tiny_params: Params, recorder: Any, reward: Any
 ) -> None:
     start = [weight.detach().clone() for weight in adapters.adapter_weights(cheap_task.model, "default")]
     monitor = hacked(cheap_task, reward, tiny_params, recorder)
@@ -132,28 +132,28 @@ def test_a_planted_reward_that_can_be_hacked_is_caught_and_the_last_good_policy_
 
 
 def test_a_bad_snapshot_ends_the_run_where_that_is_set(
-    cheap_task: Task, tiny_params: Params, recorder: Any
+    cheap_task: AlignmentTask, tiny_params: Params, recorder: Any
 ) -> None:
     monitor = hacked(cheap_task, length, tiny_params, recorder, stop=True, kl_max=1e-6)
     assert [kept.step for kept in monitor.snapshots] == [0, 3]
     assert monitor.last_good() == 0
 
 
-def test_a_snapshot_leaves_the_random_numbers_of_the_training_alone(cheap_task: Task) -> None:
+def test_a_snapshot_leaves_the_random_numbers_of_the_training_alone(cheap_task: AlignmentTask) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     cheap_task.monitor.at(0, 4)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_sft_model_is_no_distance_from_itself(cheap_task: Task) -> None:
+def test_the_sft_model_is_no_distance_from_itself(cheap_task: AlignmentTask) -> None:
     cheap_task.monitor.at(0, 4)
     [start] = cheap_task.monitor.snapshots
     assert start.kl == pytest.approx(0, abs=1e-5)
     assert start.entropy > 0
 
 
-def test_divergence_is_that_of_the_distributions_at_every_token(cheap_task: Task) -> None:
+def test_divergence_is_that_of_the_distributions_at_every_token(cheap_task: AlignmentTask) -> None:
     """One prompt, one token: the sum over the whole vocabulary, worked out from two plain passes."""
     from components.alignment.monitor import divergence
 
@@ -174,7 +174,7 @@ def test_divergence_is_that_of_the_distributions_at_every_token(cheap_task: Task
     assert kl > 0.01
 
 
-def test_a_missing_folder_is_made_for_the_snapshots(cheap_task: Task, tmp_path: Path) -> None:
+def test_a_missing_folder_is_made_for_the_snapshots(cheap_task: AlignmentTask, tmp_path: Path) -> None:
     cheap_task.monitor.file = tmp_path / "not" / "there" / "monitor.pt"
     cheap_task.monitor.at(0, 4)
     assert cheap_task.monitor.file.is_file()

@@ -16,7 +16,7 @@ from components.alignment.monitor import Monitor
 from components.alignment.ppo_losses import Figures
 from components.alignment.ppo_rollouts import Completions, Policy, until_end
 from components.alignment.rewards import RewardModel
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.align import Ppo
 from components.core.params.file import Params
@@ -204,7 +204,12 @@ def test_a_killed_run_resumes_with_the_same_result(params: Params, tmp_path: Pat
 
 
 def test_the_mean_reward_rises_and_the_sft_adapter_stays(
-    cheap_task: Task, sharp_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
+    cheap_task: AlignmentTask,
+    sharp_base: Path,
+    tiny_adapter: Path,
+    tiny_params: Params,
+    tmp_path: Path,
+    recorder: Any,
 ) -> None:
     before = (tiny_adapter / "adapter_model.safetensors").read_bytes()
     steps = {"steps": 10, "rollouts": 96, "batch_size": 48, "epochs": 4, "max_completion_length": 2}
@@ -235,7 +240,12 @@ def test_the_mean_reward_rises_and_the_sft_adapter_stays(
 
 
 def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
-    cheap_task: Task, sharp_base: Path, tiny_adapter: Path, tiny_params: Params, tmp_path: Path, recorder: Any
+    cheap_task: AlignmentTask,
+    sharp_base: Path,
+    tiny_adapter: Path,
+    tiny_params: Params,
+    tmp_path: Path,
+    recorder: Any,
 ) -> None:
     section = small(tiny_params, steps=4, save_steps=2, learning_rate=1e-3)
 

@@ -14,7 +14,7 @@ from components import reward as reward_stage
 from components.alignment import ppo, ppo_losses
 from components.alignment.ppo_actor import AdapterActor
 from components.alignment.ppo_rollouts import Completions, Policy, Rollout, until_end
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.file import Params
 from components.model import adapters
 from components.model.examples import answer_ids, read_prompts
@@ -24,7 +24,7 @@ from tests.support.project import QUESTION
 
 
 @pytest.fixture
-def actor(cheap_task: Task, tiny_params: Params) -> AdapterActor:
+def actor(cheap_task: AlignmentTask, tiny_params: Params) -> AdapterActor:
     """Policy, reference, value function and reward model on the tiny base."""
     value_head = adapters.add_reward_model(cheap_task.model, "value", cheap_task.reward)
     texts = [price_prompt("word " * length, QUESTION) for length in (1, 9, 4)]

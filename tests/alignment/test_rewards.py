@@ -10,7 +10,7 @@ import pytest
 from components.align import align
 from components.alignment import rewards
 from components.alignment.rewards import RewardModel
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.model import adapters
@@ -32,7 +32,9 @@ def test_a_dollar_below_the_price_costs_what_the_preferences_say() -> None:
 
 
 @pytest.mark.parametrize("under_cost", [1.0, 4.0])
-def test_the_true_reward_of_a_method_is_that_of_the_task(cheap_task: Task, under_cost: float) -> None:
+def test_the_true_reward_of_a_method_is_that_of_the_task(
+    cheap_task: AlignmentTask, under_cost: float
+) -> None:
     task = cheap_task._replace(under_cost=under_cost)
     prompt, price = task.prompts["prompt"][0], round(task.prompts["price"][0])
     task = task._replace(prompts=task.prompts[:1].assign(price=float(price)))
@@ -47,7 +49,7 @@ def test_two_listings_with_the_same_cut_prompt_keep_their_own_prices() -> None:
 
 @pytest.mark.parametrize("method", ["ppo", "rloo", "grpo", "sft_best_of_n"])
 def test_a_reward_model_that_may_be_a_coin_is_barred_before_any_training(
-    cheap_task: Task, tiny_params: Params, method: str
+    cheap_task: AlignmentTask, tiny_params: Params, method: str
 ) -> None:
     cheap_task.reward_model.standing = COIN
     section = getattr(tiny_params.align, method)
@@ -68,7 +70,7 @@ def test_a_reward_model_may_be_a_coin_while_the_interval_of_its_accuracy_holds_a
     assert often._replace(accuracy_low=0.51).better_than_chance
 
 
-def test_the_reward_of_a_completion_has_the_start_that_its_standing_names(cheap_task: Task) -> None:
+def test_the_reward_of_a_completion_has_the_start_that_its_standing_names(cheap_task: AlignmentTask) -> None:
     model, prompts = cheap_task.reward_model, list(cheap_task.prompts["prompt"][:2]) * 2
     texts = ["7", "400", "12", "cheap"]
     plain = model(prompts, texts)

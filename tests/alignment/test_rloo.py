@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from components.alignment import grpo, rloo
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from tests.support.tiny_policy import WORDS, log_probabilities, one_word_task
 
 
 @pytest.fixture
-def one_step(tmp_path: Path, recorder: Any) -> Task:
+def one_step(tmp_path: Path, recorder: Any) -> AlignmentTask:
     """One prompt, completions of one token: a tiny Llama with an adapter."""
     return one_word_task(tmp_path, recorder)
 
 
-def distribution(task: Task) -> np.ndarray:
+def distribution(task: AlignmentTask) -> np.ndarray:
     return log_probabilities(task, []).exp().numpy()
 
 
@@ -52,7 +52,7 @@ def small(section: Any, **changes: Any) -> Any:
     return section.model_copy(update=sizes | changes)
 
 
-def test_the_optimum_of_rloo_is_the_closed_form(one_step: Task, params: Params) -> None:
+def test_the_optimum_of_rloo_is_the_closed_form(one_step: AlignmentTask, params: Params) -> None:
     """Reference times exp(reward / beta), scaled to 1."""
     rewards, reward = random_rewards(0.5)
     section = small(params.align.rloo, max_steps=60)
@@ -68,7 +68,9 @@ def test_the_optimum_of_rloo_is_the_closed_form(one_step: Task, params: Params) 
 
 
 @pytest.mark.parametrize("method", ["rloo", "grpo"])
-def test_without_a_reward_the_policy_stays_where_it_was(one_step: Task, params: Params, method: str) -> None:
+def test_without_a_reward_the_policy_stays_where_it_was(
+    one_step: AlignmentTask, params: Params, method: str
+) -> None:
     before = distribution(one_step)
     section = small(getattr(params.align, method), max_steps=4)
     {"rloo": rloo, "grpo": grpo}[method].train(one_step, section, random_rewards(0.0)[1])
@@ -77,7 +79,7 @@ def test_without_a_reward_the_policy_stays_where_it_was(one_step: Task, params: 
 
 @pytest.mark.parametrize("method", ["rloo", "grpo"])
 def test_a_very_large_beta_keeps_the_policy_at_the_reference(
-    one_step: Task, params: Params, method: str
+    one_step: AlignmentTask, params: Params, method: str
 ) -> None:
     before = distribution(one_step)
     section = small(getattr(params.align, method), max_steps=15, beta=1e4, learning_rate=2e-3)
@@ -86,7 +88,7 @@ def test_a_very_large_beta_keeps_the_policy_at_the_reference(
     assert distance(distribution(one_step), before) < 0.02
 
 
-def test_grpo_moves_to_the_higher_reward(one_step: Task, params: Params) -> None:
+def test_grpo_moves_to_the_higher_reward(one_step: AlignmentTask, params: Params) -> None:
     rewards, reward = random_rewards(1.0)
     before = distribution(one_step)
     report = grpo.train(one_step, small(params.align.grpo, max_steps=15, beta=0.01), reward)
@@ -94,7 +96,7 @@ def test_grpo_moves_to_the_higher_reward(one_step: Task, params: Params) -> None
     assert report["last"]["reward"] > report["first"]["reward"]
 
 
-def test_a_reward_that_is_no_number_is_a_clear_stop(one_step: Task, params: Params) -> None:
+def test_a_reward_that_is_no_number_is_a_clear_stop(one_step: AlignmentTask, params: Params) -> None:
     """TRL alone would go on: it takes NaN for a completion without a reward."""
     section = small(params.align.rloo, max_steps=2)
     with pytest.raises(PricewrightError, match="NaN"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.alignment import rewards, sft_best_of_n
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.params.file import Params
 
 
@@ -19,7 +19,7 @@ def test_the_best_completion_of_each_prompt_is_kept_the_first_of_equals() -> Non
 
 @pytest.mark.parametrize("source", ["truth", "model"])
 def test_best_of_n_trains_the_policy_towards_what_was_best(
-    cheap_task: Task, tiny_params: Params, source: str
+    cheap_task: AlignmentTask, tiny_params: Params, source: str
 ) -> None:
     changes = {"reward": source, "completions": 4, "temperature": 1.0, "epochs": 4.0, "learning_rate": 5e-3}
     report = sft_best_of_n.align(cheap_task, tiny_params.align.sft_best_of_n.model_copy(update=changes))

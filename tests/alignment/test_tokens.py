@@ -20,17 +20,17 @@ from components.alignment.controls import continue_sft
 from components.alignment.fine_tuning import fine_tune
 from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
-from components.core.params.prompt import Prompt
+from components.core.params.task import Task
 from components.feedback.result import Preferences
 from components.model import loading
 from components.model.distribution import listing_distribution, price_distribution
 from components.model.examples import answer_ids, labelled, read_prompts
 from components.model.prompt import price_prompt
 from components.model.tokens import PriceTree, prompt_ids, truncate_prompt
-from tests.support.project import QUESTION, ROOT
+from tests.support.project import QUESTION, ROOT, asked
 from tests.support.reward import GOOD
 from tests.support.tiny_policy import task_on, words_tokenizer
 from tests.support.tokenizers import ENDINGS, KINDS, tokenizer_of
@@ -64,7 +64,9 @@ def tokenizers() -> dict[str, Any]:
 
 
 @pytest.fixture(params=KINDS)
-def task(request: pytest.FixtureRequest, tokenizers: dict[str, Any], tmp_path: Path, recorder: Any) -> Task:
+def task(
+    request: pytest.FixtureRequest, tokenizers: dict[str, Any], tmp_path: Path, recorder: Any
+) -> AlignmentTask:
     prompts = [price_prompt(text, QUESTION) for text in TEXTS]
     chosen, rejected = PRICES
     pairs = pd.DataFrame({"prompt": prompts, "chosen": chosen, "rejected": rejected})
@@ -72,7 +74,7 @@ def task(request: pytest.FixtureRequest, tokenizers: dict[str, Any], tmp_path: P
     return task_on(tokenizers[request.param], listings, pairs, tmp_path, recorder)
 
 
-def test_training_alignment_and_pricing_read_the_same_tokens(task: Task, params: Params) -> None:
+def test_training_alignment_and_pricing_read_the_same_tokens(task: AlignmentTask, params: Params) -> None:
     tokenizer, model, ids = task.tokenizer, task.model, list(task.prompts["prompt"])
     prompts = [price_prompt(text, QUESTION) for text in TEXTS]
     with read_by(model) as priced:
@@ -89,7 +91,7 @@ def test_training_alignment_and_pricing_read_the_same_tokens(task: Task, params:
     )
     whole = {row + answer for row in priced for answer in (chosen, rejected)}
     items = pd.DataFrame({"text": TEXTS, "price": float(PRICES[0])})
-    rows = sft.examples(tokenizer, items, Prompt(question=QUESTION, tokens=256, price_max=999))
+    rows = sft.examples(tokenizer, items, asked(tokens=256, maximum=999))
     assert {tuple(row["input_ids"]) for row in rows} == {row + chosen for row in priced}
     assert {tuple(row["labels"]) for row in rows} == {(-100,) * len(row) + chosen for row in priced}
     with read_by(model) as read:
@@ -110,7 +112,7 @@ def test_training_alignment_and_pricing_read_the_same_tokens(task: Task, params:
 
 @pytest.mark.parametrize("method", [rloo, grpo])
 def test_the_prompts_from_which_a_method_samples_have_the_tokens_of_pricing(
-    task: Task, params: Params, method: Any
+    task: AlignmentTask, params: Params, method: Any
 ) -> None:
     section = getattr(params.align, method.__name__.rpartition(".")[2])
     sizes = {"max_steps": 1, "num_generations": 2, "batch_size": 6, "max_completion_length": 3}
@@ -142,10 +144,10 @@ def cut_elsewhere(tokenizer: Any) -> int:
 
 
 @pytest.fixture
-def cut_task(task: Task) -> tuple[Task, Prompt]:
+def cut_task(task: AlignmentTask) -> tuple[AlignmentTask, Task]:
     """The task of a preference split of LONG, as the stages `preferences` and `align` make it."""
     tokenizer = task.tokenizer
-    prompt = Prompt(question=QUESTION, tokens=cut_elsewhere(tokenizer), price_max=9)
+    prompt = asked(tokens=cut_elsewhere(tokenizer), maximum=9)
     items = pd.DataFrame({"id": ["a", "b"], "product": ["a", "b"], "text": LONG, "price": [5.0, 7.0]})
     feedback = Preferences("truth")
     for item in items.itertuples():
@@ -160,7 +162,7 @@ def cut_task(task: Task) -> tuple[Task, Prompt]:
 
 
 def test_a_cut_prompt_has_the_tokens_of_pricing_wherever_it_is_read(
-    cut_task: tuple[Task, Prompt], params: Params, tmp_path: Path
+    cut_task: tuple[AlignmentTask, Task], params: Params, tmp_path: Path
 ) -> None:
     task, prompt = cut_task
     tokenizer, model, limit = task.tokenizer, task.model, prompt.tokens
@@ -195,7 +197,7 @@ def test_a_cut_prompt_has_the_tokens_of_pricing_wherever_it_is_read(
 
 @pytest.mark.parametrize("method", [rloo, grpo])
 def test_a_method_samples_from_a_cut_prompt_as_pricing_reads_it(
-    cut_task: tuple[Task, Prompt], params: Params, method: Any
+    cut_task: tuple[AlignmentTask, Task], params: Params, method: Any
 ) -> None:
     task, prompt = cut_task
     section = getattr(params.align, method.__name__.rpartition(".")[2])

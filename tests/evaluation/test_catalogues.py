@@ -38,7 +38,11 @@ def split(folder: Path, seed: int, errors: dict[str, float], winner: str) -> Pat
                 "predicted": price + sign * np.where(np.arange(50) < 40, error, 1000),
                 "product": [f"p{each}" for each in row],
             }
-        ).assign(low=lambda rows: rows["predicted"] - 25, high=lambda rows: rows["predicted"] + 25)
+        ).assign(
+            loss=lambda rows: (rows["predicted"] - rows["price"]).abs(),
+            low=lambda rows: rows["predicted"] - 25,
+            high=lambda rows: rows["predicted"] + 25,
+        )
         for name, error in errors.items()
     ]
     folder.mkdir(parents=True)

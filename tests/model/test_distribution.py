@@ -12,12 +12,11 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from components.core.params.prompt import Prompt
 from components.model import distribution, loading
 from components.model.distribution import POINT_ESTIMATES, listing_distribution, price_distribution, quantile
 from components.model.prompt import few_shot_prompt, price_prompt
 from components.model.tokens import PriceTree, completion_ids, prompt_ids
-from tests.support.project import QUESTION
+from tests.support.project import QUESTION, asked
 from tests.support.tokenizers import trained_tokenizer
 
 
@@ -208,7 +207,7 @@ def test_a_model_of_nan_has_no_price_rather_than_0_dollars() -> None:
 def test_a_listing_is_read_in_its_prompt_and_cut_to_its_length() -> None:
     model, tokenizer = character_model(2)
     texts = ["a lamp", "a long shade " * 9]
-    prompt = Prompt(question=QUESTION, tokens=100, price_max=120)
+    prompt = asked(tokens=100, maximum=120)
     read = listing_distribution(model, tokenizer, texts, prompt, batch_size=2, title="test")
     prompts = [price_prompt(text, QUESTION) for text in texts]
     whole, cut = (

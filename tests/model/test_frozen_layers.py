@@ -158,7 +158,7 @@ def test_training_reads_them_once_and_ends_at_the_same_adapter(
         monkeypatch.setattr("components.model.frozen_layers.BYTES_MAX", limit)
         curves = training.Curves(recorder)
         model = stage_file.sft(
-            tiny_items, section, tiny_params.prompt, base, tmp_path / f"scratch{limit}", curves
+            tiny_items, section, tiny_params.task, base, tmp_path / f"scratch{limit}", curves
         )
         adapters.save_adapter(model, tmp_path / str(limit))
         weights.append(load_file(tmp_path / str(limit) / "adapter_model.safetensors"))

@@ -21,11 +21,11 @@ def test_they_are_the_means_that_transformers_gives_for_each_text_alone(
     tiny_base: Path, tiny_params: Params
 ) -> None:
     model, tokenizer = loading.load_whole(tiny_base), loading.load_tokenizer(tiny_base)
-    prompt, options = tiny_params.prompt, {"depths": [0.5, 1.0], "batch_size": 3, "title": "test"}
-    states = hidden_states(model, tokenizer, TEXTS, prompt, **options)
+    task, options = tiny_params.task, {"depths": [0.5, 1.0], "batch_size": 3, "title": "test"}
+    states = hidden_states(model, tokenizer, TEXTS, task, **options)
     assert states.shape == (3, model.config.hidden_size), "one layer, however often it is named"
     for row, text in enumerate(TEXTS):
-        ids = prompt_ids(tokenizer, price_prompt(text, prompt.question), prompt.tokens)
+        ids = prompt_ids(tokenizer, price_prompt(text, task.question), task.tokens)
         with torch.inference_mode():
             every = model(torch.tensor([ids]), output_hidden_states=True).hidden_states
         np.testing.assert_allclose(states[row], every[1][0].mean(dim=0).numpy(), atol=1e-5)

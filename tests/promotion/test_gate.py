@@ -13,6 +13,7 @@ from components.core.params.file import Params
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Floats, Products
 from components.promotion.gate import Budget, Decision, decide, interval, rows_needed, spread
+from components.tasks.number import loss
 
 ERROR_RATE = 0.025
 
@@ -20,8 +21,9 @@ ERROR_RATE = 0.025
 def decided(
     true: Floats, challenger: Floats, champion: Floats, products: Products | None = None, **changed: Any
 ) -> Decision:
-    """The gate's decision; each row is a product of its own unless `products` says otherwise."""
+    """The gate's decision about answers; each row is a product of its own unless `products` says so."""
     options: dict[str, Any] = {
+        "unit": "dollars",
         "minimum_effect": 0.0,
         "error_rate": ERROR_RATE,
         "power": 0.8,
@@ -31,7 +33,7 @@ def decided(
         "unparsed_share_max": 0.1,
     }
     own = np.arange(len(true)) if products is None else products
-    return decide(true, challenger, champion, own, **(options | changed))
+    return decide(loss(true, challenger), loss(true, champion), own, **(options | changed))
 
 
 def noisy(true: Floats, spread: float, seed: int) -> Floats:
@@ -86,11 +88,8 @@ def test_a_challenger_that_seldom_fails_but_badly_is_not_promoted_for_its_many_s
     generator = np.random.default_rng(5)
     gains = 10 * (np.exp(1.125) - generator.lognormal(0, 1.5, (400, 200)))
     lows = [interval(row, np.arange(200), ERROR_RATE, bootstrap=400, seed=1)[0] for row in gains]
-    true = np.zeros(200)
     alone = [
-        -paired_difference(
-            true, np.maximum(-row, 0), np.maximum(row, 0), np.arange(200), bootstrap=400, seed=1
-        )[2]
+        -paired_difference(np.maximum(-row, 0), np.maximum(row, 0), np.arange(200), bootstrap=400, seed=1)[2]
         for row in gains
     ]
     assert np.mean(np.array(alone) > 0) > 3 * ERROR_RATE
@@ -327,5 +326,5 @@ def test_where_no_row_was_answered_by_both_nothing_is_decided_for_the_challenger
 
 
 def test_tables_of_other_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 true prices, 3 and 3 answers, 2 products"):
-        decided(flat(1, 2), flat(1, 2, 3), flat(1, 2, 3))
+    with pytest.raises(ValueError, match="3 and 3 losses, 2 products"):
+        decided(flat(1, 2, 3), flat(1, 2, 3), flat(1, 2, 3), np.arange(2))

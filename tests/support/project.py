@@ -9,10 +9,20 @@ from pathlib import Path
 
 import yaml
 
+from components.core.params.file import load_params
+from components.core.params.task import Number, Task
+
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-QUESTION: str = PARAMS["prompt"]["question"]
+QUESTION: str = PARAMS["task"]["question"]
 TRACKED_BY = ("PRICEWRIGHT_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID")
+
+
+def asked(tokens: int, maximum: int) -> Task:
+    """The committed question, with a limit of its own for the prompt and for the answers."""
+    return load_params(ROOT / "params.yaml").task.model_copy(
+        update={"tokens": tokens, "number": Number(unit="dollars", max=maximum)}
+    )
 
 
 def tiny_yaml() -> str:

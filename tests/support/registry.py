@@ -20,11 +20,11 @@ from components import register
 from components.core import dvc, intakes, registry, tracking
 from components.core.params.file import load_params
 from components.core.params.promote import Promote
-from components.core.params.prompt import Prompt
 from components.core.schemas import SERVED_INPUT
+from components.evaluation import scoring
 from components.evaluation.calibration import Calibration
 from components.promotion import aliases, decision, decision_log, gate_rows, promote, trial
-from tests.support.project import QUESTION, ROOT, environment_kept
+from tests.support.project import ROOT, asked, environment_kept
 
 NAME = "pricer"
 TEXTS, TRAINED = 40, 12
@@ -111,13 +111,13 @@ def roll_back(number: str | None = None) -> dict[str, Any]:
 
 def baselines(best: str, **prices: Any) -> None:
     """The answers of the baselines to the gate rows as their stage wrote them; `best` is it on validation."""
-    ids = pd.read_parquet(gate_rows.GATE)["id"]
+    rows = pd.read_parquet(gate_rows.GATE)
     tables = []
     for name, predicted in prices.items():
-        gate = pd.DataFrame({"candidate": name, "split": "gate", "id": ids, "predicted": predicted})
+        gate = scoring.predictions(name, rows.assign(split="gate"), np.full(len(rows), predicted))
         error = 1.0 if name == best else 9.0
-        scored = {"candidate": name, "split": "validation", "id": "0", "predicted": 50.0 + error}
-        tables += [gate.assign(price=0.0), pd.DataFrame([scored]).assign(price=50.0)]
+        scored = pd.DataFrame([{"split": "validation", "id": "0", "price": 50.0}])
+        tables += [gate, scoring.predictions(name, scored, np.array([50.0 + error]))]
     decision.PREDICTIONS.parent.mkdir(exist_ok=True)
     pd.concat(tables).to_parquet(decision.PREDICTIONS)
     lock("baseline")
@@ -241,7 +241,7 @@ def made(
         items = pd.read_parquet(gate_rows.GATE)
         for price_max in (999, 300):
             pyfunc.Settings(
-                prompt=Prompt(question=QUESTION, tokens=64, price_max=price_max),
+                task=asked(tokens=64, maximum=price_max),
                 batch_size=16,
                 calibration=Calibration.uncalibrated(0.8),
             ).write(served)

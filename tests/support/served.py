@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from components import quantize
-from components.core.params.prompt import Prompt
 from components.evaluation.calibration import Calibration
 from components.serving import pyfunc
-from tests.support.project import QUESTION
+from tests.support.project import asked
 
 
 def write_served(base: Path, adapter: Path, folder: Path, *, batch_size: int) -> Path:
@@ -17,7 +16,7 @@ def write_served(base: Path, adapter: Path, folder: Path, *, batch_size: int) ->
     quantize.merge(base, adapter, folder / "merged")
     quantize.write_format(folder / "merged", served, "nf4")
     pyfunc.Settings(
-        prompt=Prompt(question=QUESTION, tokens=64, price_max=999),
+        task=asked(tokens=64, maximum=999),
         batch_size=batch_size,
         calibration=Calibration.uncalibrated(0.8),
     ).write(served)

@@ -13,7 +13,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Sequence, Split, WhitespaceSplit
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
 
-from components.alignment.task import Task
+from components.alignment.task import AlignmentTask
 from components.model import training
 from components.model.tokens import prompt_ids
 from tests.support.prompts import as_ids
@@ -37,7 +37,7 @@ def task_on(
     scratch: Path,
     recorder: Any,
     monitor: TrainerCallback | None = None,
-) -> Task:
+) -> AlignmentTask:
     """A task, of texts, whose model is a tiny Llama with an adapter, without a reward model."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -47,7 +47,7 @@ def task_on(
     adapter = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
     tokenizer.pad_token = tokenizer.eos_token
     prompts, pairs = (as_ids(tokenizer, own) if len(own) else own for own in (prompts, pairs))
-    return Task(
+    return AlignmentTask(
         model=get_peft_model(model, adapter),
         tokenizer=tokenizer,
         pairs=pairs,
@@ -64,14 +64,14 @@ def task_on(
 
 def one_word_task(
     scratch: Path, recorder: Any, pairs: pd.DataFrame | None = None, monitor: TrainerCallback | None = None
-) -> Task:
+) -> AlignmentTask:
     """One prompt, whose completions are one of WORDS."""
     prompts = pd.DataFrame({"prompt": ["question"], "price": [1.0]})
     pairs = pd.DataFrame() if pairs is None else pairs
     return task_on(words_tokenizer(), prompts, pairs, scratch, recorder, monitor)
 
 
-def log_probabilities(task: Task, tail: list[int]) -> torch.Tensor:
+def log_probabilities(task: AlignmentTask, tail: list[int]) -> torch.Tensor:
     """Of each token after the prompt of `one_word_task` and a tail, float64 (tokens,)."""
     ids = prompt_ids(task.tokenizer, "question", 64) + tail
     with torch.no_grad():

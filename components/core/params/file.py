@@ -15,7 +15,6 @@ from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
 from components.core.params.preferences import Preferences
 from components.core.params.promote import Promote
-from components.core.params.prompt import Prompt
 from components.core.params.quantize import Quantize
 from components.core.params.register import Register
 from components.core.params.reward import Reward
@@ -23,15 +22,16 @@ from components.core.params.scrape import Scrape
 from components.core.params.section import PARAMS, faults, read
 from components.core.params.serve import Serve
 from components.core.params.sft import Sft
+from components.core.params.task import Task
 from components.core.params.validate import Validate
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Params:
-    """The whole of params.yaml, one section per stage, one for the prompt, the gate and the service."""
+    """The whole of params.yaml: a section for each stage, for what is predicted, the gate and the service."""
 
     scrape: Scrape
-    prompt: Prompt
+    task: Task
     curate: Curate
     validate: Validate
     base: Base

@@ -1,0 +1,1 @@
+"""What is predicted: a file for each kind of task."""
