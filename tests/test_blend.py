@@ -36,7 +36,7 @@ def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
     assert all(weight >= 0 for weight in fitted.weights.values())
     answers = read(rest["text"].tolist(), tiny_base, tiny_adapter, DEPTHS, section, task)
     distribution = fitted.distribution(answers)
-    assert distribution.shape == (18, task.price_max + 1)
+    assert distribution.shape == (18, task.number.max + 1)
     np.testing.assert_allclose(distribution.sum(axis=1), 1.0, rtol=1e-6)
 
 

@@ -1,6 +1,6 @@
 """The text around a listing: the question before it, the answer after it, and the parser of an answer.
 
-The question is `prompt.question` of params.yaml, the completion is the number alone.
+The question is `task.question` of params.yaml, the completion is the number alone.
 """
 
 from __future__ import annotations

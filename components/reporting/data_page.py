@@ -77,7 +77,7 @@ def page(
         "<h2 id=samples>What the model reads</h2>",
         f"<p class=note>{SAMPLES} of each split, from the cheapest to the dearest in equal steps. Marked is "
         "the completion, on which alone it is trained. Where this makes more tokens than "
-        "prompt.tokens, the listing is read without its end.</p>",
+        "task.tokens, the listing is read without its end.</p>",
         *(_samples(split, rows, question) for split, rows in splits.items()),
     ]
     return document("Pricewright: the data", "\n".join(parts), STYLE)

@@ -130,7 +130,7 @@ LONG = [f"{name} 12, {chr(0x1FA91) * 20}" for name in ("Desk", "Tall lamp")]  # 
 
 
 def cut_elsewhere(tokenizer: Any) -> int:
-    """A length, from the least of `prompt.tokens`, at which each prompt of LONG, cut and made text, has other
+    """A length, from the least of `task.tokens`, at which each prompt of LONG, cut and made text, has other
     tokens than it was cut to.
     """
     prompts = [price_prompt(text, QUESTION) for text in LONG]

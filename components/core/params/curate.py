@@ -57,7 +57,7 @@ class Curate(Section):
     price_min: Annotated[float, Field(gt=0)]
     """Dollars; lower prices are rejected."""
     price_max: Annotated[float, Field(gt=0)]
-    """Dollars; higher prices are rejected. At most `prompt.price_max`, the highest answer."""
+    """Dollars; higher prices are rejected. At most `task.number.max`, the highest answer."""
     line_characters_max: Count
     """Of a title, brand, category, description, price or of all specifications as the source gives them, each
     of which is cleaned as one line; a listing with a longer one is rejected."""
