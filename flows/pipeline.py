@@ -84,14 +84,14 @@ def train(wait: bool = False) -> None:
         print(text, flush=True)
 
 
-def bring_up_to_date(name: str, nodes: list[StageNode]) -> bool:
-    """Run these stages within the flow of this name; whether there was anything to do.
+def bring_up_to_date(name: str, nodes: list[StageNode], tags: dict[str, str] | None = None) -> bool:
+    """Run these stages within the flow of this name, whose run gets `tags`; whether there was anything to do.
 
     Raises StageError where one failed.
     """
     due = [node for node in nodes if node.changed]
     _say(name, f"{len(nodes)} stages, {len(due)} to run")
-    with _parent_run(name) if due else nullcontext():
+    with _parent_run(name, tags) if due else nullcontext():
         _run_all(nodes)
     return bool(due)
 
@@ -216,12 +216,12 @@ def _first_champion() -> None:
     promote.first_champion()
 
 
-def _parent_run(name: str) -> AbstractContextManager[str]:
+def _parent_run(name: str, tags: dict[str, str] | None) -> AbstractContextManager[str]:
     from components.core import (
         tracking,  # mlflow takes seconds to import; a wholly cached run needs none of it
     )
 
-    return tracking.flow_run(name)
+    return tracking.flow_run(name, tags)
 
 
 class _turn:

@@ -73,8 +73,9 @@ class Run:
 
 
 @contextmanager
-def flow_run(name: str) -> Iterator[str]:
-    """Open the parent run of a flow and hand its id down by environment; ends as the block ends.
+def flow_run(name: str, tags: dict[str, str] | None = None) -> Iterator[str]:
+    """Open the parent run of a flow, with `tags`, and hand its id down by environment; ends as the block
+    ends.
 
     To be called by one process of a clone at a time: runs that an earlier one left open, killed before it
     could close them, are ended as failed.
@@ -85,7 +86,7 @@ def flow_run(name: str) -> Iterator[str]:
         for child in _running(f"tags.`mlflow.parentRunId` = '{left}'"):
             _fail(child)
         _fail(left)
-    parent = _create(name, {"pricewright.kind": "flow", CLONE: clone})
+    parent = _create(name, {"pricewright.kind": "flow", CLONE: clone, **(tags or {})})
     os.environ[PARENT] = parent
     try:
         yield parent

@@ -1,8 +1,9 @@
 """A local page on which a person ranks sampled completions: python -m components.feedback.annotate ANNOTATOR
 
-Reads artifacts/preferences/sampled.parquet, adds a line to preferences.people.path for each ranking. Serves
-on loopback only. With the keyboard: the number of the best answer, then of the next, then Enter; 0 takes
-back, S skips, = ties the next answer with the last.
+Reads work/queue.parquet, the requests that the champion was the least certain about, where `make retrain` has
+left some, and artifacts/preferences/sampled.parquet; adds a line to preferences.people.path for each ranking.
+Serves on loopback only. With the keyboard: the number of the best answer, then of the next, then Enter; 0
+takes back, S skips, = ties the next answer with the last.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.preferences import Preferences
 from components.core.params.section import load_section
+from components.feedback.queue import QUEUE
 
 PAGE = Path(__file__).with_name("annotate.html")
 BODY_MAX = 1_000_000
@@ -136,7 +138,9 @@ def main() -> None:
         raise SystemExit("annotate: error: say who ranks: python -m components.feedback.annotate ANNOTATOR")
     try:
         path = Path(load_section(Preferences).people.path)
-        rankings = Rankings(stage.read("artifacts/preferences/sampled.parquet"), path, sys.argv[1])
+        queue = [stage.read(QUEUE)] if QUEUE.is_file() else []
+        sampled = pd.concat([*queue, stage.read("artifacts/preferences/sampled.parquet")])
+        rankings = Rankings(sampled, path, sys.argv[1])
     except PricewrightError as error:
         raise SystemExit(f"annotate: error: {error}") from None
     with server(rankings) as page:

@@ -17,6 +17,7 @@ from components.core.params.preferences import Preferences
 from components.core.params.promote import Promote
 from components.core.params.quantize import Quantize
 from components.core.params.register import Register
+from components.core.params.retrain import Retrain
 from components.core.params.reward import Reward
 from components.core.params.scrape import Scrape
 from components.core.params.section import PARAMS, faults, read
@@ -28,7 +29,7 @@ from components.core.params.validate import Validate
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Params:
-    """The whole of params.yaml: a section for each stage, for what is predicted, the gate and the service."""
+    """The whole of params.yaml: a section for each stage, for what is predicted, and for flows alone."""
 
     scrape: Scrape
     task: Task
@@ -46,6 +47,7 @@ class Params:
     register: Register
     promote: Promote
     serve: Serve
+    retrain: Retrain
 
 
 def load_params(path: Path = PARAMS) -> Params:
