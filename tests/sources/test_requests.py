@@ -120,3 +120,11 @@ def test_the_stage_reads_the_file_that_params_yaml_names_and_none_where_it_names
     Path("scratch").mkdir()
     report = scrape_files(Scrape(**raw), Path("out"), Path("scratch"), frozenset())
     assert report["listings"] == 1
+
+
+@pytest.mark.parametrize("line", ["a: " + "x. " * 150_000, "a" * 450_000, "a: b. " * 75_000])
+def test_a_request_of_a_service_s_largest_size_is_taken_apart_in_linear_time(line: str) -> None:
+    """The first takes twelve minutes where a detail is looked for up to the end of the text each time."""
+    parts = requests.parts_of(f"Title\n{line}\nwords")
+    assert parts.title == "Title"
+    assert parts.description.endswith("words")
