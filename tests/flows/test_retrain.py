@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +15,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from prefect import flow as flow_of
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import get_current_settings
+from prefect.states import Completed, Failed
 from prefect.testing.utilities import prefect_test_harness
 
 from components.core import registry
@@ -21,6 +30,7 @@ from components.model.listing_text import listing_text
 from components.serving.request_store import Kept, RequestStore, Truth, digest, now
 from flows import pipeline
 from flows import retrain as flow
+from tests.support.project import ROOT
 from tests.support.registry import NAME, label
 from tests.support.toy_chain import curated, products, work_in, write_toy_chain
 
@@ -131,3 +141,43 @@ def test_without_a_version_without_a_store_and_without_a_truth_it_says_what_to_d
     with pytest.raises(PricewrightError, match=r"^of 3 requests .* none has come true, .*`make truth FILE"):
         flow.retrain()
     assert not Path("data/requests.parquet").exists()
+
+
+def ends(name: str, state: State[Any]) -> None:
+    """A flow of this name runs, and ends in this state."""
+
+    @flow_of(name=name)
+    def some_flow() -> State[Any]:
+        return state
+
+    some_flow(return_state=True)
+
+
+@pytest.mark.slow
+def test_an_automation_starts_the_deployment_after_every_watch_and_after_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT_API_URL", str(get_current_settings().api.url))
+    monkeypatch.setenv("PREFECT_CLI_PROMPT", "false")
+    monkeypatch.setenv("PWD", str(tmp_path))
+    shutil.copy(ROOT / "prefect.yaml", tmp_path)
+    shutil.copytree(ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    for arguments in (["work-pool", "create", "--type", "process", "pricewright"], ["deploy", "--all"]):
+        subprocess.run([sys.executable, "-m", "prefect", *arguments], check=True, capture_output=True)
+    for name, state in (
+        ("else", Completed(name="Alarms")),
+        ("watch", Completed(name="Alarms")),
+        ("watch", Failed()),
+        ("watch", Completed(name="No alarm")),
+    ):
+        ends(name, state)
+    with get_client(sync_client=True) as client:
+        started: list[FlowRun] = []
+        until = time.monotonic() + 60
+        while len(started) < 2 and time.monotonic() < until:
+            time.sleep(0.5)
+            started = [run for run in client.read_flow_runs() if run.deployment_id]
+        time.sleep(2)
+        started = [run for run in client.read_flow_runs() if run.deployment_id]
+    assert [run.parameters["due"] for run in started] == [True, True]

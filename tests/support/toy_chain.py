@@ -20,16 +20,16 @@ import yaml
 
 from components.core import intakes, tracking
 from components.synthetic.catalogue import Product, catalogue
+from components.synthetic.market import write_list
 from tests.support.project import ROOT
 from tests.support.registry import EVIDENCE
 
 SHOP = Path("data/shop.jsonl")
 LISTINGS = 400
 TRAIN = """
-import json, sys
+import json
 from pathlib import Path
 import numpy as np, pandas as pd, yaml
-from components.core import registry, stage, tracking
 from components.core.schemas import SPLITS
 
 def brand(text):
@@ -44,10 +44,9 @@ served = Path("artifacts/train")
 served.mkdir(parents=True, exist_ok=True)
 Path(served, "model.json").write_text(json.dumps({"level": level, "width": width}))
 rows = pd.concat(splits.values())
-answers = rows.assign(candidate="mean", predicted=5000.0)
+answers = rows.assign(candidate="mean", predicted=5000.0, loss=(rows["price"] - 5000).abs())
 Path("artifacts/baseline").mkdir(exist_ok=True)
-columns = ["candidate", "split", "id", "price", "predicted"]
-answers[columns].to_parquet("artifacts/baseline/predictions.parquet", index=False)
+answers.to_parquet("artifacts/baseline/predictions.parquet", index=False)
 """
 REGISTER = """
 import json
@@ -137,31 +136,13 @@ def write_toy_chain(folder: Path, empty_store: Path, **sections: dict[str, Any])
     shutil.copy(empty_store, folder / "mlflow.db")
     intakes.write({}, folder / "intakes.csv")
     (folder / "artifacts").mkdir()
-    sells(folder / SHOP)
+    write_list(folder / SHOP, 11, LISTINGS, 0.25, 1.0)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True)
 
 
 def products() -> list[Product]:
     """What the shop sells."""
     return [product for product in catalogue(11, LISTINGS, 0.25) if product.price]
-
-
-def sells(path: Path, factor: float = 1.0) -> None:
-    """The shop's list, with its prices times a factor."""
-    rows = [
-        {
-            "id": product.sku,
-            "title": product.title,
-            "description": product.description,
-            "brand": product.brand,
-            "category": product.category,
-            "details": product.details,
-            "price": round((product.price or 0) * factor, 2),
-        }
-        for product in products()
-    ]
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
 
 def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
