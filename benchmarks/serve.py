@@ -29,7 +29,7 @@ from components.core.errors import PricewrightError
 from components.core.params.file import load_params
 from components.evaluation.resampling import Floats
 from components.serving import server
-from flows import serve
+from flows import followed, serve
 
 CONCURRENCY = (1, 4, 16)
 HOST = "127.0.0.1"
@@ -94,7 +94,7 @@ def answer(number: str, port: int) -> None:
     with registry.connected():
         version = registry.open_version(params.register.model_name, number)
     section = params.serve.model_copy(update={"requests_per_minute": 10**9, "store": None})
-    asyncio.run(server.serve(lambda: version, lambda: None, section, start, port, None))
+    asyncio.run(server.serve(lambda: version, lambda: None, section, start, port, None, followed.trained_on))
 
 
 def compare(number: str, seconds: float, most: float) -> None:

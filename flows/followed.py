@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+import pandas as pd
+
 from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.registry import CHALLENGER, CHAMPION, Version
@@ -53,6 +55,18 @@ class Challenger:
             if number is None or number == standing.get(CHAMPION):
                 return None
             return registry.open_version(self.model_name, number)
+
+
+def trained_on(version: Version) -> pd.DataFrame:
+    """Title, text and value of the rows that a version was trained on, from DVC's store of this clone.
+
+    Raises PricewrightError where they are kept nowhere.
+    """
+    from components.provenance.lineage import Lineage  # nobody waits for it at the start
+
+    with registry.reachable():
+        rows = Lineage(version).rows("train")
+    return rows[["title", "text", "price"]].rename(columns={"price": "value"})
 
 
 def found(model_name: str, number: str | None) -> Callable[[], Version]:

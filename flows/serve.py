@@ -45,7 +45,8 @@ def serve(port: int, number: str | None = None) -> None:
         from flows import followed
 
         find = followed.found(name, number)
-        asyncio.run(server.serve(find, followed.Challenger(name), params.serve, start, port, token))
+        rival, trained_on = followed.Challenger(name), followed.trained_on
+        asyncio.run(server.serve(find, rival, params.serve, start, port, token, trained_on))
 
 
 class Starter:

@@ -17,6 +17,7 @@ from components.serving.doors import Doors, refusal
 from components.serving.http_request import KEY, as_json, in_time, json_body, key_of, unless_gone
 from components.serving.invocation import Invocation, RefusedError, error_body
 from components.serving.loaded import LoadedVersion
+from components.serving.nearest import Nearest
 
 RECORDS = "One record, or a list of records: objects with the columns that the version reads (GET /version)."
 INVOCATION = (
@@ -79,9 +80,9 @@ class Service:
         return *await in_time(answer(), self.section.timeout_seconds), {KEY: key}
 
 
-def app(answering: Answering, section: Serve, token: str | None) -> Doors:
-    """The application that answers with the versions of `answering`, to who bears `token` if there is
-    one.
+def app(answering: Answering, section: Serve, token: str | None, nearest: Nearest) -> Doors:
+    """The application that answers with the versions of `answering`, to who bears `token` if there is one,
+    and shows the training listings that `nearest` finds.
     """
     api, service = FastAPI(title="Pricewright", docs_url=None, redoc_url=None), Service(answering, section)
     api.add_api_route("/invocations", service.invocations, methods=["POST"], openapi_extra=_body(INVOCATION))
@@ -93,7 +94,7 @@ def app(answering: Answering, section: Serve, token: str | None) -> Doors:
     async def docs() -> Response:
         return Response(api_page.page(api.openapi()), media_type="text/html; charset=utf-8")
 
-    page.add_routes(api, answering, section)
+    page.add_routes(api, answering, section, nearest)
     api.add_exception_handler(RefusedError, _refused)
     api.add_exception_handler(HTTPException, _http_refused)
     api.add_exception_handler(Exception, _failed)

@@ -43,8 +43,9 @@ async function price() {
   at("picture").replaceChildren(picture(row));
   at("version").textContent = body.model + " version " + body.version;
   at("words").replaceChildren();
+  at("near").replaceChildren();
   at("answer").hidden = false;
-  await words(asked);
+  await Promise.all([words(asked), nearest(asked)]);
 }
 
 async function words(asked) {
@@ -57,6 +58,23 @@ async function words(asked) {
     item.append(word, small);
     return item;
   }));
+}
+
+async function nearest(asked) {
+  let listings = [], why = "None shares a word with it.";
+  try {
+    listings = (await (await ask("/nearest", asked)).json()).listings;
+  } catch (error) {
+    why = error.message;
+  }
+  at("near").replaceChildren(...listings.map(({ title, value }) => {
+    const item = document.createElement("li"), strong = document.createElement("strong");
+    strong.textContent = dollars(value);
+    item.append(title + " ", strong);
+    return item;
+  }));
+  at("unknown").textContent = why;
+  at("unknown").hidden = listings.length > 0;
 }
 
 async function compare() {

@@ -1,4 +1,4 @@
-"""The page at `/` on which a person tries the service, and what it asks for: words, a comparison, a truth."""
+"""The page at `/` on which a person tries the service, and what it asks for beside an answer."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from components.serving.http_request import KEY_MAX, as_json, in_time, json_body
 from components.serving.invocation import RefusedError
 from components.serving.loaded import LoadedVersion
 from components.serving.metrics import NUMBERS
+from components.serving.nearest import Nearest
 from components.serving.request_store import Truth, now
 
 FOLDER = Path(__file__).parent
@@ -32,8 +33,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Page:
     """What the page asks for; nothing of it is kept as a request."""
 
-    def __init__(self, answering: Answering, section: Serve) -> None:
-        self.answering, self.section = answering, section
+    def __init__(self, answering: Answering, section: Serve, nearest: Nearest) -> None:
+        self.answering, self.section, self.near = answering, section, nearest
 
     async def card(self, request: Request) -> Response:
         """The card of the version that answers, or of the challenger (?of=challenger)."""
@@ -44,7 +45,7 @@ class Page:
     async def words(self, request: Request) -> Response:
         """How far the answer to a record falls where each word of its text is left out."""
         record, loaded = await self._record(request), self.answering.current()
-        column = next((str(c["name"]) for c in loaded.signature["inputs"] if c["type"] == "string"), "")
+        column = _text_column(loaded)
         number = next((str(c["name"]) for c in loaded.signature["outputs"] if c["type"] in NUMBERS), "")
         words = str(record.get(column) or "").split()[:WORDS_MAX]
         if not number or len(words) < 2:
@@ -57,6 +58,13 @@ class Page:
             for word, answer in zip(words, answers, strict=True)
         ]
         return as_json({"column": number, "words": effects}, {})
+
+    async def nearest(self, request: Request) -> Response:
+        """The training listings that share the most with a record's text, and their values."""
+        record, loaded = await self._record(request), self.answering.current()
+        text = str(record.get(_text_column(loaded)) or "")
+        listings = self.near.to(text, loaded.version)
+        return as_json({"listings": await in_time(listings, self.section.timeout_seconds)}, {})
 
     async def compare(self, request: Request) -> Response:
         """What champion and challenger answer to the same record; null for one that is not loaded."""
@@ -100,14 +108,21 @@ class Page:
             return list(await in_time(answer, self.section.timeout_seconds))
 
 
-def add_routes(api: FastAPI, answering: Answering, section: Serve) -> None:
+def add_routes(api: FastAPI, answering: Answering, section: Serve, nearest: Nearest) -> None:
     """Add the page, its files and what it asks for."""
-    page = Page(answering, section)
+    page = Page(answering, section, nearest)
     for path, (name, kind) in FILES.items():
         api.add_api_route(path, _file(FOLDER / name, kind), methods=["GET"], include_in_schema=False)
     api.add_api_route("/card", page.card, methods=["GET"])
-    for answer in (page.words, page.compare, page.truth):
+    for answer in (page.words, page.nearest, page.compare, page.truth):
         api.add_api_route(f"/{answer.__name__}", answer, methods=["POST"])
+
+
+def _text_column(loaded: LoadedVersion) -> str:
+    """The column of a version in which it reads text; empty where there is none."""
+    return next(
+        (str(column["name"]) for column in loaded.signature["inputs"] if column["type"] == "string"), ""
+    )
 
 
 def _file(path: Path, kind: str) -> Handler:

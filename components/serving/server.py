@@ -18,6 +18,7 @@ from components.serving.follower import Follower
 from components.serving.loaded import LoadedVersion, load
 from components.serving.log import log
 from components.serving.metrics import Metrics
+from components.serving.nearest import Nearest, TrainedOn
 from components.serving.request_store import RequestStore
 
 Find = Callable[[], Version | None]
@@ -77,22 +78,26 @@ async def serve(
     start: Start,
     port: int,
     token: str | None,
+    trained_on: TrainedOn,
 ) -> None:
     """Answer who bears `token`, if there is one, until the process is told to stop.
 
-    Raises PricewrightError as `answering` does.
+    `trained_on` gives the page the training listings of a version. Raises PricewrightError as `answering`
+    does.
     """
     connections.allow_many()
     async with answering(champion, challenger, section, start) as answers:
         log(f"{answers.current().version} answers on http://{section.host}:{port} (addresses: /docs)")
-        await server(answers, section, port, token).serve()
+        await server(answers, section, port, token, trained_on).serve()
 
 
-def server(answers: Answering, section: Serve, port: int, token: str | None) -> uvicorn.Server:
+def server(
+    answers: Answering, section: Serve, port: int, token: str | None, trained_on: TrainedOn
+) -> uvicorn.Server:
     """The HTTP server, not yet serving."""
     return uvicorn.Server(
         uvicorn.Config(
-            app(answers, section, token),
+            app(answers, section, token, Nearest(trained_on)),
             host=section.host,
             port=port,
             http=connections.impatient(section.timeout_seconds),

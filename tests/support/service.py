@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
+import psutil
 import pytest
 
 from components.core import registry, tracking
+from components.core.errors import PricewrightError
 from components.core.params.file import load_params
 from components.core.params.serve import Serve
 from components.core.registry import Version
@@ -23,6 +26,14 @@ from components.serving.follower import Follower
 from tests.support.project import ROOT, environment_kept
 
 NAME = "pricer"
+
+
+def trained_on(version: Version) -> pd.DataFrame:
+    """Two listings, which the first version alone was trained on."""
+    if version.number != "1":
+        raise PricewrightError("train.parquet is kept nowhere")
+    rows = [("A gold ring", "A gold ring, 4 g", 90.0), ("A lamp", "A lamp of brass and gold", 20.5)]
+    return pd.DataFrame(rows, columns=["title", "text", "value"])
 
 
 def section(**changed: Any) -> Serve:
@@ -62,7 +73,7 @@ async def running(
         return model_process.start(dict(os.environ), nice)
 
     async with server.answering(find or at(), at("challenger"), values, start) as answers:
-        http = server.server(answers, values, 0, token)
+        http = server.server(answers, values, 0, token, trained_on)
         task = asyncio.create_task(http.serve())
         while not http.started:
             assert not task.done()
@@ -84,6 +95,12 @@ async def predicted(client: httpx.AsyncClient, text: str) -> dict[str, Any]:
     answer = await client.post("/predict", json={"description": text})
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
+
+
+def workers() -> list[psutil.Process]:
+    """The processes of versions that run."""
+    running = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in running if any("serving/worker" in part for part in child.cmdline())]
 
 
 def samples(text: str) -> dict[str, float]:
