@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from components.core import registry, tracking
 from components.core.errors import PricewrightError
 from tests.support.echo_version import register_echo
-from tests.support.service import NAME, own_registry, predicted, running, section
+from tests.support.service import NAME, own_registry, predicted, running, section, workers
 
 FIRST, SECOND, BROKEN, CHANGED = "1", "2", "3", "4"
 """Versions: two that answer, one that does not load, one that answers its example otherwise."""
@@ -43,12 +42,6 @@ def champion(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def move(number: str) -> None:
     registry.set_alias(NAME, "champion", number)
-
-
-def children() -> list[psutil.Process]:
-    """The processes of versions that run."""
-    running = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in running if any("serving/worker" in part for part in child.cmdline())]
 
 
 async def until(number: str, client: httpx.AsyncClient) -> None:
@@ -123,39 +116,6 @@ def test_a_row_that_is_refused_or_fails_is_its_own_request_alone() -> None:
 # --- the alias ---------------------------------------------------------------------------------------
 
 
-def test_no_request_is_lost_while_ten_versions_take_over_and_one_model_is_left_in_memory() -> None:
-    async def talk() -> None:
-        statuses: Counter[int] = Counter()
-        prices: Counter[tuple[str, float]] = Counter()
-
-        async def ask(client: httpx.AsyncClient) -> None:
-            while not stopped.is_set():
-                answer = await client.post("/predict", json={"description": "a desk"})
-                statuses[answer.status_code] += 1
-                body = answer.json()
-                prices[body["version"], body["answers"][0]["price"]] += 1
-
-        stopped = asyncio.Event()
-        async with running(section()) as (client, follower):
-            asking = [asyncio.create_task(ask(client)) for _ in range(4)]
-            for turn in range(10):
-                number = FIRST if turn % 2 else SECOND
-                move(number)
-                await until(number, client)
-            stopped.set()
-            await asyncio.gather(*asking)
-            assert follower.swaps == 10
-            async with asyncio.timeout(60):
-                while len(children()) > 1:
-                    await asyncio.sleep(0.05)
-        assert children() == []
-        assert set(statuses) == {200}
-        assert set(prices) == {(FIRST, 1.0), (SECOND, 2.0)}
-        assert statuses[200] > 50
-
-    asyncio.run(talk())
-
-
 @pytest.mark.parametrize(
     ("number", "why"),
     [
@@ -181,7 +141,7 @@ def test_a_version_that_fails_stays_out_and_the_log_says_why_in_one_line(
     lines = [line for line in capfd.readouterr().err.splitlines() if why in line]
     assert len(lines) == 1
     assert lines[0].endswith("; version 1 goes on")
-    assert children() == []
+    assert workers() == []
 
 
 def test_a_service_does_not_start_with_a_version_that_fails() -> None:
@@ -192,7 +152,7 @@ def test_a_service_does_not_start_with_a_version_that_fails() -> None:
                 pass
 
     asyncio.run(talk())
-    assert children() == []
+    assert workers() == []
 
 
 def test_a_process_that_ends_is_started_anew() -> None:
