@@ -19,7 +19,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report promote fresh-test history lineage forget rollback serve truth retrain docs clean
+.PHONY: help run test mlflow prefect report promote fresh-test history lineage forget rollback serve truth watch retrain docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ serve: $(STAMP)  ## the champion (or VERSION=3) and a page to try it on http://1
 
 truth: $(STAMP)  ## join what FILE=sales.csv (columns key, value, time) says came true to the requests that were kept
 	@python -m flows.truth "$(FILE)"
+
+watch: $(STAMP)  ## the champion in service: drift, errors since the truth came in, the challenger on live truth
+	@python -m flows.watch
 
 retrain: $(STAMP)  ## a challenger that learned from requests whose answer came true; DUE=1 only for a reason, REASON="..." adds one
 	@python -m flows.retrain $(if $(DUE),--due) --reason "$(REASON)"

@@ -30,7 +30,7 @@ from tests.support.source import (
     tree,
 )
 
-WITHOUT_A_STAGE = {"promote", "retrain", "serve", "task"}  # read by flows, and by many stages
+WITHOUT_A_STAGE = {"promote", "retrain", "serve", "task", "watch"}  # read by flows, and by many stages
 PROFILES = [ROOT / "params.yaml"]
 FILE_LINES, FUNCTION_LINES, MAIN_LINES = 330, 45, 30
 MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
@@ -47,11 +47,11 @@ MAY_IMPORT: dict[str, set[str]] = {  # beyond `core`, which everybody may import
     "sources": {"model", "synthetic"},
     "quality": {"curation"},
     "serving": {"model", "evaluation", "blending"},
-    "monitoring": {"serving", "sources"},
+    "monitoring": {"curation", "evaluation", "model", "quality", "reporting", "serving", "sources", "tasks"},
     "alignment": {"model", "evaluation"},
     "reporting": {"model", "evaluation"},
     "provenance": {"model", "sources", "synthetic", "serving", "reporting"},
-    "promotion": {"evaluation", "provenance", "tasks"},
+    "promotion": {"evaluation", "monitoring", "provenance", "tasks"},
     "stage": {
         "alignment",
         "blending",
@@ -99,6 +99,7 @@ NEVER_LOADED = {
     "flows.lineage": HEAVY,
     "flows.serve": HEAVY,
     "flows.truth": HEAVY | {"mlflow"},
+    "flows.watch": HEAVY,
     "components.core.stage": HEAVY,
     "components.core.params.file": HEAVY | {"mlflow", "pandas"},
     "components.core.schemas": HEAVY | {"mlflow", "pandas"},

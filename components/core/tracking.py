@@ -122,6 +122,15 @@ def stage_run(name: str, params: dict[str, Any], digest: str) -> Iterator[Run]:
         _end(parent, "FINISHED")
 
 
+@contextmanager
+def own_run(name: str, tags: dict[str, str], params: dict[str, Any]) -> Iterator[Run]:
+    """Open a run that belongs to no stage and no flow of this clone, beside whatever else is running."""
+    connect()
+    with mlflow.start_run(run_name=name, tags={**tags, **git_state()}) as active:
+        mlflow.log_params({key: _text(value)[:PARAM_LENGTH] for key, value in _flat(params).items()})
+        yield Run(active.info.run_id)
+
+
 # --- decisions, and runs looked up again -------------------------------------------------------------
 
 

@@ -93,28 +93,28 @@ def decide(
     differ in length.
     """
     _require_same_length(challenger, champion, products)
-    faults = _faults(challenger, champion, unparsed_share_max, budgets)
+    broken = faults(challenger, champion, unparsed_share_max, budgets)
     both = ~(np.isnan(challenger) | np.isnan(champion))
     if (rows := int(both.sum())) == 0:
-        return _without_rows(faults, rows_min)
+        return _without_rows(broken, rows_min)
     gains = (champion - challenger)[both]
     difference = round(float(gains.mean()), 4)
     count = int((number := numbered(products[both])).max()) + 1
     low, high = interval(gains, number, error_rate, bootstrap=bootstrap, seed=seed)
     verdict, reason = _by_interval(low, high, minimum_effect, count, rows_min, unit)
     needed = None
-    if faults:
+    if broken:
         verdict = "rejected"
     elif verdict == "not enough evidence":
         deviation, least = spread(gains, number), max(rows_min, count + 1)
         needed = rows_needed(difference, deviation, minimum_effect, least, error_rate=error_rate, power=power)
-    return Decision(verdict, difference, low, high, rows, count, needed, (*faults, reason))
+    return Decision(verdict, difference, low, high, rows, count, needed, (*broken, reason))
 
 
-def _without_rows(faults: list[str], rows_min: int) -> Decision:
+def _without_rows(broken: list[str], rows_min: int) -> Decision:
     """The decision where no row has two answers."""
-    reasons = (*faults, "there is no row that both could answer")
-    if faults:
+    reasons = (*broken, "there is no row that both could answer")
+    if broken:
         return Decision("rejected", None, None, None, 0, 0, None, reasons)
     return Decision("not enough evidence", None, None, None, 0, 0, rows_min, reasons)
 
@@ -219,10 +219,10 @@ def _by_interval(
     return "not enough evidence", f"{interval} holds the minimum effect of {minimum_effect:g}"
 
 
-def _faults(challenger: Floats, champion: Floats, share_max: float, budgets: Sequence[Budget]) -> list[str]:
+def faults(challenger: Floats, champion: Floats, share_max: float, budgets: Sequence[Budget]) -> list[str]:
     """What is wrong with the challenger whatever its loss: rows without an answer, broken budgets."""
     silent, before = int(np.isnan(challenger).sum()), int(np.isnan(champion).sum())
     share = Budget("unparsed share", silent / max(len(challenger), 1), at_most=share_max)
     fewer = [f"{silent} rows without a readable answer, {before} of the champion"] if silent > before else []
-    faults = [share.fault(), *fewer, *(budget.fault() for budget in budgets)]
-    return [fault for fault in faults if fault]
+    broken = [share.fault(), *fewer, *(budget.fault() for budget in budgets)]
+    return [fault for fault in broken if fault]

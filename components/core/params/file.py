@@ -25,6 +25,7 @@ from components.core.params.serve import Serve
 from components.core.params.sft import Sft
 from components.core.params.task import Task
 from components.core.params.validate import Validate
+from components.core.params.watch import Watch
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -47,6 +48,7 @@ class Params:
     register: Register
     promote: Promote
     serve: Serve
+    watch: Watch
     retrain: Retrain
 
 
