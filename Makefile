@@ -19,7 +19,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mlflow prefect report promote fresh-test history lineage forget rollback serve truth watch retrain docs clean
+.PHONY: help run test mlflow prefect report promote fresh-test history lineage forget rollback serve truth watch retrain loop docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ watch: $(STAMP)  ## the champion in service: drift, errors since the truth came 
 
 retrain: $(STAMP)  ## a challenger that learned from requests whose answer came true; DUE=1 only for a reason, REASON="..." adds one
 	@python -m flows.retrain $(if $(DUE),--due) --reason "$(REASON)"
+
+loop: $(STAMP)  ## a year in minutes, in a copy of this clone: a shift, the alarm, what was learned, promotion, rollback
+	@python -m flows.loop
 
 docs: $(DOCS)  ## the documentation as a site, built into site/; SERVE=1 serves it and follows changes
 	@NO_MKDOCS_2_WARNING=1 python -m mkdocs $(if $(SERVE),serve,build --quiet)
