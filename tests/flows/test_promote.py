@@ -360,6 +360,7 @@ def test_every_flow_of_a_command_has_a_deployment_with_parameters_that_it_takes(
         "promote",
         "rollback",
         "fresh-test",
+        "watch",
         "retrain",
     ]
     for deployment in deployments:
