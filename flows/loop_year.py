@@ -45,7 +45,7 @@ YEAR = Plan(
     rows=60,
     late=3,
     spring=13,
-    level=1.35,
+    level=1.5,
     look=2,
     autumn=36,
     narrow=0.3,
@@ -119,7 +119,7 @@ def _decide(this: Year) -> None:
     live = report["challenger"]
     this.tell(
         "verdict",
-        f"On live truth version {live['version']}: {live['verdict']}, {live['reasons'][-1]} "
+        f"On live truth version {live['version']}: {live['verdict']}; {live['reasons'][-1]} "
         f"({live['rows']} requests that both answered).",
     )
     record = _decided(this, promote.promote, unseen=True)

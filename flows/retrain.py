@@ -77,13 +77,13 @@ def _newest(model_name: str) -> Version:
 
 
 def _answered(params: Params) -> tuple[pd.DataFrame, datetime]:
-    """What was answered and what came true of it, and until when (UTC)."""
+    """What was answered in the last `retrain.days` and what came true of it, and until when (UTC)."""
     from components.monitoring.truth import answered
     from components.serving.request_store import now, opened
 
     until = now()
     with opened(params.serve.store) as engine:
-        return answered(engine, until - timedelta(days=params.serve.keep_days)), until
+        return answered(engine, until - timedelta(days=params.retrain.days)), until
 
 
 def _reasons(answered: pd.DataFrame, newest: Version, params: Params) -> tuple[pd.DataFrame, list[str]]:

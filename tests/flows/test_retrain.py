@@ -46,7 +46,7 @@ def server() -> Iterator[None]:
 @pytest.fixture
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
     """A toy chain, whose shop has been trained on once."""
-    write_toy_chain(tmp_path, empty_store, retrain={"rows_min": 30, "queue_rows": 5})
+    write_toy_chain(tmp_path, empty_store, retrain={"rows_min": 30, "queue_rows": 5, "days": 40.0})
     work_in(tmp_path, monkeypatch)
 
 
@@ -94,6 +94,7 @@ def test_what_came_true_makes_a_challenger_and_the_record_says_why(chain: None, 
     assert registry.aliases(NAME)["champion"] == "1"
     before = curated()
     asks(0, 20, hours=30)
+    asks(60, 5, hours=24 * 50)
     assert flow.retrain(due=True, return_state=True).name == "Not due"
     assert not Path("data/requests.parquet").exists()
     alarmed(ALARM | {"to": (now() - timedelta(hours=2)).isoformat(timespec="seconds")})
