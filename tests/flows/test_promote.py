@@ -43,6 +43,7 @@ RECORD: dict[str, Any] = {
     "champion": "2",
     "verdict": "promoted",
     "against": "version 2",
+    "unit": "dollars",
     "difference": 2.5,
     "low": 1.25,
     "high": 3.75,
@@ -50,8 +51,8 @@ RECORD: dict[str, Any] = {
     "rows_needed": None,
     "products": 500,
     "reasons": ["the interval from +1.25 to +3.75 dollars lies above the minimum effect of 0.25"],
-    "mae_challenger": 30.0,
-    "mae_against": 32.5,
+    "loss_challenger": 30.0,
+    "loss_against": 32.5,
     "gate_sha256": "0123456789abcdef",
     "rows_left_out": 40,
     "budgets": {
@@ -118,9 +119,12 @@ def test_too_little_evidence_is_shown_with_the_rows_that_are_needed() -> None:
 
 
 def test_a_decision_without_a_comparable_row_can_be_shown() -> None:
-    nothing = {"difference": None, "low": None, "high": None, "mae_challenger": None}
+    nothing = {"difference": None, "low": None, "high": None, "loss_challenger": None}
     figures = dict(flows.rows(RECORD | nothing))
-    assert (figures["better by"], figures["MAE of the version"]) == ("unknown", "none (no readable answer)")
+    assert (figures["better by"], figures["mean loss of the version"]) == (
+        "unknown",
+        "none (no readable answer)",
+    )
 
 
 # --- the flows ---------------------------------------------------------------------------------------
@@ -138,7 +142,7 @@ def test_one_command_promotes_a_better_challenger() -> None:
     assert "decisions.lock holds the new head of the decisions: commit it." in done.stdout
     assert (record["version"], record["champion"], record["against"]) == ("2", "1", "version 1")
     assert record["low"] > 1.0
-    assert record["mae_challenger"] == pytest.approx(0.5)
+    assert record["loss_challenger"] == pytest.approx(0.5)
     assert (record["rows"], record["rows_left_out"]) == (TEXTS, 0)
     assert record["gate_sha256"] == registry.sha256(gate_rows.GATE)
     assert record["budgets"]["latency in ms"]["value"] > 0

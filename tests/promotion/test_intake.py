@@ -51,7 +51,7 @@ def test_once_the_error_rate_is_spent_fresh_rows_decide(gate: pd.DataFrame, spen
     record = promote.conclude(decision.propose(NAME, None, False, spent, "dollars"))
     assert (record["intake"], record["rows"], record["rows_left_out"]) == (1, FRESH, 0)
     assert (record["spent"]["position"], record["spent"]["error_rate"]) == (1, spent.error_rate / 2)
-    assert record["mae_against"] is not None
+    assert record["loss_against"] is not None
 
 
 def test_a_product_that_anybody_has_seen_is_not_drawn_with_any_of_its_rows(
