@@ -10,8 +10,9 @@ import pandas as pd
 
 from components.monitoring.year import by_week, key_of, pass_week
 from components.monitoring.year_page import Event, day, figure, line, page
-from components.serving.request_store import REQUESTS, now, opened
-from tests.monitoring.test_truth import asked, read, stored, true
+from components.serving.request_store import REQUESTS, opened
+from tests.monitoring.test_truth import read
+from tests.support.requests import NOW, asked, stored, true
 
 WEEK = timedelta(days=7)
 
@@ -21,7 +22,7 @@ def test_a_week_passes_for_everything_and_its_own_requests_are_spread_over_it(tm
     address = stored(
         tmp_path / "requests.db", asked("w02-0000", hours=1), true("w02-0000", 5, hours=0.5), *own
     )
-    began = now()
+    began = NOW
     with opened(address) as engine:
         pass_week(engine, 3, Random(1))
         with engine.connect() as connection:

@@ -39,7 +39,7 @@ def rendered(params: Params, terms: dict[str, int] = TERMS, **changed: Any) -> s
     reports = copy.deepcopy(REPORTS)
     reports["evaluate"] |= changed
     sections: dict[str, Any] = {
-        name: getattr(params, name) for name in ("scrape", "curate", "prompt", "base", "sft", "evaluate")
+        name: getattr(params, name) for name in ("scrape", "curate", "task", "base", "sft", "evaluate")
     }
     return card(params.register.model_name, reports, terms, MADE_FROM, **sections)
 

@@ -37,6 +37,14 @@ def rows(path: Path) -> list[dict[str, Any]]:
         return [dict(row) for row in database.execute("SELECT * FROM requests ORDER BY id")]
 
 
+def begun(path: Path) -> bool:
+    """Whether a SQLite file holds a row; for a moment it has no table yet."""
+    try:
+        return path.exists() and bool(rows(path))
+    except sqlite3.OperationalError:
+        return False
+
+
 def until(met: Any) -> None:
     """Wait until something is met."""
     end = time.monotonic() + 30
@@ -207,7 +215,7 @@ def test_a_locked_store_stops_no_answer_and_what_is_lost_stands_in_the_metrics(t
         async with running(section(store=f"sqlite:///{path}")) as (client, _):
             await predicted(client, "first")
             async with asyncio.timeout(30):
-                while not path.exists() or not rows(path):
+                while not begun(path):
                     await asyncio.sleep(0.1)
             with closing(sqlite3.connect(path)) as holder:
                 holder.execute("BEGIN EXCLUSIVE")
