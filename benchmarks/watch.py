@@ -31,6 +31,7 @@ from components.monitoring.looks import Values, alarms
 from components.monitoring.states import states_of
 from components.monitoring.watching import PARTS
 from components.synthetic.catalogue import catalogue, corpus, listing_text
+from components.tasks.number import loss
 
 SEED = 211
 TRAINED, POOL, ANOTHER = 3000, 16_000, 2000
@@ -205,7 +206,7 @@ def show(name: str, outcomes: list[tuple[int | None, str]]) -> None:
 def sequences(pool: Rows, weaker: Values, params: Params, years: int) -> None:
     """How often a confidence sequence errs over a year of looks, and how soon it knows."""
     value = pool.answers["value"].to_numpy()
-    gains = np.abs(weaker - value) - np.abs(pool.answers["predicted"].to_numpy() - value)
+    gains = loss(value, weaker) - loss(value, pool.answers["predicted"].to_numpy())
     allowed, bound = params.promote.error_rate, params.watch.loss_max
     effect, sure = params.promote.minimum_effect, -np.log(allowed)
     gains = np.clip(gains, -bound / 2, bound / 2)  # so that it stays in bounds where its mean is moved

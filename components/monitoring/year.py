@@ -14,6 +14,7 @@ import pandas as pd
 from sqlalchemy import Engine, bindparam, select, update
 
 from components.serving.request_store import REQUESTS, TRUTHS
+from components.tasks.number import loss
 
 WEEK = timedelta(days=7)
 
@@ -46,9 +47,9 @@ def by_week(answered: pd.DataFrame) -> pd.DataFrame:
     """
     of_week = answered["key"].str.extract(r"^w(\d+)-", expand=False)
     answered, week = answered[of_week.notna()], of_week.dropna().astype(int)
-    loss = (answered["predicted"] - answered["value"]).abs()
+    losses = loss(answered["value"].to_numpy(float), answered["predicted"].to_numpy(float))
     inside = answered["value"].between(answered["low"], answered["high"]).astype(float)
-    table = answered.assign(loss=loss, coverage=inside.where(answered["value"].notna(), np.nan))
+    table = answered.assign(loss=losses, coverage=inside.where(answered["value"].notna(), np.nan))
     grouped = table.groupby(week.rename("week"))
     return pd.DataFrame(
         {

@@ -79,8 +79,7 @@ def decide(
     unparsed_share_max: float,
     budgets: Sequence[Budget] = (),
 ) -> Decision:
-    """Compare a challenger's losses with the champion's on the same rows; (n,) in `unit`, NaN without an
-    answer.
+    """Compare losses of a challenger and the champion on the same rows; (n,) in `unit`, NaN without an answer.
 
     With (low, high) its paired interval over `products` (n,), of confidence 1 - 2 * error_rate:
 
@@ -101,7 +100,8 @@ def decide(
     difference = round(float(gains.mean()), 4)
     count = int((number := numbered(products[both])).max()) + 1
     low, high = interval(gains, number, error_rate, bootstrap=bootstrap, seed=seed)
-    verdict, reason = _by_interval(low, high, minimum_effect, count, rows_min, unit)
+    between = f"the interval from {low:+.2f} to {high:+.2f} {unit}"
+    verdict, reason = by_interval(low, high, minimum_effect, count, rows_min, between, "products")
     needed = None
     if broken:
         verdict = "rejected"
@@ -204,13 +204,14 @@ def rows_needed(
     return max(ceil((quantiles * deviation / distance) ** 2), least)
 
 
-def _by_interval(
-    low: float, high: float, minimum_effect: float, products: int, rows_min: int, unit: str
+def by_interval(
+    low: float, high: float, minimum_effect: float, count: int, least: int, interval: str, counted: str
 ) -> tuple[Verdict, str]:
-    """The verdict of the interval alone, and the reason."""
-    interval = f"the interval from {low:+.2f} to {high:+.2f} {unit}"
-    if products < rows_min:
-        reason = f"{products} products that both could answer; at least {rows_min} are needed"
+    """The verdict of the interval from `low` to `high` alone, and the reason, for which `interval` names it;
+    nothing is settled by fewer than `least` of what is `counted`.
+    """
+    if count < least:
+        reason = f"{count} {counted} that both could answer; at least {least} are needed"
         return "not enough evidence", reason
     if low > minimum_effect:
         return "promoted", f"{interval} lies above the minimum effect of {minimum_effect:g}"

@@ -16,7 +16,7 @@ from components.core.params.promote import Promote
 from components.evaluation.resampling import Floats
 from components.monitoring.confidence_sequence import confidence_sequence
 from components.monitoring.watching import first_of_each_input
-from components.promotion.gate import Budget, Decision, Verdict, faults, rows_needed
+from components.promotion.gate import Budget, Decision, by_interval, faults, rows_needed
 from components.tasks.number import loss
 
 
@@ -43,7 +43,9 @@ def decide_live(
     broken = faults(challenger, champion, section.unparsed_share_max, budgets)
     gains = _gains(rows, loss_max)
     low, high = confidence_sequence(gains, -loss_max, loss_max, error_rate=section.error_rate)
-    verdict, reason = _by_sequence(low, high, len(gains), section)
+    between = f"on live truth the interval from {low:+.2f} to {high:+.2f}, which holds at every look,"
+    limits = section.minimum_effect, len(gains), section.rows_min
+    verdict, reason = by_interval(low, high, *limits, between, "requests with truth")
     needed = None if broken or verdict != "not enough evidence" else _needed(gains, section)
     difference = round(float(gains.mean()), 4) if len(gains) else None
     return Decision(
@@ -81,20 +83,6 @@ def _gains(rows: pd.DataFrame, loss_max: float) -> Floats:
     )
     gains = ours - theirs
     return gains[~np.isnan(gains)]
-
-
-def _by_sequence(low: float, high: float, rows: int, section: Promote) -> tuple[Verdict, str]:
-    """The verdict of the interval alone, and the reason."""
-    effect = section.minimum_effect
-    where = f"on live truth the interval from {low:+.2f} to {high:+.2f}, which holds at every look,"
-    if rows < section.rows_min:
-        reason = f"{rows} requests with truth that both could answer; at least {section.rows_min} are needed"
-        return "not enough evidence", reason
-    if low > effect:
-        return "promoted", f"{where} lies above the minimum effect of {effect:g}"
-    if high < effect:
-        return "rejected", f"{where} lies below the minimum effect of {effect:g}"
-    return "not enough evidence", f"{where} holds the minimum effect of {effect:g}"
 
 
 def _needed(gains: Floats, section: Promote) -> int | None:
