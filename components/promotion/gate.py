@@ -79,7 +79,7 @@ def decide(
     unparsed_share_max: float,
     budgets: Sequence[Budget] = (),
 ) -> Decision:
-    """Compare losses of a challenger and the champion on the same rows; (n,) in `unit`, NaN without an answer.
+    """Compare the losses of challenger and champion on the same rows; (n,) in `unit`, NaN without an answer.
 
     With (low, high) its paired interval over `products` (n,), of confidence 1 - 2 * error_rate:
 
