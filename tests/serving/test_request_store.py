@@ -76,7 +76,7 @@ def test_what_a_locked_store_does_not_take_is_counted_and_later_rows_are_kept(
     path = tmp_path / "requests.db"
     store = RequestStore(f"sqlite:///{path}", 30.0, lost.append)
     store.add([kept("before")])
-    until(lambda: path.exists() and len(rows(path)) == 1)
+    until(lambda: begun(path))
     with closing(sqlite3.connect(path)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         began = time.monotonic()
