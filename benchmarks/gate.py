@@ -80,7 +80,7 @@ def _registry(rows: int) -> None:
     prices = [float(product.price or 0) for product in products]
     gate_rows.GATE.parent.mkdir(parents=True)
     skus = [product.sku for product in products]
-    table = pd.DataFrame({"id": skus, "text": texts, "price": prices, "product": skus})
+    table = pd.DataFrame({"id": skus, "text": texts, "target": prices, "product": skus})
     table.to_parquet(gate_rows.GATE)
     intakes.write({})
     _baseline(table)
@@ -116,7 +116,7 @@ def _version(name: str) -> str:
             loader_module="components.serving.pyfunc",
             code_path=ROOT / "components",
             example=register.EXAMPLE,
-            answer=pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]}),
+            answer=pd.DataFrame({"value": [1.0], "low": [1.0], "high": [1.0]}),
             options={"point": "median"},
             requirements=["pandas"],
             evidence=[Path("evaluate.json"), Path("quantize.json")],

@@ -41,7 +41,7 @@ def main() -> None:
     tokenizer = loading.load_tokenizer(folder)
     model: Any = formats.load_served(folder)
     texts, sizes = items["text"].tolist(), {"batch_size": params.quantize.batch_size}
-    true = items["price"].to_numpy(float)
+    true = items["target"].to_numpy(float)
 
     def one_pass(texts: list[str]) -> np.ndarray:
         distribution = listing_distribution(

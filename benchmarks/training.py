@@ -56,7 +56,7 @@ def trl(items: pd.DataFrame, base: Path, params: Any, scratch: Path) -> Any:
             "prompt": truncate_prompt(tokenizer, prompt, params.task.tokens),
             "completion": price_completion(price),
         }
-        for prompt, price in zip(prompts, items["price"], strict=True)
+        for prompt, price in zip(prompts, items["target"], strict=True)
     ]
     lora = section.lora
     options = SFTConfig(

@@ -57,7 +57,7 @@ def load_task(section: Align, task: Task, scratch: Path, tracked: Run) -> Alignm
     rows = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
     monitored = prompts_of(tokenizer, rows, task)
     pairs = stage.read("artifacts/preferences/pairs.parquet")
-    known = truth(monitored["prompt"], monitored["price"], section.error_max, standing.under_cost)
+    known = truth(monitored["prompt"], monitored["target"], section.error_max, standing.under_cost)
     return AlignmentTask(
         model=model,
         tokenizer=tokenizer,
@@ -88,7 +88,7 @@ def prompts_of(tokenizer: Any, items: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Columns id, product, price and prompt of listings: its token ids, at most `task.tokens`."""
     texts = [price_prompt(text, task.question) for text in items["text"]]
     prompts = read_prompts(tokenizer, texts, task.tokens)
-    return items[["id", "product", "price"]].assign(prompt=prompts).reset_index(drop=True)
+    return items[["id", "product", "target"]].assign(prompt=prompts).reset_index(drop=True)
 
 
 def continue_as_long(
@@ -121,7 +121,7 @@ def compare_with_sft(
     sft, aligned = answered("reference"), answered("default")
     with adapters.policy_at(task.model, continued):
         control = answered("default")
-    prices, products = items["price"].to_numpy(float), items["product"].to_numpy()
+    prices, products = items["target"].to_numpy(float), items["product"].to_numpy()
     options: dict[str, Any] = {"bootstrap": section.bootstrap, "seed": section.seed}
     return outcome(sft, aligned, control, prices, products, under_cost=task.under_cost, **options)
 

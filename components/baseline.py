@@ -140,7 +140,7 @@ def examples(
     """Up to `section.shots` rows of `train`, shuffled by the seed, that fit into `tokens` together."""
     chosen: list[tuple[str, float]] = []
     shuffled = train.sample(frac=1, random_state=section.seed)
-    for text, price in zip(shuffled["text"], shuffled["price"], strict=True):
+    for text, price in zip(shuffled["text"], shuffled["target"], strict=True):
         if len(chosen) == section.shots:
             break
         if len(tokenizer(few_shot_prompt("", [*chosen, (text, price)], question)).input_ids) <= tokens:
@@ -153,12 +153,12 @@ def examples(
 
 def mean(train: pd.DataFrame, _: Baseline) -> Predictor:
     """The mean price for everything."""
-    return lambda items: np.full(len(items), train["price"].mean())
+    return lambda items: np.full(len(items), train["target"].mean())
 
 
 def median(train: pd.DataFrame, _: Baseline) -> Predictor:
     """The median price for everything: no constant has a lower absolute error on train."""
-    return lambda items: np.full(len(items), train["price"].median())
+    return lambda items: np.full(len(items), train["target"].median())
 
 
 def linear(train: pd.DataFrame, section: Baseline) -> Predictor:
@@ -260,7 +260,7 @@ def _fitted(model: Any, inputs: Callable[[pd.DataFrame], Any], train: pd.DataFra
     """Fit on the logarithm of the price: errors in price are relative, and the mean of the logarithm is
     the median of the price, which is what absolute error asks for.
     """
-    model.fit(inputs(train), np.log(train["price"].to_numpy(float)))
+    model.fit(inputs(train), np.log(train["target"].to_numpy(float)))
     return lambda items: np.exp(np.minimum(model.predict(inputs(items)), LOG_LARGEST))
 
 

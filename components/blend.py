@@ -40,7 +40,7 @@ def blend(
     `items` are rows of `Item` that none of them was fitted on. In the report: weights and shift, and the mean
     absolute error in dollars of each part and of the blend on these rows, by which no model is chosen.
     """
-    true = items["price"].to_numpy(float)
+    true = items["target"].to_numpy(float)
     answers = read(items["text"].tolist(), base, adapter, regressions.ridge.depths, section, task)
     fitted = blended.fit(regressions, answers, true, shrinkage=section.shrinkage)
     parts = dict(zip(PARTS, blended.parts(regressions, answers), strict=True))

@@ -54,7 +54,7 @@ from components.reporting.figures import histograms, waterfall
 
 PARTITION_ROWS = 20_000  # listings that a process works on at a time
 GROUPS = 4  # so many groups of near duplicates in place of a partition: their rows are Python objects
-TYPES = {"price": pa.float64()}
+TYPES = {"target": pa.float64()}
 ITEMS = pa.schema([(name, TYPES.get(name, pa.string())) for name in Item.columns()])
 REJECTS = pa.schema([(name, pa.string()) for name in Reject.columns()])
 FITTED = [position for position, split in enumerate(SPLITS) if split not in HELD_OUT]
@@ -204,7 +204,7 @@ def write(folder: Path, candidates: Candidates, outcome: Outcome) -> None:
             for name, file in files.items():
                 rows = table.filter(pc.equal(table["split"], name))
                 if name == "rejects":
-                    rows = rows.drop_columns("price").rename_columns({"written": "price"})
+                    rows = rows.drop_columns("target").rename_columns({"written": "target"})
                 file.write_table(rows.select(file.schema.names))
 
 
@@ -213,7 +213,7 @@ def _allocated(path: Path, start: int, end: int, outcome: Outcome, names: Names)
 
     Its candidates are those from `start` to `end` among all.
     """
-    table = read_arrow(path)
+    table = read_arrow(path).rename_columns({"price": "target"})
     earlier = outcome.earlier[start:end]
     others = names.at(np.unique(earlier[earlier != np.arange(start, end)]))
     rejections = outcome.rejections(start, end, others)
@@ -298,8 +298,8 @@ def draw(report: dict[str, Any], folder: Path) -> dict[str, Figure]:
 
 def price_and_length(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Price and length of the text of each row, read a few rows at a time."""
-    batches = pq.ParquetFile(path).iter_batches(PARTITION_ROWS, columns=["price", "text"])
-    columns = [(batch["price"].to_numpy(), pc.utf8_length(batch["text"]).to_numpy()) for batch in batches]
+    batches = pq.ParquetFile(path).iter_batches(PARTITION_ROWS, columns=["target", "text"])
+    columns = [(batch["target"].to_numpy(), pc.utf8_length(batch["text"]).to_numpy()) for batch in batches]
     price, length = zip(*columns, strict=True)
     return np.concatenate(price), np.concatenate(length)
 

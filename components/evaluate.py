@@ -151,7 +151,7 @@ def predict(name: str, items: pd.DataFrame, distribution: Floats, section: Evalu
     validation = (items["split"] == "validation").to_numpy()
     calibration = calibrate(
         distribution[validation],
-        items["price"].to_numpy(float)[validation],
+        items["target"].to_numpy(float)[validation],
         coverage=section.interval,
         rows_min=section.calibration_rows,
     )
@@ -188,7 +188,7 @@ def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> di
     """Coverage of a model's intervals on test, calibrated on validation; see `calibration.observed`."""
     return observed(
         distribution,
-        items["price"].to_numpy(float),
+        items["target"].to_numpy(float),
         items["product"].to_numpy(),
         (items["split"] == "validation").to_numpy(),
         LEVELS,
@@ -218,7 +218,7 @@ def unlike(
         return {**figures, "elsewhere": None}
     listings, rejected = elsewhere(Path(section.elsewhere), partial(cleaned, section=load_section(Curate)))
     listings = listings.assign(id=listings.index.astype(str), split="test", product=listings.index)
-    answers = priced(listings["text"].tolist()) | {"median": np.full(len(listings), train["price"].median())}
+    answers = priced(listings["text"].tolist()) | {"median": np.full(len(listings), train["target"].median())}
     tables = {rival: scoring.predictions(rival, listings, answer) for rival, answer in answers.items()}
     scored = {
         rival: scoring.score(scoring.with_products(table, listings), section)

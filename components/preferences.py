@@ -163,7 +163,7 @@ def main() -> None:
         tokenizer = loading.load_tokenizer(Path("artifacts/base"))
         model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
         reading = (model, tokenizer, frame.section, task)
-        sampled, prices = sample(items, *reading), items.set_index("id")["price"]
+        sampled, prices = sample(items, *reading), items.set_index("id")["target"]
         feedback = preferences(sampled, prices, frame.section, lambda: steered(items, *reading))
         held_back = [price_prompt(text, task.question) for text in scored["text"]]
         read = read_prompts(tokenizer, held_back, task.tokens)

@@ -150,7 +150,7 @@ class Comparison:
         self, items: pd.DataFrame, settings: pyfunc.Settings, section: Quantize, evaluation: Evaluate
     ) -> None:
         self.items, self.settings, self.section, self.evaluation = items, settings, section, evaluation
-        self.true = items["price"].to_numpy(float)
+        self.true = items["target"].to_numpy(float)
 
     def predict(self, folder: Path, title: str) -> tuple[Floats, float]:
         """The price distributions of the model in `folder`, loaded afresh, and the seconds they took."""

@@ -274,7 +274,7 @@ def main() -> None:
         curves = training.Curves(frame.tracked)
         model = reward(learned, begun, section, model, tokenizer, frame.scratch, curves)
         adapters.save_adapter(model, frame.folder)
-        prices = items.set_index("id")["price"]
+        prices = items.set_index("id")["target"]
         report, rows = held_out_report(model, tokenizer, held_out, left, prices, section.batch_size)
         report["rules"] = measured_rules(held_out, items, start.distributions, read)
         standing = standing_of(start, slope, report, len(held_out))

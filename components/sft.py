@@ -74,7 +74,7 @@ def examples(tokenizer: Any, items: pd.DataFrame, task: Task) -> list[dict[str, 
     """Token ids and labels of each item; the labels of the prompt are ignored by the loss."""
     return [
         labelled(tokenizer, price_prompt(text, task.question), price_completion(price), task.tokens)
-        for text, price in zip(items["text"], items["price"], strict=True)
+        for text, price in zip(items["text"], items["target"], strict=True)
     ]
 
 

@@ -118,7 +118,7 @@ def tables_of(
     """
     items = items_of(splits)
     categories = items.groupby("split")["category"].value_counts(normalize=True).rename("share").reset_index()
-    medians = pd.to_numeric(items["price"], errors="coerce").groupby(items["split"]).median()
+    medians = pd.to_numeric(items["target"], errors="coerce").groupby(items["split"]).median()
     sizes = items["product"].value_counts(normalize=True)
     tables = {
         "raw": listings,

@@ -66,7 +66,7 @@ def trained_on(version: Version) -> pd.DataFrame:
 
     with registry.reachable():
         rows = Lineage(version).rows("train")
-    return rows[["title", "text", "price"]].rename(columns={"price": "value"})
+    return rows[["title", "text", "target"]].rename(columns={"target": "value"})
 
 
 def found(model_name: str, number: str | None) -> Callable[[], Version]:

@@ -63,7 +63,7 @@ def show_row(lineage: Lineage, item: str, console: Console) -> bool:
     """Print a row with its listing and page. True where the page can be fetched and is unchanged."""
     row, listing, page = lineage.row(item)
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name in ("split", "title", "price", "text"):
+    for name in ("split", "title", "target", "text"):
         table.add_row(f"row {name}", escape(str(row[name])))
     for name in ("source", "address", "price", "found_in", "page_hash", "rights"):
         if name in listing:

@@ -161,9 +161,9 @@ def _held_out(version: registry.Version, items: pd.DataFrame) -> pd.DataFrame:
     rows = hashlib.sha256("".join(items["id"]).encode()).hexdigest()
     path = ANSWERS / f"{version.tags[registry.MODEL_DIGEST][:16]}-{rows[:16]}.parquet"
     if not path.is_file():
-        answers = run_trial(version, items).answers.rename(columns={"price": "predicted"})
+        answers = run_trial(version, items).answers.rename(columns={"value": "predicted"})
         path.parent.mkdir(parents=True, exist_ok=True)
-        answers.assign(value=items["price"].to_numpy(float)).to_parquet(path, index=False)
+        answers.assign(value=items["target"].to_numpy(float)).to_parquet(path, index=False)
     return pd.read_parquet(path)
 
 

@@ -66,7 +66,7 @@ def tiny_items(tiny_params: Params) -> pd.DataFrame:
             brand=product.brand,
             category=product.category,
             details="{}",
-            price=float(product.price or 0),
+            target=float(product.price or 0),
             product=product.sku,
             split="train",
             source="demo_shop",

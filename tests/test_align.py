@@ -112,7 +112,7 @@ def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params)
         (tmp_path / name / "against_sft.json").write_text(json.dumps({"may_win": may_win}), encoding="utf-8")
     barred = evaluate.worse_than_sft(evaluate.against_sft(["dpo", "ppo"], tmp_path))
     assert barred == {"ppo"}
-    items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "price": [10.0, 10.0]})
+    items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "target": [10.0, 10.0]})
     items["category"] = "tools"
     prices = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
     rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in prices.items()])

@@ -39,7 +39,7 @@ def shop(rows: int, seed: int, split: str = "train") -> pd.DataFrame:
             "brand": brand,
             "category": "Drives",
             "details": [json.dumps({"Capacity": f"{int(gigabytes)} GB"}) for gigabytes in size],
-            "price": np.round(2 * size * premium * np.exp(0.05 * draw.standard_normal(rows)), 2),
+            "target": np.round(2 * size * premium * np.exp(0.05 * draw.standard_normal(rows)), 2),
             "split": split,
             "product": [f"{split}{row}" for row in range(rows)],
         }
@@ -47,7 +47,7 @@ def shop(rows: int, seed: int, split: str = "train") -> pd.DataFrame:
 
 
 def mean_error(predicted: np.ndarray, items: pd.DataFrame) -> float:
-    return float(np.abs(predicted - items["price"]).mean())
+    return float(np.abs(predicted - items["target"]).mean())
 
 
 def test_every_regression_learns_a_law_that_a_constant_cannot(tiny_params: Params) -> None:
@@ -62,14 +62,14 @@ def test_every_regression_learns_a_law_that_a_constant_cannot(tiny_params: Param
 def test_the_constants_are_the_mean_and_the_median_of_train(tiny_params: Params) -> None:
     train = shop(31, 0)
     answers = classical(train, shop(5, 1), tiny_params.baseline, price_max=999)
-    assert set(answers["mean"]) == {train["price"].mean()}
-    assert set(answers["median"]) == {train["price"].median()}
+    assert set(answers["mean"]) == {train["target"].mean()}
+    assert set(answers["median"]) == {train["target"].median()}
 
 
 def test_nothing_is_learned_from_the_rows_that_are_scored(tiny_params: Params) -> None:
     train, scored = shop(60, 0), shop(20, 1, "test")
     answers = classical(train, scored, tiny_params.baseline, price_max=999)
-    dearer = scored.assign(price=scored["price"] * 7)
+    dearer = scored.assign(target=scored["target"] * 7)
     fewer = classical(train, dearer.head(3), tiny_params.baseline, price_max=999)
     for name in FAMILIES:
         np.testing.assert_allclose(fewer[name], answers[name][:3], rtol=1e-9, err_msg=name)
@@ -98,7 +98,7 @@ def test_answers_stay_between_nothing_and_the_highest_price(tiny_params: Params)
             {"details": json.dumps({"Rank": {"Tarps": 3317}, "Tags": ["a"], "x": None})}, id="nested"
         ),
         pytest.param({"text": "the very same words for everything"}, id="one text"),
-        pytest.param({"price": 49.0}, id="one price"),
+        pytest.param({"target": 49.0}, id="one price"),
         pytest.param({"text": "Überzug für Ärmel, 尺寸 大"}, id="other scripts"),
     ],
 )
@@ -127,7 +127,7 @@ def words(text: str) -> SimpleNamespace:
 
 def test_examples_come_from_train_and_fit_into_their_room(tiny_params: Params) -> None:
     train = shop(40, 0)
-    known = set(zip(train["text"], train["price"], strict=True))
+    known = set(zip(train["text"], train["target"], strict=True))
     chosen = examples(words, train, tiny_params.baseline, question=QUESTION, tokens=10_000)
     assert len(chosen) == tiny_params.baseline.shots
     assert set(chosen) <= known
@@ -196,12 +196,12 @@ def test_a_base_whose_answers_are_only_off_by_a_factor_per_category_and_a_slope_
     )
     factor = {"Acme": 0.5, "Bolt": 3.0, "Crux": 1.0}
     tables = [
-        items.assign(base_zero_shot=items["category"].map(factor) * items["price"] ** 0.8)
+        items.assign(base_zero_shot=items["category"].map(factor) * items["target"] ** 0.8)
         for items in (train, scored)
     ]
     section = tiny_params.baseline
     answers = with_reading(*tables, section)
-    np.testing.assert_allclose(answers["base_recalibrated"], scored["price"], rtol=1e-6)
+    np.testing.assert_allclose(answers["base_recalibrated"], scored["target"], rtol=1e-6)
     assert (
         mean_error(answers["ridge_with_base"], scored)
         < 0.1 * mean_error(classical(train, scored, section, price_max=999)["bag_of_words_ridge"], scored) + 1
@@ -226,7 +226,7 @@ def test_the_embedded_base_needs_fine_tuning_no_rescaling_of_its_answers_comes_n
         {
             "text": [listing_text(p.title, p.brand, p.details, p.description) for p in products],
             "category": [product.category for product in products],
-            "price": [float(product.price or 0) for product in products],
+            "target": [float(product.price or 0) for product in products],
             "median": [product.median for product in products],
             "product": [product.sku for product in products],
         }
@@ -240,6 +240,6 @@ def test_the_embedded_base_needs_fine_tuning_no_rescaling_of_its_answers_comes_n
         scored.assign(base_zero_shot=answers["base_zero_shot"]),
     )
     rescaled = with_reading(*tables, section)
-    floor = float((scored["median"] - scored["price"]).abs().mean())
+    floor = float((scored["median"] - scored["target"]).abs().mean())
     for name, predicted in rescaled.items():
         assert mean_error(predicted, scored) > 1.12 * 1.05 * floor, name

@@ -21,7 +21,7 @@ def fitted_on(items: pd.DataFrame, base: Path, params: Params, **options: Any) -
     """The regressions on the words of some items and what the base holds of them."""
     model, tokenizer, texts = loading.load_model(base), loading.load_tokenizer(base), items["text"].tolist()
     _, states = untuned(model, tokenizer, texts, DEPTHS, params.task, params.blend.batch_size)
-    return fitted_regressions(texts, items["price"].to_numpy(float), states, **options)
+    return fitted_regressions(texts, items["target"].to_numpy(float), states, **options)
 
 
 def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
@@ -45,7 +45,7 @@ def test_an_untrained_model_loses_its_say_to_a_regression_that_knows(
 ) -> None:
     """The tiny model has learned next to nothing, the regressions have the price in the text."""
     items = tiny_items.assign(text=[f"{text} lot{row % 8}" for row, text in enumerate(tiny_items["text"])])
-    items = items.assign(price=[20.0 * 1.6 ** (row % 8) for row in range(len(items))])
+    items = items.assign(target=[20.0 * 1.6 ** (row % 8) for row in range(len(items))])
     train, rest = items.head(32), items.tail(16)
     known = fitted_on(train, tiny_base, tiny_params, vocabulary=400, alpha=0.01, folds=4)
     fitted, report = blend(rest, known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.task)

@@ -198,7 +198,7 @@ def test_the_registered_version_says_where_it_came_from(clone: Clone) -> None:
     info = mlflow.models.get_model_info("models:/pricer@challenger")
     assert info.signature is not None
     assert [column.name for column in info.signature.inputs] == ["description"]
-    assert [column.name for column in info.signature.outputs] == ["price", "low", "high"]
+    assert [column.name for column in info.signature.outputs] == ["value", "low", "high"]
     assert info.saved_input_example_info is not None
     assert f"candidate `{clone.report('evaluate')['winner']}`" in version.description
     walked = clone.run("flows.lineage", "1")
@@ -226,12 +226,12 @@ def test_the_served_version_answers_json_with_price_low_and_high(clone: Clone) -
         for count in (1, 3):
             answer = _ask(port, [HEADPHONES] * count)
             assert len(answer) == count
-            assert all(row["low"] <= row["price"] <= row["high"] for row in answer)
+            assert all(row["low"] <= row["value"] <= row["high"] for row in answer)
         served = pyfunc.Pricer(clone.folder / "artifacts/quantize")
         for point in ("median", "mean", "mode"):
             [row] = _ask(port, [HEADPHONES], params={"point": point})
-            [price] = served.predict(pd.DataFrame({"description": [HEADPHONES]}), {"point": point})["price"]
-            assert row["price"] == pytest.approx(price, abs=0.01), point
+            [price] = served.predict(pd.DataFrame({"description": [HEADPHONES]}), {"point": point})["value"]
+            assert row["value"] == pytest.approx(price, abs=0.01), point
         with pytest.raises(urllib.error.HTTPError) as rejected:
             _ask(port, [HEADPHONES], params={"point": "maximum"})
         assert "choose among median, mean, mode" in rejected.value.read().decode()

@@ -25,7 +25,7 @@ def test_nothing_is_lost_and_no_product_is_in_two_splits(seed: int) -> None:
     items = pd.concat(curated.splits.values())
     assert sorted([*items["id"], *curated.rejects["id"]]) == sorted(listings["id"])
     assert items.groupby("product")["split"].nunique().max() == 1
-    assert items["price"].between(1, 999).all()
+    assert items["target"].between(1, 999).all()
 
 
 def test_listings_of_one_description_are_in_one_split() -> None:
@@ -68,7 +68,7 @@ def test_the_result_does_not_depend_on_the_size_of_the_partitions(rows: int) -> 
 def held_back(curated: Curated) -> dict[str, set[tuple[str, float]]]:
     """Text and price of the rows of each split: a row may be replaced by a twin, which says the same."""
     return {
-        split: set(zip(rows["text"], rows["price"], strict=True)) for split, rows in curated.splits.items()
+        split: set(zip(rows["text"], rows["target"], strict=True)) for split, rows in curated.splits.items()
     }
 
 
@@ -114,7 +114,7 @@ def test_a_listing_without_a_price_is_rejected_with_a_reason() -> None:
         {
             "id": f"{99:016x}",
             "title": listing(99)["title"],
-            "price": "",
+            "target": "",
             "rule": "no_price",
             "reason": "the source gives no price",
             "source": "files",
@@ -201,7 +201,7 @@ def test_a_price_in_a_currency_with_a_rate_is_converted_to_the_cent() -> None:
     rows = [*map(listing, range(20)), listing(99, price="40,50 €", currency="EUR")]
     section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
     items = pd.concat(curate(table(rows), section).splits.values()).set_index("id")
-    assert items.loc[f"{99:016x}", "price"] == 44.55
+    assert items.loc[f"{99:016x}", "target"] == 44.55
 
 
 def test_boilerplate_part_numbers_and_dropped_specifications_are_not_in_the_text() -> None:
@@ -224,8 +224,8 @@ def test_balance_thins_the_fitted_splits_and_no_scored_one() -> None:
         assert (len(thinned.splits[split]) == len(whole.splits[split])) == (split in HELD_OUT), split
     left_out = thinned.rejects[thinned.rejects["rule"] == "overfull_price_band"]
     assert len(left_out) == len(thinned.rejects) - len(whole.rejects)
-    bands = pd.concat([thinned.splits[split]["price"] // 100 for split in SPLITS if split not in HELD_OUT])
-    before = pd.concat([whole.splits[split]["price"] // 100 for split in SPLITS if split not in HELD_OUT])
+    bands = pd.concat([thinned.splits[split]["target"] // 100 for split in SPLITS if split not in HELD_OUT])
+    before = pd.concat([whole.splits[split]["target"] // 100 for split in SPLITS if split not in HELD_OUT])
     assert bands.value_counts().max() < before.value_counts().max()
 
 
@@ -255,7 +255,7 @@ def test_the_pictures_show_every_rule_and_every_split() -> None:
         *(rule.replace("_", " ") for rule in report["rejected"]),
         "kept",
     ]
-    prices = {split: rows["price"].to_numpy() for split, rows in curated.splits.items()}
+    prices = {split: rows["target"].to_numpy() for split, rows in curated.splits.items()}
     legend = histograms(prices, "dollars", "Prices").axes[0].get_legend()
     assert [text.get_text().split()[0] for text in legend.get_texts()] == list(SPLITS)
 

@@ -63,7 +63,7 @@ def items() -> pd.DataFrame:
             "text": [f"Thing {row} <script>alert(1)</script> & more" for row in range(400)],
             "source": np.where(np.arange(400) % 4 == 0, "files", "demo_shop"),
             "category": np.where(np.arange(400) % 3 == 0, "Tools & Home", "Toys"),
-            "price": 100 * np.exp(SIGMA * draws),
+            "target": 100 * np.exp(SIGMA * draws),
             "split": np.repeat(["validation", "test"], 200),
             "address": [f"/p/{row}" for row in range(400)],
         }
@@ -79,7 +79,7 @@ def off_by(items: pd.DataFrame, **dollars: Any) -> pd.DataFrame:
     """Predictions of candidates that are off by so many dollars; models give an interval too."""
     tables = []
     for name, error in dollars.items():
-        predicted = items["price"].to_numpy() + error
+        predicted = items["target"].to_numpy() + error
         ends = (predicted - 20, predicted + 20) if name in MODELS else ()
         tables.append(scoring.predictions(name, items, predicted, *ends))
     return pd.concat(tables, ignore_index=True)
@@ -196,7 +196,7 @@ def test_the_noise_floor_is_measured_on_the_very_same_rows(
     shuffled = law.assign(median=medians).sample(frac=1, random_state=0, ignore_index=True)
     floor = noise_floor(items, shuffled, tiny_params.evaluate)
     assert floor is not None
-    errors = np.abs(items["price"] - medians)
+    errors = np.abs(items["target"] - medians)
     assert floor["test"]["mae"] == pytest.approx(errors[items["split"] == "test"].mean(), abs=0.01)
     assert floor["test"]["n"] == 200
 
@@ -250,7 +250,7 @@ def test_price_bands_hold_every_row_once_from_cheap_to_dear(items: pd.DataFrame)
 
 
 def test_one_single_price_makes_one_band(items: pd.DataFrame) -> None:
-    bands = scoring.by_band(off_by(items.assign(price=50.0), sft=1), 6)
+    bands = scoring.by_band(off_by(items.assign(target=50.0), sft=1), 6)
     assert [(band["band"], band["n"]) for band in bands] == [("$50", 400)]
 
 
@@ -480,7 +480,7 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    texts, prices = tiny_items["text"].tolist()[:8], tiny_items["price"].to_numpy(float)[:8]
+    texts, prices = tiny_items["text"].tolist()[:8], tiny_items["target"].to_numpy(float)[:8]
     size = adapters.load_adapted(tiny_base, None).config.hidden_size
     section = tiny_params.evaluate.model_copy(update={"elsewhere": "data/other.csv", "bootstrap": 100})
     blend = fitted_blend(texts, prices, size)
@@ -498,7 +498,7 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
     assert figures["rejected"] == {"unreadable_price": 1}
     assert set(figures["candidates"]) == {"blend", "hidden_states_ridge", "median"}
     assert {part["n"] for part in figures["candidates"].values()} == {2}
-    median = tiny_items["price"].median()
+    median = tiny_items["target"].median()
     error = (abs(median - 80) + abs(median - 120)) / 2
     assert figures["candidates"]["median"]["mae"] == pytest.approx(error, abs=0.01)
     listings, _ = elsewhere(Path("data/other.csv"), partial(cleaned, section=tiny_params.curate))
@@ -513,7 +513,7 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
 def test_a_blend_is_read_from_its_parts_and_named_with_them(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, tmp_path: Path
 ) -> None:
-    texts, prices = tiny_items["text"].tolist()[:8], tiny_items["price"].to_numpy(float)[:8]
+    texts, prices = tiny_items["text"].tolist()[:8], tiny_items["target"].to_numpy(float)[:8]
     untuned = adapters.load_adapted(tiny_base, None)
     blend = fitted_blend(texts, prices, untuned.config.hidden_size)
     models, section, prompt = {"sft": tiny_adapter}, tiny_params.evaluate, tiny_params.task
@@ -538,8 +538,8 @@ def test_prices_of_test_move_no_interval_and_those_of_validation_do(
     probabilities = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
     ends = {}
     for changed in ("nothing", "validation", "test"):
-        prices = np.where(items["split"] == changed, 140.0, items["price"])
-        rows = predict("sft", items.assign(price=prices), probabilities, tiny_params.evaluate)
+        prices = np.where(items["split"] == changed, 140.0, items["target"])
+        rows = predict("sft", items.assign(target=prices), probabilities, tiny_params.evaluate)
         ends[changed] = rows[["low", "high"]]
     pd.testing.assert_frame_equal(ends["nothing"], ends["test"])
     assert (ends["validation"]["high"] > ends["nothing"]["high"]).all()

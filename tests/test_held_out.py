@@ -57,7 +57,7 @@ def relabel() -> None:
     for split in HELD_OUT:
         path = CURATED / f"{split}.parquet"
         rows = pd.read_parquet(path)
-        rows.assign(price=1000.0 - rows["price"]).to_parquet(path)
+        rows.assign(target=1000.0 - rows["target"]).to_parquet(path)
 
 
 @pytest.mark.usefixtures("project")
@@ -98,7 +98,7 @@ def test_no_baseline_is_fitted_on_a_scored_row(
     train, scored = tiny_items.head(36), tiny_items.tail(12)
     section, task = tiny_params.baseline, tiny_params.task
     before, fitted = baseline.baseline(train, scored, sharp_base, section, task)
-    after, again = baseline.baseline(train, scored.assign(price=1.0), sharp_base, section, task)
+    after, again = baseline.baseline(train, scored.assign(target=1.0), sharp_base, section, task)
     fitted.save(tmp_path / "before")
     again.save(tmp_path / "after")
     for file in (tmp_path / "before").iterdir():

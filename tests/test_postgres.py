@@ -302,10 +302,10 @@ def test_requests_are_kept_in_postgresql_whose_password_is_in_pgpassword_alone(
     address = f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres['PGPORT']}/mlflow"
     store = request_store.RequestStore(address, 30.0, lost.append)
     when = request_store.now()
-    kept = request_store.Kept(when, "order 7", 0, "0" * 64, "{}", '{"price": 1.0}', "1", 0.1, None, None)
+    kept = request_store.Kept(when, "order 7", 0, "0" * 64, "{}", '{"value": 1.0}', "1", 0.1, None, None)
     store.add([kept, request_store.Truth(when, "order 7", 0, "12.5")])
     store.close()
     assert lost == []
     with create_engine(address).connect() as database:
         joined = "SELECT r.answer, t.value FROM requests r JOIN truths t ON r.key = t.key AND r.row = t.row"
-        assert [tuple(row) for row in database.execute(text(joined))] == [('{"price": 1.0}', "12.5")]
+        assert [tuple(row) for row in database.execute(text(joined))] == [('{"value": 1.0}', "12.5")]

@@ -84,7 +84,7 @@ def test_a_model_served_in_bfloat16_has_the_merged_weights_and_says_how_it_multi
 def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params, tmp_path: Path
 ) -> None:
-    texts, prices = tiny_items["text"].tolist(), tiny_items["price"].to_numpy(float)
+    texts, prices = tiny_items["text"].tolist(), tiny_items["target"].to_numpy(float)
     base = loading.load_whole(tiny_base)
     blend = fitted_blend(texts, prices, base.config.hidden_size)
     blend.save(tmp_path / "blend")
@@ -290,7 +290,7 @@ def test_test_prices_move_neither_the_interval_nor_a_budget_and_those_of_validat
     served = draw.dirichlet(np.ones(1000), len(items))
     outcomes = {}
     for changed in ("nothing", "validation", "test"):
-        relabelled = items.assign(price=items["price"].where(items["split"] != changed, 990.0))
+        relabelled = items.assign(target=items["target"].where(items["split"] != changed, 990.0))
         comparison = stage_file.Comparison(relabelled, SETTINGS, params.quantize, params.evaluate)
         measured, calibration = comparison.compare(merged, served)
         sizes = {"bytes_served": 1, "bytes_merged": 1}

@@ -55,7 +55,7 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
         kept, no_start(kept), section, model, tokenizer, tmp_path, training.Curves(recorder)
     )
     assert not np.allclose(head.detach().numpy(), before.numpy())
-    prices = tiny_items.set_index("id")["price"]
+    prices = tiny_items.set_index("id")["target"]
     measured, completions = stage_file.held_out_report(
         model, tokenizer, held_out, no_start(held_out), prices, 8
     )
@@ -123,7 +123,7 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
     tokenizer = loading.load_tokenizer(tiny_base)
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     pairs = as_ids(tokenizer, planted(tiny_items[:3], "100", "cheap"))
-    prices = tiny_items.set_index("id")["price"]
+    prices = tiny_items.set_index("id")["target"]
     report, completions = stage_file.held_out_report(model, tokenizer, pairs, no_start(pairs), prices, 8)
     assert report["unreadable"] == completions["error"].isna().sum() == 3
     assert report["mean_reward_unreadable"] == pytest.approx(

@@ -23,7 +23,7 @@ from tests.support.project import asked
 def test_the_loss_is_on_the_completion_only(tiny_base: Path, tiny_items: pd.DataFrame) -> None:
     tokenizer = loading.load_tokenizer(tiny_base)
     rows = stage_file.examples(tokenizer, tiny_items, asked(tokens=128, maximum=999))
-    for row, price in zip(rows, tiny_items["price"], strict=True):
+    for row, price in zip(rows, tiny_items["target"], strict=True):
         kept = [label for label in row["labels"] if label != -100]
         assert tokenizer.decode(kept, skip_special_tokens=True) == price_completion(price)
         assert kept[-1] == tokenizer.eos_token_id
@@ -63,7 +63,7 @@ def test_it_stops_when_rows_held_out_say_so_and_keeps_the_best_adapter(
 
 
 def test_what_is_held_out_is_whole_products() -> None:
-    items = pd.DataFrame({"product": [f"p{row // 3}" for row in range(300)], "price": range(300)})
+    items = pd.DataFrame({"product": [f"p{row // 3}" for row in range(300)], "target": range(300)})
     trained, held_out = stage_file.divided(items, 0.2, 7)
     assert len(trained) == 240
     assert len(held_out) == 60

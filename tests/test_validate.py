@@ -127,10 +127,10 @@ CRITICAL: dict[str, tuple[str, str, Fault]] = {
         "text_without_control_characters",
         put("text", "A lamp\x07 that is made of oak"),
     ),
-    "a price that is null": ("test", "price_given", put("price", float("nan"))),
-    "a price that is text": ("test", "price_number", put("price", "12.99")),
-    "a low price": ("test", "price_in_range", put("price", 0.5)),
-    "a high price": ("test", "price_in_range", put("price", 1000.0)),
+    "a price that is null": ("test", "target_given", put("target", float("nan"))),
+    "a price that is text": ("test", "target_number", put("target", "12.99")),
+    "a low price": ("test", "target_in_range", put("target", 0.5)),
+    "a high price": ("test", "target_in_range", put("target", 1000.0)),
     "a category that is null": ("test", "category_given", put("category", None)),
     "specifications that are no JSON": ("test", "details_json", put("details", "{size")),
     "a test text in training": ("leaks", "no_scored_text_in_training", train_on_test),
@@ -158,11 +158,11 @@ WARNING: dict[str, tuple[str, str, Fault]] = {
         each("category", lambda _: "Lamps"),
     ),
     "a product that most listings are": ("sizes", "largest_product", each("product", lambda _: "test0")),
-    "a dearer split": ("medians", "median_prices_alike", each("price", lambda prices: prices * 3)),
+    "a dearer split": ("medians", "median_prices_alike", each("target", lambda prices: prices * 3)),
     "prices that drifted": (
         "drift",
-        "price_like_reference",
-        in_all_splits("price", lambda prices: prices + 50),
+        "target_like_reference",
+        in_all_splits("target", lambda prices: prices + 50),
     ),
     "texts that drifted": (
         "drift",
@@ -223,13 +223,13 @@ def test_a_lost_listing_is_reported_with_both_counts(tmp_path: Path) -> None:
 
 def test_the_message_names_the_check_the_split_and_up_to_five_rows(tmp_path: Path) -> None:
     inputs = Inputs()
-    inputs.splits["test"]["price"] = 0.5
+    inputs.splits["test"]["target"] = 0.5
     with pytest.raises(PricewrightError) as caught:
         require_critical(inputs.checks(tmp_path, "test"), tmp_path)
     message = str(caught.value)
-    assert "price_in_range fails for test, 6 rows" in message
+    assert "target_in_range fails for test, 6 rows" in message
     assert re.findall(r"id '(\w+)'", message) == ["test0", "test1", "test2", "test3", "test4"]
-    assert "price '0.5'" in message
+    assert "target '0.5'" in message
 
 
 def test_without_a_reference_drift_is_not_checked_and_the_report_says_so(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_failed_validation_writes_the_data_docs_and_nothing_else(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     inputs = Inputs()
-    put("price", 0.5)(inputs)
+    put("target", 0.5)(inputs)
     inputs.checks(tmp_path, "test")
     assert os.listdir(tmp_path) == ["docs"]
     page = next((tmp_path / "docs/validations/test").rglob("*.html")).read_text()
@@ -256,7 +256,7 @@ def test_a_failed_validation_writes_the_data_docs_and_nothing_else(
 
 def test_two_validations_of_one_input_report_the_same(tmp_path: Path) -> None:
     inputs = Inputs()
-    put("price", 0.5)(inputs)
+    put("target", 0.5)(inputs)
     reports = [
         json.dumps(report_of(inputs.checks(tmp_path, "test", "drift"), {}, tmp_path)) for _ in range(2)
     ]
@@ -313,12 +313,12 @@ def test_the_two_stages_write_their_files_and_a_failed_check_removes_passed(
     validate_stage.main()
     report = json.loads(Path("reports/validate.json").read_text())
     assert report["reference"] == "reference/files.json"
-    assert report["tables"]["drift"]["price_like_reference"]["passed"]
+    assert report["tables"]["drift"]["target_like_reference"]["passed"]
 
     test = pd.read_parquet("artifacts/curate/test.parquet")
-    test.loc[0, "price"] = 0.5
+    test.loc[0, "target"] = 0.5
     test.to_parquet("artifacts/curate/test.parquet", index=False)
-    with pytest.raises(SystemExit, match="price_in_range fails for test"), contextlib.chdir(project):
+    with pytest.raises(SystemExit, match="target_in_range fails for test"), contextlib.chdir(project):
         validate_stage.main()
     assert not Path("artifacts/validate/passed.json").exists()
     assert json.loads(Path("reports/validate.json").read_text())["failed_critical"] == 1

@@ -36,7 +36,7 @@ def continue_sft(
         fine_tune(
             task,
             list(task.prompts["prompt"]),
-            [price_completion(price) for price in task.prompts["price"]],
+            [price_completion(price) for price in task.prompts["target"]],
             [],
             seed=section.seed,
             max_steps=steps,

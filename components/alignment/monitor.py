@@ -196,7 +196,7 @@ class Monitor(TrainerCallback):
                 )
         tokens = [completions[0] for completions in sampled]
         completions = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        prices = self.items["price"].to_numpy(float)
+        prices = self.items["target"].to_numpy(float)
         error, malformed = expected(masses, completions, prices, self.error_max, self.under_cost)
         kl, entropy = divergence(self.model, prompts, tokens, self.section.batch_size)
         return Snapshot(

@@ -91,7 +91,7 @@ def reward_by(source: RewardSource, task: Any) -> Reward:
     """The reward that a section names: `truth`, or the reward `model`, see `RewardModel.usable`."""
     if source == "model":
         return task.reward_model.usable()
-    return truth(task.prompts["prompt"], task.prompts["price"], task.error_max, task.under_cost)
+    return truth(task.prompts["prompt"], task.prompts["target"], task.error_max, task.under_cost)
 
 
 def trl_reward(reward: Reward) -> Callable[..., list[float]]:

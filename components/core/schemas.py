@@ -84,8 +84,8 @@ class Item(Record):
     brand: str
     category: str
     details: str
-    price: float
-    """Dollars, between `curate.price_min` and `curate.price_max`."""
+    target: float
+    """What is predicted, in the unit of the task."""
     product: str
     """Id of the cluster of near-duplicate listings it stands for: no product is in two splits."""
     split: Split
@@ -98,7 +98,8 @@ class Reject(Record):
 
     id: str
     title: str
-    price: str
+    target: str
+    """As the source wrote it."""
     rule: str
     """Name of the rule that rejected it."""
     reason: str
@@ -159,8 +160,8 @@ class Prediction(Record):
     candidate: str
     split: Split
     id: str
-    price: float
-    """True price in dollars."""
+    target: float
+    """What is true, in the unit of the task."""
     predicted: float | None
     """Point estimate in dollars; None where the answer could not be read as a price."""
     loss: float | None

@@ -37,11 +37,16 @@ def elsewhere(path: Path, clean: Callable[[pa.Table], pa.Table]) -> tuple[pd.Dat
         raise PricewrightError(f"{path} is not readable ({error}): {mend}") from error
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise PricewrightError(f"{path} has no column {' and no '.join(missing)}: {mend}")
-    rows = clean(_listings(table)).select(["text", "price", "rule"]).to_pandas()
+    rows = (
+        clean(_listings(table))
+        .select(["text", "price", "rule"])
+        .rename_columns({"price": "target"})
+        .to_pandas()
+    )
     repeated = rows.loc[rows["rule"] == "", "text"].duplicated()
     rows.loc[repeated[repeated].index, "rule"] = "exact_duplicate"
     rejected = Counter(rule for rule in rows["rule"] if rule)
-    kept = rows.loc[rows["rule"] == "", ["text", "price"]].reset_index(drop=True)
+    kept = rows.loc[rows["rule"] == "", ["text", "target"]].reset_index(drop=True)
     if kept.empty:
         raise PricewrightError(f"{path} has no listing that may be priced ({_counts(rejected)}): {mend}")
     return kept, dict(sorted(rejected.items()))

@@ -22,8 +22,8 @@ CACHE = Path("work/endpoints")
 
 
 def guessed(guesses: Guesses, test: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `Prediction` for the test items (`Item`) that a CSV file with the columns `id` and `price`
-    names; a price that is no number is an unreadable answer.
+    """Rows of `Prediction` for the test items (`Item`) that a CSV file with the columns `id` and `value`
+    names; a value that is no number is an unreadable answer.
 
     Raises PricewrightError where the file is missing, lacks a column, or names an id twice or one that is
     not among the test items.
@@ -33,15 +33,15 @@ def guessed(guesses: Guesses, test: pd.DataFrame) -> pd.DataFrame:
         table = pd.read_csv(guesses.path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise PricewrightError(f"{guesses.path} is not readable as CSV ({error}): {mend}") from error
-    if not {"id", "price"} <= set(table.columns):
-        raise PricewrightError(f"{guesses.path} needs the columns id and price: {mend}")
+    if not {"id", "value"} <= set(table.columns):
+        raise PricewrightError(f"{guesses.path} needs the columns id and value: {mend}")
     unknown = set(table["id"]) - set(test["id"])
     if unknown or table["id"].duplicated().any() or table.empty:
         fault = (
             f"no test listing has the id {min(unknown)}" if unknown else "it is empty or names an id twice"
         )
         raise PricewrightError(f"{guesses.path}: {fault}; {mend}")
-    prices = [parse_completion(text) for text in table["price"]]
+    prices = [parse_completion(text) for text in table["value"]]
     predicted = pd.Series(prices, index=table["id"], dtype=float)
     rows = test[test["id"].isin(predicted.index)]
     return scoring.predictions(guesses.name, rows, predicted.reindex(rows["id"]).to_numpy(float))

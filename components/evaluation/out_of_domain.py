@@ -66,7 +66,7 @@ def by_likeness(
 def _figures(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
     figures = scoring.score(rows, section)
     if "coverage" in figures:
-        held = rows["price"].between(rows["low"], rows["high"]).to_numpy()
+        held = rows["target"].between(rows["low"], rows["high"]).to_numpy()
         ends = share_interval(held, rows["product"].to_numpy())
         figures |= dict(zip(("coverage_low", "coverage_high"), ends, strict=True))
     return {name: figures[name] for name in SHOWN if name in figures}

@@ -31,14 +31,14 @@ def predictions(
 
     Rounding keeps the file's bytes the same where two machines differ in the last bits of a sum.
     """
-    nothing, true = np.full(len(items), np.nan), items["price"].to_numpy(float)
+    nothing, true = np.full(len(items), np.nan), items["target"].to_numpy(float)
     rounded = np.round(np.asarray(predicted, float), 2)
     return pd.DataFrame(
         {
             "candidate": candidate,
             "split": items["split"].to_numpy(),
             "id": items["id"].to_numpy(),
-            "price": true,
+            "target": true,
             "predicted": rounded,
             "loss": loss(true, rounded),
             "low": nothing if low is None else np.round(np.asarray(low, float), 2),
@@ -55,7 +55,7 @@ def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
     if rows.empty:
         return no_metrics()
     scored = error_metrics(
-        rows["price"].to_numpy(float),
+        rows["target"].to_numpy(float),
         rows["predicted"].to_numpy(float),
         rows["product"].to_numpy(),
         bootstrap=section.bootstrap,
@@ -93,7 +93,7 @@ def noise_floor(items: pd.DataFrame, law: pd.DataFrame, section: Evaluate) -> di
     """
     if law.empty:
         return None
-    known = items[["id", "split", "price", "address", "product"]].merge(
+    known = items[["id", "split", "target", "address", "product"]].merge(
         law.drop_duplicates("address"), on="address", how="left"
     )
     if missing := int(known["median"].isna().sum()):
@@ -134,7 +134,7 @@ def by_band(rows: pd.DataFrame, bands: int) -> list[dict[str, Any]]:
     """Errors in bands of the true price, of about equal row count, from cheap to dear; fewer where prices
     tie.
     """
-    return [{"band": name, **_group(part)} for name, part in _banded(rows, rows["price"], bands, "$")]
+    return [{"band": name, **_group(part)} for name, part in _banded(rows, rows["target"], bands, "$")]
 
 
 def by_length(rows: pd.DataFrame, items: pd.DataFrame, bands: int) -> list[dict[str, Any]]:
@@ -184,8 +184,8 @@ def _group(rows: pd.DataFrame) -> dict[str, Any]:
         errors = readable["loss"]
         figures["mae"] = round(float(errors.mean()), 4)
         figures["median_error"] = round(float(errors.median()), 4)
-        figures["bias"] = round(float((readable["predicted"] - readable["price"]).mean()), 4)
-        figures["share_of_price"] = round(float(errors.mean() / readable["price"].mean()), 4)
+        figures["bias"] = round(float((readable["predicted"] - readable["target"]).mean()), 4)
+        figures["share_of_price"] = round(float(errors.mean() / readable["target"].mean()), 4)
     return figures | _held(rows)
 
 
@@ -195,6 +195,6 @@ def _held(rows: pd.DataFrame) -> dict[str, Any]:
     """
     if rows["low"].isna().all():
         return {}
-    coverage = float(rows["price"].between(rows["low"], rows["high"]).mean())
+    coverage = float(rows["target"].between(rows["low"], rows["high"]).mean())
     width = float((rows["high"] - rows["low"]).mean())
     return {"coverage": round(coverage, 4), "width": round(width, 4)}

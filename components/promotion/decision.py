@@ -104,7 +104,7 @@ def _opponents(model_name: str, number: str | None) -> tuple[str | None, str]:
 
 def losses(items: pd.DataFrame, trial: Trial) -> Floats:
     """The losses of a version's answers to `items`, (n,)."""
-    return loss(items["price"].to_numpy(float), trial.predicted)
+    return loss(items["target"].to_numpy(float), trial.predicted)
 
 
 def best_baseline(items: pd.DataFrame) -> dict[str, Floats]:

@@ -27,7 +27,7 @@ from components.evaluation.resampling import Floats
 from components.promotion.environment import without_keys
 from components.promotion.gate import Budget
 
-ANSWER = ["price", "low", "high"]
+ANSWER = ["value", "low", "high"]
 EVALUATION, PARITY = "evaluate.json", "quantize.json"
 """Reports with a version by which it was evaluated."""
 PREDICT = """
@@ -50,7 +50,7 @@ class Trial:
     """How a version answered some rows."""
 
     answers: pd.DataFrame
-    """Columns price, low and high in dollars, NaN where unreadable; one row for each of the rows."""
+    """Columns value, low and high in the unit of the task, NaN where unreadable; one row for each row."""
     size: int
     """Bytes of the served model on the disk."""
     seconds: float
@@ -61,7 +61,7 @@ class Trial:
     @property
     def predicted(self) -> Floats:
         """Point estimates, (n,)."""
-        return self.answers["price"].to_numpy(float)
+        return self.answers["value"].to_numpy(float)
 
 
 def run_trial(version: Version, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()) -> Trial:
@@ -87,7 +87,7 @@ def run_trial(version: Version, items: pd.DataFrame, evaluated_by: tuple[str, ..
     if len(answers) != len(items) or not set(ANSWER) <= set(answers.columns):
         raise PricewrightError(
             f"{version} gave {len(answers)} answers with the columns "
-            f"{', '.join(map(str, answers.columns))} to {len(items)} rows; price, low and high are needed. "
+            f"{', '.join(map(str, answers.columns))} to {len(items)} rows; value, low and high are needed. "
             + _stays(version.model)
         )
     prices = answers[ANSWER].astype(float)
@@ -158,7 +158,7 @@ def budgets(items: pd.DataFrame, trial: Trial, section: Promote) -> list[Budget]
 
 def _coverage(items: pd.DataFrame, trial: Trial) -> float:
     """Share of the true prices that the answered intervals hold; NaN where none was answered."""
-    true, answers = items["price"].to_numpy(float), trial.answers
+    true, answers = items["target"].to_numpy(float), trial.answers
     answered = (answers["low"].notna() & answers["high"].notna()).to_numpy()
     inside = (true >= answers["low"].to_numpy()) & (true <= answers["high"].to_numpy())
     return float(inside[answered].mean()) if answered.any() else float("nan")

@@ -41,7 +41,7 @@ def conflicts(listings: pd.DataFrame, items: pd.DataFrame, rejects: pd.DataFrame
 def prices_of_texts(items: pd.DataFrame) -> pd.DataFrame:
     """Rows whose text stands in several rows: `id`, `title`, `split` and `prices`, how many that text has."""
     again = items[items["text"].duplicated(keep=False) & items["text"].notna()]
-    prices = again.groupby("text")["price"].transform("nunique")
+    prices = again.groupby("text")["target"].transform("nunique")
     return again[["id", "title", "split"]].assign(prices=prices).reset_index(drop=True)
 
 
@@ -53,11 +53,11 @@ def paraphrases(items: pd.DataFrame) -> pd.DataFrame:
     three: sizes, capacities and models, which a paraphrase has to keep.
     """
     columns = ["id", "title", "split", "of"]
-    rows = items.dropna(subset=["text", "brand", "category", "price"])
-    groups = rows.groupby([rows["brand"].astype(str).str.casefold(), "category", "price"])["split"]
+    rows = items.dropna(subset=["text", "brand", "category", "target"])
+    groups = rows.groupby([rows["brand"].astype(str).str.casefold(), "category", "target"])["split"]
     scored = rows["split"].isin(HELD_OUT)
     rows = rows[scored.groupby(groups.ngroup()).transform("nunique") > 1]
-    keys = [rows["brand"].astype(str).str.casefold(), "category", "price"]
+    keys = [rows["brand"].astype(str).str.casefold(), "category", "target"]
     pairs = [pair for _, group in rows.groupby(keys, sort=False) for pair in _alike(group)]
     return pd.DataFrame(pairs, columns=columns)
 

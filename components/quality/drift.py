@@ -36,7 +36,7 @@ def profile(items: pd.DataFrame) -> dict[str, Any]:
     """Quantiles of price (dollars) and text length (characters), and the share of each category."""
     return {
         "rows": len(items),
-        "price": np.quantile(items["price"], QUANTILES).round(2).tolist(),
+        "target": np.quantile(items["target"], QUANTILES).round(2).tolist(),
         "length": np.quantile(items["text"].str.len(), QUANTILES).round(2).tolist(),
         "categories": items["category"].value_counts(normalize=True).sort_index().round(6).to_dict(),
     }
@@ -50,9 +50,9 @@ def drift(items: pd.DataFrame, reference: dict[str, Any]) -> dict[str, float]:
     """
     rows = max(len(items), 1) * reference["rows"] / (max(len(items), 1) + reference["rows"])
     chance = float(stats.kstwobign.isf(CHANCE)) / rows**0.5
-    prices = pd.to_numeric(items["price"], errors="coerce").dropna()
+    prices = pd.to_numeric(items["target"], errors="coerce").dropna()
     distances = {
-        "price": _distance(prices, reference["price"]) - chance,
+        "target": _distance(prices, reference["target"]) - chance,
         "length": _distance(items["text"].dropna().str.len(), reference["length"]) - chance,
         "categories": _instability(items["category"], reference["categories"])
         - float(stats.chi2.isf(CHANCE, max(len(reference["categories"]) - 1, 1))) / rows,
@@ -82,7 +82,7 @@ def load(path: Path) -> dict[str, Any] | None:
         return None
     try:
         profile = json.loads(path.read_text(encoding="utf-8"))
-        if {"rows", "price", "length", "categories"} <= profile.keys():
+        if {"rows", "target", "length", "categories"} <= profile.keys():
             return dict(profile)
     except (ValueError, AttributeError):
         pass

@@ -95,7 +95,7 @@ def split_suite(
 ) -> list[Expectation]:
     """What must hold of each split by itself; `known` are the categories of the training split."""
     least, most = section.text_characters_min, section.text_characters_max
-    required = ("id", "product", "category", "title", "source", "address", "text", "price")
+    required = ("id", "product", "category", "title", "source", "address", "text", "target")
     return [
         gxe.ExpectTableColumnsToMatchOrderedList(column_list=Item.columns(), **_critical("columns")),
         gxe.ExpectTableRowCountToBeBetween(min_value=section.rows_min, **_critical("rows_enough")),
@@ -123,12 +123,12 @@ def split_suite(
         gxe.ExpectColumnValuesToNotMatchRegex(
             column="text", regex=CONTROL, **_critical("text_without_control_characters")
         ),
-        gxe.ExpectColumnValuesToBeOfType(column="price", type_="float64", **_critical("price_number")),
+        gxe.ExpectColumnValuesToBeOfType(column="target", type_="float64", **_critical("target_number")),
         gxe.ExpectColumnValuesToBeBetween(
-            column="price",
+            column="target",
             min_value=price_min,
             max_value=price_max,
-            **_critical("price_in_range"),
+            **_critical("target_in_range"),
         ),
     ]
 
@@ -150,7 +150,7 @@ def overall_suites(rules: list[str], section: Validate) -> Suites:
         "categories": [_at_most("share", section.category_share_max, **_warning("category_share"))],
         "medians": [_at_most("ratio", section.median_ratio_max, **_warning("median_prices_alike"))],
         "drift": [
-            _at_most("price", section.drift_distance_max, **_warning("price_like_reference")),
+            _at_most("target", section.drift_distance_max, **_warning("target_like_reference")),
             _at_most("length", section.drift_distance_max, **_warning("length_like_reference")),
             _at_most("categories", section.drift_stability_max, **_warning("categories_like_reference")),
         ],

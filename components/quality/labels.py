@@ -60,9 +60,9 @@ def label_figures(items: pd.DataFrame) -> pd.DataFrame:
     texts = [without_category(text) for text in items["text"]]
     words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD.pattern).fit_transform(texts)
     category = items["category"].where(items["category"].map(items["category"].value_counts()) >= RARE, "")
-    rows = residuals(np.log(items["price"].to_numpy(float)), _with_names(words, items), folds).assign(
+    rows = residuals(np.log(items["target"].to_numpy(float)), _with_names(words, items), folds).assign(
         split=items["split"].astype(str),
-        price=items["price"],
+        target=items["target"],
         category=category,
         predicted=cross_val_predict(MultinomialNB(alpha=0.1), words, category, cv=folds),
     )
@@ -74,9 +74,9 @@ def label_figures(items: pd.DataFrame) -> pd.DataFrame:
 
 def _sample(items: pd.DataFrame) -> pd.DataFrame:
     """At most ROWS_MAX of the rows with a price above zero, whatever their order."""
-    price = pd.to_numeric(items["price"], errors="coerce")
+    price = pd.to_numeric(items["target"], errors="coerce")
     words = items[["text", "brand", "category"]].astype(object).fillna("").astype(str)
-    items = items.assign(price=price, **words)[price > 0]
+    items = items.assign(target=price, **words)[price > 0]
     draws = draws_of(items["id"].astype(str).tolist(), seed=0)
     return items.iloc[np.sort(np.argsort(draws, kind="stable")[:ROWS_MAX])].reset_index(drop=True)
 
@@ -140,14 +140,14 @@ def fit_mixture(values: np.ndarray) -> Mixture:
 
 
 def _figures(rows: pd.DataFrame) -> dict[str, Any]:
-    off = rows["price"][rows["residual"].abs() > np.log(REPEATED_FACTOR)]
+    off = rows["target"][rows["residual"].abs() > np.log(REPEATED_FACTOR)]
     repeated = off.value_counts().max() / len(rows) if len(off) else 0.0
     figures = {
-        "explained": 1 - rows["residual"].var() / max(np.log(rows["price"]).var(), 1e-9),
+        "explained": 1 - rows["residual"].var() / max(np.log(rows["target"]).var(), 1e-9),
         "above": _beyond_chance(rows["above"].mean(), len(rows)),
         "below": _beyond_chance(rows["below"].mean(), len(rows)),
         "repeated": _beyond_chance(repeated, len(rows)),
-        "commonest": rows["price"].value_counts(normalize=True).max(),
+        "commonest": rows["target"].value_counts(normalize=True).max(),
         "kappa": cohen_kappa_score(rows["category"], rows["predicted"])
         if rows["category"].nunique() > 1
         else np.nan,

@@ -53,7 +53,7 @@ def fit_regressions(train: pd.DataFrame, readings: Floats, states: Floats, secti
     """
     texts, prices, products = (
         train["text"].tolist(),
-        train["price"].to_numpy(float),
+        train["target"].to_numpy(float),
         train["product"].to_numpy(),
     )
     inputs = texts, readings, states, prices

@@ -90,8 +90,8 @@ def _navigation(*sections: str) -> str:
 
 def _presentable(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.reindex(columns=Item.columns())
-    words = rows.drop(columns="price").astype(object).fillna("").astype(str)
-    return words.assign(price=pd.to_numeric(rows["price"], errors="coerce"))
+    words = rows.drop(columns="target").astype(object).fillna("").astype(str)
+    return words.assign(target=pd.to_numeric(rows["target"], errors="coerce"))
 
 
 def _headline(curated: dict[str, Any], validated: dict[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame]) -> str:
     head = ("split", "rows", "products", "lowest", "median", "mean", "highest price", "median length")
     rows = []
     for split, items in splits.items():
-        price, length = items["price"], items["text"].str.len()
+        price, length = items["target"], items["text"].str.len()
         dollars = (f"${value:,.2f}" for value in (price.min(), price.median(), price.mean(), price.max()))
         counts = (f"{curated['rows'][split]:,}", f"{curated['products'][split]:,}")
         rows.append((split, *counts, *dollars, f"{length.median():.0f} characters"))
@@ -164,7 +164,7 @@ def _waterfall(curated: dict[str, Any], rejects: pd.DataFrame) -> str:
 
 def _categories(items: pd.DataFrame) -> str:
     """A bar for each of the commonest categories."""
-    grouped = items.groupby("category")["price"].agg(["size", "median"]).sort_values("size", ascending=False)
+    grouped = items.groupby("category")["target"].agg(["size", "median"]).sort_values("size", ascending=False)
     largest = grouped["size"].max()
     lines = [
         (
@@ -223,14 +223,14 @@ def _leaks(leaks: dict[str, Any]) -> str:
 
 
 def _samples(split: str, items: pd.DataFrame, question: str) -> str:
-    by_price = items.sort_values(["price", "id"])
+    by_price = items.sort_values(["target", "id"])
     steps = [round(step * (len(items) - 1) / (SAMPLES - 1)) for step in range(SAMPLES)]
     samples = by_price.iloc[sorted(set(steps))] if len(items) else by_price
     listings = [
-        f"<small>{escape(row['category'])} · ${row['price']:,.2f} · {escape(row['source'])} "
+        f"<small>{escape(row['category'])} · ${row['target']:,.2f} · {escape(row['source'])} "
         f"{escape(row['address'])}</small>"
         f'<div class="prompt">{escape(price_prompt(row["text"], question))}'
-        f"<mark>{_answer(row['price'])}</mark></div>"
+        f"<mark>{_answer(row['target'])}</mark></div>"
         for row in samples.to_dict("records")
     ]
     opened = " open" if split == "train" else ""

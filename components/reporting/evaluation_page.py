@@ -176,6 +176,6 @@ def _listing(row: dict[str, Any]) -> str:
     if readable and not pd.isna(row["low"]):
         answer += f" (between ${row['low']:.0f} and ${row['high']:.0f})"
     return (
-        f'<div class="listing"><b>${row["price"]:.2f}, {answer}</b>: {escape(row["title"])}'
+        f'<div class="listing"><b>${row["target"]:.2f}, {answer}</b>: {escape(row["title"])}'
         f"<p>{escape(row['text'])}</p></div>"
     )

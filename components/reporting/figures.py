@@ -73,13 +73,18 @@ def predicted_true(panels: dict[str, pd.DataFrame], split: str) -> Figure:
     """
     figure = Figure(figsize=(5 * len(panels), 5.2), layout="constrained")
     shown = {title: rows.dropna(subset="predicted") for title, rows in panels.items()}
-    prices = pd.concat([rows[["price", "predicted"]] for rows in shown.values()]).clip(lower=LEGIBLE)
+    prices = pd.concat([rows[["target", "predicted"]] for rows in shown.values()]).clip(lower=LEGIBLE)
     low, high = float(prices.min().min()) / 1.3, float(prices.max().max()) * 1.3
     for place, (title, rows) in enumerate(shown.items(), start=1):
         axes = figure.add_subplot(1, len(panels), place)
         axes.plot([low, high], [low, high], color=FLOOR, linewidth=1.2, label="exact")
         axes.scatter(
-            rows["price"], rows["predicted"].clip(lower=LEGIBLE), s=12, color=WINNER, alpha=0.35, linewidths=0
+            rows["target"],
+            rows["predicted"].clip(lower=LEGIBLE),
+            s=12,
+            color=WINNER,
+            alpha=0.35,
+            linewidths=0,
         )
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
         axes.set(xlabel="true price, dollars", ylabel="predicted price, dollars" if place == 1 else "")

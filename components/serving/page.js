@@ -36,8 +36,8 @@ async function price() {
   const known = version.params.some(param => param.name === "quantiles");
   const answer = await ask("/predict" + (known ? "?quantiles=" + QUANTILES : ""), asked);
   const body = await answer.json(), row = body.answers[0];
-  answered = { key: answer.headers.get("X-Request-Key"), value: row.price };
-  at("price").textContent = dollars(row.price);
+  answered = { key: answer.headers.get("X-Request-Key"), value: row.value };
+  at("price").textContent = dollars(row.value);
   at("range").textContent = "Between " + dollars(row.low) + " and " + dollars(row.high) + "."
     + (row.quantiles ? "" : " This version does not say how it is spread between.");
   at("picture").replaceChildren(picture(row));
@@ -82,7 +82,7 @@ async function compare() {
   const both = await (await ask("/compare", asked)).json();
   at("both").replaceChildren(...["champion", "challenger"].filter(alias => both[alias]).map(alias => {
     const line = document.createElement("tr"), { version, answer } = both[alias];
-    const cells = [alias + ", version " + version, dollars(answer.price), dollars(answer.low), dollars(answer.high)];
+    const cells = [alias + ", version " + version, dollars(answer.value), dollars(answer.low), dollars(answer.high)];
     line.append(...cells.map(text => {
       const cell = document.createElement("td");
       cell.textContent = text;
@@ -113,7 +113,7 @@ function picture(row) {
   const x = value => 10 + (value - left) / span * (WIDTH - 20);
   const drawing = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   drawing.setAttribute("aria-label",
-    `Price ${dollars(row.price)}, from ${dollars(row.low)} to ${dollars(row.high)}`);
+    `Price ${dollars(row.value)}, from ${dollars(row.low)} to ${dollars(row.high)}`);
   // between two quantiles lies the same share: the closer they are, the higher the density
   const gaps = values.slice(1).map((value, place) => [values[place], Math.max(value - values[place], span / 200)]);
   const highest = Math.max(0, ...gaps.map(([, width]) => 1 / width));
@@ -124,7 +124,7 @@ function picture(row) {
   }
   drawing.append(shape("rect", { class: "interval", x: x(row.low), y: BASE, height: 6,
     width: Math.max(x(row.high) - x(row.low), 2) }));
-  drawing.append(shape("line", { class: "point", x1: x(row.price), x2: x(row.price), y1: 5, y2: BASE + 6 }));
+  drawing.append(shape("line", { class: "point", x1: x(row.value), x2: x(row.value), y1: 5, y2: BASE + 6 }));
   for (const [value, anchor] of [[left, "start"], [right, "end"]]) {
     const label = shape("text", { x: x(value), y: HEIGHT - 5, "text-anchor": anchor });
     label.textContent = dollars(value);

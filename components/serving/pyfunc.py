@@ -90,7 +90,7 @@ class Pricer:
         self.served = Served(folder, self.settings)
 
     def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Columns price, low and high in dollars, one row for each in the column `description`.
+        """Columns value, low and high in dollars, one row for each in the column `description`.
 
         `params` may ask for another `point` of the distribution than the median, `mean` or `mode`, and for a
         column `quantiles` with so many of it, the middles of as many equal shares: in each row a list of
@@ -107,10 +107,10 @@ class Pricer:
         if empty:
             raise PricewrightError(f"row {empty[0]} has no {SERVED_INPUT}: there is nothing to price")
         if not texts:
-            return pd.DataFrame({name: pd.Series(dtype=float) for name in ("price", "low", "high")})
+            return pd.DataFrame({name: pd.Series(dtype=float) for name in ("value", "low", "high")})
         distribution = self.served.distribution(texts, "pricing")
         low, high = self.settings.calibration.interval(distribution)
-        answer = pd.DataFrame({"price": POINT_ESTIMATES[point](distribution), "low": low, "high": high})
+        answer = pd.DataFrame({"value": POINT_ESTIMATES[point](distribution), "low": low, "high": high})
         if shares:
             levels = [(place + 0.5) / shares for place in range(shares)]
             answer["quantiles"] = np.column_stack([quantile(distribution, q) for q in levels]).tolist()

@@ -74,7 +74,7 @@ def probability_of_truth(task: AlignmentTask) -> float:
     prompts = list(task.prompts["prompt"])
     with adapters.use_adapter(task.model, "default"):
         masses = price_masses(task.model, task.tokenizer, prompts, price_max=999, batch_size=16, title="")
-    prices = [int(parse_completion(price_completion(price)) or 0) for price in task.prompts["price"]]
+    prices = [int(parse_completion(price_completion(price)) or 0) for price in task.prompts["target"]]
     return float(masses[np.arange(len(prices)), prices].mean())
 
 

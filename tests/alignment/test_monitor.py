@@ -94,7 +94,7 @@ def hacked(task: AlignmentTask, reward: Any, params: Params, recorder: Any, **ch
     """A run of RLOO on a planted reward, monitored."""
     monitoring = params.align.monitor.model_copy(update={"snapshots": 4} | changes)
     prompts = [price_prompt("word " * number, QUESTION) for number in range(1, 13)]
-    items = pd.DataFrame({"prompt": prompts, "price": np.linspace(20, 300, len(prompts))})
+    items = pd.DataFrame({"prompt": prompts, "target": np.linspace(20, 300, len(prompts))})
     items = as_ids(task.tokenizer, items)
     scratch = task.scratch
     options: dict[str, Any] = {

@@ -36,8 +36,8 @@ def test_the_true_reward_of_a_method_is_that_of_the_task(
     cheap_task: AlignmentTask, under_cost: float
 ) -> None:
     task = cheap_task._replace(under_cost=under_cost)
-    prompt, price = task.prompts["prompt"][0], round(task.prompts["price"][0])
-    task = task._replace(prompts=task.prompts[:1].assign(price=float(price)))
+    prompt, price = task.prompts["prompt"][0], round(task.prompts["target"][0])
+    task = task._replace(prompts=task.prompts[:1].assign(target=float(price)))
     low, high = rewards.reward_by("truth", task)([prompt] * 2, [str(price - 5), str(price + 5)])
     assert (low, high) == (-5 * under_cost, -5)
 

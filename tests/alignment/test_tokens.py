@@ -70,7 +70,7 @@ def task(
     prompts = [price_prompt(text, QUESTION) for text in TEXTS]
     chosen, rejected = PRICES
     pairs = pd.DataFrame({"prompt": prompts, "chosen": chosen, "rejected": rejected})
-    listings = pd.DataFrame({"prompt": prompts, "price": float(chosen)})
+    listings = pd.DataFrame({"prompt": prompts, "target": float(chosen)})
     return task_on(tokenizers[request.param], listings, pairs, tmp_path, recorder)
 
 
@@ -90,7 +90,7 @@ def test_training_alignment_and_pricing_read_the_same_tokens(task: AlignmentTask
         for node, place in (tree.ends[int(price)] for price in PRICES)
     )
     whole = {row + answer for row in priced for answer in (chosen, rejected)}
-    items = pd.DataFrame({"text": TEXTS, "price": float(PRICES[0])})
+    items = pd.DataFrame({"text": TEXTS, "target": float(PRICES[0])})
     rows = sft.examples(tokenizer, items, asked(tokens=256, maximum=999))
     assert {tuple(row["input_ids"]) for row in rows} == {row + chosen for row in priced}
     assert {tuple(row["labels"]) for row in rows} == {(-100,) * len(row) + chosen for row in priced}
@@ -148,7 +148,7 @@ def cut_task(task: AlignmentTask) -> tuple[AlignmentTask, Task]:
     """The task of a preference split of LONG, as the stages `preferences` and `align` make it."""
     tokenizer = task.tokenizer
     prompt = asked(tokens=cut_elsewhere(tokenizer), maximum=9)
-    items = pd.DataFrame({"id": ["a", "b"], "product": ["a", "b"], "text": LONG, "price": [5.0, 7.0]})
+    items = pd.DataFrame({"id": ["a", "b"], "product": ["a", "b"], "text": LONG, "target": [5.0, 7.0]})
     feedback = Preferences("truth")
     for item in items.itertuples():
         feedback.pair(item.id, price_prompt(item.text, QUESTION), *PRICES, 1.0)
@@ -202,7 +202,7 @@ def test_a_method_samples_from_a_cut_prompt_as_pricing_reads_it(
     task, prompt = cut_task
     section = getattr(params.align, method.__name__.rpartition(".")[2])
     sizes = {"max_steps": 1, "num_generations": 2, "batch_size": 4, "max_completion_length": 3}
-    prices = rewards.truth(task.prompts["prompt"], task.prompts["price"], 9.0, 1.0)
+    prices = rewards.truth(task.prompts["prompt"], task.prompts["target"], 9.0, 1.0)
     with read_by(task.model) as read:
         method.train(task, section.model_copy(update=sizes), prices)
     assert {row[: prompt.tokens] for row in read} == set(task.prompts["prompt"])

@@ -34,12 +34,12 @@ def split(folder: Path, seed: int, errors: dict[str, float], winner: str) -> Pat
                 "candidate": name,
                 "split": ["test"] * 40 + ["validation"] * 10,
                 "id": [f"id{each}" for each in row],
-                "price": price,
+                "target": price,
                 "predicted": price + sign * np.where(np.arange(50) < 40, error, 1000),
                 "product": [f"p{each}" for each in row],
             }
         ).assign(
-            loss=lambda rows: (rows["predicted"] - rows["price"]).abs(),
+            loss=lambda rows: (rows["predicted"] - rows["target"]).abs(),
             low=lambda rows: rows["predicted"] - 25,
             high=lambda rows: rows["predicted"] + 25,
         )

@@ -37,7 +37,7 @@ def test_prices_leave_the_texts_and_rows_are_rejected_with_a_reason(
     else:
         table.assign(price=table["price"].map(str, na_action="ignore")).to_parquet(path)
     listings, rejected = elsewhere(path, partial(cleaned, section=params.curate))
-    assert listings["price"].tolist() == [24.5, 80.0]
+    assert listings["target"].tolist() == [24.5, 80.0]
     assert listings["text"][0].startswith("Steel kettle")
     assert "24" not in listings["text"][0]
     assert rejected == {"exact_duplicate": 1, "no_price": 1, "price_out_of_range": 1, "unreadable_price": 1}

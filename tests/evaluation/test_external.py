@@ -19,7 +19,7 @@ from tests.support.project import QUESTION
 @pytest.fixture
 def test_items() -> pd.DataFrame:
     texts = [f"Oak desk number {number}" for number in range(5)]
-    return pd.DataFrame({"id": list("abcde"), "split": "test", "price": 20.0, "text": texts})
+    return pd.DataFrame({"id": list("abcde"), "split": "test", "target": 20.0, "text": texts})
 
 
 def guesses(folder: Path, text: str) -> Guesses:
@@ -30,7 +30,7 @@ def guesses(folder: Path, text: str) -> Guesses:
 def test_a_guess_is_measured_on_its_own_row_and_an_unreadable_one_is_counted(
     test_items: pd.DataFrame, tmp_path: Path
 ) -> None:
-    rows = external.guessed(guesses(tmp_path, 'id,price\nd,"$1,300"\na,0\nb,no idea\n'), test_items)
+    rows = external.guessed(guesses(tmp_path, 'id,value\nd,"$1,300"\na,0\nb,no idea\n'), test_items)
     assert list(rows.columns) == Prediction.columns()
     assert list(rows["id"]) == ["a", "b", "d"]
     np.testing.assert_array_equal(rows["predicted"], [0.0, np.nan, 1300.0])
@@ -39,10 +39,10 @@ def test_a_guess_is_measured_on_its_own_row_and_an_unreadable_one_is_counted(
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("id,guess\na,1\n", "needs the columns id and price"),
-        ("id,price\na,1\nz,2\n", "no test listing has the id z"),
-        ("id,price\na,1\na,2\n", "names an id twice"),
-        ("id,price\n", "is empty"),
+        ("id,guess\na,1\n", "needs the columns id and value"),
+        ("id,value\na,1\nz,2\n", "no test listing has the id z"),
+        ("id,value\na,1\na,2\n", "names an id twice"),
+        ("id,value\n", "is empty"),
         ("", "not readable as CSV"),
     ],
 )

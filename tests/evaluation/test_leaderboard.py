@@ -32,7 +32,7 @@ def items() -> pd.DataFrame:
             "source": "files",
             "category": "Lamps",
             "address": "/",
-            "price": draw.uniform(50, 400, 2 * ROWS),
+            "target": draw.uniform(50, 400, 2 * ROWS),
             "split": np.repeat(["validation", "test"], ROWS),
         }
     )
@@ -42,7 +42,7 @@ def table(items: pd.DataFrame, errors: dict[str, float]) -> pd.DataFrame:
     """Every candidate off by about as many dollars as `errors` says."""
     draw = np.random.default_rng(2)
     parts = [
-        predictions(name, items, items["price"].to_numpy() + error * draw.choice([-1, 1], len(items)))
+        predictions(name, items, items["target"].to_numpy() + error * draw.choice([-1, 1], len(items)))
         for name, error in errors.items()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -57,7 +57,7 @@ def ranking(report: dict[str, Any]) -> list[str]:
     return sorted(candidates, key=lambda name: rank(candidates[name]["validation"]))
 
 
-@pytest.mark.parametrize("column", ["price", "predicted"])
+@pytest.mark.parametrize("column", ["target", "predicted"])
 def test_no_choice_moves_with_the_test_split_whatever_stands_there(
     items: pd.DataFrame, params: Params, column: str
 ) -> None:
@@ -66,9 +66,9 @@ def test_no_choice_moves_with_the_test_split_whatever_stands_there(
     test = rows["split"] == "test"
     wild = rows.copy()
     wild.loc[test, column] = np.random.default_rng(3).uniform(1, 999, int(test.sum()))
-    if column == "price":  # one price for each listing, whoever answers
-        wild["price"] = wild.groupby("id")["price"].transform("first")
-    wild["loss"] = (wild["predicted"] - wild["price"]).abs()
+    if column == "target":  # one price for each listing, whoever answers
+        wild["target"] = wild.groupby("id")["target"].transform("first")
+    wild["loss"] = (wild["predicted"] - wild["target"]).abs()
     after = result(wild, items, params)
     assert before["candidates"]["dpo"]["test"]["mae"] != after["candidates"]["dpo"]["test"]["mae"]
     assert [after[choice] for choice in CHOICES] == [before[choice] for choice in CHOICES] == ["dpo", "ridge"]
@@ -97,7 +97,7 @@ def test_the_intervals_of_every_table_are_over_products(items: pd.DataFrame, par
     copies = [items.assign(id=items["id"] + f"-{copy}") for copy in range(3)]
     rows, thrice = table(items, ERRORS), pd.concat(copies, ignore_index=True)
     rows["predicted"] += np.random.default_rng(3).normal(0, 20, len(rows))  # else no interval has a width
-    rows["loss"] = (rows["predicted"] - rows["price"]).abs()
+    rows["loss"] = (rows["predicted"] - rows["target"]).abs()
     written = pd.concat([rows.assign(id=rows["id"] + f"-{copy}") for copy in range(3)], ignore_index=True)
     once, often = result(rows, items, params), result(written, thrice, params)
     for name in ERRORS:

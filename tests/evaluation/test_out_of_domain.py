@@ -41,7 +41,7 @@ def test_the_least_like_tenth_has_its_own_error_and_coverage_by_product(params: 
             "text": texts,
             "product": [f"p{number // 2}" for number in range(40)],
             "split": "test",
-            "price": 100.0,
+            "target": 100.0,
         }
     )
     validation = items.assign(id=[f"v{number}" for number in range(40)], split="validation")

@@ -21,9 +21,9 @@ def test_the_rows_that_a_version_was_trained_on_are_found_by_its_lineage() -> No
     shutil.rmtree("artifacts/curate")  # DVC keeps them
     rows = trained_on(version)
     assert rows["title"].tolist() == train["title"].tolist()
-    assert rows["value"].tolist() == train["price"].tolist()
+    assert rows["value"].tolist() == train["target"].tolist()
     row = train.iloc[3]
-    assert Index(rows).nearest(row["text"])[0] == {"title": row["title"], "value": row["price"]}
+    assert Index(rows).nearest(row["text"])[0] == {"title": row["title"], "value": row["target"]}
     shutil.rmtree(".dvc/cache")
     with pytest.raises(PricewrightError, match="train.parquet"):
         trained_on(version)

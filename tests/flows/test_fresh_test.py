@@ -31,7 +31,7 @@ ANSWER = f"""
 import pandas as pd
 rows = pd.concat([pd.read_parquet(f"artifacts/curate/{{split}}.parquet") for split in {HELD_OUT}])
 rows["candidate"], rows["predicted"] = "mean", 5000.0
-rows["loss"] = (rows["price"] - 5000).abs()
+rows["loss"] = (rows["target"] - 5000).abs()
 rows.to_parquet("artifacts/baseline/predictions.parquet")
 """
 STAGES = {
@@ -86,7 +86,7 @@ def shop(
     for arguments in (["init", "--no-scm"], ["repro"]):
         subprocess.run([sys.executable, "-m", "dvc", *arguments, "-q"], check=True)
     tracking.connect()
-    answer = pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]})
+    answer = pd.DataFrame({"value": [1.0], "low": [1.0], "high": [1.0]})
     for _ in ("1", "2"):
         register_served(made / "served", answer)
     crown("1")

@@ -157,7 +157,7 @@ def test_a_first_version_is_crowned_by_the_gate_or_the_summary_learns_why_not(
     project: Path, made: Path, answers: dict[str, pd.DataFrame]
 ) -> None:
     label(challenger="2")
-    true = answers["2"]["price"] + 0.5
+    true = answers["2"]["value"] + 0.5
     relabel(made, true)
     settings(approval=True)
     flows.first_champion()
@@ -172,7 +172,7 @@ def test_a_first_version_is_crowned_by_the_gate_or_the_summary_learns_why_not(
     flows.first_champion()
     assert len(aliases.decisions(registry.open_version(NAME, "2"))) == 1, "it is not decided again and again"
     label(challenger="1")
-    relabel(made, answers["1"]["price"] + 0.5)
+    relabel(made, answers["1"]["value"] + 0.5)
     baselines("ridge", ridge=5000.0)
     flows.first_champion()
     assert registry.aliases(NAME) == {"champion": "1", "challenger": "1"}

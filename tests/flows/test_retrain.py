@@ -58,7 +58,7 @@ def asks(first: int, rows: int, hours: float, truth: bool = True) -> None:
     for number, product in list(enumerate(products()))[first : first + rows]:
         text = listing_text(product.title, product.brand, product.details, f"Asked for by customer {number}")
         record = {"description": text}
-        answer = {"price": 50.0, "low": 40.0, "high": 60.0 + number}
+        answer = {"value": 50.0, "low": 40.0, "high": 60.0 + number}
         key = f"order {number}"
         asked = Kept(
             time=now() - timedelta(hours=hours),

@@ -79,7 +79,7 @@ def test_the_champion_is_served_from_a_copy_and_finds_no_key(tmp_path: Path, mon
         monkeypatch.setenv(name, value)
     listing = json.dumps({"dataframe_records": [{"description": "a lamp"}]}).encode()
     with served("/invocations", "flows.serve", body=listing) as (answer, _):
-        assert json.loads(answer) == {"predictions": [{"price": 0.0, "low": 0.0, "high": 1.0}]}
+        assert json.loads(answer) == {"predictions": [{"value": 0.0, "low": 0.0, "high": 1.0}]}
         assert (tmp_path / "ran").exists()
         assert list(copies.rglob("constant.py"))
     assert list(copies.rglob("constant.py")) == []
@@ -154,6 +154,6 @@ def test_the_answers_are_those_of_mlflow_models_serve() -> None:
                 assert [body["answers"][0] for body in single] == answers[""][0]["predictions"]
                 assert {body["version"] for body in single} == {"1"}
                 [spread] = post(f"{address}/predict?quantiles=3", {"description": TEXTS[0]})["answers"]
-                assert spread["quantiles"][1] == spread["price"]
+                assert spread["quantiles"][1] == spread["value"]
     assert answers[""] == answers["--plain"]
     assert [len(body["predictions"]) for body in answers[""]] == [4, 4, 4, 4, 1]

@@ -46,8 +46,8 @@ async def under_load() -> AsyncIterator[tuple[Answers, Follower]]:
         while not stopped.is_set():
             answer = await client.post("/predict", json={"description": "a desk"})
             body = answer.json()
-            row = body["answers"][0] if answer.status_code == 200 else {"price": -1.0}
-            answers[answer.status_code, body.get("version", ""), row["price"]] += 1
+            row = body["answers"][0] if answer.status_code == 200 else {"value": -1.0}
+            answers[answer.status_code, body.get("version", ""), row["value"]] += 1
             await asyncio.sleep(PAUSE)
 
     async with running(section(), Champion(NAME)) as (client, follower):

@@ -54,10 +54,10 @@ def keep(texts: list[str], version: str = "1", truths: bool = True) -> None:
     items = pd.read_parquet(gate_rows.GATE)
     answers = trial.run_trial(registry.open_version(NAME, "1"), items).answers.to_dict("records")
     for place, text in enumerate(texts):
-        record, value = {SERVED_INPUT: text}, float(items["price"][place % len(items)])
+        record, value = {SERVED_INPUT: text}, float(items["target"][place % len(items)])
         time = now() - timedelta(days=1) + timedelta(minutes=place)
         answer = answers[place % len(items)]
-        written = [json.dumps(row) for row in (record, answer, answer | {"price": value + 1})]
+        written = [json.dumps(row) for row in (record, answer, answer | {"value": value + 1})]
         key = f"{version}-{place}"
         store.add([Kept(time, key, 0, digest(record), *written[:2], version, 0.02, "2", written[2])])
         if truths:

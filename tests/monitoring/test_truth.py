@@ -21,12 +21,12 @@ def read(address: str, days: float = 30.0) -> pd.DataFrame:
 
 
 def test_a_request_stands_in_one_row_with_its_answer_its_shadow_and_its_latest_truth(tmp_path: Path) -> None:
-    shadow = {"shadow_version": "2", "shadow_answer": '{"price": 11, "low": 9, "high": 12}'}
+    shadow = {"shadow_version": "2", "shadow_answer": '{"value": 11, "low": 9, "high": 12}'}
     address = stored(
         tmp_path / "requests.db",
         asked("b", "a lamp", hours=5, seconds=0.5, **shadow),
         asked("a", hours=9),
-        asked("a", "its chair", hours=9, row=1, input=None, answer='{"price": null}'),
+        asked("a", "its chair", hours=9, row=1, input=None, answer='{"value": null}'),
         asked("old", hours=24 * 31),
         true("a", 12, hours=1),
         true("a", 11.5, hours=2),

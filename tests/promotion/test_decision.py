@@ -38,7 +38,7 @@ from tests.support.registry import (
 def test_a_worse_challenger_is_rejected_and_the_champion_stays(
     made: Path, section: Promote, better: dict[str, pd.DataFrame]
 ) -> None:
-    relabel(made, better["1"]["price"] + 0.5)
+    relabel(made, better["1"]["value"] + 0.5)
     record = decision.propose(NAME, None, False, section, "dollars")
     promote.conclude(record)
     assert record["verdict"] == "rejected"
@@ -50,7 +50,7 @@ def test_where_each_is_better_on_half_of_the_rows_there_is_not_enough_evidence(
     made: Path, section: Promote, better: dict[str, pd.DataFrame]
 ) -> None:
     odd = np.arange(TEXTS) % 2 == 0
-    relabel(made, np.where(odd, better["1"]["price"], better["2"]["price"]) + 0.5)
+    relabel(made, np.where(odd, better["1"]["value"], better["2"]["value"]) + 0.5)
     record = decision.propose(NAME, None, False, section, "dollars")
     promote.conclude(record)
     assert record["verdict"] == "not enough evidence"
@@ -105,7 +105,7 @@ def test_a_first_champion_has_to_beat_the_baseline_that_is_best_on_validation(
 ) -> None:
     """Not the one that is best on test, and by the interval: a lead that chance may have made is none."""
     label(challenger="2")
-    true = answers["2"]["price"] + 0.5
+    true = answers["2"]["value"] + 0.5
     relabel(made, true)
     baselines("ridge", ridge=true + 0.1, boosting=900.0)
     record = decision.propose(NAME, None, False, section, "dollars")
@@ -126,7 +126,7 @@ def test_a_first_champion_outside_a_budget_is_none(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
+    relabel(made, answers["2"]["value"] + 0.5)
     record = decision.propose(NAME, None, False, section.model_copy(update={"size_max_mb": 1.0}), "dollars")
     promote.conclude(record)
     assert record["verdict"] == "rejected"
@@ -137,7 +137,7 @@ def test_a_first_champion_outside_a_budget_is_none(
 def test_a_challenger_that_beats_the_champion_but_not_the_best_baseline_is_not_promoted(
     made: Path, section: Promote, better: dict[str, pd.DataFrame]
 ) -> None:
-    true = better["2"]["price"] + 0.5
+    true = better["2"]["value"] + 0.5
     relabel(made, true)
     baselines("ridge", ridge=true + 0.25)
     record = decision.propose(NAME, None, False, section, "dollars")
@@ -168,7 +168,7 @@ def test_a_baseline_without_answers_or_edited_by_hand_is_refused(
     items.tail(30).to_parquet(gate_rows.GATE)
     baselines("ridge", ridge=900.0)
     items.to_parquet(gate_rows.GATE)
-    relabel(made, items["price"])
+    relabel(made, items["target"])
     with pytest.raises(PricewrightError, match=r"no answer of ridge to some gate rows: run `dvc repro`"):
         decision.propose(NAME, None, False, section, "dollars")
     baselines("ridge", ridge=10.0)
@@ -183,7 +183,7 @@ def test_every_comparison_on_the_same_rows_spends_a_part_and_then_fresh_rows_are
     made: Path, section: Promote, better: dict[str, pd.DataFrame]
 ) -> None:
     """The log keeps count: whoever takes the tags and runs of earlier decisions away gains nothing."""
-    relabel(made, np.where(np.arange(TEXTS) % 2, better["1"]["price"], better["2"]["price"]) + 0.5)
+    relabel(made, np.where(np.arange(TEXTS) % 2, better["1"]["value"], better["2"]["value"]) + 0.5)
     record = decision.propose(NAME, None, False, section, "dollars")
     assert record["spent"]["position"] == 1
     again = decision.propose(NAME, None, False, section, "dollars")
@@ -219,7 +219,7 @@ def test_of_two_versions_compared_at_once_the_second_has_to_be_compared_again(
     made: Path, section: Promote, answers: dict[str, pd.DataFrame]
 ) -> None:
     label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
+    relabel(made, answers["2"]["value"] + 0.5)
     first, second = (decision.propose(NAME, number, False, section, "dollars") for number in ("1", "2"))
     promote.conclude(first | {"declined": "not today"})
     with pytest.raises(PricewrightError, match="has spent its part of the error rate. Promote again"):

@@ -27,7 +27,7 @@ def test_the_code_of_a_version_on_trial_finds_no_key(
     with registry.fetched(registry.open_version("pricer", number)) as folder:
         answers, _ = trial.predict(folder, pd.DataFrame({"description": ["a lamp", "a chair"]}))
     assert (tmp_path / "ran").exists()
-    assert answers["price"].tolist() == [0.0, 0.0]
+    assert answers["value"].tolist() == [0.0, 0.0]
 
 
 def test_what_a_program_needs_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from components.synthetic.catalogue import catalogue
 def items() -> pd.DataFrame:
     rows = [
         {
-            "price": float(product.price),
+            "target": float(product.price),
             "text": product.description,
             "category": product.category,
             "source": "demo_shop",
@@ -28,16 +28,16 @@ def items() -> pd.DataFrame:
 
 def test_other_rows_of_the_same_shop_have_not_drifted(items: pd.DataFrame) -> None:
     reference = profile(items.iloc[:700])
-    assert drift(items.iloc[700:], reference) == {"price": 0.0, "length": 0.0, "categories": 0.0}
+    assert drift(items.iloc[700:], reference) == {"target": 0.0, "length": 0.0, "categories": 0.0}
 
 
 def test_drift_is_measured_in_the_column_that_changed_and_grows_with_the_change(items: pd.DataFrame) -> None:
     reference, rows = profile(items), items.copy()
-    dearer, dearest = (drift(rows.assign(price=rows["price"] * factor), reference) for factor in (1.5, 3.0))
-    assert 0 < dearer["price"] < dearest["price"] <= 1
+    dearer, dearest = (drift(rows.assign(target=rows["target"] * factor), reference) for factor in (1.5, 3.0))
+    assert 0 < dearer["target"] < dearest["target"] <= 1
     assert (dearer["length"], dearer["categories"]) == (0.0, 0.0)
     longer = drift(rows.assign(text=rows["text"] * 2), reference)
-    assert (longer["price"], longer["categories"]) == (0.0, 0.0)
+    assert (longer["target"], longer["categories"]) == (0.0, 0.0)
     assert longer["length"] > 0
     fewer = drift(rows[rows["category"] != rows["category"].iloc[0]], reference)
     assert fewer["categories"] > 0
@@ -54,7 +54,7 @@ def test_a_profile_is_the_same_after_it_was_written(items: pd.DataFrame, tmp_pat
     assert load(tmp_path / "none.json") is None
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"price": []}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"target": []}'])
 def test_a_file_that_is_no_profile_is_an_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "shop.json"
     path.write_text(content)

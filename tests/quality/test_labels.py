@@ -24,7 +24,7 @@ def items(rows: int, noise: float = 0.3) -> pd.DataFrame:
             "text": [f"kind{kind} of grade{grade}" for kind, grade in zip(kinds, grades, strict=True)],
             "brand": [f"maker{brand}" for brand in brands],
             "category": [f"part{kind % 4}" for kind in kinds],
-            "price": np.exp(log_price).round(2),
+            "target": np.exp(log_price).round(2),
         }
     )
 
@@ -40,7 +40,7 @@ def test_of_too_few_rows_nothing_is_said_and_of_few_nothing_of_prices_far_off() 
 def test_prices_ten_times_too_high_in_one_split_are_counted_there_alone() -> None:
     rows = items(2000)
     test = rows.index[rows["split"] == "test"]
-    rows.loc[test[:40], "price"] *= 10
+    rows.loc[test[:40], "target"] *= 10
     figures = label_figures(rows).set_index("split")
     assert figures.loc["test", "above"] == pytest.approx(0.1, abs=0.03)
     assert figures.loc["train", "above"] == 0

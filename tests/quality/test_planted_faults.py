@@ -104,9 +104,9 @@ def shuffled(column: str) -> Fault:
 def times_ten(data: Clean) -> None:
     """5% of the prices, of those that stay in the range of prices."""
     for rows in data.splits.values():
-        cheap = np.flatnonzero(rows["price"] < PARAMS.curate.price_max / 10)
+        cheap = np.flatnonzero(rows["target"] < PARAMS.curate.price_max / 10)
         picked = np.random.default_rng(0).permutation(cheap)[: round(0.05 * len(rows))]
-        rows.loc[picked, "price"] *= 10
+        rows.loc[picked, "target"] *= 10
 
 
 def details_with(name: str, value: str) -> Fault:
@@ -122,7 +122,7 @@ def train_on(change: Callable[[str], str]) -> Fault:
 
     def plant(data: Clean) -> None:
         test = data.splits["test"].loc[3]
-        for column in ("title", "brand", "category", "price", "details"):
+        for column in ("title", "brand", "category", "target", "details"):
             data.splits["train"].loc[5, column] = test[column]
         data.splits["train"].loc[5, "text"] = change(test["text"])
 
@@ -139,7 +139,7 @@ def in_other_words(text: str) -> str:
 
 def one_text_twice(data: Clean) -> None:
     rows = data.splits["train"]
-    rows.loc[5, "text"], rows.loc[5, "price"] = rows.loc[6, "text"], rows.loc[6, "price"] + 10
+    rows.loc[5, "text"], rows.loc[5, "target"] = rows.loc[6, "text"], rows.loc[6, "target"] + 10
 
 
 @pytest.mark.parametrize("drawn_from", [list(SPLITS), ["gate"]], ids=["all that is new", "the gate"])
@@ -179,7 +179,7 @@ def reject_a_row(data: Clean) -> None:
 
 
 def one_price_in_test(data: Clean) -> None:
-    data.splits["test"]["price"] = 40.0
+    data.splits["test"]["target"] = 40.0
 
 
 GERMAN = (
@@ -187,13 +187,13 @@ GERMAN = (
     "nicht zu schwer, und sie können es von Hand reinigen. "
 )
 FAULTS: dict[str, tuple[bool, str, str, Fault]] = {
-    "labels shuffled": (True, "labels", "prices_follow_texts", shuffled("price")),
+    "labels shuffled": (True, "labels", "prices_follow_texts", shuffled("target")),
     "5% of prices times ten": (True, "labels", "no_prices_far_above_their_texts", times_ten),
     "5% of prices the shipping cost": (
         True,
         "labels",
         "no_sum_in_place_of_prices",
-        in_some(0.05, "price", lambda _: 4.99),
+        in_some(0.05, "target", lambda _: 4.99),
     ),
     "a price in another currency": (True, "test", "text_without_price", in_test_text(" Now for 49 zł.")),
     "a sign after the number": (True, "test", "text_without_price", in_test_text(" Yours for 40.00$")),
@@ -261,7 +261,7 @@ def test_a_planted_fault_is_named_by_its_check(fault: str, clean: Clean, tmp_pat
 def test_a_test_split_of_shuffled_prices_alone_is_named(clean: Clean, tmp_path: Path) -> None:
     data = deepcopy(clean)
     rows = data.splits["test"]
-    rows["price"] = rows["price"].sample(frac=1, random_state=1).to_numpy()
+    rows["target"] = rows["target"].sample(frac=1, random_state=1).to_numpy()
     failed = {check.name for check in checks_of(data, tmp_path, "labels") if not check.passed}
     assert "prices_follow_texts" in failed
 

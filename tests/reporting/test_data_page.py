@@ -74,11 +74,11 @@ def test_the_page_fits_a_phone_and_a_desktop_and_shows_the_prompts_of_each_split
 
 def test_a_failed_check_is_on_the_page_with_its_rows(tab: Page, pictures: Path, tmp_path: Path) -> None:
     inputs = Inputs()
-    put("price", 0.25)(inputs)
+    put("target", 0.25)(inputs)
     put("text", "A lamp of oak <script>document.title = 'changed'</script>")(inputs)
     tab.goto(f"file://{write_page(inputs, pictures, tmp_path, 'test')}")
     assert "bad" in (tab.locator(".headline").get_attribute("class") or "")
-    assert "price '0.25'" in tab.locator(".listing", has_text="price_in_range").inner_text()
+    assert "target '0.25'" in tab.locator(".listing", has_text="target_in_range").inner_text()
     assert tab.locator(".listing", has_text="text_without_markup").count() == 1
     assert tab.title() == "Pricewright: the data"
     assert "Drift was not checked" in tab.locator("body").inner_text()
@@ -93,7 +93,7 @@ def test_tables_with_missing_values_and_columns_make_a_page_too(pictures: Path) 
         "leaks": {},
         "tables": {},
     }
-    for rows in (pd.DataFrame({"id": [None], "price": ["much"]}), pd.DataFrame(columns=Item.columns())):
+    for rows in (pd.DataFrame({"id": [None], "target": ["much"]}), pd.DataFrame(columns=Item.columns())):
         empty = dict.fromkeys(SPLITS, rows)
         rejects = pd.DataFrame(columns=Reject.columns())
         text = page(CURATED, report, empty, rejects, pd.DataFrame({"price": [None]}), pictures, QUESTION)

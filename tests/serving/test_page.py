@@ -27,7 +27,7 @@ import pandas
 class Model:
     def predict(self, rows, params=None):
         prices = [20.0 + 30.0 * ("gold" in text) - 5.0 * ("broken" in text) for text in rows["description"]]
-        answer = pandas.DataFrame({"price": prices, "low": 10.0, "high": 90.0})
+        answer = pandas.DataFrame({"value": prices, "low": 10.0, "high": 90.0})
         if params and params.get("quantiles"):
             answer["quantiles"] = [[10.0 + q * q / 10 for q in range(params["quantiles"])] for _ in prices]
         return answer
@@ -46,7 +46,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iter
         params = (ROOT / "params.yaml").read_text().replace("shadow: null", "shadow: challenger")
         Path("params.yaml").write_text(params)
         options = {"point": "median", "quantiles": 0}
-        answer = {"price": 20.0, "low": 10.0, "high": 90.0}
+        answer = {"value": 20.0, "low": 10.0, "high": 90.0}
         register_constant("pricer", card="# The card", code=KNOWS_WORDS, answer=answer, options=options)
         registry.set_alias("pricer", "challenger", register_echo("pricer", 33.0))
         with serving("flows.serve", "--version", "1") as (address, _):

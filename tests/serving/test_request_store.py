@@ -27,7 +27,7 @@ from tests.support.service import NAME, counted, own_registry, predicted, runnin
 def kept(key: str, days: float = 0.0) -> Kept:
     """A row of so many days ago."""
     when = now() - timedelta(days=days)
-    return Kept(when, key, 0, "0" * 64, "{}", '{"price": 1.0}', "1", 0.01, None, None)
+    return Kept(when, key, 0, "0" * 64, "{}", '{"value": 1.0}', "1", 0.01, None, None)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -150,7 +150,7 @@ def test_a_request_is_found_by_its_key_with_its_input_answer_and_version(tmp_pat
     first, second, third = asyncio.run(talk(keep_input=True))
     assert (first["key"], first["row"], second["row"], third["row"]) == ("order 7", 0, 1, 0)
     assert json.loads(second["input"]) == {"description": "a lamp!"}
-    assert json.loads(second["answer"]) == {"price": 1.0, "low": 2.0, "high": 7.0}
+    assert json.loads(second["answer"]) == {"value": 1.0, "low": 2.0, "high": 7.0}
     assert (second["version"], second["shadow_version"]) == ("1", None)
     assert second["input_sha256"] == digest({"description": "a lamp!"})
     assert 0 < second["seconds"] < 60
@@ -174,9 +174,9 @@ def test_a_shadow_answers_the_same_requests_unheard_and_never_keeps_an_answer_wa
 
     read = asyncio.run(talk())
     desk = next(row for row in rows(path) if row["input"] == '{"description": "a desk"}')
-    assert json.loads(desk["answer"])["price"] == 1.0
+    assert json.loads(desk["answer"])["value"] == 1.0
     assert (desk["version"], desk["shadow_version"]) == ("1", "2")
-    assert json.loads(desk["shadow_answer"]) == {"price": 2.0, "low": 1.0, "high": 6.0}
+    assert json.loads(desk["shadow_answer"]) == {"value": 2.0, "low": 1.0, "high": 6.0}
     assert read['pricewright_shadow_rows_total{answered="yes"}'] >= 1
 
 
@@ -205,7 +205,7 @@ def test_a_canary_answers_its_share_by_the_key_and_the_same_key_always_the_same_
 
 async def ask(client: Any, key: str) -> float:
     answer = await client.post("/predict", json={"description": "a"}, headers={"X-Request-Key": key})
-    return float(answer.json()["answers"][0]["price"])
+    return float(answer.json()["answers"][0]["value"])
 
 
 def test_a_locked_store_stops_no_answer_and_what_is_lost_stands_in_the_metrics(tmp_path: Path) -> None:

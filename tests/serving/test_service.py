@@ -58,13 +58,13 @@ def test_a_record_or_a_list_is_answered_by_the_version_that_is_named() -> None:
     async def talk() -> None:
         async with running(section()) as (client, _):
             answer = await client.post("/predict", json={"description": "a desk"})
-            row = {"price": 1.0, "low": 1.0, "high": 6.0}
+            row = {"value": 1.0, "low": 1.0, "high": 6.0}
             assert answer.json() == {"model": NAME, "version": FIRST, "answers": [row]}
             two = await client.post("/predict", json=[{"description": "a"}, {"description": "bb"}])
             assert [answer["high"] for answer in two.json()["answers"]] == [1.0, 2.0]
             version = (await client.get("/version")).json()
             assert (version["version"], version["inputs"][0]["name"]) == (FIRST, "description")
-            assert [column["name"] for column in version["outputs"]] == ["price", "low", "high"]
+            assert [column["name"] for column in version["outputs"]] == ["value", "low", "high"]
             assert (await client.get("/healthz")).json() == {"status": "ok"}
             assert (await client.get("/readyz")).status_code == 200
             described = (await client.get("/openapi.json")).json()["paths"]

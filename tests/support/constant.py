@@ -10,13 +10,13 @@ import pandas as pd
 from components.core import registry, tracking
 
 OPTIONS: dict[str, Any] = {"point": "median"}
-PRICES = {"price": 20.0, "low": 10.0, "high": 30.0}
+PRICES = {"value": 20.0, "low": 10.0, "high": 30.0}
 CODE = """
 import pandas
 
 class Model:
     def predict(self, rows, params=None):
-        return pandas.DataFrame({"price": 20.0, "low": 10.0, "high": 30.0}, index=range(len(rows)))
+        return pandas.DataFrame({"value": 20.0, "low": 10.0, "high": 30.0}, index=range(len(rows)))
 
 def _load_pyfunc(path):
     return Model()

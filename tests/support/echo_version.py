@@ -31,7 +31,7 @@ class Model:
                 print("out of memory", flush=True)
                 os._exit(3)
         answer = pandas.DataFrame(
-            {"price": PRICE, "low": float(len(texts)), "high": [float(len(text)) for text in texts]}
+            {"value": PRICE, "low": float(len(texts)), "high": [float(len(text)) for text in texts]}
         )
         if params and params.get("quantiles"):
             answer["quantiles"] = [[float(q) for q in range(params["quantiles"])] for _ in texts]
@@ -50,5 +50,5 @@ def register_echo(
     default as it will be.
     """
     code = f"PRICE = {price}\n" + CODE.replace("START", start)
-    answer = {"price": price, "low": 1.0, "high": 6.0} | promised
+    answer = {"value": price, "low": 1.0, "high": 6.0} | promised
     return register_constant(model_name, code=code, answer=answer, options=options)

@@ -20,7 +20,7 @@ Path(MARKER).touch()
 class Model:
     def predict(self, rows, params=None):
         keys = float(sum(KEY in value for value in os.environ.values()))
-        return pandas.DataFrame({"price": keys, "low": 0.0, "high": 1.0}, index=range(len(rows)))
+        return pandas.DataFrame({"value": keys, "low": 0.0, "high": 1.0}, index=range(len(rows)))
 
 def _load_pyfunc(path):
     return Model()
@@ -30,7 +30,7 @@ def _load_pyfunc(path):
 def register_nosy(model_name: str, marker: Path) -> str:
     """Register it with the store of this process; its number. `marker` is there once its code has run."""
     constants = f"MARKER, KEY = {os.fspath(marker)!r}, {KEY!r}\n"
-    answer = {"price": 0.0, "low": 0.0, "high": 1.0}
+    answer = {"value": 0.0, "low": 0.0, "high": 1.0}
     number = register_constant(model_name, code=constants + CODE, answer=answer)
     marker.unlink(missing_ok=True)
     return number

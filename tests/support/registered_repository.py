@@ -124,7 +124,7 @@ def _tables(shop: dict[str, Any]) -> None:
     pd.DataFrame(columns=Law.columns()).to_parquet("source/scrape/law.parquet")
     rows = (
         table[["id", "title", "address"]]
-        .assign(text=table["title"], price=1.0)
+        .assign(text=table["title"], target=1.0)
         .reindex(columns=Item.columns())
     )
     for part, split in enumerate(SPLITS):
@@ -144,7 +144,7 @@ def _register() -> str:
             loader_module="components.serving.pyfunc",
             code_path=ROOT / "components" / "alignment",
             example=example,
-            answer=pd.DataFrame({"price": [1.0]}),
+            answer=pd.DataFrame({"value": [1.0]}),
             options={"point": "median"},
             requirements=["pandas"],
             evidence=[Path(name) for name in ("dvc.lock", "dvc.yaml", "params.yaml")],

@@ -30,7 +30,7 @@ NAME = "pricer"
 TEXTS, TRAINED = 40, 12
 """Gate rows, the first of the 48 items, and training rows, the last of them."""
 SHARED = TEXTS + TRAINED - 48
-ANSWER = pd.DataFrame({"price": [1.0], "low": [1.0], "high": [1.0]})
+ANSWER = pd.DataFrame({"value": [1.0], "low": [1.0], "high": [1.0]})
 EVIDENCE: dict[str, Any] = {
     "evaluate.json": {"winner": "sft", "forgetting": {"sft": {"perplexity_ratio": 1.2}}},
     "quantize.json": {"validation": {"mae_served": 30.1, "mae_merged": 30.0}},
@@ -87,7 +87,7 @@ def copy_project(made: Path, folder: Path) -> None:
 def relabel(made: Path, prices: Any) -> None:
     """Gate rows with these true prices, with which both versions count as registered."""
     items = pd.read_parquet(made / gate_rows.GATE)
-    items.assign(price=np.asarray(prices, float)).to_parquet(gate_rows.GATE, index=False)
+    items.assign(target=np.asarray(prices, float)).to_parquet(gate_rows.GATE, index=False)
     for version in ("1", "2"):
         registry.tag_version(NAME, version, gate_rows.ROWS, registry.sha256(gate_rows.GATE))
 
@@ -116,7 +116,7 @@ def baselines(best: str, **prices: Any) -> None:
     for name, predicted in prices.items():
         gate = scoring.predictions(name, rows.assign(split="gate"), np.full(len(rows), predicted))
         error = 1.0 if name == best else 9.0
-        scored = pd.DataFrame([{"split": "validation", "id": "0", "price": 50.0}])
+        scored = pd.DataFrame([{"split": "validation", "id": "0", "target": 50.0}])
         tables += [gate, scoring.predictions(name, scored, np.array([50.0 + error]))]
     decision.PREDICTIONS.parent.mkdir(exist_ok=True)
     pd.concat(tables).to_parquet(decision.PREDICTIONS)
@@ -286,7 +286,7 @@ def better(made: Path, project: Path, answers: dict[str, pd.DataFrame]) -> dict[
     """Version 1 is champion, and its challenger, version 2, is better by far; what the two answer."""
     crown("1")
     label(challenger="2")
-    relabel(made, answers["2"]["price"] + 0.5)
+    relabel(made, answers["2"]["value"] + 0.5)
     return answers
 
 

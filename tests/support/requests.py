@@ -9,7 +9,7 @@ from pathlib import Path
 from components.serving.request_store import Kept, RequestStore, Truth, digest, now
 
 NOW = now()
-ANSWER = {"price": 10.0, "low": 8.0, "high": 14.0}
+ANSWER = {"value": 10.0, "low": 8.0, "high": 14.0}
 
 
 def asked(key: str, text: str = "a desk", hours: float = 10.0, row: int = 0, **changed: object) -> Kept:

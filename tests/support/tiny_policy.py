@@ -66,7 +66,7 @@ def one_word_task(
     scratch: Path, recorder: Any, pairs: pd.DataFrame | None = None, monitor: TrainerCallback | None = None
 ) -> AlignmentTask:
     """One prompt, whose completions are one of WORDS."""
-    prompts = pd.DataFrame({"prompt": ["question"], "price": [1.0]})
+    prompts = pd.DataFrame({"prompt": ["question"], "target": [1.0]})
     pairs = pd.DataFrame() if pairs is None else pairs
     return task_on(words_tokenizer(), prompts, pairs, scratch, recorder, monitor)
 

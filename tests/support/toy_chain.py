@@ -38,13 +38,13 @@ def brand(text):
 splits = {name: pd.read_parquet(f"artifacts/curate/{name}.parquet") for name in SPLITS}
 known = pd.concat([splits["train"], splits["preference"]])
 width = 3.0 * float(yaml.safe_load(Path("params.yaml").read_text())["evaluate"]["interval"])
-log = np.log(known["price"])
+log = np.log(known["target"])
 level = {"": float(log.median()), **log.groupby(known["text"].map(brand)).median().to_dict()}
 served = Path("artifacts/train")
 served.mkdir(parents=True, exist_ok=True)
 Path(served, "model.json").write_text(json.dumps({"level": level, "width": width}))
 rows = pd.concat(splits.values())
-answers = rows.assign(candidate="mean", predicted=5000.0, loss=(rows["price"] - 5000).abs())
+answers = rows.assign(candidate="mean", predicted=5000.0, loss=(rows["target"] - 5000).abs())
 Path("artifacts/baseline").mkdir(exist_ok=True)
 answers.to_parquet("artifacts/baseline/predictions.parquet", index=False)
 """
@@ -79,7 +79,7 @@ class Model:
 
     def predict(self, rows, params=None):
         logs = [self.level.get(text.split()[0], self.level[""]) for text in rows["description"]]
-        ends = {"price": 0.0, "low": -self.width / 2, "high": self.width / 2}
+        ends = {"value": 0.0, "low": -self.width / 2, "high": self.width / 2}
         return pandas.DataFrame({name: [math.exp(log + end) for log in logs] for name, end in ends.items()})
 
 def _load_pyfunc(path):

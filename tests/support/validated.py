@@ -67,7 +67,7 @@ def item(split: Split, number: int) -> dict[str, object]:
         "brand": "Lumo",
         "category": "Lamps" if number % 2 else "Desks",
         "details": "{}",
-        "price": 10.0 + number,
+        "target": 10.0 + number,
         "product": f"{split}{number}",
         "split": split,
         "source": "files",
@@ -99,7 +99,13 @@ def listing(number: int) -> dict[str, str]:
 
 
 def clean_rejects() -> pd.DataFrame:
-    row = {"id": "r", "title": "Lamp", "price": "", "rule": "no_price", "reason": "the source gives no price"}
+    row = {
+        "id": "r",
+        "title": "Lamp",
+        "target": "",
+        "rule": "no_price",
+        "reason": "the source gives no price",
+    }
     return pd.DataFrame([row | {"source": "files", "address": "shop:9"}] * 6, columns=Reject.columns())
 
 
