@@ -35,7 +35,7 @@ SHARES = {"train": 0.68, "preference": 0.08, "validation": 0.11, "gate": 0.02, "
 COLUMNS = {  # of a file, by what they are called there
     "title": ("title", "name"),
     "description": ("description",),
-    "target": ("target",),
+    "price": ("price",),
     "currency": ("currency",),
     "brand": ("brand",),
     "category": ("category", "categories"),
