@@ -27,6 +27,7 @@ from components.core.params.align import Monitoring
 from components.core.params.file import Params, load_params
 from components.model import adapters, loading, sampling
 from components.reporting import alignment_figures
+from components.tasks import task_of
 
 FOLDER = Path("work/alignment")
 INTERVAL = ("aligned_low", "aligned_high")
@@ -83,15 +84,14 @@ def _gap(difference: dict[str, float] | None, digits: int) -> str:
 
 def trained(task: AlignmentTask, items: pd.DataFrame, method: str, params: Params) -> dict[str, Any]:
     """Train by a method; its line of the table, with the verdicts of validation."""
-    section, price_max = params.align, params.task.number.max
+    section = params.align
     loading.seed_everything(getattr(section, method).seed)
     began = perf_counter()
     report = align.align(task, method, getattr(section, method))
     seconds = perf_counter() - began
     continued = align.continue_as_long(task, report, section, method)
     on_validation, on_test = (
-        align.compare_with_sft(task, rows, continued, section.monitor, price_max)
-        for rows in (task.monitor.items, items)
+        align.compare_with_sft(task, rows, continued, section.monitor) for rows in (task.monitor.items, items)
     )
     kept = f"{_word(on_validation['may_win'])} (step {report['monitor']['kept_step']})"
     verdicts = {"seconds": seconds, "may_win": kept, "helps": _word(on_validation["helps"])}
@@ -110,13 +110,16 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tracking.stage_run("alignment", params.align.model_dump(), "") as tracked:
         for method in methods:
-            task = align.load_task(params.align, params.task, FOLDER / method, tracked)
-            items = align.prompts_of(task.tokenizer, stage.read("artifacts/curate/test.parquet"), params.task)
+            asked = task_of(params.task)
+            task = align.alignment_task(params.align, asked, FOLDER / method, tracked)
+            items = align.prompts_of(task.tokenizer, stage.read("artifacts/curate/test.parquet"), asked)
             if not table:
                 table["sft"] = untrained(task, items, params)
             table[method] = trained(task, items, method, params)
             (FOLDER / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-        alignment_figures.against_sft(table).savefig(FOLDER / "table.png", dpi=110, bbox_inches="tight")
+        alignment_figures.against_sft(table, params.task.number.unit).savefig(
+            FOLDER / "table.png", dpi=110, bbox_inches="tight"
+        )
         tracked.metrics(table)
         for name in ("table.json", "table.png"):
             tracked.artifact(FOLDER / name)
@@ -126,7 +129,7 @@ def main() -> None:
 def untrained(task: AlignmentTask, items: pd.DataFrame, params: Params) -> dict[str, Any]:
     """The line of SFT itself, its own control."""
     section, start = params.align.monitor, adapters.adapter_weights(task.model, "reference")
-    same = align.compare_with_sft(task, items, start, section, params.task.number.max)
+    same = align.compare_with_sft(task, items, start, section)
     return row(task, items, same, section) | {"seconds": 0, "may_win": "", "helps": ""}
 
 

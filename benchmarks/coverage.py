@@ -20,9 +20,8 @@ from components.core.params.file import load_params
 from components.core.schemas import SPLITS
 from components.evaluation.calibration import Calibration
 from components.evaluation.metrics import share_interval
-from components.model.distribution import quantile
 from components.model.listing_text import listing_text
-from components.serving.pyfunc import Pricer
+from components.serving.pyfunc import Predictor
 from components.synthetic.catalogue import catalogue
 
 
@@ -43,12 +42,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=12345)
     arguments = parser.parse_args()
-    params, pricer = load_params(), Pricer(Path("artifacts/quantize"))
-    texts, true = fresh(
-        arguments.rows, arguments.seed, params.scrape.demo_shop.noise, params.curate.price_max
-    )
+    params, pricer = load_params(), Predictor(Path("artifacts/quantize"))
+    texts, true = fresh(arguments.rows, arguments.seed, params.scrape.demo_shop.noise, params.task.number.max)
     distribution = pricer.served.distribution(texts, "fresh listings")
-    predicted, calibration = quantile(distribution, 0.5), pricer.settings.calibration
+    predicted, calibration = pricer.settings.grid.median(distribution), pricer.settings.calibration
     edges = [-np.inf, *np.quantile(predicted, [0.2, 0.4, 0.6, 0.8]), np.inf]
     groups = {"overall": np.ones(len(true), bool)}
     own = [-np.inf, *calibration.edges, np.inf]
@@ -61,7 +58,7 @@ def main() -> None:
             ("served", calibration),
             ("raw", Calibration.uncalibrated(calibration.coverage)),
         ):
-            low_end, high_end = intervals.interval(distribution[rows])
+            low_end, high_end = intervals.interval(distribution[rows], pricer.settings.grid)
             inside = (true[rows] >= low_end) & (true[rows] <= high_end)
             ends = share_interval(inside, np.flatnonzero(rows))  # each listing is a product of its own
             line += f"  {title} {inside.mean():.1%} ({ends[0]:.1%} to {ends[1]:.1%})"

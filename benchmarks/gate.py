@@ -29,10 +29,10 @@ from scipy.stats import bootstrap
 from components import register
 from components.core import dvc, intakes, registry, tracking
 from components.core.params.file import load_params
+from components.core.schemas import SERVED_SETTINGS
 from components.model.listing_text import listing_text
 from components.promotion import aliases, decision, decision_log, gate_rows, promote
 from components.promotion.gate import interval
-from components.serving import pyfunc
 from components.synthetic.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,10 +86,10 @@ def _registry(rows: int) -> None:
     _baseline(table)
     tracking.connect()
     name = load_params().register.model_name
-    settings = json.loads(Path("served", pyfunc.SETTINGS).read_text(encoding="utf-8"))
+    settings = json.loads(Path("served", SERVED_SETTINGS).read_text(encoding="utf-8"))
     versions, number = [], settings["task"]["number"]
-    for maximum in (number["max"], 300):
-        Path("served", pyfunc.SETTINGS).write_text(
+    for maximum in (number["max"], 300.0):
+        Path("served", SERVED_SETTINGS).write_text(
             json.dumps(settings | {"task": settings["task"] | {"number": number | {"max": maximum}}})
         )
         versions.append(_version(name))

@@ -29,6 +29,7 @@ from components.core.params.file import load_params
 from components.model import loading, training
 from components.model.distribution import listing_distribution
 from components.sft import examples, sft
+from components.tasks import task_of
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 128256,
@@ -74,24 +75,25 @@ def main() -> None:
     if not torch.cuda.is_available():
         raise SystemExit("benchmarks.large_base needs a GPU")
     params, table = load_params(), Table("what", "figure")
+    task = task_of(params.task)
     train = stage.read("artifacts/curate/train.parquet").head(TRAINED)
     texts = stage.read("artifacts/curate/validation.parquet")["text"].head(PRICED).tolist()
     tokenizer = loading.load_tokenizer(Path("artifacts/base"))
-    tokens = sum(len(row["input_ids"]) for row in examples(tokenizer, train, params.task))
+    tokens = sum(len(row["input_ids"]) for row in examples(tokenizer, train, task))
     section = params.sft.model_copy(update={"epochs": 1.0, "held_out": 0.0})
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch) / "base"
         parameters = write_base(base, tokenizer)
         torch.cuda.empty_cache()
         curves: Any = training.Curves(Untracked())  # type: ignore[arg-type]
-        sft(train.head(WARM_UP), section, params.task, base, Path(scratch) / "warm", curves)
+        sft(train.head(WARM_UP), section, task, base, Path(scratch) / "warm", curves)
         torch.cuda.reset_peak_memory_stats()
         began = time.perf_counter()
         loading.load_model(base)
         loaded = time.perf_counter() - began
         with utilization() as busy:
             began = time.perf_counter()
-            model = sft(train, section, params.task, base, Path(scratch) / "timed", curves).eval()
+            model = sft(train, section, task, base, Path(scratch) / "timed", curves).eval()
             speed = tokens / (time.perf_counter() - began - loaded)
         table.add_row("GPU", torch.cuda.get_device_name())
         table.add_row("parameters", f"{parameters / 1e9:.2f} billion")
@@ -104,7 +106,7 @@ def main() -> None:
         table.add_row("peak memory of SFT", f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
         began = time.perf_counter()
         options: dict[str, Any] = {"batch_size": params.evaluate.batch_size, "title": "pricing"}
-        listing_distribution(model, tokenizer, texts, params.task, **options)
+        listing_distribution(model, tokenizer, texts, task, **options)
         table.add_row("pricing", f"{len(texts) / (time.perf_counter() - began):.1f} listings a second")
     Console().print(table)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.core.params.curate import Curate
+from components.core.params.task import Number
 from components.curation.categories import with_category
 from components.curation.cleaning import (
     clean_details,
@@ -45,15 +46,17 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
     )
 
 
-def cleaned(rows: list[dict[str, Any]], section: Curate) -> list[tuple[Candidate, Rejection | None]]:
+def cleaned(
+    rows: list[dict[str, Any]], section: Curate, number: Number
+) -> list[tuple[Candidate, Rejection | None]]:
     """Each listing, cleaned, with its rejection, None where it passes every rule."""
-    return [_cleaned(row, section) for row in rows]
+    return [_cleaned(row, section, number) for row in rows]
 
 
-def _cleaned(row: dict[str, Any], section: Curate) -> tuple[Candidate, Rejection | None]:
+def _cleaned(row: dict[str, Any], section: Curate, number: Number) -> tuple[Candidate, Rejection | None]:
     limit = section.line_characters_max
     overlong = [name for name in CLEANED if len(row[name]) > limit]
     candidate = clean(row | {name: CLEANED[name] for name in overlong}, section)
     if overlong:
         return candidate, overlong_line(overlong[0], len(row[overlong[0]]), limit)
-    return candidate, first_rejection(candidate, section)
+    return candidate, first_rejection(candidate, section, number)

@@ -23,8 +23,9 @@ import torch
 from components.core import stage
 from components.core.params.file import load_params
 from components.model import formats, loading, sampling
-from components.model.distribution import listing_distribution, quantile
-from components.model.prompt import parse_completion, price_prompt
+from components.model.distribution import listing_distribution
+from components.model.prompt import parse_number, prompt_of
+from components.tasks import task_of
 
 NEW_TOKENS = 5  # of the course
 WARM_UP = 16
@@ -38,35 +39,34 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=None, help="of the test split; all by default")
     items = stage.read("artifacts/curate/test.parquet").head(parser.parse_args().rows)
     params, folder = load_params(), Path("artifacts/quantize")
+    task = task_of(params.task)
     tokenizer = loading.load_tokenizer(folder)
     model: Any = formats.load_served(folder)
     texts, sizes = items["text"].tolist(), {"batch_size": params.quantize.batch_size}
     true = items["target"].to_numpy(float)
 
     def one_pass(texts: list[str]) -> np.ndarray:
-        distribution = listing_distribution(
-            model, tokenizer, texts, params.task, title="distribution", **sizes
-        )
-        return quantile(distribution, 0.5)
+        distribution = listing_distribution(model, tokenizer, texts, task, title="distribution", **sizes)
+        return task.grid.median(distribution)
 
     def batched(texts: list[str]) -> np.ndarray:
         generated = sampling.sample(
             model,
             tokenizer,
-            [price_prompt(text, params.task.question) for text in texts],
-            prompt_tokens=params.task.tokens,
+            [prompt_of(text, task) for text in texts],
+            prompt_tokens=task.tokens,
             completions=1,
             temperature=0.0,
             new_tokens=NEW_TOKENS,
             title="generate",
             **sizes,
         )
-        return np.array([parse_completion(completion) for [completion] in generated], dtype=float)
+        return np.array([parse_number(completion) for [completion] in generated], dtype=float)
 
     def one_by_one(texts: list[str], end: int) -> np.ndarray:
         prices = []
         for text in texts:
-            ids = tokenizer(price_prompt(text, params.task.question), return_tensors="pt").input_ids
+            ids = tokenizer(prompt_of(text, task), return_tensors="pt").input_ids
             with torch.inference_mode():
                 output = model.generate(
                     ids,
@@ -76,9 +76,7 @@ def main() -> None:
                     eos_token_id=end,
                     pad_token_id=tokenizer.eos_token_id,
                 )
-            price = parse_completion(
-                str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
-            )
+            price = parse_number(str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)))
             prices.append(np.nan if price is None else price)
         return np.array(prices)
 
@@ -101,11 +99,11 @@ def main() -> None:
         speeds.append(len(items) / seconds[name])
         maes.append(float(np.nanmean(np.abs(prices - true))))
         unparsed = int(np.isnan(prices).sum())
-        print(f"{name:<36} {speeds[-1]:8.1f} listings/s  MAE ${maes[-1]:.2f}  unparsed {unparsed}")
+        print(f"{name:<36} {speeds[-1]:8.1f} listings/s  MAE {maes[-1]:.2f}  unparsed {unparsed}")
     to_its_end, five, in_batches = (speeds[0] / speed for speed in speeds[1:])
     print(f"times the listings per second: {to_its_end:.1f} of one generate each to its end, ", end="")
     print(f"{five:.1f} of five tokens each, {in_batches:.2f} of generate in batches; ", end="")
-    print(f"MAE lower by ${maes[1] - maes[0]:.2f}")
+    print(f"MAE lower by {maes[1] - maes[0]:.2f}")
 
 
 if __name__ == "__main__":

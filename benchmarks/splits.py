@@ -25,6 +25,7 @@ import yaml
 
 from components.core.params.file import load_params
 from components.evaluation import scoring
+from components.tasks import task_of
 from flows.profile import PROFILES, apply
 
 WORK = Path("work/catalogues")
@@ -189,7 +190,7 @@ def score() -> None:
         Blend.load(artifacts / "blend"),
         artifacts / "base",
         params.evaluate,
-        params.task,
+        task_of(params.task),
     )
     Path("work").mkdir(exist_ok=True)
     scoring.with_products(rows, items).to_parquet("work/predictions.parquet", index=False)

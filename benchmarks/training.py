@@ -27,8 +27,9 @@ from components import sft as stage_file
 from components.core import stage
 from components.core.params.file import load_params
 from components.model import loading, training
-from components.model.prompt import price_completion, price_prompt
+from components.model.prompt import prompt_of
 from components.model.tokens import truncate_prompt
+from components.tasks import task_of
 
 WARM_UP = 16
 HELD_OUT = 64
@@ -44,19 +45,21 @@ class Untracked:
 def ours(items: pd.DataFrame, base: Path, params: Any, scratch: Path) -> Any:
     """The stage's own function."""
     section = params.sft.model_copy(update={"held_out": 0.0})
-    return stage_file.sft(items, section, params.task, base, scratch, training.Curves(Untracked()))  # type: ignore[arg-type]
+    curves: Any = training.Curves(Untracked())  # type: ignore[arg-type]
+    return stage_file.sft(items, section, task_of(params.task), base, scratch, curves)
 
 
 def trl(items: pd.DataFrame, base: Path, params: Any, scratch: Path) -> Any:
     """TRL with prompts cut to the same tokens: to let it read longer ones would be no comparison."""
     tokenizer, section = loading.load_tokenizer(base), params.sft
-    prompts = [price_prompt(text, params.task.question) for text in items["text"]]
+    task = task_of(params.task)
+    prompts = [prompt_of(text, task) for text in items["text"]]
     rows = [
         {
-            "prompt": truncate_prompt(tokenizer, prompt, params.task.tokens),
-            "completion": price_completion(price),
+            "prompt": truncate_prompt(tokenizer, prompt, task.tokens),
+            "completion": task.completion(target),
         }
-        for prompt, price in zip(prompts, items["target"], strict=True)
+        for prompt, target in zip(prompts, items["target"], strict=True)
     ]
     lora = section.lora
     options = SFTConfig(
@@ -82,7 +85,7 @@ def trl(items: pd.DataFrame, base: Path, params: Any, scratch: Path) -> Any:
 
 def held_out_loss(model: Any, items: pd.DataFrame, base: Path, params: Any) -> float:
     """Mean loss of the completion's tokens, in nats, in float32 logits."""
-    examples = stage_file.examples(loading.load_tokenizer(base), items, params.task)
+    examples = stage_file.examples(loading.load_tokenizer(base), items, task_of(params.task))
     losses = []
     with torch.inference_mode():
         for row in examples:
@@ -102,7 +105,7 @@ def main() -> None:
     train = stage.read("artifacts/curate/train.parquet").head(arguments.rows)
     held_out = stage.read("artifacts/curate/validation.parquet").head(HELD_OUT)
     tokenizer = loading.load_tokenizer(arguments.base)
-    rows = stage_file.examples(tokenizer, train, params.task)
+    rows = stage_file.examples(tokenizer, train, task_of(params.task))
     tokens = params.sft.epochs * sum(len(row["input_ids"]) for row in rows)
     speeds = {}
     for way in (trl, ours):

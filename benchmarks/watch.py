@@ -31,6 +31,7 @@ from components.monitoring.looks import Values, alarms
 from components.monitoring.states import states_of
 from components.monitoring.watching import PARTS
 from components.synthetic.catalogue import catalogue, corpus, listing_text
+from components.tasks import task_of
 from components.tasks.number import loss
 
 SEED = 211
@@ -99,7 +100,7 @@ class Model:
         read = inputs.categories_of(self.texts, list(self.categories), texts)
         assert read is not None
         [states] = states_of(
-            [texts], self.params.task, depths=self.params.baseline.hidden_depths, batch_size=64
+            [texts], task_of(self.params.task), depths=self.params.baseline.hidden_depths, batch_size=64
         )
         return Rows(read[1], states, answers)
 

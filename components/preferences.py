@@ -18,29 +18,29 @@ import pandas as pd
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.preferences import Preferences
-from components.core.params.section import load_section
-from components.core.params.task import Task
 from components.core.schemas import HELD_OUT, Pair, RejectedPreference, Sampled
 from components.feedback import constitution, dataset, people, steering, truth
 from components.feedback.result import Preferences as Feedback
 from components.model import adapters, loading, sampling
 from components.model.examples import PromptIds, answer_ids, read_prompts
-from components.model.prompt import parse_completion, price_prompt
+from components.model.prompt import parse_number, prompt_of
+from components.tasks import load_task
+from components.tasks.number import NumberTask
 
 
 def preferences(
     sampled: pd.DataFrame,
-    prices: pd.Series,
+    targets: pd.Series,
     section: Preferences,
     steered: Callable[[], Feedback],
 ) -> list[Feedback]:
-    """Pairs and rejects of each origin of the section. `sampled` has columns of `Sampled`, `prices` by id;
+    """Pairs and rejects of each origin of the section. `sampled` has columns of `Sampled`, `targets` by id;
     `steered` makes those of steering texts, for which the model has to answer once more.
     """
     origins = {
         "truth": lambda: truth.pairs(
             sampled,
-            prices,
+            targets,
             margin_min=section.margin_min,
             most=section.pairs_per_prompt,
             under_cost=section.under_cost,
@@ -54,11 +54,11 @@ def preferences(
 
 
 def usable(
-    feedback: list[Feedback], held_back: set[PromptIds], tokenizer: Any, task: Task
+    feedback: list[Feedback], held_back: set[PromptIds], tokenizer: Any, task: NumberTask
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(pairs, rejects) of all origins, columns of `Pair` and `RejectedPreference`. A pair is rejected
-    where its prompt, cut as in pricing, is one of `held_back` (validation and test), or where it does not fit
-    the model's context with a completion.
+    """(pairs, rejects) of all origins, columns of `Pair` and `RejectedPreference`. A pair is rejected where
+    its prompt, cut as a model reads it, is one of `held_back` (validation and test), or where it does not
+    fit the model's context with a completion.
 
     Raises PricewrightError where not one pair is left.
     """
@@ -124,9 +124,11 @@ def report_of(
     }
 
 
-def sample(items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: Task) -> pd.DataFrame:
+def sample(
+    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: NumberTask
+) -> pd.DataFrame:
     """Rows of `Sampled`: completions of the SFT model for each item."""
-    prompts = [price_prompt(text, task.question) for text in items["text"]]
+    prompts = [prompt_of(text, task) for text in items["text"]]
     loading.seed_everything(section.seed)
     completions = sampling.sample(
         model,
@@ -141,11 +143,13 @@ def sample(items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences
     return pd.DataFrame({"id": items["id"].to_numpy(), "prompt": prompts, "completions": completions})
 
 
-def steered(items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: Task) -> Feedback:
+def steered(
+    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: NumberTask
+) -> Feedback:
     """Pairs of the model's likeliest completions of each item with and without a steering text."""
     templates = steering.load_templates(Path(section.steering.path))
     texts = {"plain": list(items["text"]), "moved": steering.steered(items["text"], templates, section.seed)}
-    prompts = {name: [price_prompt(text, task.question) for text in rows] for name, rows in texts.items()}
+    prompts = {name: [prompt_of(text, task) for text in rows] for name, rows in texts.items()}
     greedy = partial(sampling.sample, model, tokenizer, completions=1, temperature=0.0, title="steering")
     answers = {
         name: [own for (own,) in greedy(rows, prompt_tokens=task.tokens, batch_size=section.batch_size)]
@@ -157,15 +161,15 @@ def steered(items: pd.DataFrame, model: Any, tokenizer: Any, section: Preference
 def main() -> None:
     """Sample from the SFT model on the preference split, write the pairs."""
     with stage.run(Preferences) as frame:
-        task, curated = load_section(Task), Path("artifacts/curate")
+        task, curated = load_task(), Path("artifacts/curate")
         items = stage.read(curated / "preference.parquet")
         scored = pd.concat([stage.read(curated / f"{split}.parquet") for split in HELD_OUT])
         tokenizer = loading.load_tokenizer(Path("artifacts/base"))
         model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
         reading = (model, tokenizer, frame.section, task)
-        sampled, prices = sample(items, *reading), items.set_index("id")["target"]
-        feedback = preferences(sampled, prices, frame.section, lambda: steered(items, *reading))
-        held_back = [price_prompt(text, task.question) for text in scored["text"]]
+        sampled, targets = sample(items, *reading), items.set_index("id")["target"]
+        feedback = preferences(sampled, targets, frame.section, lambda: steered(items, *reading))
+        held_back = [prompt_of(text, task) for text in scored["text"]]
         read = read_prompts(tokenizer, held_back, task.tokens)
         pairs, rejects = usable(feedback, set(read), tokenizer, task)
         frame.save("sampled.parquet", sampled, Sampled)
@@ -175,9 +179,9 @@ def main() -> None:
 
 
 def counts_of(sampled: pd.DataFrame) -> dict[str, int]:
-    """Prompts, completions, and completions that are no price."""
+    """Prompts, completions, and completions that are no number."""
     texts = [text for completions in sampled["completions"] for text in completions]
-    unparsed = sum(parse_completion(text) is None for text in texts)
+    unparsed = sum(parse_number(text) is None for text in texts)
     return {"prompts": len(sampled), "completions": len(texts), "unparsed": unparsed}
 
 

@@ -1,4 +1,4 @@
-"""Quantize: the model that is served, and proof that its prices are still those of the merged model.
+"""Quantize: the model that is served, and proof that its answers are still those of the merged model.
 
 Reads artifacts/base/, the winner's adapter and blend that artifacts/evaluate/winner.json names, and the
 scored splits; writes artifacts/quantize/. The adapter is merged in full precision. The merged model is
@@ -29,7 +29,6 @@ from components.evaluation.calibration import Calibration, calibrate
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Floats, Products
 from components.model import adapters, loading
-from components.model.distribution import quantile
 from components.model.formats import write_quantized
 from components.serving import pyfunc
 from components.serving.pyfunc import UNTUNED
@@ -93,18 +92,18 @@ def parity(
     bootstrap: int,
     seed: int,
 ) -> dict[str, float]:
-    """How far the served model's prices are from the merged model's on the same rows; all (n,) dollars.
+    """How far the served model's answers are from the merged model's on the same rows; all (n,).
 
     `mae_change` is MAE served minus MAE merged with its paired 95% interval `_low` to `_high` over products;
-    `share_moved` the share of prices that changed by more than the share `moved` of the merged model's. A
-    price that only one of the two models gives has moved.
+    `share_moved` the share of answers that changed by more than the share `moved` of the merged model's. An
+    answer that only one of the two models gives has moved.
     """
     before, after = loss(true, merged), loss(true, served)
     ends = (float("nan"),) * 3
     if (~np.isnan(merged) & ~np.isnan(served)).any():
         ends = paired_difference(after, before, products, bootstrap=bootstrap, seed=seed)
     change = np.abs(served - merged)
-    unmoved = (change <= moved * np.maximum(merged, 1)) | (np.isnan(merged) & np.isnan(served))
+    unmoved = (change <= moved * np.maximum(np.abs(merged), 1)) | (np.isnan(merged) & np.isnan(served))
     return {
         "mae_merged": float(np.nanmean(before)),
         "mae_served": float(np.nanmean(after)),
@@ -127,11 +126,11 @@ def faults(measured: dict[str, Any], slower: float, section: Quantize) -> list[s
     if not (parity["mae_change_low"] > -limit and parity["mae_change_high"] < limit):
         exceeded.append(
             f"the change of the MAE lies between {parity['mae_change_low']:+.2f} and "
-            f"{parity['mae_change_high']:+.2f} dollars, {limit:g} are allowed (mae_tolerance)"
+            f"{parity['mae_change_high']:+.2f}, {limit:g} are allowed (mae_tolerance)"
         )
     if parity["share_moved"] > section.moved_share_max:
         exceeded.append(
-            f"{parity['share_moved']:.1%} of the prices moved by more than {section.moved:.0%}, "
+            f"{parity['share_moved']:.1%} of the answers moved by more than {section.moved:.0%}, "
             f"{section.moved_share_max:.1%} may (moved_share_max)"
         )
     if measured["bytes_served"] > section.size_ratio_max * measured["bytes_merged"]:
@@ -153,7 +152,7 @@ class Comparison:
         self.true = items["target"].to_numpy(float)
 
     def predict(self, folder: Path, title: str) -> tuple[Floats, float]:
-        """The price distributions of the model in `folder`, loaded afresh, and the seconds they took."""
+        """The distributions of the model in `folder`, loaded afresh, and the seconds they took."""
         served, texts = pyfunc.Served(folder, self.settings), self.items["text"].tolist()
         served.distribution(texts[:1], title)  # warm
         start = time.perf_counter()
@@ -162,7 +161,8 @@ class Comparison:
 
     def compare(self, merged: Floats, served: Floats) -> tuple[dict[str, Any], Calibration]:
         """Parity by split, with the coverage on test of the interval calibrated on validation."""
-        before, after = quantile(merged, 0.5), quantile(served, 0.5)
+        grid = self.settings.grid
+        before, after = grid.median(merged), grid.median(served)
         rows = {split: (self.items["split"] == split).to_numpy() for split in SCORED}
         figures: dict[str, Any] = {
             split: parity(
@@ -180,10 +180,11 @@ class Comparison:
         calibration = calibrate(
             served[validation],
             self.true[validation],
+            grid,
             coverage=self.evaluation.interval,
             rows_min=self.evaluation.calibration_rows,
         )
-        low, high = calibration.interval(served[test])
+        low, high = calibration.interval(served[test], grid)
         inside = (self.true[test] >= low) & (self.true[test] <= high)
         figures["test"]["coverage"] = float(inside.mean())
         return figures, calibration
@@ -197,7 +198,7 @@ def chosen(formats: dict[str, dict[str, Any]]) -> str | None:
 def _explain(formats: dict[str, dict[str, Any]]) -> str:
     lines = [f"{kind}: {'; '.join(measured['faults'])}" for kind, measured in formats.items()]
     return (
-        f"no format prices validation like the merged model: {' | '.join(lines)}. "
+        f"no format answers validation like the merged model: {' | '.join(lines)}. "
         "Add `none` to quantize.formats, or widen the limit named in brackets"
     )
 

@@ -17,7 +17,6 @@ import pandas as pd
 
 from components.core import dvc, registry, stage, tracking
 from components.core.params.base import Base
-from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
 from components.core.params.register import Register
 from components.core.params.scrape import Scrape
@@ -34,7 +33,7 @@ REPORTS = {
     "evaluate": Path("reports/evaluate.json"),
     "quantize": Path("reports/quantize.json"),
 }
-DESCRIBED = (Scrape, Curate, Task, Base, Sft, Evaluate)
+DESCRIBED = (Scrape, Task, Base, Sft, Evaluate)
 """Sections of params.yaml that the model card tells of."""
 GRAPH = (dvc.LOCK, Path("dvc.yaml"), Path("params.yaml"))
 SERVED_WITH = [
@@ -86,7 +85,7 @@ def register(
         loader_module="components.serving.pyfunc",
         code_path=Path("components"),
         example=EXAMPLE,
-        answer=pyfunc.Pricer(served).predict(EXAMPLE),
+        answer=pyfunc.Predictor(served).predict(EXAMPLE),
         options={"point": pyfunc.POINT, "quantiles": pyfunc.QUANTILES},
         requirements=requirements(served_format),
         evidence=evidence,

@@ -4,7 +4,7 @@ Reads artifacts/base/, artifacts/sft/ and artifacts/preferences/, writes adapter
 artifacts/reward/, and reward.json: the part that the SFT model's own distribution has in the reward
 (alignment/sft_reward.py), and how right the whole is on pairs of products that it was not trained on. Beside
 that accuracy stand those of rules that need no training; whether the reward follows the truth is measured by
-the prices of the preference split.
+the answers of the preference split.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from tqdm import tqdm
 from trl import RewardConfig, RewardTrainer
 
 from components.alignment import reward_quality
-from components.alignment.rewards import Standing, prices_of
+from components.alignment.rewards import Standing, numbers_of
 from components.alignment.sft_reward import SftReward, fitted_slope
 from components.core import stage
 from components.core.errors import PricewrightError
 from components.core.params.preferences import Preferences
 from components.core.params.reward import Reward
 from components.core.params.section import load_section
-from components.core.params.task import Task
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading, training
-from components.model.distribution import given_a_price, price_masses, quantile
+from components.model.distribution import answer_masses, given_an_answer
 from components.model.examples import PromptIds, answer_ids, read_prompts
-from components.model.prompt import parse_completion
+from components.model.grid import Grid
+from components.model.prompt import parse_number
 from components.model.tokens import left_padded
 from components.reporting import alignment_figures
+from components.tasks import load_task
 
 SIDES = ("chosen", "rejected")
 
@@ -121,14 +122,14 @@ def held_out_report(
     tokenizer: Any,
     pairs: pd.DataFrame,
     start: dict[str, Floats],
-    prices: pd.Series,
+    targets: pd.Series,
     batch_size: int,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """(report, completions): accuracy and calibration on the pairs, reward against true error and length.
 
-    `start` is that of `reward`; `prices` are true dollars by item id. `completions` has a row for each
-    different completion of a prompt, with its `reward`, its `length` in tokens and its `error` in dollars:
-    NaN where its price is not known, or where it is none itself. Those are counted as `unreadable`, and their
+    `start` is that of `reward`; `targets` are by item id. `completions` has a row for each
+    different completion of a prompt, with its `reward`, its `length` in tokens and its `error`: NaN
+    where its target is not known, or where it is none itself. Those are counted as `unreadable`, and their
     mean reward is reported.
     """
     rows = token_pairs(tokenizer, pairs)
@@ -139,8 +140,8 @@ def held_out_report(
     }
     right = rewards["chosen"] > rewards["rejected"]
     margins, products = pairs["margin"].to_numpy(float), pairs["product"].to_numpy()
-    completions = _completions(tokenizer, pairs, prices, rewards)
-    unreadable = completions[completions["text"].map(parse_completion).isna()]
+    completions = _completions(tokenizer, pairs, targets, rewards)
+    unreadable = completions[completions["text"].map(parse_number).isna()]
     report = {
         **reward_quality.quality(rewards["chosen"], rewards["rejected"], margins, products),
         "by_origin": {
@@ -166,10 +167,8 @@ def starts(start: SftReward, pairs: pd.DataFrame, slope: float) -> dict[str, Flo
 
 
 def rules(pairs: pd.DataFrame, medians: dict[str, pd.Series]) -> dict[str, Any]:
-    """Accuracy of "nearer to the median" on the pairs, see `reward_quality.nearer`, for medians in dollars by
-    item id.
-    """
-    chosen, rejected = (prices_of(list(pairs[side])) for side in SIDES)
+    """Accuracy of "nearer to the median" on the pairs, for medians by item id (`reward_quality.nearer`)."""
+    chosen, rejected = (numbers_of(list(pairs[side])) for side in SIDES)
     return {
         name: reward_quality.nearer(pairs["id"].map(own).to_numpy(float), chosen, rejected)
         for name, own in medians.items()
@@ -177,24 +176,24 @@ def rules(pairs: pd.DataFrame, medians: dict[str, pd.Series]) -> dict[str, Any]:
 
 
 def medians_of(
-    sampled: pd.DataFrame, items: pd.DataFrame, law: pd.DataFrame, distributions: Any
+    sampled: pd.DataFrame, items: pd.DataFrame, law: pd.DataFrame, medians: Any
 ) -> dict[str, pd.Series]:
-    """Dollars by item id: the median of an item's sampled completions, that of the SFT model's distribution,
+    """By item id: the median of an item's sampled completions, that of the SFT model's distribution,
     and that of the law where the source has one.
     """
-    prices = [pd.Series(prices_of(texts)).median() for texts in sampled["completions"]]
-    own = quantile(distributions(list(sampled["prompt"])), 0.5)
+    answers = [pd.Series(numbers_of(texts)).median() for texts in sampled["completions"]]
+    own = medians(list(sampled["prompt"]))
     known = items.set_index("id")["address"].map(law.set_index("address")["median"])
     ids = sampled["id"].to_numpy()
     return {
-        "median_of_samples": pd.Series(prices, ids),
+        "median_of_samples": pd.Series(answers, ids),
         "sft_median": pd.Series(own, ids),
         "law_median": known.astype(float),
     }
 
 
 def _completions(
-    tokenizer: Any, pairs: pd.DataFrame, prices: pd.Series, rewards: dict[str, np.ndarray]
+    tokenizer: Any, pairs: pd.DataFrame, targets: pd.Series, rewards: dict[str, np.ndarray]
 ) -> pd.DataFrame:
     """One row for each different completion of a prompt: `id`, `text`, `reward`, `length`, `error`."""
     sides = [
@@ -202,9 +201,9 @@ def _completions(
         for side, reward in rewards.items()
     ]
     rows = pd.concat(sides).drop_duplicates(["id", "text"]).reset_index(drop=True)
-    prices_read = rows["text"].map(parse_completion).astype(float)
+    answers = rows["text"].map(parse_number).astype(float)
     lengths = [len(tokenizer(text, add_special_tokens=False).input_ids) for text in rows["text"]]
-    return rows.assign(length=lengths, error=(prices_read - rows["id"].map(prices)).abs())
+    return rows.assign(length=lengths, error=(answers - rows["id"].map(targets)).abs())
 
 
 def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:
@@ -213,31 +212,30 @@ def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:
     return pd.Series(np.array(lengths) > tokenizer.model_max_length, index=pairs.index)
 
 
-def draw(calibration: dict[str, Any], rows: pd.DataFrame) -> dict[str, Figure]:
+def draw(calibration: dict[str, Any], rows: pd.DataFrame, unit: str) -> dict[str, Figure]:
     """The figures of the report, by file name: reliability, and reward against true error and length."""
-    columns = (rows[name].to_numpy() for name in ("reward", "error", "length"))
+    rewards, errors, lengths = (rows[name].to_numpy() for name in ("reward", "error", "length"))
     return {
         "reliability.png": alignment_figures.reliability(calibration),
-        "rewards.png": alignment_figures.rewards_by_error(*columns),
+        "rewards.png": alignment_figures.rewards_by_error(rewards, errors, lengths, unit),
     }
 
 
-def fitted_start(tokenizer: Any, pairs: pd.DataFrame, batch_size: int) -> tuple[SftReward, float]:
+def fitted_start(tokenizer: Any, pairs: pd.DataFrame, grid: Grid, batch_size: int) -> tuple[SftReward, float]:
     """(what the SFT model off the disk says of a completion, its slope by these pairs)."""
-    price_max, under_cost = load_section(Task).number.max, load_section(Preferences).under_cost
     model: Any = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
-    options: dict[str, Any] = {"price_max": price_max, "batch_size": batch_size, "title": "pricing"}
+    options: dict[str, Any] = {"batch_size": batch_size, "title": "reading"}
 
     def distributions(prompts: list[PromptIds]) -> Floats:
-        return given_a_price(price_masses(model, tokenizer, prompts, **options))
+        return given_an_answer(answer_masses(model, tokenizer, prompts, grid.spelled, **options))
 
-    start = SftReward(distributions, price_max=price_max, under_cost=under_cost)
+    start = SftReward(distributions, grid, under_cost=load_section(Preferences).under_cost)
     plain = starts(start, pairs, 1.0)
     return start, fitted_slope(plain["chosen"] - plain["rejected"])
 
 
 def measured_rules(
-    held_out: pd.DataFrame, items: pd.DataFrame, distributions: Any, read: Callable[..., list[PromptIds]]
+    held_out: pd.DataFrame, items: pd.DataFrame, start: SftReward, read: Callable[..., list[PromptIds]]
 ) -> dict[str, Any]:
     """The `rules` of the held-out pairs, by what the earlier stages wrote; `read` makes prompts token ids."""
     artifacts = Path("artifacts")
@@ -245,41 +243,41 @@ def measured_rules(
     law = stage.read(artifacts / "scrape/law.parquet")
     own = sampled[sampled["id"].isin(held_out["id"])]
     own = own.assign(prompt=read(own["prompt"]))
-    return rules(held_out, medians_of(own, items, law, distributions))
+    return rules(
+        held_out, medians_of(own, items, law, lambda prompts: start.grid.median(start.distributions(prompts)))
+    )
 
 
 def standing_of(start: SftReward, slope: float, report: dict[str, Any], pairs: int) -> Standing:
     """What align needs to know of the reward model, `report` being that of so many held-out pairs."""
     accuracy = {name: report[name] for name in ("accuracy", "accuracy_low", "accuracy_high")}
-    return Standing(
-        slope=slope, under_cost=start.under_cost, price_max=start.price_max, pairs=pairs, **accuracy
-    )
+    return Standing(slope=slope, under_cost=start.under_cost, pairs=pairs, **accuracy)
 
 
 def main() -> None:
     """Read the pairs and the SFT adapter, write the reward model."""
     with stage.run(Reward) as frame:
-        section, base = frame.section, Path("artifacts/base")
+        section, base, task = frame.section, Path("artifacts/base"), load_task()
         loading.seed_everything(section.seed)
         tokenizer = loading.load_tokenizer(base)
         items = stage.read("artifacts/curate/preference.parquet")
-        read = partial(read_prompts, tokenizer, limit=load_section(Task).tokens)
+        read = partial(read_prompts, tokenizer, limit=task.tokens)
         pairs = with_products(stage.read("artifacts/preferences/pairs.parquet"), items)
         pairs = pairs.assign(prompt=read(pairs["prompt"]))
         long = too_long(tokenizer, pairs)
         learned, held_out = split_by_product(pairs[~long], section.held_out, section.seed)
-        start, slope = fitted_start(tokenizer, learned, section.batch_size)
+        start, slope = fitted_start(tokenizer, learned, task.grid, section.batch_size)
         begun, left = (starts(start, part, slope) for part in (learned, held_out))
         model = adapters.load_reward_model(base, Path("artifacts/sft"), tokenizer.pad_token_id)
         curves = training.Curves(frame.tracked)
         model = reward(learned, begun, section, model, tokenizer, frame.scratch, curves)
         adapters.save_adapter(model, frame.folder)
-        prices = items.set_index("id")["target"]
-        report, rows = held_out_report(model, tokenizer, held_out, left, prices, section.batch_size)
-        report["rules"] = measured_rules(held_out, items, start.distributions, read)
+        targets = items.set_index("id")["target"]
+        report, rows = held_out_report(model, tokenizer, held_out, left, targets, section.batch_size)
+        report["rules"] = measured_rules(held_out, items, start, read)
         standing = standing_of(start, slope, report, len(held_out))
         standing.save(frame.folder)
-        for name, figure in draw(report["calibration"], rows).items():
+        for name, figure in draw(report["calibration"], rows, task.unit).items():
             frame.picture(figure, name)
         too_long_ids = sorted(pairs["id"][long])
         counts = {"pairs": len(learned), "pairs_too_long": len(too_long_ids), "too_long": too_long_ids}

@@ -27,7 +27,7 @@ from components.core.errors import PricewrightError
 from components.core.params.scrape import Scrape
 from components.core.schemas import Law, Listing, Record, Reject
 from components.core.tables import open_parquet, read_arrow, schema_of, split_sorted
-from components.sources import amazon_reviews, demo_shop, files, requests, shop
+from components.sources import amazon_reviews, demo_shop, files, requests, shop, sleeping_bags
 from components.sources.block_list import FORGOTTEN, BlockList, forgotten_ids, listing_id
 from components.sources.result import Collected, Spool
 
@@ -38,6 +38,7 @@ SOURCES: dict[str, Source] = {
     "files": files.collect,
     "shop": shop.collect,
     "amazon_reviews": amazon_reviews.collect,
+    "sleeping_bags": sleeping_bags.collect,
 }
 TABLES: dict[str, type[Record]] = {"listings": Listing, "rejects": Reject, "law": Law}
 SORTED_ROWS = 20_000  # in memory at a time

@@ -1,7 +1,7 @@
 """SFT: supervised fine-tuning with QLoRA (arXiv:2305.14314).
 
 Reads artifacts/base/ and the train split, writes the adapter to artifacts/sft/. The loss is on the
-completion only: the model is to say what a listing costs, not to write listings.
+completion only: the model is to answer the question about a listing, not to write listings.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from transformers import EarlyStoppingCallback
 from trl import SFTConfig, SFTTrainer
 
 from components.core import stage
-from components.core.params.section import load_section
 from components.core.params.sft import Sft
-from components.core.params.task import Task
 from components.model import adapters, loading, training
 from components.model.examples import labelled
-from components.model.prompt import price_completion, price_prompt
+from components.model.prompt import prompt_of
+from components.tasks import load_task
+from components.tasks.number import NumberTask
 
 
 def sft(
-    items: pd.DataFrame, section: Sft, task: Task, base: Path, scratch: Path, curves: training.Curves
+    items: pd.DataFrame, section: Sft, task: NumberTask, base: Path, scratch: Path, curves: training.Curves
 ) -> Any:
     """Fine-tune an adapter on the base; returns the PEFT model.
 
-    `items` needs the columns `text`, `price` and `product`. Checkpoints go to `scratch`; a run that finds
+    `items` needs the columns `text`, `target` and `product`. Checkpoints go to `scratch`; a run that finds
     some there carries on from the last that is whole. Where some products are held out, training stops when
     their loss no longer falls, and the adapter with the lowest is returned.
     """
@@ -70,11 +70,11 @@ def divided(items: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame,
     return items[~held_out], items[held_out]
 
 
-def examples(tokenizer: Any, items: pd.DataFrame, task: Task) -> list[dict[str, list[int]]]:
+def examples(tokenizer: Any, items: pd.DataFrame, task: NumberTask) -> list[dict[str, list[int]]]:
     """Token ids and labels of each item; the labels of the prompt are ignored by the loss."""
     return [
-        labelled(tokenizer, price_prompt(text, task.question), price_completion(price), task.tokens)
-        for text, price in zip(items["text"], items["target"], strict=True)
+        labelled(tokenizer, prompt_of(text, task), task.completion(target), task.tokens)
+        for text, target in zip(items["text"], items["target"], strict=True)
     ]
 
 
@@ -83,7 +83,7 @@ def main() -> None:
     with stage.run(Sft) as frame:
         items = stage.read("artifacts/curate/train.parquet")
         curves = training.Curves(frame.tracked)
-        model = sft(items, frame.section, load_section(Task), Path("artifacts/base"), frame.scratch, curves)
+        model = sft(items, frame.section, load_task(), Path("artifacts/base"), frame.scratch, curves)
         adapters.save_adapter(model, frame.folder)
         losses = {"losses": curves.losses, "losses_held_out": curves.held_out}
         frame.report({"rows": len(items), **adapters.parameter_counts(model), **losses})

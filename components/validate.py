@@ -34,7 +34,7 @@ from components.core.errors import PricewrightError
 from components.core.params.base import Base
 from components.core.params.curate import Curate
 from components.core.params.section import load_section
-from components.core.params.task import Task
+from components.core.params.task import Number, Task
 from components.core.params.validate import Validate
 from components.core.schemas import HELD_OUT, SPLITS, Item, Split
 from components.curation.rules import NAMES
@@ -48,6 +48,7 @@ from components.quality.sampling import categories_of, sample, texts_of, whole_t
 from components.reporting import data_page
 from components.reporting.data_docs import read_offline
 from components.synthetic.catalogue import corpus
+from components.tasks import load_task
 
 LISTINGS = Path("artifacts/scrape/listings.parquet")
 CURATED = Path("artifacts/curate")
@@ -110,6 +111,7 @@ def tables_of(
     leakage: Leakage,
     profile: dict[str, Any] | None,
     curate: Curate,
+    number: Number,
     gate_ids: frozenset[str],
 ) -> Tables:
     """The tables to be checked, by name: those given, and aggregates over all splits, so that what concerns
@@ -118,7 +120,6 @@ def tables_of(
     """
     items = items_of(splits)
     categories = items.groupby("split")["category"].value_counts(normalize=True).rename("share").reset_index()
-    medians = pd.to_numeric(items["target"], errors="coerce").groupby(items["split"]).median()
     sizes = items["product"].value_counts(normalize=True)
     tables = {
         "raw": listings,
@@ -130,7 +131,7 @@ def tables_of(
         "leaks": pd.DataFrame([{"split": split, **bodies["training"]} for split, bodies in leakage.items()]),
         "sizes": sizes.head(EXAMPLES).rename("share").rename_axis("id").reset_index(),
         "categories": categories,
-        "medians": medians.rename("median").reset_index().assign(ratio=(medians / medians.min()).to_numpy()),
+        "medians": consistency.apart(items, number),
     }
     tables |= {
         "paraphrases": consistency.paraphrases(items),
@@ -139,7 +140,7 @@ def tables_of(
         "shares": consistency.split_shares(items, rejects, curate, gate_ids),
         "languages": foreign_shares(items),
     }
-    if len(figures := label_figures(items)):
+    if len(figures := label_figures(items, logarithmic=number.logarithmic)):
         tables["labels"] = figures
     if profile:
         drifts = {split: drift.drift(items_of({split: rows}), profile) for split, rows in splits.items()}
@@ -281,8 +282,7 @@ def write_page(
 ) -> None:
     """Write the page about the data to PAGE."""
     curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
-    question = load_section(Task).question
-    page = data_page.page(curated, report, splits, rejects, listings, Path("artifacts/curate"), question)
+    page = data_page.page(curated, report, splits, rejects, listings, Path("artifacts/curate"), load_task())
     PAGE.write_text(page, encoding="utf-8")
 
 
@@ -290,7 +290,7 @@ def main() -> None:
     """Check raw listings and splits; write page and Data Docs; stop where a critical check fails."""
     with stage.run(Validate) as frame:
         (frame.folder / "passed.json").unlink(missing_ok=True)
-        curate = load_section(Curate)
+        curate, number = load_section(Curate), load_section(Task).number
         listings, splits, rejects = sample(LISTINGS, CURATED, frame.section.sampled_rows_max)
         leakage = leakage_against(
             {split: splits[split] for split in HELD_OUT},
@@ -301,11 +301,10 @@ def main() -> None:
         )
         profile = drift.path_of(items_of(splits))
         gate_ids = intakes.ids(intakes.read())
-        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate, gate_ids)
+        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate, number, gate_ids)
         tables |= whole_tables(LISTINGS, CURATED, EXAMPLES)
-        prices = {"price_min": curate.price_min, "price_max": curate.price_max}
         known: dict[Split, pd.DataFrame] = {"train": categories_of(CURATED / "train.parquet")}
-        checks = validate(tables, suites(splits | known, list(NAMES), frame.section, **prices), DOCS)
+        checks = validate(tables, suites(splits | known, list(NAMES), frame.section, number), DOCS)
         report = report_of(checks, leakage, profile)
         frame.report(report)
         write_page(report, splits, rejects, listings)

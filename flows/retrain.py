@@ -116,9 +116,10 @@ def _write(known: pd.DataFrame, params: Params) -> None:
 def _queue(answered: pd.DataFrame, params: Params) -> None:
     """Leave the requests that a person may help with the most for the ranking page."""
     from components.feedback.queue import QUEUE, least_certain
+    from components.tasks import task_of
 
     QUEUE.parent.mkdir(exist_ok=True)
-    least_certain(answered, params.retrain.queue_rows, params.task.question).to_parquet(QUEUE, index=False)
+    least_certain(answered, params.retrain.queue_rows, task_of(params.task)).to_parquet(QUEUE, index=False)
 
 
 def _finished(version: Version, why: list[str], known: int) -> State[Any]:

@@ -84,7 +84,7 @@ def rows(evaluated: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _number(value: float | None, digits: int = 2) -> str:
-    """A dash where no answer of the candidate could be read as a price."""
+    """A dash where no answer of the candidate could be read."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 

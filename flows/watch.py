@@ -131,6 +131,7 @@ def _compared_with(
     from components.monitoring import watching
     from components.monitoring.states import states_of
     from components.provenance.lineage import Lineage
+    from components.tasks import task_of
 
     section, made_with = params.watch, Lineage(version)
     training = _drawn(made_with.rows("train"), section.reference_rows, section.seed)
@@ -141,7 +142,7 @@ def _compared_with(
     texts = watching.texts_of(watching.first_of_each_input(own))
     known, states = states_of(
         [training["text"].tolist(), texts],
-        params.task,
+        task_of(params.task),
         depths=params.baseline.hidden_depths,
         batch_size=section.batch_size,
     )

@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests run at a time
 
 from components.core.params.file import Params, load_params
 from components.core.schemas import Item
-from tests.support.project import QUESTION, ROOT, environment_kept, tiny_yaml
+from tests.support.project import ROOT, TASK, asked, environment_kept, tiny_yaml, whole
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
@@ -47,7 +47,7 @@ def tiny_base(tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> 
     from components.base import base
 
     folder = tmp_path_factory.mktemp("base")
-    base(tiny_params.base, QUESTION, folder, lambda *_: None)
+    base(tiny_params.base, folder, lambda *_: None)
     return folder
 
 
@@ -104,7 +104,7 @@ def tiny_adapter(
 
     scratch = tmp_path_factory.mktemp("sft-scratch")
     curves = training.Curves(Recorder())  # type: ignore[arg-type]
-    model = sft(tiny_items, tiny_params.sft, tiny_params.task, tiny_base, scratch / "none-yet", curves)
+    model = sft(tiny_items, tiny_params.sft, TASK, tiny_base, scratch / "none-yet", curves)
     folder = tmp_path_factory.mktemp("sft")
     adapters.save_adapter(model, folder)
     return folder
@@ -129,14 +129,14 @@ def cheap_pairs(tiny_items: pd.DataFrame) -> pd.DataFrame:
     import numpy as np
 
     from components.core.schemas import Pair
-    from components.model.prompt import price_prompt
+    from components.model.prompt import prompt_of
 
     draw = np.random.default_rng(0)
     samples = [sorted(draw.integers(0, 1000, 2)) for _ in range(len(tiny_items))]
     rows = [
         Pair(
             id=item.id,
-            prompt=price_prompt(item.text, QUESTION),
+            prompt=prompt_of(item.text, TASK),
             chosen=str(low),
             rejected=str(high),
             margin=9,
@@ -196,10 +196,10 @@ def cheap_task(
 
     tokenizer = loading.load_tokenizer(sharp_base)
     model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_reward_model[1])
-    reward_model = RewardModel(model, head, tokenizer, 16, load_standing(cheap_reward_model[1]))
-    prompts = prompts_of(tokenizer, tiny_items, tiny_params.task.model_copy(update={"tokens": 128}))
+    reward_model = RewardModel(model, head, tokenizer, 16, load_standing(cheap_reward_model[1]), whole(999))
+    prompts = prompts_of(tokenizer, tiny_items, asked(tokens=128, maximum=999))
     monitoring = tiny_params.align.monitor.model_copy(update={"snapshots": 1})
-    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "price_max": 999}
+    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "grid": whole(999)}
     options["scratch"] = tmp_path
     options["track"] = recorder.metric
     return AlignmentTask(
@@ -209,6 +209,7 @@ def cheap_task(
         prompts=prompts,
         reward_model=reward_model,
         reward=cheap_reward_model[1],
+        grid=whole(999),
         error_max=999.0,
         under_cost=1.0,
         scratch=tmp_path,

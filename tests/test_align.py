@@ -14,16 +14,16 @@ import pytest
 import yaml
 
 from components import align as stage_file
-from components import evaluate, preferences, reward
+from components import preferences, reward
 from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.core.schemas import Law
-from components.evaluation import scoring
+from components.evaluation import align_reports, scoring
 from components.evaluation.leaderboard import leaderboard
 from components.feedback import annotate
 from components.model import adapters
-from tests.support.project import ROOT, tiny_yaml
+from tests.support.project import ROOT, TASK, tiny_yaml
 
 
 def test_the_stages_from_preferences_to_align_fit_together(
@@ -110,7 +110,7 @@ def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params)
     for name, may_win in {"dpo": True, "ppo": False}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "against_sft.json").write_text(json.dumps({"may_win": may_win}), encoding="utf-8")
-    barred = evaluate.worse_than_sft(evaluate.against_sft(["dpo", "ppo"], tmp_path))
+    barred = align_reports.worse_than_sft(align_reports.against_sft(["dpo", "ppo"], tmp_path))
     assert barred == {"ppo"}
     items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "target": [10.0, 10.0]})
     items["category"] = "tools"
@@ -118,6 +118,7 @@ def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params)
     rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in prices.items()])
     items = items.assign(text="a chair", source="files", product=items["id"])
     kinds = {"median": "baseline"} | dict.fromkeys(("sft", "dpo", "ppo"), "language-model")
-    result = leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, barred)
+    result = leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, TASK, barred)
     assert result["winner"] == "dpo"
-    assert leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate)["winner"] == "ppo"
+    unbarred = leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, TASK)
+    assert unbarred["winner"] == "ppo"

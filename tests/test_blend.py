@@ -13,6 +13,7 @@ from components.blending.blended import PARTS, untuned
 from components.core.params.file import Params
 from components.model import loading
 from components.regression.regressions import Regressions
+from tests.support.project import TASK
 from tests.support.regressions import DEPTHS, fitted_regressions
 from tests.support.source import listed
 
@@ -20,23 +21,23 @@ from tests.support.source import listed
 def fitted_on(items: pd.DataFrame, base: Path, params: Params, **options: Any) -> Regressions:
     """The regressions on the words of some items and what the base holds of them."""
     model, tokenizer, texts = loading.load_model(base), loading.load_tokenizer(base), items["text"].tolist()
-    _, states = untuned(model, tokenizer, texts, DEPTHS, params.task, params.blend.batch_size)
-    return fitted_regressions(texts, items["target"].to_numpy(float), states, **options)
+    _, states = untuned(model, tokenizer, texts, DEPTHS, TASK, params.blend.batch_size)
+    return fitted_regressions(texts, np.log(items["target"].to_numpy(float)), states, **options)
 
 
 def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
     tiny_base: Path, tiny_adapter: Path, tiny_items: pd.DataFrame, tiny_params: Params
 ) -> None:
     regressions = fitted_on(tiny_items.head(30), tiny_base, tiny_params)
-    rest, section, task = tiny_items.tail(18), tiny_params.blend, tiny_params.task
+    rest, section, task = tiny_items.tail(18), tiny_params.blend, TASK
     fitted, report = blend(rest, regressions, tiny_base, tiny_adapter, section, task)
     assert report["rows"] == 18
     assert set(report["weights"]) == set(PARTS)
     assert set(report["error_on_fitted_rows"]) == {*PARTS, "blend"}
     assert all(weight >= 0 for weight in fitted.weights.values())
     answers = read(rest["text"].tolist(), tiny_base, tiny_adapter, DEPTHS, section, task)
-    distribution = fitted.distribution(answers)
-    assert distribution.shape == (18, task.number.max + 1)
+    distribution = fitted.distribution(answers, task.grid)
+    assert distribution.shape == (18, 1000)
     np.testing.assert_allclose(distribution.sum(axis=1), 1.0, rtol=1e-6)
 
 
@@ -48,7 +49,7 @@ def test_an_untrained_model_loses_its_say_to_a_regression_that_knows(
     items = items.assign(target=[20.0 * 1.6 ** (row % 8) for row in range(len(items))])
     train, rest = items.head(32), items.tail(16)
     known = fitted_on(train, tiny_base, tiny_params, vocabulary=400, alpha=0.01, folds=4)
-    fitted, report = blend(rest, known, tiny_base, tiny_adapter, tiny_params.blend, tiny_params.task)
+    fitted, report = blend(rest, known, tiny_base, tiny_adapter, tiny_params.blend, TASK)
     errors = report["error_on_fitted_rows"]
     assert errors["blend"] < errors["sft"]
     assert fitted.weights["hidden_states_ridge"] > fitted.weights["sft"]

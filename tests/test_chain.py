@@ -227,7 +227,7 @@ def test_the_served_version_answers_json_with_price_low_and_high(clone: Clone) -
             answer = _ask(port, [HEADPHONES] * count)
             assert len(answer) == count
             assert all(row["low"] <= row["value"] <= row["high"] for row in answer)
-        served = pyfunc.Pricer(clone.folder / "artifacts/quantize")
+        served = pyfunc.Predictor(clone.folder / "artifacts/quantize")
         for point in ("median", "mean", "mode"):
             [row] = _ask(port, [HEADPHONES], params={"point": point})
             [price] = served.predict(pd.DataFrame({"description": [HEADPHONES]}), {"point": point})["value"]

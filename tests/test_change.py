@@ -87,9 +87,8 @@ CHANGES = {
     "the crawler": (code("components/sources/crawling/crawl.py"), {"scrape"}, set(STAGES) - {"base"}),
     "the question": (
         value("task.question", "What does it cost?"),
-        {"validate", "base", "baseline", "sft", "blend", "preferences", "align", "evaluate", "quantize"}
-        | {"register"},
-        EVERY_MODEL | {"validate"},
+        set(STAGES) - {"scrape", "curate", "base"},
+        set(STAGES) - {"scrape", "curate", "base"},
     ),
     "an intake of the gate": (
         code("intakes.csv"),

@@ -13,7 +13,7 @@ from components.core.params.scrape import Scrape
 from components.core.schemas import HELD_OUT, SPLITS, Item, Reject
 from components.curate import curate as curate_files
 from components.reporting.figures import histograms, waterfall
-from tests.support.curated import SECTION, Curated, assert_same, catalogue, curate, listing, table
+from tests.support.curated import NUMBER, SECTION, Curated, assert_same, catalogue, curate, listing, table
 from tests.support.scraped import scrape
 from tests.test_scrape import section as scrape_section
 
@@ -101,11 +101,11 @@ def test_no_row_leaves_test_when_a_file_grows_by_half_is_sorted_anew_and_renamed
 def test_listings_that_are_missing_or_cut_short_are_named(tmp_path: Path) -> None:
     path = tmp_path / "listings.parquet"
     with pytest.raises(PricewrightError, match=r"listings.parquet is missing.*dvc repro"):
-        curate_files(path, tmp_path, SECTION, tmp_path, 10, map, frozenset())
+        curate_files(path, tmp_path, SECTION, NUMBER, tmp_path, 10, map, frozenset())
     table([listing(1)]).to_parquet(path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(PricewrightError, match=r"not readable as Parquet.*dvc checkout"):
-        curate_files(path, tmp_path, SECTION, tmp_path, 10, map, frozenset())
+        curate_files(path, tmp_path, SECTION, NUMBER, tmp_path, 10, map, frozenset())
 
 
 def test_a_listing_without_a_price_is_rejected_with_a_reason() -> None:
@@ -169,7 +169,7 @@ def peak_of_curation(listings: pd.DataFrame, folder: Path) -> int:
     listings.to_parquet(path)
     (scratch := folder / f"{len(listings)}").mkdir()
     tracemalloc.start()
-    report = curate_files(path, scratch / "curated", SECTION, scratch, 100, map, frozenset())
+    report = curate_files(path, scratch / "curated", SECTION, NUMBER, scratch, 100, map, frozenset())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert report["rejected"]["exact_duplicate"] == report["rejected"]["near_duplicate"] == len(listings) // 3

@@ -22,29 +22,29 @@ from components.core.schemas import Law, Prediction
 from components.curation.columnar import cleaned
 from components.evaluate import (
     all_predictions,
+    answering,
     coverage,
     draw,
-    learning_curves,
     made_of,
     predict,
-    pricing,
     reader,
     unlike,
 )
 from components.evaluation import forgetting, scoring
+from components.evaluation.align_reports import learning_curves
 from components.evaluation.elsewhere import elsewhere
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard, worst
 from components.evaluation.scoring import noise_floor
 from components.model import adapters, loading
 from components.model.distribution import listing_distribution
 from components.reporting import evaluation_page, figures
-from tests.support.project import ROOT
+from tests.support.project import ROOT, TASK
 from tests.support.regressions import DEPTHS, fitted_blend
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-SIGMA = 0.25
+SIGMA, GRID = 0.25, TASK.grid
 MODELS = ["sft", "dpo", "blend"]
 NO_LAW = pd.DataFrame(columns=Law.columns())
 LOSSES = [{"step": 10.0, "loss": 5.1}, {"step": 20.0, "loss": 4.2}]
@@ -93,16 +93,16 @@ def evaluated(
     rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
 ) -> dict[str, Any]:
     kinds = {name: MODEL if name in MODELS else BASELINE for name in rows["candidate"].unique()}
-    return leaderboard(rows, kinds | {"people": EXTERNAL}, items, law, params.evaluate)
+    return leaderboard(rows, kinds | {"people": EXTERNAL}, items, law, params.evaluate, TASK)
 
 
-def whole(
+def full_report(
     rows: pd.DataFrame, items: pd.DataFrame, params: Params, law: pd.DataFrame = NO_LAW
 ) -> dict[str, Any]:
     """The report with everything that the page shows."""
     probabilities = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
-    held = coverage(items, probabilities, params.evaluate)
-    spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "dollars": 1.25}}
+    held = coverage(items, probabilities, params.evaluate, GRID)
+    spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "cost": 1.25}}
     lost = {"base": {"perplexity": 9.0}, "sft": {"perplexity": 12.0}}
     rest = {"instruction_perplexity": 20.0, "choice_accuracy": 0.25, "bleu": 3.0, "rouge_l": 0.1}
     general = forgetting.compared({name: figures | rest for name, figures in lost.items()}, "base")
@@ -127,7 +127,7 @@ def whole(
 
 def drawings(rows: pd.DataFrame, result: dict[str, Any]) -> dict[str, Any]:
     """The figures that the page shows."""
-    return draw(rows, result, (LOSSES, {"dpo": SNAPSHOTS}))
+    return draw(rows, result, (LOSSES, {"dpo": SNAPSHOTS}), TASK)
 
 
 def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) ->
     (tmp_path / "sft.json").write_text(json.dumps({"losses": LOSSES}))
     (tmp_path / "align/dpo.json").write_text(json.dumps({"monitor": {"snapshots": SNAPSHOTS}}))
     losses, snapshots = learning_curves(["dpo"], tmp_path)
-    left, right = figures.learning(losses, snapshots).axes
+    left, right = figures.learning(losses, snapshots, "dollars").axes
     assert left.lines[0].get_xydata().tolist() == [[10, 5.1], [20, 4.2]]
     assert right.lines[0].get_xydata().tolist() == [[0, 30], [1, 21]]
     assert right.get_legend().get_texts()[0].get_text() == "dpo"
@@ -182,10 +182,10 @@ def test_the_headline_begins_with_the_bad_news_where_a_baseline_does_better(
     items: pd.DataFrame, tiny_params: Params, law: pd.DataFrame
 ) -> None:
     bad = evaluated(off_by(items, boosting=5, sft=9, dpo=12), items, tiny_params)["headline"]
-    assert bad.startswith("A baseline does better: on validation boosting errs $5.00")
+    assert bad.startswith("A baseline does better: on validation boosting errs 5.00")
     good = evaluated(off_by(items, boosting=30, sft=9, dpo=12), items, tiny_params, law)["headline"]
     assert re.match(
-        r"sft wins: test MAE \$9\.00 \(\$\S+ to \$\S+\), best baseline boosting \$30\.00, noise floor", good
+        r"sft wins: test MAE 9\.00 dollars \(\S+ to \S+\), best baseline boosting 30\.00, noise floor", good
     )
 
 
@@ -194,7 +194,7 @@ def test_the_noise_floor_is_measured_on_the_very_same_rows(
 ) -> None:
     medians = np.linspace(20, 300, len(law))
     shuffled = law.assign(median=medians).sample(frac=1, random_state=0, ignore_index=True)
-    floor = noise_floor(items, shuffled, tiny_params.evaluate)
+    floor = noise_floor(items, shuffled, tiny_params.evaluate, GRID)
     assert floor is not None
     errors = np.abs(items["target"] - medians)
     assert floor["test"]["mae"] == pytest.approx(errors[items["split"] == "test"].mean(), abs=0.01)
@@ -204,7 +204,7 @@ def test_the_noise_floor_is_measured_on_the_very_same_rows(
 def test_the_expected_floor_is_what_a_great_many_draws_give(
     items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params
 ) -> None:
-    floor = noise_floor(items, law.assign(sigma=0.6), tiny_params.evaluate)
+    floor = noise_floor(items, law.assign(sigma=0.6), tiny_params.evaluate, GRID)
     assert floor is not None
     draws = 100 * np.exp(0.6 * np.random.default_rng(1).standard_normal(2_000_000))
     assert floor["test"]["mae_expected"] == pytest.approx(np.abs(draws - 100).mean(), rel=3e-3)
@@ -222,7 +222,7 @@ def test_a_law_that_does_not_know_every_row_is_refused(
     items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params
 ) -> None:
     with pytest.raises(PricewrightError, match="does not know 3 of 400"):
-        noise_floor(items, law.iloc[3:], tiny_params.evaluate)
+        noise_floor(items, law.iloc[3:], tiny_params.evaluate, GRID)
 
 
 def test_coverage_is_the_share_of_true_prices_inside_the_interval(
@@ -245,13 +245,13 @@ def test_price_bands_hold_every_row_once_from_cheap_to_dear(items: pd.DataFrame)
     assert [band["bias"] for band in bands] == [pytest.approx(7, abs=0.01)] * 6
     below = scoring.by_band(off_by(items, sft=-7), 6)
     assert [band["bias"] for band in below] == [pytest.approx(-7, abs=0.01)] * 6
-    shares = [band["share_of_price"] for band in bands]
+    shares = [band["share_of_target"] for band in bands]
     assert shares == sorted(shares, reverse=True), "the same error is a smaller share of a dearer thing"
 
 
 def test_one_single_price_makes_one_band(items: pd.DataFrame) -> None:
     bands = scoring.by_band(off_by(items.assign(target=50.0), sft=1), 6)
-    assert [(band["band"], band["n"]) for band in bands] == [("$50", 400)]
+    assert [(band["band"], band["n"]) for band in bands] == [("50", 400)]
 
 
 def test_rare_categories_share_a_group_and_none_is_lost(items: pd.DataFrame) -> None:
@@ -340,12 +340,14 @@ def test_unreadable_answers_come_first_among_the_worst(items: pd.DataFrame) -> N
 def page(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params, tmp_path: Path) -> str:
     rows = off_by(items, median=50, boosting=by_split(items, 20, 21), sft=9, dpo=12, blend=30)
     rows = pd.concat([rows, off_by(items.tail(30), people=8)], ignore_index=True)
-    result = whole(rows, items, tiny_params, law)
+    result = full_report(rows, items, tiny_params, law)
     pictures = {}
     for name, figure in drawings(rows, result).items():
         pictures[name] = tmp_path / name
         figure.savefig(pictures[name], metadata={"Software": None})
-    return evaluation_page.page(result, worst(rows, items, result["winner"]), pictures, tiny_params.evaluate)
+    return evaluation_page.page(
+        result, worst(rows, items, result["winner"]), pictures, tiny_params.evaluate, TASK.question
+    )
 
 
 def test_the_page_needs_no_other_file_and_runs_no_script(page: str) -> None:
@@ -361,7 +363,7 @@ def test_the_page_shows_its_pictures_in_a_browser_and_fits_a_phone(
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto((tmp_path / "report.html").as_uri())
-    assert tab.get_by_role("heading", level=1).inner_text() == "What does it cost?"
+    assert tab.get_by_role("heading", level=1).inner_text() == TASK.question
     assert tab.evaluate("[...document.images].map(image => image.naturalWidth > 300)") == [True] * 6
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -421,12 +423,16 @@ def test_the_page_and_the_pictures_are_the_same_on_every_run(
     rows.loc[0, ["predicted", "loss"]] = np.nan
     pages = []
     for place in ("first", "second"):
-        result = whole(rows, items, tiny_params)
+        result = full_report(rows, items, tiny_params)
         pictures = {}
         for name, figure in drawings(rows, result).items():
             pictures[name] = tmp_path / f"{place}-{name}"
             figure.savefig(pictures[name], metadata={"Software": None})
-        pages.append(evaluation_page.page(result, worst(rows, items, "sft"), pictures, tiny_params.evaluate))
+        pages.append(
+            evaluation_page.page(
+                result, worst(rows, items, "sft"), pictures, tiny_params.evaluate, TASK.question
+            )
+        )
     assert pages[0] == pages[1]
 
 
@@ -435,15 +441,17 @@ def test_a_winner_without_one_readable_answer_still_gets_a_report(
 ) -> None:
     rows = off_by(items, median=50, sft=9)
     rows.loc[rows["candidate"] == "sft", ["predicted", "loss", "low", "high"]] = np.nan
-    result = whole(rows, items, tiny_params)
+    result = full_report(rows, items, tiny_params)
     assert result["headline"].startswith("A baseline does better: on validation median")
     assert json.loads(json.dumps(result, allow_nan=False))["winner_minus_best_baseline"]["test"] is None
     pictures = {}
     for name, figure in drawings(rows, result).items():
         pictures[name] = tmp_path / name
         figure.savefig(pictures[name])
-    text = evaluation_page.page(result, worst(rows, items, "sft"), pictures, tiny_params.evaluate)
-    assert "no readable price" in text
+    text = evaluation_page.page(
+        result, worst(rows, items, "sft"), pictures, tiny_params.evaluate, TASK.question
+    )
+    assert "no readable answer" in text
 
 
 def test_the_report_is_json_without_nan(items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params) -> None:
@@ -459,10 +467,8 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
     def predicted() -> pd.DataFrame:
         model, tokenizer = adapters.load_adapted(tiny_base, tiny_adapter), loading.load_tokenizer(tiny_base)
         texts = scored["text"].tolist()
-        probabilities = listing_distribution(
-            model, tokenizer, texts, tiny_params.task, batch_size=8, title="sft"
-        )
-        return predict("sft", scored, probabilities, tiny_params.evaluate)
+        probabilities = listing_distribution(model, tokenizer, texts, TASK, batch_size=8, title="sft")
+        return predict("sft", scored, probabilities, tiny_params.evaluate, GRID)
 
     rows = predicted()
     assert list(rows.columns) == Prediction.columns()
@@ -483,8 +489,9 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
     texts, prices = tiny_items["text"].tolist()[:8], tiny_items["target"].to_numpy(float)[:8]
     size = adapters.load_adapted(tiny_base, None).config.hidden_size
     section = tiny_params.evaluate.model_copy(update={"elsewhere": "data/other.csv", "bootstrap": 100})
-    blend = fitted_blend(texts, prices, size)
-    priced = pricing("blend", {"sft": tiny_adapter}, blend, tiny_base, section, tiny_params.task)
+    blend = fitted_blend(texts, np.log(prices), size)
+    priced = answering("blend", {"sft": tiny_adapter}, blend, tiny_base, section, TASK)
+    clean = partial(cleaned, section=tiny_params.curate, number=tiny_params.task.number)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     Path("data").mkdir()
@@ -494,20 +501,20 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
     )
     items = tiny_items.head(8).assign(split="test")
     rows = scoring.predictions("blend", items, prices, prices - 1, prices + 1)
-    figures = unlike(tiny_items, items, rows, "blend", section, priced)["elsewhere"]
+    figures = unlike(tiny_items, items, rows, "blend", section, priced, clean)["elsewhere"]
     assert figures["rejected"] == {"unreadable_price": 1}
     assert set(figures["candidates"]) == {"blend", "hidden_states_ridge", "median"}
     assert {part["n"] for part in figures["candidates"].values()} == {2}
     median = tiny_items["target"].median()
     error = (abs(median - 80) + abs(median - 120)) / 2
     assert figures["candidates"]["median"]["mae"] == pytest.approx(error, abs=0.01)
-    listings, _ = elsewhere(Path("data/other.csv"), partial(cleaned, section=tiny_params.curate))
+    listings, _ = elsewhere(Path("data/other.csv"), clean)
     answers = priced(listings["text"].tolist())
     for rival in ("blend", "hidden_states_ridge"):
         error = np.abs(np.array([80, 120]) - answers[rival]).mean()
         assert figures["candidates"][rival]["mae"] == pytest.approx(error, abs=0.01)
     without = section.model_copy(update={"elsewhere": None})
-    assert unlike(tiny_items, items, rows, "blend", without, priced)["elsewhere"] is None
+    assert unlike(tiny_items, items, rows, "blend", without, priced, clean)["elsewhere"] is None
 
 
 def test_a_blend_is_read_from_its_parts_and_named_with_them(
@@ -515,15 +522,15 @@ def test_a_blend_is_read_from_its_parts_and_named_with_them(
 ) -> None:
     texts, prices = tiny_items["text"].tolist()[:8], tiny_items["target"].to_numpy(float)[:8]
     untuned = adapters.load_adapted(tiny_base, None)
-    blend = fitted_blend(texts, prices, untuned.config.hidden_size)
-    models, section, prompt = {"sft": tiny_adapter}, tiny_params.evaluate, tiny_params.task
+    blend = fitted_blend(texts, np.log(prices), untuned.config.hidden_size)
+    models, section, prompt = {"sft": tiny_adapter}, tiny_params.evaluate, TASK
     read = reader("blend", models, blend, tiny_base, section, prompt)
     tokenizer = loading.load_tokenizer(tiny_base)
     size = section.batch_size
     model = adapters.load_adapted(tiny_base, tiny_adapter)
     tuned = listing_distribution(model, tokenizer, texts, prompt, batch_size=size, title="sft")
     own = blended.untuned(untuned, tokenizer, texts, DEPTHS, prompt, size)
-    np.testing.assert_allclose(read(texts), blend.distribution(Answers(texts, tuned, *own)), atol=1e-6)
+    np.testing.assert_allclose(read(texts), blend.distribution(Answers(texts, tuned, *own), GRID), atol=1e-6)
     np.testing.assert_allclose(
         reader("sft", models, blend, tiny_base, section, prompt)(texts), tuned, atol=1e-6
     )
@@ -539,7 +546,7 @@ def test_prices_of_test_move_no_interval_and_those_of_validation_do(
     ends = {}
     for changed in ("nothing", "validation", "test"):
         prices = np.where(items["split"] == changed, 140.0, items["target"])
-        rows = predict("sft", items.assign(target=prices), probabilities, tiny_params.evaluate)
+        rows = predict("sft", items.assign(target=prices), probabilities, tiny_params.evaluate, GRID)
         ends[changed] = rows[["low", "high"]]
     pd.testing.assert_frame_equal(ends["nothing"], ends["test"])
     assert (ends["validation"]["high"] > ends["nothing"]["high"]).all()
@@ -550,6 +557,6 @@ def test_a_model_that_gives_no_price_any_probability_is_unreadable(
 ) -> None:
     probabilities = np.full((400, 200), 1 / 200)
     probabilities[1] = np.nan  # what scaling a row of zeros to 1 leaves
-    rows = predict("sft", items, probabilities, tiny_params.evaluate)
+    rows = predict("sft", items, probabilities, tiny_params.evaluate, GRID)
     assert rows.loc[1, ["predicted", "low", "high"]].isna().all()
     assert rows.drop(1).notna().all(axis=None)

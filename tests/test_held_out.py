@@ -17,7 +17,7 @@ import yaml
 from components import align, baseline, preferences, reward, sft
 from components.core.params.file import Params
 from components.core.schemas import HELD_OUT, SCORED, Law
-from tests.support.project import ROOT, tiny_yaml
+from tests.support.project import ROOT, TASK, tiny_yaml
 
 CURATED = Path("artifacts/curate")
 
@@ -96,7 +96,7 @@ def test_no_baseline_is_fitted_on_a_scored_row(
     sharp_base: Path, tiny_params: Params, tiny_items: pd.DataFrame, tmp_path: Path
 ) -> None:
     train, scored = tiny_items.head(36), tiny_items.tail(12)
-    section, task = tiny_params.baseline, tiny_params.task
+    section, task = tiny_params.baseline, TASK
     before, fitted = baseline.baseline(train, scored, sharp_base, section, task)
     after, again = baseline.baseline(train, scored.assign(target=1.0), sharp_base, section, task)
     fitted.save(tmp_path / "before")

@@ -27,16 +27,17 @@ from components.serving.pyfunc import Served, Settings
 from tests.support.project import ROOT, asked
 from tests.support.regressions import DEPTHS, fitted_blend
 
+TASK = asked(tokens=64, maximum=999)
 TEXTS = ["Oak desk, four legs", "Wireless headphones with noise cancelling", "A 256GB drive"]
 SETTINGS = Settings(
-    task=asked(tokens=64, maximum=999),
+    task=TASK.section,
     batch_size=2,
     calibration=Calibration.uncalibrated(0.8),
 )
 
 
 def read(model: Any, tokenizer: Any, texts: list[str]) -> np.ndarray:
-    return listing_distribution(model, tokenizer, texts, SETTINGS.task, batch_size=2, title="test")
+    return listing_distribution(model, tokenizer, texts, TASK, batch_size=2, title="test")
 
 
 def test_the_written_model_answers_like_the_one_in_memory(
@@ -86,7 +87,7 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
 ) -> None:
     texts, prices = tiny_items["text"].tolist(), tiny_items["target"].to_numpy(float)
     base = loading.load_whole(tiny_base)
-    blend = fitted_blend(texts, prices, base.config.hidden_size)
+    blend = fitted_blend(texts, np.log(prices), base.config.hidden_size)
     blend.save(tmp_path / "blend")
     stage_file.merge(tiny_base, tiny_adapter, tmp_path / "merged", tmp_path / "blend")
     sizes = stage_file.write_format(tmp_path / "merged", tmp_path / "served", "nf4")
@@ -97,8 +98,8 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     )
     tokenizer = loading.load_tokenizer(tiny_base)
     tuned = read(adapters.merge_adapter(tiny_base, tiny_adapter), tokenizer, texts)
-    untuned = blended.untuned(base, tokenizer, texts, DEPTHS, SETTINGS.task, SETTINGS.batch_size)
-    expected = blend.distribution(Answers(texts, tuned, *untuned))
+    untuned = blended.untuned(base, tokenizer, texts, DEPTHS, TASK, SETTINGS.batch_size)
+    expected = blend.distribution(Answers(texts, tuned, *untuned), TASK.grid)
     np.testing.assert_allclose(merged, expected, atol=1e-5)
     assert np.abs(served - merged).sum(axis=1).max() < 0.5
     assert not [
@@ -148,10 +149,10 @@ GOOD = {
     ("changed", "slower", "fault"),
     [
         ({}, 1.5, None),
-        ({"mae_change_high": 1.2}, 1.5, r"between -0.30 and \+1.20 .*mae_tolerance"),
+        ({"mae_change_high": 1.2}, 1.5, r"between -0.30 and \+1.20, .*mae_tolerance"),
         ({"mae_change_low": -1.2}, 1.5, "mae_tolerance"),
         ({"mae_change_low": float("nan")}, 1.5, "mae_tolerance"),
-        ({"share_moved": 0.2}, 1.5, "20.0% of the prices moved by more than 5%"),
+        ({"share_moved": 0.2}, 1.5, "20.0% of the answers moved by more than 5%"),
         ({}, 99.0, "latency_ratio_max"),
     ],
 )

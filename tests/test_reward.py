@@ -15,8 +15,8 @@ from components.core.params.file import Params
 from components.core.schemas import Pair
 from components.model import adapters, loading, training
 from components.model.examples import labelled
-from components.model.prompt import price_prompt
-from tests.support.project import QUESTION
+from components.model.prompt import prompt_of
+from tests.support.project import TASK, whole
 from tests.support.prompts import as_ids
 from tests.support.reward import no_start
 
@@ -25,7 +25,7 @@ def planted(items: pd.DataFrame, chosen: str, rejected: str) -> pd.DataFrame:
     rows = [
         Pair(
             id=item.id,
-            prompt=price_prompt(item.text, QUESTION),
+            prompt=prompt_of(item.text, TASK),
             chosen=chosen,
             rejected=rejected,
             margin=9,
@@ -74,7 +74,7 @@ def noisy(tokenizer: Any, prompts: int, noise: float, seed: int) -> pd.DataFrame
         {
             "id": [str(number) for number in range(prompts)],
             "product": [str(number) for number in range(prompts)],
-            "prompt": price_prompt("word", QUESTION),
+            "prompt": prompt_of("word", TASK),
             "chosen": np.where(flipped, "900", "100"),
             "rejected": np.where(flipped, "100", "900"),
             "margin": 9.0,
@@ -108,7 +108,7 @@ def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibra
 
 def test_a_pair_that_just_fits_the_context_is_kept_and_a_longer_one_is_not(tiny_base: Path) -> None:
     tokenizer = loading.load_tokenizer(tiny_base)
-    prompt = price_prompt("word", QUESTION)
+    prompt = prompt_of("word", TASK)
     pairs = pd.DataFrame({"prompt": prompt, "chosen": "7", "rejected": ["8", "1 1 1"]})
     pairs = as_ids(tokenizer, pairs)
     whole = stage_file.token_pairs(tokenizer, pairs)
@@ -134,7 +134,7 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
 def test_the_score_of_a_row_does_not_depend_on_its_batch(tiny_base: Path, tiny_adapter: Path) -> None:
     tokenizer = loading.load_tokenizer(tiny_base)
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
-    prompts = [price_prompt("word " * length, QUESTION) for length in (1, 8, 3)]
+    prompts = [prompt_of("word " * length, TASK) for length in (1, 8, 3)]
     rows = [labelled(tokenizer, prompt, "12", 512)["input_ids"] for prompt in prompts]
     together = stage_file.scores(model, rows, 3, tokenizer.pad_token_id)
     alone = [stage_file.scores(model, [row], 1, tokenizer.pad_token_id)[0] for row in rows]
@@ -171,7 +171,7 @@ def test_with_a_few_hundred_pairs_the_model_is_as_right_as_what_it_starts_from(
     centre = draw.integers(50, 800, 300)  # what the SFT model knows, and no prompt tells
     order = np.abs(sides - centre[:, None]).argsort(axis=1)
     ranked = np.take_along_axis(sides, order, axis=1).astype(str)
-    pairs = pd.DataFrame({"id": [str(row) for row in range(300)], "prompt": price_prompt("word", QUESTION)})
+    pairs = pd.DataFrame({"id": [str(row) for row in range(300)], "prompt": prompt_of("word", TASK)})
     pairs = pairs.assign(
         chosen=ranked[:, 0], rejected=ranked[:, 1], margin=9.0, origin="truth", product=pairs["id"]
     )
@@ -196,7 +196,7 @@ def test_the_rules_read_samples_distribution_and_law() -> None:
     )
     law = pd.DataFrame({"address": ["/b"], "median": [3.0]})
     masses = np.eye(10)[[7, 2]]
-    medians = stage_file.medians_of(sampled, items, law, lambda prompts: masses)
+    medians = stage_file.medians_of(sampled, items, law, lambda prompts: whole(9).median(masses))
     assert medians["median_of_samples"]["a"] == 5
     assert medians["sft_median"].to_dict() == {"a": 7.0, "b": 2.0}
     pairs = pd.DataFrame({"id": ["a", "b", "z"], "chosen": ["5", "1", "1"], "rejected": ["7", "3", "2"]})

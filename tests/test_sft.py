@@ -16,8 +16,7 @@ from transformers import Trainer
 from components import sft as stage_file
 from components.core.params.file import Params
 from components.model import adapters, loading, training
-from components.model.prompt import price_completion
-from tests.support.project import asked
+from tests.support.project import TASK, asked
 
 
 def test_the_loss_is_on_the_completion_only(tiny_base: Path, tiny_items: pd.DataFrame) -> None:
@@ -25,7 +24,7 @@ def test_the_loss_is_on_the_completion_only(tiny_base: Path, tiny_items: pd.Data
     rows = stage_file.examples(tokenizer, tiny_items, asked(tokens=128, maximum=999))
     for row, price in zip(rows, tiny_items["target"], strict=True):
         kept = [label for label in row["labels"] if label != -100]
-        assert tokenizer.decode(kept, skip_special_tokens=True) == price_completion(price)
+        assert tokenizer.decode(kept, skip_special_tokens=True) == TASK.completion(price)
         assert kept[-1] == tokenizer.eos_token_id
         assert row["input_ids"][-len(kept) :] == kept
 
@@ -35,7 +34,7 @@ def test_training_lowers_the_loss_and_tracks_it(
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 10.0, "learning_rate": 1e-2})
     curves = training.Curves(recorder)
-    stage_file.sft(tiny_items, section, tiny_params.task, tiny_base, tmp_path / "scratch", curves)
+    stage_file.sft(tiny_items, section, TASK, tiny_base, tmp_path / "scratch", curves)
     losses = [value for name, value, _ in recorder.points if name == "curve.loss"]
     assert len(losses) == 3
     assert [line["loss"] for line in curves.losses] == losses
@@ -48,7 +47,7 @@ def test_it_stops_when_rows_held_out_say_so_and_keeps_the_best_adapter(
     """A rate at which 33 rows are soon known by heart."""
     values = {"epochs": 60.0, "learning_rate": 3e-2, "held_out": 0.3, "patience": 2, "save_steps": 2}
     section, curves = tiny_params.sft.model_copy(update=values), training.Curves(recorder)
-    model = stage_file.sft(tiny_items, section, tiny_params.task, tiny_base, tmp_path / "scratch", curves)
+    model = stage_file.sft(tiny_items, section, TASK, tiny_base, tmp_path / "scratch", curves)
     losses = {line["step"]: line["loss"] for line in curves.held_out}
     best = min(losses, key=lambda step: losses[step])
     assert max(losses) == best + 2 * 2
@@ -79,7 +78,7 @@ def test_a_base_in_bfloat16_learns_as_the_one_in_nf4_does(
     loading.mark(whole, loading.WHOLE, True)
     for base in (tiny_base, whole):
         curves, scratch = training.Curves(recorder), tmp_path / f"scratch-{base.name}"
-        stage_file.sft(tiny_items, section, tiny_params.task, base, scratch, curves)
+        stage_file.sft(tiny_items, section, TASK, base, scratch, curves)
         ends.append(curves.losses[-1]["loss"])
     assert ends[1] == pytest.approx(ends[0], rel=0.1)
 
@@ -89,7 +88,7 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 2.0, "save_steps": 4})
     curves = training.Curves(recorder)
-    whole = stage_file.sft(tiny_items, section, tiny_params.task, tiny_base, tmp_path / "whole", curves)
+    whole = stage_file.sft(tiny_items, section, TASK, tiny_base, tmp_path / "whole", curves)
 
     class Killed(Exception):
         """The kill."""
@@ -101,10 +100,15 @@ def test_a_killed_run_carries_on_from_its_checkpoint_with_the_same_result(
     # six steps in all; the first line is logged at the end, after the checkpoint of step 4
     with pytest.raises(Killed):
         stage_file.sft(
-            tiny_items, section, tiny_params.task, tiny_base, tmp_path / "cut", training.Curves(Killer())
+            tiny_items,
+            section,
+            TASK,
+            tiny_base,
+            tmp_path / "cut",
+            training.Curves(Killer()),
         )  # type: ignore[arg-type]
     assert [folder.name for folder in (tmp_path / "cut").glob("checkpoint-*")]
-    resumed = stage_file.sft(tiny_items, section, tiny_params.task, tiny_base, tmp_path / "cut", curves)
+    resumed = stage_file.sft(tiny_items, section, TASK, tiny_base, tmp_path / "cut", curves)
     for (name, first), (_, second) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
         if "lora_" in name:
             torch.testing.assert_close(first, second, msg=name)
@@ -119,7 +123,7 @@ def test_a_full_disk_in_a_checkpoint_costs_the_steps_since_the_one_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     section = tiny_params.sft.model_copy(update={"epochs": 2.0, "save_steps": 2})
-    arguments = (tiny_items, section, tiny_params.task, tiny_base)
+    arguments = (tiny_items, section, TASK, tiny_base)
     undisturbed = stage_file.sft(*arguments, tmp_path / "undisturbed", training.Curves(recorder))
     save = Trainer._save_optimizer_and_scheduler
 

@@ -129,7 +129,7 @@ CRITICAL: dict[str, tuple[str, str, Fault]] = {
     ),
     "a price that is null": ("test", "target_given", put("target", float("nan"))),
     "a price that is text": ("test", "target_number", put("target", "12.99")),
-    "a low price": ("test", "target_in_range", put("target", 0.5)),
+    "a low price": ("test", "target_in_range", put("target", 0.4)),
     "a high price": ("test", "target_in_range", put("target", 1000.0)),
     "a category that is null": ("test", "category_given", put("category", None)),
     "specifications that are no JSON": ("test", "details_json", put("details", "{size")),
@@ -223,13 +223,13 @@ def test_a_lost_listing_is_reported_with_both_counts(tmp_path: Path) -> None:
 
 def test_the_message_names_the_check_the_split_and_up_to_five_rows(tmp_path: Path) -> None:
     inputs = Inputs()
-    inputs.splits["test"]["target"] = 0.5
+    inputs.splits["test"]["target"] = 0.4
     with pytest.raises(PricewrightError) as caught:
         require_critical(inputs.checks(tmp_path, "test"), tmp_path)
     message = str(caught.value)
     assert "target_in_range fails for test, 6 rows" in message
     assert re.findall(r"id '(\w+)'", message) == ["test0", "test1", "test2", "test3", "test4"]
-    assert "target '0.5'" in message
+    assert "target '0.4'" in message
 
 
 def test_without_a_reference_drift_is_not_checked_and_the_report_says_so(tmp_path: Path) -> None:
@@ -245,18 +245,18 @@ def test_a_failed_validation_writes_the_data_docs_and_nothing_else(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     inputs = Inputs()
-    put("target", 0.5)(inputs)
+    put("target", 0.4)(inputs)
     inputs.checks(tmp_path, "test")
     assert os.listdir(tmp_path) == ["docs"]
     page = next((tmp_path / "docs/validations/test").rglob("*.html")).read_text()
-    assert "0.5" in page
+    assert "0.4" in page
     assert "Failed" in page
     assert "validations/test" in (tmp_path / "docs/index.html").read_text()
 
 
 def test_two_validations_of_one_input_report_the_same(tmp_path: Path) -> None:
     inputs = Inputs()
-    put("target", 0.5)(inputs)
+    put("target", 0.4)(inputs)
     reports = [
         json.dumps(report_of(inputs.checks(tmp_path, "test", "drift"), {}, tmp_path)) for _ in range(2)
     ]
@@ -293,7 +293,7 @@ def test_the_two_stages_write_their_files_and_a_failed_check_removes_passed(
     assert json.loads(Path("reports/curate.json").read_text())["rejected"]["no_price"] == 1
     assert sorted(path.name for path in Path("artifacts/curate").glob("*.png")) == [
         "lengths.png",
-        "prices.png",
+        "targets.png",
         "waterfall.png",
     ]
     validate_stage.main()
@@ -316,7 +316,7 @@ def test_the_two_stages_write_their_files_and_a_failed_check_removes_passed(
     assert report["tables"]["drift"]["target_like_reference"]["passed"]
 
     test = pd.read_parquet("artifacts/curate/test.parquet")
-    test.loc[0, "target"] = 0.5
+    test.loc[0, "target"] = 0.4
     test.to_parquet("artifacts/curate/test.parquet", index=False)
     with pytest.raises(SystemExit, match="target_in_range fails for test"), contextlib.chdir(project):
         validate_stage.main()

@@ -7,19 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from components.alignment.controls import entropy, matching_temperature, tempered
-from components.alignment.rewards import cost, expected, prices_of
+from components.alignment.rewards import cost, expected, numbers_of
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Products
 from components.model import adapters, loading, sampling
-from components.model.distribution import given_a_price, price_masses, quantile
+from components.model.distribution import answer_masses, given_an_answer
 from components.model.examples import PromptIds
+from components.model.grid import Grid
 
 WAYS = ("median", "greedy")
-"""Ways to a price without sampling: the median of the distribution, and the likeliest completion."""
+"""Ways to an answer without sampling: the median of the distribution, and the likeliest completion."""
 
 Errors = dict[str, np.ndarray]
-"""Each (rows,), in dollars as `rewards.cost` counts them: of the `median`, of the `greedy` completion (NaN
-where that is no price), and of a `sampled` completion, in expectation; and the probability that such a
+"""Each (rows,), as `rewards.cost` counts: of the `median`, of the `greedy` completion (NaN
+where that is no number), and of a `sampled` completion, in expectation; and the probability that such a
 completion is `malformed`."""
 
 
@@ -27,7 +28,7 @@ class Answers(NamedTuple):
     """What an adapter answers to each prompt."""
 
     masses: np.ndarray
-    """Of `price_masses`, (rows, prices)."""
+    """Of `answer_masses`, (rows, numbers)."""
     greedy: list[str]
     sampled: list[str]
     """At temperature 1."""
@@ -38,8 +39,8 @@ def answers(
     tokenizer: Any,
     adapter: str,
     prompts: list[PromptIds],
+    spelled: tuple[str, ...],
     *,
-    price_max: int,
     batch_size: int,
     seed: int,
 ) -> Answers:
@@ -47,23 +48,22 @@ def answers(
     common: tuple[Any, ...] = (model, tokenizer, prompts)
     sizes: dict[str, Any] = {"completions": 1, "batch_size": batch_size}
     with adapters.use_adapter(model, adapter):
-        masses = price_masses(*common, price_max=price_max, batch_size=batch_size, title="pricing")
+        masses = answer_masses(model, tokenizer, prompts, spelled, batch_size=batch_size, title="reading")
         greedy = sampling.complete(*common, temperature=0.0, title="greedy", **sizes)
         loading.seed_everything(seed)
         sampled = sampling.complete(*common, temperature=1.0, title="sampling", **sizes)
     return Answers(masses, [texts[0] for texts in greedy], [texts[0] for texts in sampled])
 
 
-def errors(own: Answers, prices: np.ndarray, under_cost: float, temperature: float = 1.0) -> Errors:
-    """The errors of answers against true prices, (rows,), where sampled at a temperature; a dollar below the
-    price counts `under_cost` times.
+def errors(own: Answers, true: np.ndarray, grid: Grid, under_cost: float, temperature: float = 1.0) -> Errors:
+    """The errors of answers against the truth, (rows,), where sampled at a temperature; an answer below the
+    truth counts `under_cost` times.
     """
     masses = own.masses if temperature == 1 else tempered(own.masses, temperature)
-    price_max = masses.shape[1] - 1
-    likeliest = np.minimum(prices_of(own.greedy), price_max)  # else one answer in millions would decide
-    error, malformed = expected(masses, own.sampled, prices, price_max, under_cost)
-    points = {"median": quantile(given_a_price(masses), 0.5), "greedy": likeliest}
-    off = {way: cost(point, prices, under_cost) for way, point in points.items()}
+    likeliest = np.clip(numbers_of(own.greedy), grid.low, grid.high)  # else one in millions would decide
+    error, malformed = expected(masses, own.sampled, true, grid, grid.high - grid.low, under_cost)
+    points = {"median": grid.median(given_an_answer(masses)), "greedy": likeliest}
+    off = {way: cost(point, true, under_cost) for way, point in points.items()}
     return {**off, "sampled": error, "malformed": malformed}
 
 
@@ -71,23 +71,24 @@ def outcome(
     sft: Answers,
     aligned: Answers,
     continued: Answers,
-    prices: np.ndarray,
+    true: np.ndarray,
     products: Products,
+    grid: Grid,
     *,
     under_cost: float,
     bootstrap: int,
     seed: int,
 ) -> dict[str, Any]:
     """`against_sft` of the answers of SFT, of the aligned policy and of SFT continued, with the temperature
-    and the entropy of each control. `prices` and `products` are (rows,).
+    and the entropy of each control. `true` and `products` are (rows,).
     """
     sharpness = entropy(aligned.masses)
     plain = {"sft_tempered": sft, "sft_continued": continued}
     temperatures = {name: matching_temperature(own.masses, sharpness) for name, own in plain.items()}
     result = against_sft(
-        errors(sft, prices, under_cost),
-        errors(aligned, prices, under_cost),
-        {name: errors(own, prices, under_cost, temperatures[name]) for name, own in plain.items()},
+        errors(sft, true, grid, under_cost),
+        errors(aligned, true, grid, under_cost),
+        {name: errors(own, true, grid, under_cost, temperatures[name]) for name, own in plain.items()},
         products,
         bootstrap=bootstrap,
         seed=seed,

@@ -1,7 +1,7 @@
 """What an alignment method has to beat: SFT that is as sure of itself, and SFT that read the same data.
 
 A policy that merely sharpens what SFT knows errs less when it is sampled: nearer to the median is less far
-off. And one that learned anything of the preference split learned of its prices, from which SFT could have
+off. And one that learned anything of the preference split learned of its targets, from which SFT could have
 learned the plain way. A method that beats neither has added nothing of its own.
 """
 
@@ -16,27 +16,26 @@ from components.alignment.task import AlignmentTask
 from components.core.params.align import SftContinued
 from components.evaluation.resampling import Floats
 from components.model import adapters
-from components.model.prompt import price_completion
 
-TEMPERATURE_MIN = 0.01  # nearly greedy; equal prices at the top keep some entropy at any temperature
+TEMPERATURE_MIN = 0.01  # nearly greedy; equal answers at the top keep some entropy at any temperature
 
 
 def continue_sft(
     task: AlignmentTask, section: SftContinued, *, steps: int, batch_size: int
 ) -> list[torch.Tensor]:
-    """The weights of the SFT adapter after `steps` more of `batch_size` true prices of the preference split
+    """The weights of the SFT adapter after `steps` more of `batch_size` right answers of the preference split
     each, as many as the method had. The policy is left as it was.
 
     Not one run for all methods: the rate falls to 0 over the steps, so that the weights after n steps of a
     longer run are not those of n steps, and with another batch size a step has read other rows. A control
-    that had more or fewer prices than the method would prove less.
+    that had more or fewer answers than the method would prove less.
     """
     start = adapters.adapter_weights(task.model, "reference")
     with adapters.policy_at(task.model, start):
         fine_tune(
             task,
             list(task.prompts["prompt"]),
-            [price_completion(price) for price in task.prompts["target"]],
+            [task.grid.spell(target) for target in task.prompts["target"]],
             [],
             seed=section.seed,
             max_steps=steps,
@@ -47,8 +46,8 @@ def continue_sft(
 
 
 def tempered(masses: np.ndarray, temperature: float) -> Floats:
-    """The masses of `price_masses`, (rows, prices), with prices drawn at a temperature: each to the power of
-    1 / temperature. How likely an answer is a price at all stays as it was.
+    """The masses of `answer_masses`, (rows, answers), with answers drawn at a temperature: each to the
+    power of 1 / temperature. How likely a completion is an answer at all stays as it was.
     """
     readable = masses.sum(axis=1, keepdims=True, dtype=np.float64)
     with np.errstate(divide="ignore"):
@@ -59,15 +58,15 @@ def tempered(masses: np.ndarray, temperature: float) -> Floats:
 
 
 def entropy(masses: np.ndarray) -> float:
-    """Of the price, given that an answer is one, in nats: the mean over rows of `price_masses`."""
+    """Of the answer, given that a completion is one, in nats: the mean over rows of `answer_masses`."""
     readable = masses.sum(axis=1, keepdims=True, dtype=np.float64)
-    prices = masses / np.where(readable > 0, readable, 1.0)
-    logs = np.log(np.where(prices > 0, prices, 1.0))
-    return float(-(prices * logs).sum(axis=1).mean())
+    answers = masses / np.where(readable > 0, readable, 1.0)
+    logs = np.log(np.where(answers > 0, answers, 1.0))
+    return float(-(answers * logs).sum(axis=1).mean())
 
 
 def matching_temperature(masses: np.ndarray, target: float) -> float:
-    """The temperature at which prices have a mean entropy of `target` nats, from TEMPERATURE_MIN to 1.
+    """The temperature at which answers have a mean entropy of `target` nats, from TEMPERATURE_MIN to 1.
 
     A control that is surer than the policy by itself stays as it is: flattened, it would only be worse.
     """

@@ -25,7 +25,7 @@ class OnTokens(DPOTrainer):
 
 
 def token_pairs(task: AlignmentTask) -> list[dict[str, list[int]]]:
-    """`prompt_ids`, `chosen_ids` and `rejected_ids` of each pair, as pricing reads them."""
+    """`prompt_ids`, `chosen_ids` and `rejected_ids` of each pair, as a model reads them."""
     return [
         {
             "prompt_ids": list(pair.prompt),

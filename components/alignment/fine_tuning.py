@@ -1,4 +1,4 @@
-"""The policy fine-tuned on completions of its prompts: on the best of its own, or on true prices."""
+"""The policy fine-tuned on completions of its prompts: on the best of its own, or on right answers."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from components.core.params.align import Grpo
 
 
 class Trainer(OnTokens, GRPOTrainer):
-    """GRPOTrainer on the token ids of pricing."""
+    """GRPOTrainer on the token ids that a model reads."""
 
 
 def align(task: AlignmentTask, section: Grpo) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Is a rising reward still a better answer? The monitor of every alignment run.
 
-Prices have a truth, so it can be checked: at each snapshot the policy answers validation prompts, and the
+Answers have a truth, so it can be checked: at each snapshot the policy answers validation prompts, and the
 reward of its completions is held against their true error. A snapshot has a fault where the reward rises
 while the error does not fall (reward hacking: Skalse et al. 2022, arXiv:2209.13085), where the policy is too
 far from the reference, or where its completions collapse. Only the weights of a snapshot without a fault are
@@ -21,8 +21,9 @@ from transformers import TrainerCallback
 from components.alignment.rewards import Reward, expected, finite
 from components.core.params.align import Monitoring
 from components.model import adapters, sampling
-from components.model.distribution import price_masses
+from components.model.distribution import answer_masses
 from components.model.examples import PromptIds
+from components.model.grid import Grid
 from components.model.tokens import batches, left_padded
 
 
@@ -32,9 +33,9 @@ class Snapshot(NamedTuple):
     step: int
     completions: list[str]
     errors: np.ndarray
-    """Dollars, expected of a sampled completion; one that is no price counts as `error_max`."""
+    """Expected of a sampled completion; one that is no number counts as `error_max`."""
     malformed: np.ndarray
-    """Probability that a sampled completion is no price."""
+    """Probability that a sampled completion is no number."""
     rewards: np.ndarray
     kl: float
     """Nats per completion from the reference."""
@@ -67,7 +68,7 @@ def faults_of(start: Snapshot, now: Snapshot, section: Monitoring) -> list[str]:
     if rise > section.reward_rise and fall < section.error_fall:
         faults.append(
             f"reward rose from {before['reward']:.3g} to {after['reward']:.3g} while the true error did not "
-            f"fall: {before['error']:.2f} to {after['error']:.2f} dollars"
+            f"fall: {before['error']:.2f} to {after['error']:.2f}"
         )
     if now.kl > section.kl_max:
         faults.append(f"KL of {now.kl:.2f} nats is above the budget of {section.kl_max:g}")
@@ -102,14 +103,14 @@ class Monitor(TrainerCallback):
         *,
         error_max: float,
         under_cost: float,
-        price_max: int,
+        grid: Grid,
         scratch: Path,
         track: Callable[[str, float, int], None],
     ) -> None:
-        """`items` has the columns `prompt`, its token ids, and `price` in dollars; `error_max` is the error
-        of no price, and a dollar below the price counts `under_cost` times.
+        """`items` has the columns `prompt`, its token ids, and `target`; `error_max` is the error of no
+        number, and an answer below the truth counts `under_cost` times.
         """
-        self.price_max = price_max
+        self.grid = grid
         self.model, self.tokenizer, self.reward, self.section = model, tokenizer, reward, section
         self.items, self.track = items, track
         self.error_max, self.under_cost = error_max, under_cost
@@ -186,18 +187,18 @@ class Monitor(TrainerCallback):
                     batch_size=self.section.batch_size,
                     title="monitoring",
                 )
-                masses = price_masses(
+                masses = answer_masses(
                     self.model,
                     self.tokenizer,
                     prompts,
-                    price_max=self.price_max,
+                    self.grid.spelled,
                     batch_size=self.section.batch_size,
                     title="expecting",
                 )
         tokens = [completions[0] for completions in sampled]
         completions = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        prices = self.items["target"].to_numpy(float)
-        error, malformed = expected(masses, completions, prices, self.error_max, self.under_cost)
+        true = self.items["target"].to_numpy(float)
+        error, malformed = expected(masses, completions, true, self.grid, self.error_max, self.under_cost)
         kl, entropy = divergence(self.model, prompts, tokens, self.section.batch_size)
         return Snapshot(
             step=step,

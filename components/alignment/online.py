@@ -13,7 +13,7 @@ from components.model import training
 
 
 class OnTokens:
-    """For a trainer of TRL that samples: prompts have the token ids with which pricing reads them."""
+    """For a trainer of TRL that samples: prompts have the token ids with which a model reads them."""
 
     def _tokenize_prompts(self, prompts: list[list[int]]) -> tuple[list[list[int]], None, dict[str, Any]]:
         return prompts, None, {}

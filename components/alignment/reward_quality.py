@@ -1,4 +1,4 @@
-"""How well rewards order and price preferences: plain numpy, without a model or a file.
+"""How well rewards order preferences: plain numpy, without a model or a file.
 
 Bradley and Terry (1952): with rewards a and b the first of two completions wins with probability
 1 / (1 + exp(b - a)). A reward model is trained to make that true; here it is measured whether it is.
@@ -92,15 +92,15 @@ def _calibration_error(confidence: Floats, came_true: NDArray[Any], place: NDArr
 
 
 def nearer(centres: Floats, chosen: Floats, rejected: Floats) -> dict[str, Any] | None:
-    """The accuracy of a rule, nearer to a centre is better, over the `pairs` that have one; all (pairs,)
-    dollars. No price (NaN) is farther than any; where both sides are as far the rule is half right. None
+    """The accuracy of a rule, nearer to a centre is better, over the `pairs` that have one; all (pairs,).
+    No number (NaN) is farther than any; where both sides are as far the rule is half right. None
     where no pair has a centre.
     """
     known = ~np.isnan(centres)
     if not known.any():
         return None
     near, far = (
-        np.where(np.isnan(prices), np.inf, np.abs(prices - centres))[known] for prices in (chosen, rejected)
+        np.where(np.isnan(side), np.inf, np.abs(side - centres))[known] for side in (chosen, rejected)
     )
     return {"accuracy": float(np.where(near == far, 0.5, near < far).mean()), "pairs": int(known.sum())}
 

@@ -1,4 +1,4 @@
-"""The reward of a completion: by its true price, or by the reward model."""
+"""The reward of a completion: by what is true, or by the reward model."""
 
 from __future__ import annotations
 
@@ -16,66 +16,66 @@ from components.alignment.sft_reward import SftReward
 from components.core.errors import PricewrightError
 from components.core.params.align import RewardSource
 from components.model import adapters
-from components.model.distribution import given_a_price, price_masses
+from components.model.distribution import answer_masses, given_an_answer
 from components.model.examples import PromptIds, answer_ids
-from components.model.prompt import parse_completion
+from components.model.grid import Grid
+from components.model.prompt import parse_number
 from components.model.tokens import left_padded
 
 Reward = Callable[[Sequence[PromptIds], Sequence[str]], np.ndarray]
 """Prompts and completions to rewards, one for each."""
 
 
-def prices_of(completions: Sequence[str]) -> np.ndarray:
-    """Dollars that completions begin with, (rows,), NaN where they begin with no price."""
-    return np.array([parse_completion(text) for text in completions], dtype=float)
+def numbers_of(completions: Sequence[str]) -> np.ndarray:
+    """Numbers that completions begin with, (rows,), NaN where they begin with none."""
+    return np.array([parse_number(text) for text in completions], dtype=float)
 
 
-def cost(answers: np.ndarray, prices: np.ndarray, under_cost: float) -> np.ndarray:
-    """Dollars between answers and true prices, where a dollar below the price counts `under_cost` times;
-    NaN for NaN. At 1 it is the absolute error.
+def cost(answers: np.ndarray, true: np.ndarray, under_cost: float) -> np.ndarray:
+    """The error of answers, where one below the truth counts `under_cost` times; NaN for NaN. At 1 it is the
+    absolute error.
     """
-    over = answers - prices
+    over = answers - true
     return np.maximum(over, -under_cost * over)
 
 
-def errors(completions: Sequence[str], prices: np.ndarray, error_max: float, under_cost: float) -> np.ndarray:
-    """The `cost` of completions, (rows,), at most `error_max`, which no price costs too."""
-    off = cost(prices_of(completions), prices, under_cost)
+def errors(completions: Sequence[str], true: np.ndarray, error_max: float, under_cost: float) -> np.ndarray:
+    """The `cost` of completions, (rows,), at most `error_max`, which no number costs too."""
+    off = cost(numbers_of(completions), true, under_cost)
     return np.where(np.isnan(off), error_max, np.minimum(off, error_max))
 
 
 def expected(
-    masses: np.ndarray, sampled: Sequence[str], prices: np.ndarray, error_max: float, under_cost: float
+    masses: np.ndarray,
+    sampled: Sequence[str],
+    true: np.ndarray,
+    grid: Grid,
+    error_max: float,
+    under_cost: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): its `cost`
-    given that it is a price, none of them above `error_max`, and the probability that it is none.
+    given that it is a number, none of them above `error_max`, and the probability that it is none.
 
-    `masses` are those of `price_masses`: where a completion ends after its price, drawing would
-    give the same means with noise on top. Where the completion in `sampled` goes on, with more digits or with
-    words, its own error counts: the masses know nothing of what follows a price.
+    `masses` are those of `answer_masses`: where a completion ends after its number, drawing would give the
+    same means with noise on top. Where the completion in `sampled` goes on, with more digits or with words,
+    its own error counts: the masses know nothing of what follows a number.
     """
-    grid = np.arange(masses.shape[1])
-    off = np.minimum(cost(grid, np.asarray(prices)[:, None], under_cost), error_max)
+    off = np.minimum(cost(grid.values, np.asarray(true)[:, None], under_cost), error_max)
     readable = masses.sum(axis=1, dtype=np.float64)
     error = (masses * off).sum(axis=1, dtype=np.float64) / np.maximum(readable, 1e-9)
-    answers = prices_of(sampled)
-    goes_on = [
-        text.strip() != f"{answer:.0f}" or answer > grid[-1]
-        for text, answer in zip(sampled, answers, strict=True)
-    ]
-    own = np.minimum(cost(answers, prices, under_cost), error_max)
+    answers, known = numbers_of(sampled), set(grid.spelled)
+    goes_on = np.array([text.strip() not in known for text in sampled])
+    own = np.minimum(cost(answers, true, under_cost), error_max)
     return np.where(goes_on & ~np.isnan(answers), own, error), np.clip(1 - readable, 0, 1)
 
 
-def truth(
-    prompts: Sequence[PromptIds], prices: Sequence[float], error_max: float, under_cost: float
-) -> Reward:
-    """Minus the `errors` in dollars; knows the prices of these prompts only. Listings whose cut prompt is the
-    same keep their own prices: the reward is the mean over them, all that a policy can tell apart.
+def truth(prompts: Sequence[PromptIds], true: Sequence[float], error_max: float, under_cost: float) -> Reward:
+    """Minus the `errors`; knows the truth of these prompts only. Listings whose cut prompt is the same keep
+    their own: the reward is the mean over them, all that a policy can tell apart.
     """
     known: dict[PromptIds, list[float]] = defaultdict(list)
-    for prompt, price in zip(prompts, prices, strict=True):
-        known[prompt].append(price)
+    for prompt, number in zip(prompts, true, strict=True):
+        known[prompt].append(number)
 
     def reward(prompts: Sequence[PromptIds], completions: Sequence[str]) -> np.ndarray:
         rows = [
@@ -118,7 +118,6 @@ class Standing(NamedTuple):
     slope: float
     """Of `SftReward` in the reward."""
     under_cost: float
-    price_max: int
     pairs: int
     """Held out."""
     accuracy: float
@@ -150,17 +149,21 @@ def load_standing(folder: Path) -> Standing:
 
 class RewardModel:
     """The adapter `reward` on the policy's own base and its scalar head, on top of what the frozen SFT model,
-    the adapter `reference`, knows of the price.
+    the adapter `reference`, knows of the answer.
     """
 
     def __init__(
-        self, model: Any, head: torch.nn.Linear, tokenizer: Any, batch_size: int, standing: Standing
+        self,
+        model: Any,
+        head: torch.nn.Linear,
+        tokenizer: Any,
+        batch_size: int,
+        standing: Standing,
+        grid: Grid,
     ) -> None:
         self.model, self.head, self.tokenizer, self.batch_size = model, head, tokenizer, batch_size
-        self.standing = standing
-        self.start = SftReward(
-            self._distributions, price_max=standing.price_max, under_cost=standing.under_cost
-        )
+        self.standing, self.grid = standing, grid
+        self.start = SftReward(self._distributions, grid, under_cost=standing.under_cost)
 
     def usable(self) -> RewardModel:
         """Itself. Raises PricewrightError where its accuracy may be that of a coin: a policy that learns
@@ -192,10 +195,10 @@ class RewardModel:
         return scores.numpy()
 
     def _distributions(self, prompts: list[PromptIds]) -> np.ndarray:
-        options: dict[str, Any] = {"price_max": self.standing.price_max, "batch_size": self.batch_size}
+        reading: Any = (self.model, self.tokenizer, prompts, self.grid.spelled)
         with adapters.use_adapter(self.model, "reference"):
-            masses = price_masses(self.model, self.tokenizer, prompts, title="pricing", **options)
-        return given_a_price(masses)
+            masses = answer_masses(*reading, batch_size=self.batch_size, title="reading")
+        return given_an_answer(masses)
 
     def _of_batch(self, rows: list[list[int]]) -> Tensor:
         tokens, real, positions = left_padded(rows)

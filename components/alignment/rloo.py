@@ -18,7 +18,7 @@ from components.core.params.align import Rloo
 
 
 class Trainer(OnTokens, RLOOTrainer):
-    """RLOOTrainer on the token ids of pricing."""
+    """RLOOTrainer on the token ids that a model reads."""
 
 
 def align(task: AlignmentTask, section: Rloo) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pandas as pd
 from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel
 from components.model import training
+from components.model.grid import Grid
 
 
 class AlignmentTask(NamedTuple):
@@ -21,14 +22,16 @@ class AlignmentTask(NamedTuple):
     pairs: pd.DataFrame
     """Preferences, columns of `Pair`, each `prompt` as its token ids: `examples.read_prompts`."""
     prompts: pd.DataFrame
-    """The prompts of the preference split, token ids as `prompt`, with the true `price` in dollars."""
+    """The prompts of the preference split, token ids as `prompt`, with the true `target`."""
     reward_model: RewardModel
     reward: Path
     """The folder of the reward model."""
+    grid: Grid
+    """The numbers that may be answered."""
     error_max: float
-    """Dollars: the error of an answer that is no price."""
+    """The error of a completion that is no number."""
     under_cost: float
-    """What a dollar below the true price costs, in dollars above it: that of the preferences."""
+    """What an answer below the truth costs, in answers above it: that of the preferences."""
     scratch: Path
     curves: training.Curves
     monitor: Monitor

@@ -1,1 +1,1 @@
-"""Several price distributions made one."""
+"""Several distributions over numbers made one."""

@@ -1,9 +1,9 @@
-"""The logarithmic opinion pool: several price distributions made one (Genest and Zidek 1986, Combining
+"""The logarithmic opinion pool: several distributions over numbers made one (Genest and Zidek 1986, Combining
 Probability Distributions, Statistical Science 1(1)).
 
     q(y)  is proportional to  p_1(y)^w_1 * ... * p_k(y)^w_k,   every w >= 0
 
-For two log-normal opinions this is the mean weighted by precision. Weights that sum to more than 1 sharpen,
+For two normal opinions this is the mean weighted by precision. Weights that sum to more than 1 sharpen,
 as they should where the parts err independently; a part with weight 0 is out. Plain numpy, no file.
 """
 
@@ -13,14 +13,14 @@ import numpy as np
 from scipy.optimize import minimize
 
 from components.evaluation.resampling import Floats
-from components.model.distribution import quantile
+from components.model.grid import Grid
 
-LEAST = 1e-9  # of a probability: no part rules a price out alone
+LEAST = 1e-9  # of a probability: no part rules a number out alone
 TINY = 1e-12  # in place of 0 under a fraction
 
 
 def pool(distributions: list[Floats], weights: Floats) -> Floats:
-    """The pool of distributions of shape (n, prices), by weights (k,); rows sum to 1.
+    """The pool of distributions of shape (n, numbers), by weights (k,); rows sum to 1.
 
     A part that is NaN in a row has no say in it; where every part is, the pool is NaN.
     """
@@ -29,13 +29,12 @@ def pool(distributions: list[Floats], weights: Floats) -> Floats:
     return np.where(silent[:, None], np.nan, _normalized(scores))
 
 
-def fit_weights(distributions: list[Floats], true: Floats, *, shrinkage: float) -> Floats:
-    """The weights, (k,), with the lowest score on the true prices, (n,) dollars: the continuous ranked
-    probability score of the logarithm of the price (Gneiting and Raftery 2007, Strictly Proper Scoring
-    Rules).
+def fit_weights(distributions: list[Floats], true: Floats, grid: Grid, *, shrinkage: float) -> Floats:
+    """The weights, (k,), with the lowest score on the true numbers, (n,): the continuous ranked probability
+    score on the scale of the grid (Gneiting and Raftery 2007, Strictly Proper Scoring Rules).
 
-    Not the likelihood, which would prefer whoever knows that prices end in 99 to whoever knows how much a
-    thing is worth: this score asks how far off a distribution is.
+    Not the likelihood, which would prefer whoever knows that numbers end in 99 to whoever knows how large
+    they are: this score asks how far off a distribution is.
 
     `shrinkage` draws the weights towards equal ones that sum to 1, the more so the fewer the rows: their
     squared distance, times `shrinkage` / n, is added to the score over that of equal weights. A hundred rows
@@ -46,9 +45,8 @@ def fit_weights(distributions: list[Floats], true: Floats, *, shrinkage: float) 
     equal, rows = np.full(len(parts), 1 / len(parts)), len(true)
     if rows == 0:
         return equal
-    dollars = np.arange(parts.shape[2])
-    widths = np.log((dollars + 1) / np.maximum(dollars, 1))  # of each dollar, in log dollars
-    reached = dollars[None, :] >= np.rint(true)[:, None]
+    widths = np.diff(grid.scaled([*grid.values, grid.high + grid.step]))  # of each number, on the scale
+    reached = np.arange(parts.shape[2])[None, :] >= np.rint(grid.steps(true))[:, None]
 
     def score(weights: Floats) -> tuple[float, Floats]:
         pooled = _normalized(np.tensordot(weights, parts, axes=1))
@@ -68,32 +66,33 @@ def fit_weights(distributions: list[Floats], true: Floats, *, shrinkage: float) 
     return np.asarray(minimize(loss, equal, jac=True, bounds=bounds, method="L-BFGS-B").x)
 
 
-def fit_shift(pooled: Floats, true: Floats, *, shrinkage: float) -> float:
-    """By how much, in log dollars, the medians of a pool, (n, prices), fall short of the true prices, (n,)
-    dollars, on average; drawn towards 0 as if `shrinkage` more rows were right.
+def fit_shift(pooled: Floats, true: Floats, grid: Grid, *, shrinkage: float) -> float:
+    """By how much, on the scale of the grid, the medians of a pool, (n, numbers), fall short of the true
+    numbers, (n,), on average; drawn towards 0 as if `shrinkage` more rows were right.
     """
-    medians = quantile(pooled, 0.5)
+    medians = grid.median(pooled)
     known = ~np.isnan(medians)
-    short = np.log(np.maximum(true, 1.0)) - np.log(np.maximum(medians, 1.0))
+    short = grid.scaled(true) - grid.scaled(medians)
     return float(short[known].sum() / (known.sum() + shrinkage)) if known.any() else 0.0
 
 
-def shifted(distribution: Floats, shift: float) -> Floats:
-    """The distribution, (n, prices), of a price exp(`shift`) times as high; what goes beyond the highest
-    stays there. A price is spread evenly over the dollar around it.
+def shifted(distribution: Floats, shift: float, grid: Grid) -> Floats:
+    """The distribution, (n, numbers), of a number that is `shift` higher on the scale of the grid; what goes
+    beyond an end stays there. A number is spread evenly over the step around it.
     """
     if shift == 0.0:
         return distribution
-    edges = np.concatenate([[0.0], np.arange(1, distribution.shape[1] + 1) - 0.5])
+    bounds = grid.bounds
+    before = bounds * np.exp(-shift) if grid.logarithmic else bounds - shift
     below = np.cumsum(distribution, axis=1)
     cumulative = np.hstack([np.zeros((len(below), 1)), below])
-    moved = np.stack([np.interp(edges * np.exp(-shift), edges, row) for row in cumulative])
-    moved[:, -1] = cumulative[:, -1]
+    moved = np.stack([np.interp(before, bounds, row) for row in cumulative])
+    moved[:, 0], moved[:, -1] = 0.0, cumulative[:, -1]
     return np.diff(moved, axis=1)
 
 
 def _logarithms(distributions: list[Floats]) -> list[Floats]:
-    """Natural logarithms, at least that of LEAST; 0 for every price in a row that is NaN."""
+    """Natural logarithms, at least that of LEAST; 0 for every number in a row that is NaN."""
     return [np.log(np.maximum(np.where(np.isnan(part), 1.0, part), LEAST)) for part in distributions]
 
 

@@ -20,6 +20,8 @@ shown, and what was picked by some rows cannot be judged by them (tests/promotio
 """
 
 
+SERVED_SETTINGS = "serving.json"
+"""File beside a served model, with the values of params.yaml on which its answers depend."""
 SERVED_INPUT = "description"
 """Column in which a served model takes the text of a listing."""
 
@@ -79,7 +81,7 @@ class Item(Record):
 
     id: str
     text: str
-    """Title, specifications and description as the model reads them; no price in it."""
+    """Title, specifications and description as the model reads them; not what is predicted."""
     title: str
     brand: str
     category: str
@@ -117,9 +119,9 @@ class Law(Record):
 
     address: str
     median: float
-    """Dollars: the median of the price's distribution given the product, the best guess there is."""
+    """Of the number's distribution given the listing, the best guess there is."""
     sigma: float
-    """Standard deviation of the noise on the logarithm of the price."""
+    """Standard deviation of the noise on the scale of the number: on its logarithm where ratios count."""
 
 
 class Pair(Record):
@@ -131,8 +133,9 @@ class Pair(Record):
     chosen: str
     rejected: str
     margin: float | None
-    """By how much `chosen` is better: dollars closer to the true price (`truth`), dollars that the text moved
-    the price by (`steering`), votes ahead (`people`); None where it is unknown."""
+    """By how much `chosen` is better: how much closer to the truth (`truth`), how far the text moved the
+    answer (`steering`), votes ahead (`people`); None where it is unknown.
+    """
     origin: str
     """Who ranked: `truth`, `steering`, `people`, `constitution`, `dataset`."""
 
@@ -163,10 +166,10 @@ class Prediction(Record):
     target: float
     """What is true, in the unit of the task."""
     predicted: float | None
-    """Point estimate in dollars; None where the answer could not be read as a price."""
+    """Point estimate; None where the answer could not be read."""
     loss: float | None
     """By the task (components/tasks/), the only figure of a row that comparisons and the gate read; None
     where there is no answer."""
     low: float | None
-    """Lower end of the interval in dollars, where the candidate gives one."""
+    """Lower end of the interval, where the candidate gives one."""
     high: float | None

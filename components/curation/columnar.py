@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.params.curate import Curate
+from components.core.params.task import Number
 from components.curation.abuse import abusive
 from components.curation.categories import NAME as CATEGORY_NAME
 from components.curation.categories import with_category
@@ -45,7 +46,7 @@ CLEANED = {"title": "", "brand": "", "category": "", "description": "", "details
 FLAT = rf"^(?:\{{\}}|\{{{NAME}: {NAME}(?:, {NAME}: {NAME})*\}})$"
 
 
-def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
+def cleaned(listings: pa.Table, section: Curate, number: Number) -> pa.Table:
     """Listings (columns of `Listing`) as columns of `Candidate`, in the same order, with `rule` and `reason`.
 
     These name the rule that rejects a listing and are empty where none does. `details` is JSON text,
@@ -75,7 +76,7 @@ def cleaned(listings: pa.Table, section: Curate) -> pa.Table:
         "source": _string(listings["source"]),
         "address": _string(listings["address"]),
     }
-    return _with_rejections(pa.table(columns), section, overlong)
+    return _with_rejections(pa.table(columns), section, number, overlong)
 
 
 def plain_column(texts: pa.Array, section: Curate) -> pa.Array:
@@ -237,11 +238,13 @@ def _without_overlong(listings: pa.Table, limit: int) -> tuple[pa.Table, dict[in
     return listings, rejections
 
 
-def _with_rejections(table: pa.Table, section: Curate, overlong: dict[int, Rejection]) -> pa.Table:
+def _with_rejections(
+    table: pa.Table, section: Curate, number: Number, overlong: dict[int, Rejection]
+) -> pa.Table:
     """The table with `rule` and `reason`; only rows that may fail a rule go through Python."""
     lengths = pc.add(pc.utf8_length(table["title"]), pc.utf8_length(table["description"]))
     price = table["price"]
-    sound = pc.and_(pc.greater_equal(price, section.price_min), pc.less_equal(price, section.price_max))
+    sound = pc.and_(pc.greater_equal(price, number.min), pc.less_equal(price, number.max))
     sound = pc.and_(pc.fill_null(sound, False), pc.greater_equal(lengths, section.text_min_characters))
     sound = pc.and_(sound, pc.is_in(table["currencies"], pa.array(["", *possible_names(section.currency)])))
     sound = pc.and_(sound, pc.invert(_suspect(table, section)))
@@ -250,7 +253,7 @@ def _with_rejections(table: pa.Table, section: Curate, overlong: dict[int, Rejec
     candidates = candidates_of(table.filter(doubtful))
     rows = pc.indices_nonzero(doubtful).to_pylist()
     rejections = [
-        overlong.get(row) or first_rejection(candidate, section) or ("", "")
+        overlong.get(row) or first_rejection(candidate, section, number) or ("", "")
         for row, candidate in zip(rows, candidates, strict=True)
     ]
     for position, name in enumerate(("rule", "reason")):

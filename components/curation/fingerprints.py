@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.params.curate import Curate
+from components.core.params.task import Number
 from components.core.schemas import Listing
 from components.core.tables import read_arrow, write_arrow
 from components.curation.columnar import cleaned
@@ -50,14 +51,14 @@ class Counts(NamedTuple):
         return cls(np.concatenate(candidates), summed, np.unique(np.concatenate(shared)))
 
 
-def clean_partition(partition: Path, section: Curate, gate_ids: frozenset[str]) -> Counts:
+def clean_partition(partition: Path, section: Curate, number: Number, gate_ids: frozenset[str]) -> Counts:
     """Clean the listings of a partition and apply the rules on a single listing; `gate_ids` are the gate's.
 
     Writes the cleaned listings and the candidates' COLUMNS, shingles and MinHash keys beside the partition.
     """
     listings = read_arrow(partition).sort_by([(name, "ascending") for name in Listing.columns()])
     partition.unlink()
-    table = cleaned(listings, section)
+    table = cleaned(listings, section, number)
     write_arrow(table, beside(partition, "cleaned.arrow"))
     counts = table["rule"].value_counts().to_pylist()
     rejected = dict.fromkeys(NAMES, 0) | {row["values"]: row["counts"] for row in counts if row["values"]}

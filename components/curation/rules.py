@@ -14,6 +14,7 @@ import numpy as np
 
 from components.core.currencies import SHARED
 from components.core.params.curate import Balance, Curate
+from components.core.params.task import Number
 from components.curation.abuse import abusive_word
 from components.curation.minhash import Neighbours
 from components.curation.personal_data import personal_data as personal_data_in
@@ -56,23 +57,15 @@ class Rejection(NamedTuple):
 # --- a single candidate: the reason why it is rejected, empty where it passes ------------------------
 
 
-def no_price(candidate: Candidate, _: Curate) -> str:
+def no_price(candidate: Candidate, *_: Any) -> str:
     return "" if candidate.written else "the source gives no price"
 
 
-def unreadable_price(candidate: Candidate, _: Curate) -> str:
+def unreadable_price(candidate: Candidate, *_: Any) -> str:
     return f"cannot read one price in {candidate.written!r}" if candidate.price is None else ""
 
 
-def price_not_above_zero(candidate: Candidate, _: Curate) -> str:
-    return (
-        f"price {candidate.price:g} is not above zero"
-        if candidate.price is not None and candidate.price <= 0
-        else ""
-    )
-
-
-def other_currency(candidate: Candidate, section: Curate) -> str:
+def other_currency(candidate: Candidate, section: Curate, *_: Any) -> str:
     others = sorted(candidate.currencies - possible_names(section.currency))
     if not others or (len(candidate.currencies) == 1 and candidate.currencies <= section.rates.keys()):
         return ""
@@ -84,13 +77,13 @@ def possible_names(code: str) -> set[str]:
     return {code} | {sign for sign, codes in SHARED.items() if code in codes}
 
 
-def price_out_of_range(candidate: Candidate, section: Curate) -> str:
-    if candidate.price is None or section.price_min <= candidate.price <= section.price_max:
+def price_out_of_range(candidate: Candidate, _: Curate, number: Number) -> str:
+    if candidate.price is None or number.min <= candidate.price <= number.max:
         return ""
-    return f"price {candidate.price:g} is not between {section.price_min:g} and {section.price_max:g}"
+    return f"price {candidate.price:g} is not between {number.min:g} and {number.max:g} (task.number)"
 
 
-def no_text(candidate: Candidate, section: Curate) -> str:
+def no_text(candidate: Candidate, section: Curate, *_: Any) -> str:
     characters, least = len(candidate.title) + len(candidate.description), section.text_min_characters
     return (
         f"title and description have {characters} characters, fewer than {least}"
@@ -99,17 +92,17 @@ def no_text(candidate: Candidate, section: Curate) -> str:
     )
 
 
-def personal_data(candidate: Candidate, section: Curate) -> str:
+def personal_data(candidate: Candidate, section: Curate, *_: Any) -> str:
     kind = "" if section.personal_data else personal_data_in(_read(candidate))
     return f"its text names {kind}" if kind else ""
 
 
-def abuse(candidate: Candidate, section: Curate) -> str:
+def abuse(candidate: Candidate, section: Curate, *_: Any) -> str:
     word = abusive_word(_read(candidate), section.abusive_words)
     return f"its text has the word {word!r}" if word else ""
 
 
-def rights_reserved(candidate: Candidate, section: Curate) -> str:
+def rights_reserved(candidate: Candidate, section: Curate, *_: Any) -> str:
     return refusal(candidate.rights, section.rights)
 
 
@@ -119,10 +112,9 @@ def _read(candidate: Candidate) -> str:
     return "\n".join((candidate.title, candidate.description, candidate.brand, *details))
 
 
-RULES: tuple[Callable[[Candidate, Curate], str], ...] = (
+RULES: tuple[Callable[[Candidate, Curate, Number], str], ...] = (
     no_price,
     unreadable_price,
-    price_not_above_zero,
     other_currency,
     price_out_of_range,
     no_text,
@@ -140,10 +132,10 @@ NAMES = (
 )
 
 
-def first_rejection(candidate: Candidate, section: Curate) -> Rejection | None:
+def first_rejection(candidate: Candidate, section: Curate, number: Number) -> Rejection | None:
     """The rejection by the first rule that the candidate fails, None where it passes all."""
     for rule in RULES:
-        if reason := rule(candidate, section):
+        if reason := rule(candidate, section, number):
             return Rejection(rule.__name__, reason)
     return None
 

@@ -1,4 +1,4 @@
-"""Prices by OpenAI-compatible chat endpoints, for comparison: paid for once.
+"""Answers by OpenAI-compatible chat endpoints, for comparison: paid for once.
 
 Every answer is kept on the disk as soon as it is there, under a hash of its request, so that a run that
 breaks off carries on where it was and a second one costs nothing. The key comes from the environment and is
@@ -21,9 +21,10 @@ from tqdm import tqdm
 from components.core.errors import PricewrightError
 from components.core.params.evaluate import Endpoint
 from components.model.chat import ChatClient
-from components.model.prompt import ANSWER, price_prompt
+from components.model.prompt import BREAK
+from components.tasks.number import NumberTask
 
-INSTRUCTION = "Answer with the price in dollars, as a number and nothing else."
+INSTRUCTION = "Answer with a number of {unit} and nothing else."
 MEND = "Answers so far are kept: mend evaluate.endpoints in params.yaml or wait, and run again"
 
 
@@ -34,16 +35,18 @@ class Answers:
     texts: list[str]
     prompt_tokens: int
     completion_tokens: int
-    dollars: float
+    cost: float
+    """In the currency of the endpoint's rates."""
 
 
-def ask(endpoint: Endpoint, listings: list[str], question: str, cache: Path) -> Answers:
-    """Ask for the price of each listing; answers that lie in the folder `cache` are not requested again.
+def ask(endpoint: Endpoint, listings: list[str], task: NumberTask, cache: Path) -> Answers:
+    """Ask the question of the task about each listing; answers that lie in the folder `cache` are not
+    requested again.
 
     Raises PricewrightError where the key is missing, the endpoint refuses, or it does not answer in
     `endpoint.attempts` attempts; what was answered before is kept.
     """
-    bodies = [_body(endpoint, listing, question) for listing in listings]
+    bodies = [_body(endpoint, listing, task) for listing in listings]
     files = [cache / f"{_digest(endpoint.url, body)}.json" for body in bodies]
     missing = {file: body for file, body in zip(files, bodies, strict=True) if not file.is_file()}
     if missing:
@@ -59,9 +62,9 @@ def ask(endpoint: Endpoint, listings: list[str], question: str, cache: Path) -> 
     answers = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     prompt_tokens = sum(answer["prompt_tokens"] for answer in answers)
     completion_tokens = sum(answer["completion_tokens"] for answer in answers)
-    dollars = (prompt_tokens * endpoint.dollars_in + completion_tokens * endpoint.dollars_out) / 1e6
+    cost = (prompt_tokens * endpoint.cost_in + completion_tokens * endpoint.cost_out) / 1e6
     texts = [answer["text"] for answer in answers]
-    return Answers(texts, prompt_tokens, completion_tokens, round(dollars, 4))
+    return Answers(texts, prompt_tokens, completion_tokens, round(cost, 4))
 
 
 def _fetch(client: ChatClient, file: Path, body: dict[str, Any]) -> None:
@@ -89,8 +92,8 @@ def _client(endpoint: Endpoint) -> ChatClient:
     )
 
 
-def _body(endpoint: Endpoint, listing: str, question: str) -> dict[str, Any]:
-    content = f"{price_prompt(listing, question).removesuffix(ANSWER)}\n\n{INSTRUCTION}"
+def _body(endpoint: Endpoint, listing: str, task: NumberTask) -> dict[str, Any]:
+    content = BREAK.join([task.question, listing.strip(), INSTRUCTION.format(unit=task.unit)])
     return {
         "model": endpoint.model,
         "messages": [{"role": "user", "content": content}],

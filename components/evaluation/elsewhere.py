@@ -21,12 +21,12 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 
 def elsewhere(path: Path, clean: Callable[[pa.Table], pa.Table]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """(columns `text` and `price` of the listings in a file, how many each rule rejected, by its name).
+    """(columns `text` and `target` of the listings in a file, how many each rule rejected, by its name).
 
-    The file has the columns of COLUMNS; the price is a number in `curate.currency`. `clean` makes columns of
+    The file has the columns of COLUMNS, the last a number in the unit of the task. `clean` makes columns of
     `Listing` into those of a candidate with the `rule` that rejects it (`curation.columnar.cleaned`). A text
     that was there before is rejected as `exact_duplicate`. Raises PricewrightError where the file cannot be
-    read, lacks a column, or has no listing that may be priced.
+    read, lacks a column, or has no listing that may be used.
     """
     mend = "mend it, or set evaluate.elsewhere to null"
     if path.suffix not in READERS:
@@ -48,7 +48,7 @@ def elsewhere(path: Path, clean: Callable[[pa.Table], pa.Table]) -> tuple[pd.Dat
     rejected = Counter(rule for rule in rows["rule"] if rule)
     kept = rows.loc[rows["rule"] == "", ["text", "target"]].reset_index(drop=True)
     if kept.empty:
-        raise PricewrightError(f"{path} has no listing that may be priced ({_counts(rejected)}): {mend}")
+        raise PricewrightError(f"{path} has no listing that may be used ({_counts(rejected)}): {mend}")
     return kept, dict(sorted(rejected.items()))
 
 

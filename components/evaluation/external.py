@@ -15,7 +15,8 @@ import pandas as pd
 from components.core.errors import PricewrightError
 from components.core.params.evaluate import Endpoint, Guesses
 from components.evaluation import chat_endpoint, scoring
-from components.model.prompt import parse_completion
+from components.model.prompt import parse_number
+from components.tasks.number import NumberTask
 
 CACHE = Path("work/endpoints")
 """Outside DVC's outputs: what was paid for outlives a run."""
@@ -41,25 +42,24 @@ def guessed(guesses: Guesses, test: pd.DataFrame) -> pd.DataFrame:
             f"no test listing has the id {min(unknown)}" if unknown else "it is empty or names an id twice"
         )
         raise PricewrightError(f"{guesses.path}: {fault}; {mend}")
-    prices = [parse_completion(text) for text in table["value"]]
-    predicted = pd.Series(prices, index=table["id"], dtype=float)
+    read = [parse_number(text) for text in table["value"]]
+    predicted = pd.Series(read, index=table["id"], dtype=float)
     rows = test[test["id"].isin(predicted.index)]
     return scoring.predictions(guesses.name, rows, predicted.reindex(rows["id"]).to_numpy(float))
 
 
-def answered(endpoint: Endpoint, test: pd.DataFrame, question: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def answered(endpoint: Endpoint, test: pd.DataFrame, task: NumberTask) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows of `Prediction` for the first `endpoint.rows` test items, and what the answers cost.
 
     Raises PricewrightError as `chat_endpoint.ask` does.
     """
     rows = test.head(endpoint.rows)
-    answers = chat_endpoint.ask(endpoint, rows["text"].tolist(), question, CACHE / endpoint.name)
-    parsed = [parse_completion(text) for text in answers.texts]
-    prices = np.array([np.nan if price is None else price for price in parsed])
+    answers = chat_endpoint.ask(endpoint, rows["text"].tolist(), task, CACHE / endpoint.name)
+    predicted = np.array([parse_number(text) for text in answers.texts], float)
     cost = {
         "requests": len(rows),
         "prompt_tokens": answers.prompt_tokens,
         "completion_tokens": answers.completion_tokens,
-        "dollars": answers.dollars,
+        "cost": answers.cost,
     }
-    return scoring.predictions(endpoint.name, rows, prices), cost
+    return scoring.predictions(endpoint.name, rows, predicted), cost

@@ -1,4 +1,4 @@
-"""What tuning on prices cost a model elsewhere: the same general texts and questions, before and after.
+"""What tuning cost a model elsewhere: the same general texts and questions, before and after.
 
 The texts are the project's own, so no model has trained on them. They are few: the figures tell whether a
 model fell apart, not which of two is the better reader.

@@ -14,6 +14,7 @@ from components.core.params.evaluate import Evaluate
 from components.core.schemas import SCORED
 from components.evaluation import scoring
 from components.evaluation.metrics import paired_difference, rank
+from components.tasks.number import NumberTask
 
 BASELINE, MODEL, EXTERNAL = "baseline", "language-model", "external"
 WORST = 10  # rows shown on the page
@@ -25,6 +26,7 @@ def leaderboard(
     items: pd.DataFrame,
     law: pd.DataFrame,
     section: Evaluate,
+    task: NumberTask,
     barred: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """The report: metrics of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
@@ -38,10 +40,11 @@ def leaderboard(
     measured = scoring.score_all(rows, section)
     candidates = {name: {"kind": kinds[name], **by_split} for name, by_split in measured.items()}
     winner, best_baseline = _best(candidates, MODEL, barred), _best(candidates, BASELINE)
-    floor = scoring.noise_floor(items, law, section)
+    floor = scoring.noise_floor(items, law, section, task.grid)
     own = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]
     return {
-        "headline": headline(candidates, winner, best_baseline, floor),
+        "unit": task.unit,
+        "headline": headline(candidates, winner, best_baseline, floor, task.unit),
         "winner": winner,
         "best_baseline": best_baseline,
         "noise_floor": floor,
@@ -59,7 +62,7 @@ def leaderboard(
 
 
 def pairs(rows: pd.DataFrame, section: Evaluate) -> list[dict[str, Any]]:
-    """Every two candidates in `rows`: MAE of `candidate` minus MAE of `rival` in dollars, `mean`, with its
+    """Every two candidates in `rows`: MAE of `candidate` minus MAE of `rival`, `mean`, with its
     paired interval `low` to `high` over products (`rows` by `scoring.with_products`).
 
     Candidates stand in the order of the table; two that answered no row in common make no pair.
@@ -77,18 +80,18 @@ def pairs(rows: pd.DataFrame, section: Evaluate) -> list[dict[str, Any]]:
 
 
 def headline(
-    candidates: dict[str, Any], winner: str, best_baseline: str, floor: dict[str, Any] | None
+    candidates: dict[str, Any], winner: str, best_baseline: str, floor: dict[str, Any] | None, unit: str
 ) -> str:
     """The result in one line; it begins with the bad news where a baseline does better on validation."""
     model, baseline = candidates[winner], candidates[best_baseline]
     test = model["test"]
-    ours = f"test MAE {_dollars(test['mae'])}"
+    ours = f"test MAE {_figure(test['mae'])} {unit}"
     if test["mae"] is not None:
-        ours += f" ({_dollars(test['mae_low'])} to {_dollars(test['mae_high'])})"
-    theirs = _dollars(baseline["test"]["mae"])
-    against = f", noise floor {_dollars(floor['test']['mae'])}" if floor else ""
+        ours += f" ({_figure(test['mae_low'])} to {_figure(test['mae_high'])})"
+    theirs = _figure(baseline["test"]["mae"])
+    against = f", noise floor {_figure(floor['test']['mae'])}" if floor else ""
     if rank(baseline["validation"]) < rank(model["validation"]):
-        better, worse = (_dollars(ranked["validation"]["mae"]) for ranked in (baseline, model))
+        better, worse = (_figure(ranked["validation"]["mae"]) for ranked in (baseline, model))
         return (
             f"A baseline does better: on validation {best_baseline} errs {better} and {winner}, the best "
             f"language model, {worse}; {winner} has {ours}, {best_baseline} {theirs}{against}"
@@ -118,8 +121,8 @@ def _difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -
     return {"mean": mean, "low": low, "high": high}
 
 
-def _dollars(value: float | None) -> str:
-    return "nothing readable" if value is None else f"${value:.2f}"
+def _figure(value: float | None) -> str:
+    return "nothing readable" if value is None else f"{value:.2f}"
 
 
 def worst(rows: pd.DataFrame, items: pd.DataFrame, candidate: str) -> pd.DataFrame:

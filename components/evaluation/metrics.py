@@ -1,9 +1,9 @@
-"""Error measures of price predictions, with intervals over products. Plain numpy, no file is read or written.
+"""Error measures of predicted numbers, with intervals over products. Plain numpy, no file is read or written.
 
-An answer that could not be read as a price arrives as NaN. It is neither 0 dollars nor forgotten:
+An answer that could not be read as a number arrives as NaN. It is neither 0 nor forgotten:
 
 - it is counted in `unparsed` and is a miss in `hit_rate`;
-- all other metrics are over the readable rows, for no error in dollars can be made up for a row without
+- all other metrics are over the readable rows, for no error can be made up for a row without
   an answer. Left alone, that would flatter a candidate that falls silent on hard rows, so
 - candidates are compared by `rank`: fewer unreadable answers first, then the lower MAE. Falling silent
   on a row can therefore never move a candidate up.
@@ -38,32 +38,33 @@ def error_metrics(
     *,
     bootstrap: int,
     seed: int,
-    hit_dollars: float,
+    hit_error: float,
     hit_share: float,
 ) -> dict[str, Any]:
-    """Metrics of a candidate on a split; `true` and `predicted` are (n,) dollars, NaN if unreadable.
+    """Metrics of a candidate on a split; `true` and `predicted` are (n,), NaN if unreadable.
 
-    `mae` and `median_error` (mean and median absolute error, dollars), `rmsle` (root mean squared error of
-    log(1 + dollars)), `r2` (1 - residual / total sum of squares, of dollars), `hit_rate` (share of all rows
-    that are off by at most `hit_dollars` or `hit_share` of the true price); each with the ends `_low` and
-    `_high` of its 95% percentile bootstrap interval (`products`, (n,), resampled `bootstrap` times). `n` (all
-    rows), `unparsed`. The first four are None where no row is readable, `r2` also where all prices are the
-    same. Floats are rounded to four decimals.
+    `mae` and `median_error` (mean and median absolute error), `rmsle` (root mean squared error of log(1 +
+    number), None where one is below 0), `r2` (1 - residual / total sum of squares), `hit_rate` (share of
+    all rows that are off by at most `hit_error` or `hit_share` of the true number); each with the ends
+    `_low` and `_high` of its 95% percentile bootstrap interval (`products`, (n,), resampled `bootstrap`
+    times). `n` (all rows), `unparsed`. The first four are None where no row is readable, `r2` also where
+    all numbers are the same. Floats are rounded to four decimals.
 
-    Raises ValueError where the lengths differ, there is no row, or a true price is missing.
+    Raises ValueError where the lengths differ, there is no row, or a true number is missing.
     """
     _check(true, predicted)
     _check(true, products)
     readable = ~np.isnan(predicted)
-    price, errors = true[readable], np.abs(predicted - true)[readable]
-    logs = (np.log1p(predicted) - np.log1p(true))[readable]
+    number, errors = true[readable], np.abs(predicted - true)[readable]
+    with np.errstate(invalid="ignore"):
+        logs = (np.log1p(predicted) - np.log1p(true))[readable]
     hits = np.zeros(len(true))
-    hits[readable] = errors <= np.maximum(hit_dollars, hit_share * price)
+    hits[readable] = errors <= np.maximum(hit_error, hit_share * np.abs(number))
     statistics: dict[str, tuple[Products, Statistic]] = {
         "mae": (products[readable], lambda counts: mean(errors, counts)),
         "median_error": (products[readable], lambda counts: median(errors, counts)),
         "rmsle": (products[readable], lambda counts: np.sqrt(mean(logs**2, counts))),
-        "r2": (products[readable], lambda counts: _r2(price, errors, counts)),
+        "r2": (products[readable], lambda counts: _r2(number, errors, counts)),
         "hit_rate": (products, lambda counts: mean(hits, counts)),
     }
     figures: dict[str, Any] = {}
@@ -137,7 +138,7 @@ def share_interval(inside: NDArray[np.bool_], products: Products) -> tuple[float
 
 
 def _r2(true: Floats, errors: Floats, counts: Floats) -> Floats:
-    """Coefficient of determination of each draw, (draws,); NaN where all of its true prices are the same."""
+    """Coefficient of determination of each draw, (draws,); NaN where all of its true numbers are the same."""
     total = (counts * (true - mean(true, counts)[:, None]) ** 2).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(total > 0, 1 - (counts * errors**2).sum(axis=-1) / total, np.nan)
@@ -145,11 +146,11 @@ def _r2(true: Floats, errors: Floats, counts: Floats) -> Floats:
 
 def _check(true: Floats, column: NDArray[Any]) -> None:
     if len(true) != len(column):
-        raise ValueError(f"{len(true)} true prices but {len(column)} predictions")
+        raise ValueError(f"{len(true)} true numbers but {len(column)} predictions")
     if len(true) == 0:
         raise ValueError("no rows to measure")
     if np.isnan(true).any():
-        raise ValueError("a true price is missing")
+        raise ValueError("a true number is missing")
 
 
 def _round(value: float) -> float:

@@ -45,7 +45,7 @@ def by_likeness(
     """The figures of a candidate on the share `section.unlike_share` of test that is least like `train`.
 
     `items` are rows of `Item`, `rows` the candidate's rows of `Prediction`. `likeness_below` is the largest
-    likeness in that share, `least_like` and `rest` hold count, MAE in dollars and coverage of the interval on
+    likeness in that share, `least_like` and `rest` hold count, MAE and coverage of the interval on
     either side, each with its 95% interval over products. Listings of equal likeness stand by their ids.
     """
     test = items[items["split"] == "test"].sort_values("id", kind="stable")

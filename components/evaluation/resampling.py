@@ -1,10 +1,10 @@
 """The bootstrap by products: rows of one product are not independent, so that whole products are drawn.
 
-Listings of one product share what makes it hard to price. An interval that draws rows takes each of them for
-new evidence and is too short: with clusters of three rows and a correlation of 0.9 it misses the truth five
-times as often as it says. Drawing clusters whole (Field and Welsh 2007, the cluster bootstrap) keeps what is
-alike together. Where every product has one row this is the ordinary bootstrap (Efron 1979), draw by draw.
-Plain numpy, no file.
+Listings of one product share what makes it hard to predict. An interval that draws rows takes each of them
+for new evidence and is too short: with clusters of three rows and a correlation of 0.9 it misses the truth
+five times as often as it says. Drawing clusters whole (Field and Welsh 2007, the cluster bootstrap) keeps
+what is alike together. Where every product has one row this is the ordinary bootstrap (Efron 1979), draw by
+draw. Plain numpy, no file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from components.model.grid import Floats as Floats
+
 Products = NDArray[Any]
 """The product of each row, (rows,): ids of any kind that can be compared."""
 

@@ -17,7 +17,10 @@ from components.core.params.evaluate import Evaluate
 from components.core.schemas import SCORED, Prediction
 from components.evaluation.metrics import error_metrics, no_metrics
 from components.evaluation.resampling import Floats
+from components.model.grid import Grid
 from components.tasks.number import loss
+
+DECIMALS = 2  # of an answer in a table
 
 
 def predictions(
@@ -27,12 +30,12 @@ def predictions(
     low: Floats | None = None,
     high: Floats | None = None,
 ) -> pd.DataFrame:
-    """Rows of `Prediction` of a candidate: its answers to `items`, (n,) dollars, rounded to the cent.
+    """Rows of `Prediction` of a candidate: its answers to `items`, (n,), rounded to DECIMALS.
 
     Rounding keeps the file's bytes the same where two machines differ in the last bits of a sum.
     """
     nothing, true = np.full(len(items), np.nan), items["target"].to_numpy(float)
-    rounded = np.round(np.asarray(predicted, float), 2)
+    rounded = np.round(np.asarray(predicted, float), DECIMALS)
     return pd.DataFrame(
         {
             "candidate": candidate,
@@ -41,8 +44,8 @@ def predictions(
             "target": true,
             "predicted": rounded,
             "loss": loss(true, rounded),
-            "low": nothing if low is None else np.round(np.asarray(low, float), 2),
-            "high": nothing if high is None else np.round(np.asarray(high, float), 2),
+            "low": nothing if low is None else np.round(np.asarray(low, float), DECIMALS),
+            "high": nothing if high is None else np.round(np.asarray(high, float), DECIMALS),
         },
         columns=Prediction.columns(),
     )
@@ -60,7 +63,7 @@ def score(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
         rows["product"].to_numpy(),
         bootstrap=section.bootstrap,
         seed=section.seed,
-        hit_dollars=section.hit_dollars,
+        hit_error=section.hit_error,
         hit_share=section.hit_share,
     )
     return scored | _held(rows)
@@ -81,13 +84,17 @@ def score_all(rows: pd.DataFrame, section: Evaluate) -> dict[str, dict[str, Any]
     }
 
 
-def noise_floor(items: pd.DataFrame, law: pd.DataFrame, section: Evaluate) -> dict[str, Any] | None:
+def noise_floor(
+    items: pd.DataFrame, law: pd.DataFrame, section: Evaluate, grid: Grid
+) -> dict[str, Any] | None:
     """Metrics of the law's own median on the very same rows, by split: no model can expect to do better.
 
-    `mae_expected` is the mean of the errors that the law predicts. With the price m exp(s Z),
-    Z standard normal, m the median and s the law's sigma, the expected absolute error is
+    `mae_expected` is the mean of the errors that the law predicts. With Z standard normal, m the median and s
+    the law's sigma, the number is m exp(s Z) on a logarithmic scale and m + s Z on another, and the expected
+    absolute error is
 
         E|m exp(s Z) - m| = m exp(s^2 / 2) (2 Phi(s) - 1) = m exp(s^2 / 2) erf(s / sqrt 2)
+        E|s Z| = s sqrt(2 / pi)
 
     None where the law is not known. Raises PricewrightError where it is known for some rows only.
     """
@@ -102,7 +109,9 @@ def noise_floor(items: pd.DataFrame, law: pd.DataFrame, section: Evaluate) -> di
             "address: run `dvc repro` so that both come from the same crawl"
         )
     median, sigma = known["median"].to_numpy(float), known["sigma"].to_numpy(float)
-    expected = median * np.exp(sigma**2 / 2) * np.vectorize(math.erf)(sigma / math.sqrt(2))
+    expected = sigma * math.sqrt(2 / math.pi)
+    if grid.logarithmic:
+        expected = median * np.exp(sigma**2 / 2) * np.vectorize(math.erf)(sigma / math.sqrt(2))
     rows = predictions("law", known, median).assign(product=known["product"])
     return {
         split: {
@@ -131,16 +140,16 @@ def mean_errors(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def by_band(rows: pd.DataFrame, bands: int) -> list[dict[str, Any]]:
-    """Errors in bands of the true price, of about equal row count, from cheap to dear; fewer where prices
+    """Errors in bands of the true number, of about equal row count, from low to high; fewer where numbers
     tie.
     """
-    return [{"band": name, **_group(part)} for name, part in _banded(rows, rows["target"], bands, "$")]
+    return [{"band": name, **_group(part)} for name, part in _banded(rows, rows["target"], bands)]
 
 
 def by_length(rows: pd.DataFrame, items: pd.DataFrame, bands: int) -> list[dict[str, Any]]:
     """Errors in bands of the text's length in characters, from short to long, likewise."""
     characters = _of_item(rows, items, "text").str.len()
-    return [{"length": name, **_group(part)} for name, part in _banded(rows, characters, bands, "")]
+    return [{"length": name, **_group(part)} for name, part in _banded(rows, characters, bands)]
 
 
 def by_source(rows: pd.DataFrame, items: pd.DataFrame) -> list[dict[str, Any]]:
@@ -163,34 +172,32 @@ def _of_item(rows: pd.DataFrame, items: pd.DataFrame, column: str) -> pd.Series:
     return items.drop_duplicates("id").set_index("id")[column].reindex(rows["id"]).set_axis(rows.index)
 
 
-def _banded(
-    rows: pd.DataFrame, values: pd.Series, bands: int, unit: str
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows in bands of `values`, of about equal count, each with a name such as `$10 to $42`."""
+def _banded(rows: pd.DataFrame, values: pd.Series, bands: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows in bands of `values`, of about equal count, each with a name such as `10 to 42`."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bands + 1)).round())
-    names = [f"{unit}{low:.0f} to {unit}{high:.0f}" for low, high in pairwise(edges)]
+    names = [f"{low:.0f} to {high:.0f}" for low, high in pairwise(edges)]
     for number, part in rows.groupby(np.searchsorted(edges[1:-1], values, side="right")):
-        yield (names[number] if names else f"{unit}{edges[0]:.0f}"), part
+        yield (names[number] if names else f"{edges[0]:.0f}"), part
 
 
 def _group(rows: pd.DataFrame) -> dict[str, Any]:
     """Count, errors over the readable answers, and the interval's coverage and width where there is one.
-    `bias` is the mean of predicted minus true price in dollars: above 0, prices are set too high.
+    `bias` is the mean of predicted minus true number: above 0, answers are too high.
     """
     readable = rows.dropna(subset="predicted")
-    figures: dict[str, Any] = {"n": len(rows), "mae": None, "median_error": None, "share_of_price": None}
+    figures: dict[str, Any] = {"n": len(rows), "mae": None, "median_error": None, "share_of_target": None}
     figures["bias"] = None
     if not readable.empty:
         errors = readable["loss"]
         figures["mae"] = round(float(errors.mean()), 4)
         figures["median_error"] = round(float(errors.median()), 4)
         figures["bias"] = round(float((readable["predicted"] - readable["target"]).mean()), 4)
-        figures["share_of_price"] = round(float(errors.mean() / readable["target"].mean()), 4)
+        figures["share_of_target"] = round(float(errors.mean() / readable["target"].mean()), 4)
     return figures | _held(rows)
 
 
 def _held(rows: pd.DataFrame) -> dict[str, Any]:
-    """`coverage`, the share of true prices between low and high, and `width`, their mean distance in dollars;
+    """`coverage`, the share of true numbers between low and high, and `width`, their mean distance;
     nothing where no row has an interval.
     """
     if rows["low"].isna().all():

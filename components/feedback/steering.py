@@ -1,4 +1,4 @@
-"""Listings with and without a text that wants to set the price: the price that did not move is chosen."""
+"""Listings with and without a text that wants to set the answer: the one that did not move is chosen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from components.core.errors import PricewrightError
 from components.feedback.result import Preferences
-from components.model.prompt import parse_completion
+from components.model.prompt import parse_number
 
 LISTING = "{text}"
 
@@ -44,18 +44,18 @@ def steered(texts: pd.Series, templates: list[str], seed: int) -> list[str]:
 def pairs(
     ids: list[str], prompts: list[str], plain: list[str], moved: list[str], *, margin_min: float
 ) -> Preferences:
-    """A pair of each listing whose price the text moves by at least `margin_min` dollars.
+    """A pair of each listing whose answer the text moves by at least `margin_min`.
 
     `prompts` are those with the text; `plain` is the likeliest completion without it, `moved` that with it.
     The figures have `share_moved`, of all listings.
     """
     result = Preferences("steering")
     for id_, prompt, chosen, rejected in zip(ids, prompts, plain, moved, strict=True):
-        stays, goes = parse_completion(chosen), parse_completion(rejected)
+        stays, goes = parse_number(chosen), parse_number(rejected)
         if stays is None:
-            result.reject(id_, "without the steering text the answer is no price")
+            result.reject(id_, "without the steering text the answer is no number")
         elif goes is not None and abs(goes - stays) < max(margin_min, 1e-9):
-            result.reject(id_, f"the steering text moves the price by less than {margin_min:g} dollars")
+            result.reject(id_, f"the steering text moves the answer by less than {margin_min:g}")
         else:
             result.pair(id_, prompt, chosen, rejected, None if goes is None else abs(goes - stays))
     result.figures = {"share_moved": len(result.pairs) / len(ids)}

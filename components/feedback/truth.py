@@ -1,24 +1,24 @@
-"""Sampled completions, ranked by what their distance to the true price costs."""
+"""Sampled completions, ranked by what their distance to the truth costs."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from components.feedback.result import Preferences
-from components.model.prompt import parse_completion
+from components.model.prompt import parse_number
 
 
 def pairs(
-    sampled: pd.DataFrame, prices: pd.Series, *, margin_min: float, most: int, under_cost: float
+    sampled: pd.DataFrame, targets: pd.Series, *, margin_min: float, most: int, under_cost: float
 ) -> Preferences:
-    """At most `most` pairs of each row of `sampled` (columns of `Sampled`); `prices` are dollars by id, and a
-    dollar below the price costs `under_cost` of a dollar above it.
+    """At most `most` pairs of each row of `sampled` (columns of `Sampled`); `targets` are by id, and an
+    answer below its target costs `under_cost` times as much as one above it.
     """
     result = Preferences("truth")
     for row in sampled.itertuples():
         ranked = ranked_pairs(
             list(row.completions),
-            prices[row.id],
+            targets[row.id],
             margin_min=margin_min,
             most=most,
             under_cost=under_cost,
@@ -26,24 +26,23 @@ def pairs(
         for chosen, rejected, margin in ranked:
             result.pair(row.id, row.prompt, chosen, rejected, margin)
         if not ranked:
-            result.reject(
-                row.id, f"no two completions differ by {margin_min:g} dollars or more in their error"
-            )
+            result.reject(row.id, f"no two completions differ by {margin_min:g} or more in their error")
     margins = [pair.margin for pair in result.pairs if pair.margin is not None]
     result.figures = {"median_margin": float(pd.Series(margins).median())} if margins else {}
     return result
 
 
 def ranked_pairs(
-    completions: list[str], price: float, *, margin_min: float, most: int, under_cost: float
+    completions: list[str], target: float, *, margin_min: float, most: int, under_cost: float
 ) -> list[tuple[str, str, float]]:
-    """(chosen, rejected, margin in dollars) of one prompt's completions, the widest margins first.
+    """(chosen, rejected, margin) of one prompt's completions, the widest margins first.
 
-    The error of a completion below the price counts `under_cost` times: above 1, selling too cheap is the
-    worse mistake. An unreadable completion loses to every readable one: its error is the worst readable one
-    (at least the price itself) plus the price. Equal completions and margins below `margin_min` give no pair.
+    The error of a completion below the target counts `under_cost` times: above 1, too low is the worse
+    mistake. An unreadable completion loses to every readable one: its error is the worst readable one
+    (at least the size of the target itself) plus that size. Equal completions and margins below `margin_min`
+    give no pair.
     """
-    errors = _errors(list(dict.fromkeys(completions)), price, under_cost)
+    errors = _errors(list(dict.fromkeys(completions)), target, under_cost)
     best_first = sorted(errors, key=lambda text: errors[text])
     pairs = [
         (chosen, rejected, errors[rejected] - errors[chosen])
@@ -54,12 +53,12 @@ def ranked_pairs(
     return sorted(wide, key=lambda pair: -pair[2])[:most]
 
 
-def _errors(completions: list[str], price: float, under_cost: float) -> dict[str, float]:
-    prices = {text: parse_completion(text) for text in completions}
+def _errors(completions: list[str], target: float, under_cost: float) -> dict[str, float]:
+    numbers = {text: parse_number(text) for text in completions}
     errors = {
-        text: max(value - price, under_cost * (price - value))
-        for text, value in prices.items()
-        if value is not None
+        text: max(number - target, under_cost * (target - number))
+        for text, number in numbers.items()
+        if number is not None
     }
-    unreadable = max([price, *errors.values()]) + price
+    unreadable = max([abs(target), *errors.values()]) + abs(target)
     return {text: errors.get(text, unreadable) for text in completions}

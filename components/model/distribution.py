@@ -1,22 +1,20 @@
-"""The price distribution that a language model holds, from one forward pass.
+"""The distribution over all answers that a language model holds, from one forward pass.
 
-The model is read as a distribution over whole-dollar prices: directly where the tokenizer has the prices as
-single tokens, through a prefix tree over their tokens where it has not. The point estimate is the median,
-which minimizes the expected absolute error.
+It is read directly where the tokenizer has the answers as single tokens, and through a prefix tree over their
+tokens where it has not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.core.params.task import Task
-from components.model.prompt import price_prompt
-from components.model.tokens import PriceTree, batches, left_padded, prompt_ids
+from components.model.prompt import Asked, prompt_of
+from components.model.tokens import AnswerTree, batches, left_padded, prompt_ids
 
 if TYPE_CHECKING:
     import torch
@@ -29,59 +27,58 @@ def listing_distribution(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     texts: list[str],
-    task: Task,
+    task: Asked,
     *,
     batch_size: int,
     title: str,
 ) -> np.ndarray:
-    """`price_distribution` of listings: each in the prompt that section `task` puts around it."""
-    return price_distribution(
+    """`answer_distribution` of listings: each in the prompt that the task puts around it."""
+    return answer_distribution(
         model,
         tokenizer,
-        [price_prompt(text, task.question) for text in texts],
-        price_max=task.number.max,
+        [prompt_of(text, task) for text in texts],
+        task.spelled,
         prompt_tokens=task.tokens,
         batch_size=batch_size,
         title=title,
     )
 
 
-def price_distribution(
+def answer_distribution(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: list[str],
+    spelled: tuple[str, ...],
     *,
-    price_max: int,
     prompt_tokens: int,
     batch_size: int,
     title: str,
 ) -> np.ndarray:
-    """Probability of each whole-dollar price, float32 of shape (prompts, price_max + 1), rows sum to 1.
+    """Probability of each answer, float32 of shape (prompts, answers), rows sum to 1.
 
-    The probability of a price is that of all completions that begin with its digits, spelled as the
-    tokenizer spells them, and go on with something other than a digit; where no longer price begins with
-    these digits, whatever follows them. The probability of anything but a price from 0 to `price_max` is left
-    out and the rest scaled to 1. A row is NaN where nothing is left.
+    The probability of an answer is that of all completions that begin with it, `spelled` as the tokenizer
+    spells it, and go on with nothing that makes it a longer answer; where no longer answer begins with it,
+    whatever follows. The probability of anything else is left out and the rest scaled to 1. A row is NaN
+    where nothing is left.
     """
     ids = [prompt_ids(tokenizer, text, prompt_tokens) for text in prompts]
-    masses = price_masses(model, tokenizer, ids, price_max=price_max, batch_size=batch_size, title=title)
-    return given_a_price(masses)
+    return given_an_answer(answer_masses(model, tokenizer, ids, spelled, batch_size=batch_size, title=title))
 
 
-def price_masses(
+def answer_masses(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[int]],
+    spelled: tuple[str, ...],
     *,
-    price_max: int,
     batch_size: int,
     title: str,
 ) -> np.ndarray:
-    """`price_distribution` of prompts as token ids, before it is scaled: what is missing to 1 goes to
-    completions that are no price from 0 to `price_max`.
+    """`answer_distribution` of prompts as token ids, before it is scaled: what is missing to 1 goes to
+    completions that are no answer.
     """
-    tree, ids = _tree(tokenizer, price_max), [list(prompt) for prompt in prompts]
-    result = np.empty((len(ids), price_max + 1), dtype=np.float32)
+    tree, ids = _tree(tokenizer, spelled), [list(prompt) for prompt in prompts]
+    result = np.empty((len(ids), len(spelled)), dtype=np.float32)
     at_once = max(1, min(batch_size, LOGITS_MAX // (len(tree.paths) * model.config.vocab_size)))
     shared = _shared(ids) if len(ids) > at_once else 0
     begun = _begin(model, ids[0][:shared]) if shared else None
@@ -91,44 +88,16 @@ def price_masses(
     return result
 
 
-def given_a_price(masses: np.ndarray) -> np.ndarray:
-    """`price_masses` with each row scaled to 1, NaN where nothing is left."""
+def given_an_answer(masses: np.ndarray) -> np.ndarray:
+    """`answer_masses` with each row scaled to 1, NaN where nothing is left."""
     with np.errstate(invalid="ignore"):
         return masses / masses.sum(axis=1, keepdims=True)
 
 
-def quantile(distribution: np.ndarray, q: float | np.ndarray) -> np.ndarray:
-    """Smallest price in dollars whose cumulative probability reaches `q`, shape (n,); NaN for NaN.
-
-    `q` is a single level, or a level for each row.
-    """
-    levels = np.broadcast_to(np.clip(q, 0.0, 1 - 1e-6), len(distribution))
-    reached = np.cumsum(distribution, axis=1, dtype=np.float64) >= levels[:, None]
-    return np.where(np.isnan(distribution[:, 0]), np.nan, reached.argmax(axis=1))
-
-
-def mean(distribution: np.ndarray) -> np.ndarray:
-    """Expected price in dollars, which minimizes the expected squared error, shape (n,); NaN for NaN."""
-    return distribution @ np.arange(distribution.shape[1], dtype=np.float64)
-
-
-def mode(distribution: np.ndarray) -> np.ndarray:
-    """The likeliest price in dollars, the lowest of equals, shape (n,); NaN for NaN."""
-    return np.where(np.isnan(distribution[:, 0]), np.nan, distribution.argmax(axis=1))
-
-
-POINT_ESTIMATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "median": lambda distribution: quantile(distribution, 0.5),
-    "mean": mean,
-    "mode": mode,
-}
-"""Point estimates of a price, by name: distribution (n, prices) to dollars (n,)."""
-
-
 @lru_cache(maxsize=2)
-def _tree(tokenizer: PreTrainedTokenizerBase, price_max: int) -> PriceTree:
-    """Cached: to spell a thousand prices takes longer than to read a listing."""
-    return PriceTree(tokenizer, price_max)
+def _tree(tokenizer: PreTrainedTokenizerBase, spelled: tuple[str, ...]) -> AnswerTree:
+    """Cached: to spell a thousand answers takes longer than to read a listing."""
+    return AnswerTree(tokenizer, spelled)
 
 
 def _shared(ids: list[list[int]]) -> int:
@@ -148,7 +117,7 @@ def _begin(model: Any, ids: list[int]) -> Any:
 
 
 def _node_probabilities(
-    model: Any, ids: list[list[int]], tree: PriceTree, begun: Any
+    model: Any, ids: list[list[int]], tree: AnswerTree, begun: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probability of each of the tree's tokens after every inner node, float32 (rows, nodes, tokens), and
     of going on with a digit there, (rows, nodes). `ids` follow the tokens of `begun`, where there are any.
@@ -181,11 +150,11 @@ def _node_probabilities(
         logits = model(**inputs, **cached, logits_to_keep=nodes).logits.float()
         whole = logits.logsumexp(dim=-1, keepdim=True)
         steps = (logits[..., tree.tokens] - whole).exp()
-        goes_on = (logits[..., tree.digits].logsumexp(dim=-1) - whole[..., 0]).exp()
+        goes_on = (logits[..., tree.longer].logsumexp(dim=-1) - whole[..., 0]).exp()
         return steps.cpu().numpy(), goes_on.cpu().numpy()
 
 
-def _tree_mask(real: torch.Tensor, tree: PriceTree, dtype: torch.dtype) -> torch.Tensor:
+def _tree_mask(real: torch.Tensor, tree: AnswerTree, dtype: torch.dtype) -> torch.Tensor:
     """Additive attention mask of shape (rows, 1, length, length): prompt causal, nodes see ancestors."""
     import torch
 
@@ -204,8 +173,8 @@ def _tree_mask(real: torch.Tensor, tree: PriceTree, dtype: torch.dtype) -> torch
     return mask.masked_fill_(~visible[:, None], torch.finfo(dtype).min)
 
 
-def _masses(steps: np.ndarray, goes_on: np.ndarray, tree: PriceTree) -> np.ndarray:
-    """Probability of each price, (rows, prices), from what `_node_probabilities` gives."""
+def _masses(steps: np.ndarray, goes_on: np.ndarray, tree: AnswerTree) -> np.ndarray:
+    """Probability of each answer, (rows, answers), from what `_node_probabilities` gives."""
     rows, nodes, _ = steps.shape
     reach = np.ones((rows, nodes))
     for node in range(1, nodes):
@@ -214,6 +183,6 @@ def _masses(steps: np.ndarray, goes_on: np.ndarray, tree: PriceTree) -> np.ndarr
     parents, tokens = np.array(tree.ends).T
     masses = reach[:, parents] * steps[:, parents, tokens]
     inner = np.array(tree.inner)
-    longer = np.flatnonzero(inner >= 0)  # prices with which a longer one begins: the next must be no digit
+    longer = np.flatnonzero(inner >= 0)  # with which a longer one begins, and which end here
     masses[:, longer] *= 1 - goes_on[:, inner[longer]]
     return masses

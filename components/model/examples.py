@@ -1,7 +1,7 @@
 """Training rows: the token ids of a prompt and its completion, by one function for every trainer.
 
 A trainer that makes ids of text itself joins prompt and completion first, and then a tokenizer may cut
-elsewhere than in pricing: a sequence that no request will ever bring. Here they are what pricing reads.
+elsewhere than a reading does: a sequence that no request will ever bring. Here they are what a model reads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from components.core.errors import PricewrightError
-from components.model.prompt import parse_completion
+from components.model.prompt import parse_number
 from components.model.tokens import completion_ids, prompt_ids
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ PromptIds = tuple[int, ...]
 
 
 def read_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str], limit: int) -> list[PromptIds]:
-    """The `prompt_ids` of each prompt, whole as it is, with which pricing reads it."""
+    """The `prompt_ids` of each prompt, whole as it is, with which a model reads it."""
     return [tuple(prompt_ids(tokenizer, prompt, limit)) for prompt in prompts]
 
 
 def answer_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
     """Token ids of a completion with the end-of-text token.
 
-    Raises PricewrightError where the tokenizer glues a price to the prompt.
+    Raises PricewrightError where the tokenizer glues a number to the prompt.
     """
     return [*_ids(tokenizer, completion), int(tokenizer.eos_token_id)]
 
@@ -38,9 +38,9 @@ def _ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
     try:
         return completion_ids(tokenizer, completion)
     except PricewrightError:
-        if parse_completion(completion) is not None:
+        if parse_number(completion) is not None:
             raise
-        return list(tokenizer(completion, add_special_tokens=False).input_ids)  # no price: ids as it stands
+        return list(tokenizer(completion, add_special_tokens=False).input_ids)  # no number: ids as it stands
 
 
 def labelled(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.core.params.task import Task
-from components.model.prompt import price_prompt
+from components.model.prompt import Asked, prompt_of
 from components.model.tokens import batches, left_padded, prompt_ids
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ def hidden_states(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
     texts: list[str],
-    task: Task,
+    task: Asked,
     *,
     depths: list[float],
     batch_size: int,
@@ -32,7 +31,7 @@ def hidden_states(
     """
     import torch
 
-    prompts = [price_prompt(text, task.question) for text in texts]
+    prompts = [prompt_of(text, task) for text in texts]
     ids = [prompt_ids(tokenizer, text, task.tokens) for text in prompts]
     layers = chosen_layers(depths, model.config.num_hidden_layers)
     result = np.empty((len(texts), len(layers) * model.config.hidden_size), dtype=np.float32)

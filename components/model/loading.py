@@ -81,7 +81,7 @@ def held(kind: Any, base: Path, **options: Any) -> Any:
 def in_bfloat16(model: Any) -> Any:
     """The same model, which multiplies in bfloat16 between its embeddings and its head from now on, where
     the processor has it: twice as fast on a CPU. Weights, sums, norms and the head stay in float32: in
-    bfloat16 alone every eighth price of a trial moved by more than 5%, so every fiftieth.
+    bfloat16 alone every eighth answer of a trial moved by more than 5%, so every fiftieth.
     """
     if BFLOAT16:
         layers = model.base_model

@@ -1,6 +1,6 @@
 """Text completions of a prompt, greedy or sampled.
 
-Preferences are made of them, alignment changes them, and the usual way to a price is to parse one.
+Preferences are made of them, alignment changes them, and the usual way to a number is to parse one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from components.model.tokens import batches, left_padded, prompt_ids
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ANSWER_TOKENS = 8  # room for any price, and for a little that shows when it is none
+ANSWER_TOKENS = 8  # room for any number, and for a little that shows when it is none
 
 
 def sample(

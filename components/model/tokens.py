@@ -1,35 +1,36 @@
-"""Token ids of prompts, completions and prices, and batches of them."""
+"""Token ids of prompts and completions, the tree of all answers, and batches of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.core.errors import PricewrightError
-from components.model.prompt import ANSWER
+from components.model.prompt import BREAK
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
 BEFORE = "x"  # a letter: no tokenizer glues one to the line break after it
+SIGN = "$"  # how an answer begins ends in a sign, to which hardly a tokenizer glues what follows
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, limit: int) -> list[int]:
     """Token ids of a prompt, at most `limit`: of a longer one the end of the listing is cut, never the
-    question before it nor the `Price is $` after it.
+    question before it nor the beginning of the answer, its last paragraph.
     """
-    answer = _answer_ids(tokenizer)
-    head = tokenizer(prompt.removesuffix(ANSWER)).input_ids
-    return [*head[: limit - len(answer)], *answer]
+    head, between, beginning = prompt.rpartition(BREAK)
+    answer = _beginning_ids(tokenizer, between + beginning) if between else []
+    return [*tokenizer(head if between else prompt).input_ids[: limit - len(answer)], *answer]
 
 
-@lru_cache(maxsize=2)
-def _answer_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    return _in_context(tokenizer, ANSWER)
+@lru_cache(maxsize=8)
+def _beginning_ids(tokenizer: PreTrainedTokenizerBase, beginning: str) -> list[int]:
+    return after(tokenizer, BEFORE, beginning) or tokenizer(beginning, add_special_tokens=False).input_ids
 
 
 def truncate_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, limit: int) -> str:
@@ -40,42 +41,50 @@ def truncate_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, limit: int)
 
 
 def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
-    """Token ids of a completion as they follow `Price is $`, without the end-of-text token.
+    """Token ids of a completion as they follow the beginning of the answer, without the end-of-text token.
 
-    Raises PricewrightError for a tokenizer that glues the number to the dollar sign.
+    Raises PricewrightError for a tokenizer that glues the completion to the sign before it.
     """
-    answer = _answer_ids(tokenizer)
-    both = _in_context(tokenizer, ANSWER + completion)
-    if both[: len(answer)] != answer:
+    ids = after(tokenizer, SIGN, completion)
+    if ids is None:
         raise PricewrightError(
-            f"this tokenizer glues {completion!r} to the '$' before it; choose another base"
+            f"this tokenizer glues {completion!r} to the {SIGN!r} before it; choose another base"
         )
-    return both[len(answer) :]
+    return ids
 
 
-def _in_context(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Token ids of a text as they stand after other text: some tokenizers put a space before the first
-    word of whatever they are given, which is not there in the middle of a prompt.
+def require_apart(tokenizer: PreTrainedTokenizerBase, beginning: str) -> None:
+    """Raise PricewrightError for a tokenizer that glues a number to the beginning of an answer."""
+    ids = tokenizer(beginning, add_special_tokens=False).input_ids
+    both = tokenizer(f"{beginning}49", add_special_tokens=False).input_ids
+    if both != [*ids, *completion_ids(tokenizer, "49")]:
+        raise PricewrightError(
+            f"this tokenizer glues a number to {beginning!r} before it; choose another base or task.answer"
+        )
+
+
+def after(tokenizer: PreTrainedTokenizerBase, before: str, text: str) -> list[int] | None:
+    """Token ids of a text as they stand after other text, None where the tokenizer glues the two: some
+    tokenizers put a space before the first word of whatever they are given, which is not there in the middle
+    of a prompt.
     """
-    before = tokenizer(BEFORE, add_special_tokens=False).input_ids
-    both = tokenizer(BEFORE + text, add_special_tokens=False).input_ids
-    if both[: len(before)] == before:
-        return both[len(before) :]
-    return tokenizer(text, add_special_tokens=False).input_ids
+    begun = tokenizer(before, add_special_tokens=False).input_ids
+    both = tokenizer(before + text, add_special_tokens=False).input_ids
+    return both[len(begun) :] if both[: len(begun)] == begun else None
 
 
-class PriceTree:
-    """The prices 0 to `price_max` as paths of tokens, spelled as the tokenizer itself spells them.
+class AnswerTree:
+    """All answers as paths of tokens, `spelled` as the tokenizer itself spells them.
 
     `paths[node]` is the token path of an inner node; node 0 is the root, whose path is empty. `tokens` are
-    all tokens that a price is made of; `steps` and `ends` hold places in this list. `steps[node]` is
-    the last token of the node's path. For each price, `ends[price] = (node, token)`: its last token
-    follows that inner node. `inner[price]` is the node that the price itself is (when a longer price
-    begins with it), or -1. `digits` are the tokens that would go on with a number.
+    all tokens that an answer is made of; `steps` and `ends` hold places in this list. `steps[node]` is
+    the last token of the node's path. For each answer, `ends[answer] = (node, token)`: its last token
+    follows that inner node. `inner[answer]` is the node that the answer itself is (when a longer answer
+    begins with it), or -1. `longer` are the tokens that would go on with an answer: with a number any digit.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, price_max: int) -> None:
-        spelled = [tuple(completion_ids(tokenizer, str(price))) for price in range(price_max + 1)]
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, answers: Sequence[str]) -> None:
+        spelled = [tuple(completion_ids(tokenizer, answer)) for answer in answers]
         prefixes = {path[:cut] for path in spelled for cut in range(len(path))}
         self.paths = sorted(prefixes, key=lambda path: (len(path), path))
         self.tokens = sorted({token for path in spelled for token in path})
@@ -85,15 +94,18 @@ class PriceTree:
         self.steps = [place[path[-1]] if path else -1 for path in self.paths]
         self.ends = [(index[path[:-1]], place[path[-1]]) for path in spelled]
         self.inner = [index.get(path, -1) for path in spelled]
-        self.digits = _digits(tokenizer, spelled[0][-1])
+        whole = {index[path] for path in spelled if path in index}
+        further = {path[-1] for path in self.paths if path and index[path[:-1]] in whole}
+        further |= {path[-1] for path in spelled if index[path[:-1]] in whole}
+        self.longer = sorted(further | set(_digits(tokenizer, spelled[0][-1])))
 
 
-def _digits(tokenizer: PreTrainedTokenizerBase, zero: int) -> list[int]:
-    """Tokens that go on with a number after the token of `0`: `5` does, ` 5` does not, though a decoder
-    drops the space where the token stands alone.
+def _digits(tokenizer: PreTrainedTokenizerBase, last: int) -> list[int]:
+    """Tokens that go on with a number after the `last` token of one: `5` does, ` 5` does not, though a
+    decoder drops the space where the token stands alone.
     """
-    begun = len(tokenizer.decode([zero]))
-    texts = tokenizer.batch_decode([[zero, token] for token in range(len(tokenizer))])
+    begun = len(tokenizer.decode([last]))
+    texts = tokenizer.batch_decode([[last, token] for token in range(len(tokenizer))])
     return [token for token, text in enumerate(texts) if text[begun : begun + 1].isdecimal()]
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.core.errors import PricewrightError
-from components.core.params.task import Task
+from components.model.prompt import Asked
 from components.monitoring.looks import Values
 
 BASE = Path("artifacts/base")
 
 
 def states_of(
-    parts: Sequence[list[str]], task: Task, *, depths: list[float], batch_size: int
+    parts: Sequence[list[str]], task: Asked, *, depths: list[float], batch_size: int
 ) -> list[Values]:
     """The hidden states of each list of texts, (n, d), by the base model in artifacts/base.
 

@@ -19,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.core.params.base import Pretraining
 from components.model.loading import seed_everything
-from components.model.prompt import price_completion, price_prompt
+from components.model.prompt import prompt_of
 from components.model.tokens import completion_ids, prompt_ids
 from components.synthetic.catalogue import corpus
 
@@ -28,10 +28,10 @@ PRICE_TOKENS = 1000
 IGNORED_LABEL = -100
 
 
-def embedded(section: Pretraining, question: str, folder: Path, on_loss: Any) -> dict[str, Any]:
+def embedded(section: Pretraining, folder: Path, on_loss: Any) -> dict[str, Any]:
     """Train tokenizer and model on generated listings and write them with a model card."""
     seed_everything(section.seed)
-    priced = [(price_prompt(text, question), price) for text, price in corpus(section.seed, section.texts)]
+    priced = [(prompt_of(text, section), price) for text, price in corpus(section.seed, section.texts)]
     tokenizer = train_tokenizer([prompt for prompt, _ in priced], section.vocabulary, section.context)
     tokenizer.save_pretrained(folder)
     examples = [_example(tokenizer, prompt, price, section.context) for prompt, price in priced]
@@ -111,7 +111,7 @@ def _with_price_tokens(tokenizer: Tokenizer) -> Tokenizer:
 
 def _example(tokenizer: PreTrainedTokenizerFast, prompt: str, price: int, context: int) -> list[int]:
     """Prompt, price, end of text; the price is the last token but one."""
-    answer = [*completion_ids(tokenizer, price_completion(price)), tokenizer.eos_token_id]
+    answer = [*completion_ids(tokenizer, str(price)), tokenizer.eos_token_id]
     return [*prompt_ids(tokenizer, prompt, context - len(answer)), *answer]
 
 

@@ -1,4 +1,5 @@
-"""The decision about a challenger: both versions price the same gate rows afresh, and the gate compares them.
+"""The decision about a challenger: both versions answer the same gate rows afresh, and the gate compares
+them.
 
 Reads the gate rows (gate_rows.py), the answers of the baselines in artifacts/baseline/, and the versions of
 the registry; stores the proposal in the log of the model. No stage: it depends on what is registered, which

@@ -1,4 +1,4 @@
-"""The trial of a version: it is loaded afresh and prices rows, by its own code in a process of its own.
+"""The trial of a version: it is loaded afresh and answers rows, by its own code in a process of its own.
 
 The process is needed: each version brings the code it was registered with, which would collide with this one
 and is not to read the keys in its environment.
@@ -35,9 +35,9 @@ import json, sys, time
 import mlflow, pandas
 model, rows_file, answers_file = sys.argv[1:]
 rows = pandas.DataFrame(**json.load(open(rows_file, encoding="utf-8")))
-pricer = mlflow.pyfunc.load_model(model)
+version = mlflow.pyfunc.load_model(model)
 started = time.perf_counter()
-answers = pandas.DataFrame(pricer.predict(rows))
+answers = pandas.DataFrame(version.predict(rows))
 seconds = time.perf_counter() - started
 answers = json.loads(answers.to_json(orient="split", index=False, double_precision=15))
 json.dump({"answers": answers, "seconds": seconds}, open(answers_file, "w", encoding="utf-8"))
@@ -70,7 +70,7 @@ def run_trial(version: Version, items: pd.DataFrame, evaluated_by: tuple[str, ..
     Raises PricewrightError, naming the mend, where it cannot be fetched whole, holds no such report, or does
     not answer every row.
     """
-    print(f"pricing {len(items)} rows by {version}", file=sys.stderr, flush=True)
+    print(f"{len(items)} rows are answered by {version}", file=sys.stderr, flush=True)
     try:
         with registry.fetched(version) as folder:
             size = sum(file.stat().st_size for file in (folder / "data").rglob("*") if file.is_file())
@@ -90,8 +90,8 @@ def run_trial(version: Version, items: pd.DataFrame, evaluated_by: tuple[str, ..
             f"{', '.join(map(str, answers.columns))} to {len(items)} rows; value, low and high are needed. "
             + _stays(version.model)
         )
-    prices = answers[ANSWER].astype(float)
-    return Trial(prices.where(np.isfinite(prices)), size, seconds, evidence)
+    numbers = answers[ANSWER].astype(float)
+    return Trial(numbers.where(np.isfinite(numbers)), size, seconds, evidence)
 
 
 def predict(model: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, float]:
@@ -132,7 +132,7 @@ def _progress(child: subprocess.Popen[bytes]) -> str:
 
 def budgets(items: pd.DataFrame, trial: Trial, section: Promote) -> list[Budget]:
     """The figures of a challenger that have to stay within limits, whatever its loss. `items` has the column
-    `price`. What its evidence does not hold is NaN.
+    `target`. What its evidence does not hold is NaN.
     """
     validation, nan = trial.evidence[PARITY].get("validation", {}), float("nan")
     evaluation = trial.evidence[EVALUATION]
@@ -157,7 +157,7 @@ def budgets(items: pd.DataFrame, trial: Trial, section: Promote) -> list[Budget]
 
 
 def _coverage(items: pd.DataFrame, trial: Trial) -> float:
-    """Share of the true prices that the answered intervals hold; NaN where none was answered."""
+    """Share of the true numbers that the answered intervals hold; NaN where none was answered."""
     true, answers = items["target"].to_numpy(float), trial.answers
     answered = (answers["low"].notna() & answers["high"].notna()).to_numpy()
     inside = (true >= answers["low"].to_numpy()) & (true <= answers["high"].to_numpy())

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from components.core.params.curate import Curate
+from components.core.params.task import Number
 from components.core.schemas import HELD_OUT, SPLITS, Split
 from components.curation.products import allocate, draws_of
 
@@ -108,3 +109,13 @@ def split_shares(
             difference = max(abs(share - expected) - chance, 0.0)
             rows.append((split, round(share, 4), round(expected, 4), round(difference, 4)))
     return pd.DataFrame(rows, columns=["split", "share", "expected", "difference"])
+
+
+def apart(items: pd.DataFrame, number: Number) -> pd.DataFrame:
+    """A row for each split: `split`, `median` of its targets, and how far it is above the lowest, `ratio`;
+    where differences count, that is 1 and the difference in standard deviations of all targets.
+    """
+    targets = pd.to_numeric(items["target"], errors="coerce")
+    medians = targets.groupby(items["split"]).median()
+    above = medians / medians.min() if number.logarithmic else 1 + (medians - medians.min()) / targets.std()
+    return pd.DataFrame({"median": medians, "ratio": above}).reset_index()

@@ -15,6 +15,7 @@ import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.expectations.expectation import Expectation
 
+from components.core.params.task import Number
 from components.core.params.validate import Validate
 from components.core.schemas import SPLITS, Item, Listing, Reject, Split
 
@@ -45,19 +46,14 @@ def suites(
     splits: dict[Split, pd.DataFrame],
     rules: list[str],
     section: Validate,
-    *,
-    price_min: float,
-    price_max: float,
+    number: Number,
 ) -> Suites:
     """Table name -> what must hold of it, for the tables of `validate.tables_of`.
 
-    `rules` are those by which curate rejects; prices lie between `price_min` and `price_max` dollars.
+    `rules` are those by which curate rejects; targets lie in the range of `number`.
     """
     known = sorted(splits["train"]["category"].dropna().unique()) if "category" in splits["train"] else []
-    each = {
-        str(split): split_suite(split, known, section, price_min=price_min, price_max=price_max)
-        for split in splits
-    }
+    each = {str(split): split_suite(split, known, section, number) for split in splits}
     return {"raw": raw_suite(section), **each, **overall_suites(rules, section)}
 
 
@@ -90,9 +86,7 @@ def raw_suite(section: Validate) -> list[Expectation]:
     ]
 
 
-def split_suite(
-    split: str, known: list[str], section: Validate, *, price_min: float, price_max: float
-) -> list[Expectation]:
+def split_suite(split: str, known: list[str], section: Validate, number: Number) -> list[Expectation]:
     """What must hold of each split by itself; `known` are the categories of the training split."""
     least, most = section.text_characters_min, section.text_characters_max
     required = ("id", "product", "category", "title", "source", "address", "text", "target")
@@ -126,8 +120,8 @@ def split_suite(
         gxe.ExpectColumnValuesToBeOfType(column="target", type_="float64", **_critical("target_number")),
         gxe.ExpectColumnValuesToBeBetween(
             column="target",
-            min_value=price_min,
-            max_value=price_max,
+            min_value=number.min,
+            max_value=number.max,
             **_critical("target_in_range"),
         ),
     ]

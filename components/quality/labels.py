@@ -1,10 +1,10 @@
-"""Whether prices and categories follow from the listings, which shuffled or damaged ones do not.
+"""Whether targets and categories follow from the listings, which shuffled or damaged ones do not.
 
-A ridge on a listing's words, brand and category predicts the logarithm of its price from the rows of other
-products, a naive Bayes its category from its words; what matters is how far the given values are from the
-predicted ones. Shuffled prices leave nothing explained, a lost decimal point makes a price ten times what its
-listing says, and a sum that a source took for the price (shipping, a deposit, a placeholder) repeats over
-things that are worth something else.
+A ridge on a listing's words, brand and category predicts its target, or the logarithm where ratios count,
+from the rows of other products, a naive Bayes its category from its words; what matters is how far the
+given values are from the predicted ones. Shuffled targets leave nothing explained, a lost decimal point
+makes a price ten times what its listing says, and a sum that a source took for the price (shipping, a
+deposit, a placeholder) repeats over things that are worth something else.
 """
 
 from __future__ import annotations
@@ -32,27 +32,28 @@ SPLIT_ROWS_MIN = 100  # of a split that is judged by itself
 ROWS_MAX = 20_000  # judged, drawn by their ids: ten million say no more about a share of 5%
 RARE = 10  # a category of fewer rows counts as one with the other rare ones
 NAMES_WEIGHT = 0.5  # of brand and category beside the words, which have length 1
-SHIFTS = np.log([1.0, 10.0, 0.1])  # of a price that is right, ten times too high and ten times too low
+SHIFTS = np.log([1.0, 10.0, 0.1])  # of a target that is right, ten times too high and ten times too low
 FREEDOM = 6.0  # of the t distribution: tails of real prices are heavier than a normal distribution's
 STEPS, ROUNDS = 100, 3
-REPEATED_FACTOR = np.e  # so many times off is a price that stands for a sum of another kind
+REPEATED_FACTOR = np.e  # so many times off is a target that stands for one of another kind
 CHANCE = 0.01  # how often a clean split would pass for a damaged one by chance alone
 ALL = "all"
 COLUMNS = ("split", "explained", "above", "below", "repeated", "commonest", "kappa")
 
 
-def label_figures(items: pd.DataFrame) -> pd.DataFrame:
+def label_figures(items: pd.DataFrame, *, logarithmic: bool) -> pd.DataFrame:
     """A row for all splits together and for each split of at least SPLIT_ROWS_MIN rows; none where all
     together have fewer than ROWS_MIN.
 
-    Takes the columns of `Item`; rows without a price above zero do not count. Columns: `split`; `explained`,
-    the share of the variance of log prices that the listings explain; `above` and `below`, the shares of
-    prices ten times too high or low, beyond chance, NaN where all splits have fewer than FAR_ROWS_MIN rows;
-    `repeated`, the largest share of rows with one and the same price that is REPEATED_FACTOR times off,
-    beyond chance; `commonest`, the share of the commonest price; `kappa`, Cohen's kappa (1960) of the
-    categories, NaN where there is one.
+    Takes the columns of `Item`; rows without a number, or of a `logarithmic` target without one above zero,
+    do not count. Columns: `split`; `explained`, the share of the variance of the target, or of its
+    logarithm, that the listings explain; `above` and `below`, the shares of logarithmic targets ten times
+    too high or low, beyond chance, NaN where all splits have fewer than FAR_ROWS_MIN rows; `repeated`, the
+    largest share of rows with one and the same such target that is REPEATED_FACTOR times off, beyond
+    chance, NaN for others; `commonest`, the share of the commonest target; `kappa`, Cohen's kappa (1960) of
+    the categories, NaN where there is one.
     """
-    items = _sample(items)
+    items = _sample(items, logarithmic)
     if len(items) < ROWS_MIN:
         return pd.DataFrame(columns=list(COLUMNS))
     folds = PredefinedSplit(pd.factorize(items["product"])[0] % FOLDS)
@@ -60,7 +61,10 @@ def label_figures(items: pd.DataFrame) -> pd.DataFrame:
     texts = [without_category(text) for text in items["text"]]
     words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD.pattern).fit_transform(texts)
     category = items["category"].where(items["category"].map(items["category"].value_counts()) >= RARE, "")
-    rows = residuals(np.log(items["target"].to_numpy(float)), _with_names(words, items), folds).assign(
+    target = items["target"].to_numpy(float)
+    scaled, features = np.log(target) if logarithmic else target, _with_names(words, items)
+    rows = (residuals if logarithmic else plain_residuals)(scaled, features, folds).assign(
+        scaled=scaled,
         split=items["split"].astype(str),
         target=items["target"],
         category=category,
@@ -72,11 +76,11 @@ def label_figures(items: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([{"split": part} | _figures(of) for part, of in parts.items()], columns=list(COLUMNS))
 
 
-def _sample(items: pd.DataFrame) -> pd.DataFrame:
-    """At most ROWS_MAX of the rows with a price above zero, whatever their order."""
-    price = pd.to_numeric(items["target"], errors="coerce")
+def _sample(items: pd.DataFrame, logarithmic: bool) -> pd.DataFrame:
+    """At most ROWS_MAX of the rows with a number that counts, whatever their order."""
+    target = pd.to_numeric(items["target"], errors="coerce")
     words = items[["text", "brand", "category"]].astype(object).fillna("").astype(str)
-    items = items.assign(target=price, **words)[price > 0]
+    items = items.assign(target=target, **words)[target > 0 if logarithmic else target.notna()]
     draws = draws_of(items["id"].astype(str).tolist(), seed=0)
     return items.iloc[np.sort(np.argsort(draws, kind="stable")[:ROWS_MAX])].reset_index(drop=True)
 
@@ -86,7 +90,7 @@ def _with_names(words: sparse.csr_matrix, items: pd.DataFrame) -> sparse.csr_mat
     return sparse.hstack([words, NAMES_WEIGHT * names]).tocsr()
 
 
-# --- prices that are far off ---------------------------------------------------------------------------
+# --- targets that are far off --------------------------------------------------------------------------
 
 
 class Mixture(NamedTuple):
@@ -100,18 +104,24 @@ class Mixture(NamedTuple):
     """(rows, shifts): how probable it is of each row that it comes from each copy."""
 
 
-def residuals(log_price: np.ndarray, features: sparse.csr_matrix, folds: PredefinedSplit) -> pd.DataFrame:
-    """For each row `residual`, its log price less the predicted one, and `above` and `below`, the
+def plain_residuals(target: np.ndarray, features: sparse.csr_matrix, folds: PredefinedSplit) -> pd.DataFrame:
+    """For each row `residual`, its target less the predicted one; `above` and `below` are NaN."""
+    residual = target - cross_val_predict(Ridge(), features, target, cv=folds)
+    return pd.DataFrame({"residual": residual, "above": np.nan, "below": np.nan})
+
+
+def residuals(logs: np.ndarray, features: sparse.csr_matrix, folds: PredefinedSplit) -> pd.DataFrame:
+    """For each row `residual`, its logarithm less the predicted one, and `above` and `below`, the
     probabilities that it is ten times too high or too low.
 
-    The ridge is fitted again on the prices without what they are probably off, so that the damaged ones do
+    The ridge is fitted again on the targets without what they are probably off, so that the damaged ones do
     not blur what it says of the others.
     """
-    mended = log_price
+    mended = logs
     for _ in range(ROUNDS):
-        residual = log_price - cross_val_predict(Ridge(), features, mended, cv=folds)
+        residual = logs - cross_val_predict(Ridge(), features, mended, cv=folds)
         posterior = fit_mixture(residual).posterior
-        mended = log_price - posterior @ SHIFTS
+        mended = logs - posterior @ SHIFTS
     return pd.DataFrame({"residual": residual, "above": posterior[:, 1], "below": posterior[:, 2]})
 
 
@@ -143,10 +153,10 @@ def _figures(rows: pd.DataFrame) -> dict[str, Any]:
     off = rows["target"][rows["residual"].abs() > np.log(REPEATED_FACTOR)]
     repeated = off.value_counts().max() / len(rows) if len(off) else 0.0
     figures = {
-        "explained": 1 - rows["residual"].var() / max(np.log(rows["target"]).var(), 1e-9),
+        "explained": 1 - rows["residual"].var() / max(rows["scaled"].var(), 1e-9),
         "above": _beyond_chance(rows["above"].mean(), len(rows)),
         "below": _beyond_chance(rows["below"].mean(), len(rows)),
-        "repeated": _beyond_chance(repeated, len(rows)),
+        "repeated": _beyond_chance(repeated, len(rows)) if rows["above"].notna().any() else np.nan,
         "commonest": rows["target"].value_counts(normalize=True).max(),
         "kappa": cohen_kappa_score(rows["category"], rows["predicted"])
         if rows["category"].nunique() > 1

@@ -3,7 +3,7 @@ library's own text and plain numbers, never pickled.
 
 The trees (Ke et al. 2017, LightGBM: A Highly Efficient Gradient Boosting Decision Tree) split on TF-IDF
 reduced by a singular value decomposition (latent semantic analysis, Deerwester et al. 1990), on logarithms of
-quantities, on principal components of the hidden states, and on the price that the base itself predicts. A
+quantities, on principal components of the hidden states, and on what the base itself predicts. A
 tree sees steps and pairings where a ridge sees lines, so that the two err differently.
 """
 
@@ -21,9 +21,10 @@ from sklearn.decomposition import PCA, TruncatedSVD
 
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
+from components.model.grid import Grid
 from components.regression.hidden_states import SMALLEST, require_states_of
 from components.regression.quantities import commonest, logarithms
-from components.regression.ridge import NARROWEST, Folds, log_normal, logarithm, require_whole
+from components.regression.ridge import NARROWEST, Folds, normal, require_whole
 from components.regression.terms import Terms, fit_terms
 
 END = "\nend of parameters"  # one of the last lines of LightGBM's text
@@ -61,29 +62,29 @@ class Features:
             logarithms(texts, self.quantities),
             (states - self.center) @ self.axes,
         ]
-        return np.hstack([*columns, logarithm(readings)[:, None]])
+        return np.hstack([*columns, readings[:, None]])
 
 
 @dataclass(frozen=True)
 class HiddenStatesBoosting:
-    """The logarithm of a price by boosted trees on `Features`."""
+    """A target by boosted trees on `Features`."""
 
     features: Features
     trees: lgb.Booster
     deviation: float
-    """Standard deviation of the log price about its prediction, on rows of train that were not fitted on."""
+    """Standard deviation of the target about its prediction, on rows of train that were not fitted on."""
 
     def predict(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
-        """Dollars, (n,), for listing texts, the untuned base's predictions of them, (n,) dollars, NaN where
-        it gave none, and its hidden states, (n, size).
+        """Targets, (n,), for listing texts, the untuned base's predictions of them, (n,), NaN where it gave
+        none, and its hidden states, (n, size).
         """
-        return np.exp(self._log_prices(texts, readings, states))
+        return np.asarray(self.trees.predict(self.features.of(texts, readings, states)))
 
-    def distribution(self, texts: list[str], readings: Floats, states: Floats, *, price_max: int) -> Floats:
-        """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
-        prediction, of the width that its errors had on rows that it was not fitted on.
+    def distribution(self, texts: list[str], readings: Floats, states: Floats, grid: Grid) -> Floats:
+        """Probability of each number of the grid, (n, numbers), rows sum to 1: normal about the prediction,
+        of the width that its errors had on rows that it was not fitted on.
         """
-        return log_normal(self._log_prices(texts, readings, states), self.deviation, price_max)
+        return normal(self.predict(texts, readings, states), self.deviation, grid)
 
     def save(self, folder: Path) -> None:
         """Write the trees (LightGBM's text), the words (JSON) and the numbers (safetensors) to `folder`."""
@@ -117,15 +118,12 @@ class HiddenStatesBoosting:
             raise PricewrightError(f"{folder}: {TREES}, {WORDS} and {NUMBERS} are of several regressions")
         return cls(features, trees, deviation)
 
-    def _log_prices(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
-        return np.asarray(self.trees.predict(self.features.of(texts, readings, states)))
-
 
 def fit_boosting(
     texts: list[str],
     readings: Floats,
     states: Floats,
-    prices: Floats,
+    targets: Floats,
     *,
     vocabulary: int,
     reduced: int,
@@ -135,19 +133,19 @@ def fit_boosting(
     split: Folds,
     seed: int,
 ) -> HiddenStatesBoosting:
-    """Fit on texts, readings and states, as `predict` takes them, and the prices, (n,) dollars.
+    """Fit on texts, readings and states, as `predict` takes them, and the targets, (n,).
 
     `vocabulary` words are `reduced` to so many columns, the hidden states to `components`; `iterations` is
     how many trees there are. The width comes from the cross-validation `split`.
     """
     features = fitted_features(texts, states, vocabulary, reduced, quantities, components, seed)
-    inputs, logs = features.of(texts, readings, states), np.log(prices)
+    inputs = features.of(texts, readings, states)
 
     def trees(rows: Any) -> lgb.Booster:
         options = OPTIONS | {"seed": seed}
-        return lgb.train(options, lgb.Dataset(inputs[rows], logs[rows]), num_boost_round=iterations)
+        return lgb.train(options, lgb.Dataset(inputs[rows], targets[rows]), num_boost_round=iterations)
 
-    left_over = np.concatenate([logs[out] - trees(rows).predict(inputs[out]) for rows, out in split])
+    left_over = np.concatenate([targets[out] - trees(rows).predict(inputs[out]) for rows, out in split])
     deviation = max(float(left_over.std()), NARROWEST)
     return HiddenStatesBoosting(features, trees(slice(None)), deviation)
 

@@ -1,15 +1,16 @@
-"""Ridge regression on words, quantities, and what the untuned base holds of a listing, kept as plain numbers.
+"""Ridge regression on words, quantities, and what the untuned base holds of a listing, kept as plain
+numbers.
 
-    log price = tf-idf . w + log counts . c + curves of quantities . q + nearness to landmarks . v
-                + slope * log reading + intercept
+    target = tf-idf . w + log counts . c + curves of quantities . q + nearness to landmarks . v
+             + slope * reading + intercept
 
 The words count twice: TF-IDF of single ones and pairs tells what a listing is about, the logarithms of how
-often single words stand there add up as the parts of a price do. A quantity, such as a weight, enters by its
-logarithm, the square of that, and whether it is named at all. The hidden states of the base enter by how
-near they are to those of some training listings, the landmarks: a Gaussian kernel in Nyström's approximation
-(Williams and Seeger 2000, Using the Nyström Method to Speed Up Kernel Machines). The reading is the price
-that the base itself predicts. What is fitted is written as JSON and safetensors, never pickled, so that a
-served version may hold it.
+often single words stand there add up as the parts of a target do. A quantity, such as a weight, enters by
+its logarithm, the square of that, and whether it is named at all. The hidden states of the base enter by
+how near they are to those of some training listings, the landmarks: a Gaussian kernel in Nyström's
+approximation (Williams and Seeger 2000, Using the Nyström Method to Speed Up Kernel Machines). The reading
+is what the base itself predicts. Targets and readings are on the scale of the grid: `Grid.scaled`. What is
+fitted is written as JSON and safetensors, never pickled, so that a served version may hold it.
 """
 
 from __future__ import annotations
@@ -29,21 +30,20 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
+from components.model.grid import Grid
 from components.regression.quantities import commonest, logarithms
 from components.regression.ridge import (
-    LOG_LARGEST,
     UNPENALIZED,
     Folds,
     chosen_ridge,
-    filled_logarithm,
-    log_normal,
-    logarithm,
+    filled,
+    normal,
     require_whole,
 )
 from components.regression.terms import Terms, fit_terms
 
 SMALLEST = 1e-6  # of a hidden state's deviation: one that never changes is no feature
-FARTHEST = 4.0  # of its deviations: no typing error of a quantity moves a price further
+FARTHEST = 4.0  # of its deviations: no typing error of a quantity moves a target further
 SHARE = 0.1  # of a feature of deviation 1; 0.2 was better on one real catalogue and worse on another
 SAMPLED = 500  # rows whose distances tell the width of the kernel
 WORDS, NUMBERS = "hidden_states_ridge.json", "hidden_states_ridge.safetensors"
@@ -52,15 +52,15 @@ NO_NUMBERS = ("depths", "terms", "quantities")
 
 @dataclass(frozen=True)
 class HiddenStatesRidge:
-    """The logarithm of a price by words, by nearness to landmarks, and by the base's own prediction."""
+    """A target by words, by nearness to landmarks, and by the base's own prediction."""
 
     depths: list[float]
     """The layers whose hidden states it reads, as shares of the base's depth; see `hidden_states`."""
     terms: Terms
     weights: Floats
-    """(words,), of TF-IDF, in log dollars for a listing that is that word alone."""
+    """(words,), of TF-IDF, for a listing that is that word alone."""
     counted: Floats
-    """(words,), in log dollars for a word that stands there once; 0 for pairs."""
+    """(words,), for a word that stands there once; 0 for pairs."""
     quantities: list[str]
     """Names of `quantities`; the length of a text comes before them."""
     typical: Floats
@@ -76,28 +76,34 @@ class HiddenStatesRidge:
     landmarks: Floats
     """(landmarks, size), the scaled hidden states of some training listings."""
     heights: Floats
-    """(landmarks,), in log dollars at the landmark itself."""
+    """(landmarks,), at the landmark itself."""
     gamma: float
     """Of the kernel exp(-gamma * squared distance)."""
     slope: float
-    """Log dollars for each log dollar of the base's prediction."""
+    """For each unit of the base's prediction."""
     intercept: float
     missing: float
-    """The log dollars that stand for a prediction which the base did not give: its mean on train."""
+    """Stands for a prediction which the base did not give: its mean on train."""
     deviation: float
-    """Standard deviation of the log price about its prediction, on rows of train that were not fitted on."""
+    """Standard deviation of the target about its prediction, on rows of train that were not fitted on."""
 
     def predict(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
-        """Dollars, (n,), for listing texts, the untuned base's predictions of them, (n,) dollars, NaN where
-        it gave none, and its hidden states, (n, size).
+        """Targets, (n,), for listing texts, the untuned base's predictions of them, (n,), NaN where it gave
+        none, and its hidden states, (n, size).
         """
-        return np.exp(np.minimum(self._log_prices(texts, readings, states), LOG_LARGEST))
+        require_states_of(states, self.center)
+        known = np.where(np.isnan(readings), self.missing, readings)
+        near = rbf_kernel((states - self.center) / self.scale, self.landmarks, self.gamma)
+        counts = self.terms.counts(texts)
+        words = self.terms.tfidf(counts) @ self.weights + counts @ self.counted
+        bent = curves((logarithms(texts, self.quantities) - self.typical) / self.spread) @ self.bends
+        return words + bent + near @ self.heights + self.slope * known + self.intercept
 
-    def distribution(self, texts: list[str], readings: Floats, states: Floats, *, price_max: int) -> Floats:
-        """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
-        prediction, of the width that its errors had on rows that it was not fitted on.
+    def distribution(self, texts: list[str], readings: Floats, states: Floats, grid: Grid) -> Floats:
+        """Probability of each number of the grid, (n, numbers), rows sum to 1: normal about the prediction,
+        of the width that its errors had on rows that it was not fitted on.
         """
-        return log_normal(self._log_prices(texts, readings, states), self.deviation, price_max)
+        return normal(self.predict(texts, readings, states), self.deviation, grid)
 
     def save(self, folder: Path) -> None:
         """Write `hidden_states_ridge.json` and `hidden_states_ridge.safetensors` to `folder`."""
@@ -119,21 +125,12 @@ class HiddenStatesRidge:
         numbers = {name: each if each.ndim else float(each) for name, each in numbers.items()}
         return cls(terms=terms, **lists, **numbers)
 
-    def _log_prices(self, texts: list[str], readings: Floats, states: Floats) -> Floats:
-        require_states_of(states, self.center)
-        logs = np.where(np.isnan(readings), self.missing, logarithm(readings))
-        near = rbf_kernel((states - self.center) / self.scale, self.landmarks, self.gamma)
-        counts = self.terms.counts(texts)
-        words = self.terms.tfidf(counts) @ self.weights + counts @ self.counted
-        bent = curves((logarithms(texts, self.quantities) - self.typical) / self.spread) @ self.bends
-        return words + bent + near @ self.heights + self.slope * logs + self.intercept
-
 
 def fit_hidden_states(
     texts: list[str],
     readings: Floats,
     states: Floats,
-    prices: Floats,
+    targets: Floats,
     *,
     depths: list[float],
     vocabulary: int,
@@ -144,7 +141,7 @@ def fit_hidden_states(
     split: Folds,
     seed: int,
 ) -> HiddenStatesRidge:
-    """Fit on texts, readings and `states` at `depths`, as `predict` takes them, and the prices, (n,) dollars.
+    """Fit on texts, readings and `states` at `depths`, as `predict` takes them, and the targets, (n,).
 
     `vocabulary`, `quantities` and `landmarks` say how many of each get a weight; see `_chosen`.
     """
@@ -152,10 +149,10 @@ def fit_hidden_states(
     loudness, size = _loudness(counts, terms.words), len(terms.words)
     named, bent = _named(texts, quantities)
     placed, kernel, nearness = _placed(states, landmarks, seed)
-    logs, missing = filled_logarithm(readings)
-    rest = bent, nearness, UNPENALIZED * logs[:, None]
+    known, missing = filled(readings)
+    rest = bent, nearness, UNPENALIZED * known[:, None]
     worded = terms.tfidf(counts), counts @ sparse.diags(loudness)
-    fitted, deviation, louder = _chosen(*worded, rest, np.log(prices), count_weights, alphas, split)
+    fitted, deviation, louder = _chosen(*worded, rest, targets, count_weights, alphas, split)
     ends = [size, 2 * size, 2 * size + bent.shape[1], -1]
     weights, counted, bends, near, slope = np.split(fitted.coef_, ends)
     return HiddenStatesRidge(
@@ -190,7 +187,7 @@ def _chosen(
     tfidf: Any,
     counts: Any,
     rest: Any,
-    log_prices: Floats,
+    targets: Floats,
     weights: list[float],
     alphas: list[float],
     split: Folds,
@@ -199,7 +196,7 @@ def _chosen(
     TF-IDF, counts and the `rest` of the features.
     """
     tables = [sparse.hstack([tfidf, weight * counts, *rest]).tocsr() for weight in weights]
-    tries = [chosen_ridge(table, log_prices, alphas, split) for table in tables]
+    tries = [chosen_ridge(table, targets, alphas, split) for table in tables]
     best = int(np.argmax([fitted.best_score_ for fitted, _ in tries]))
     return *tries[best], weights[best]
 

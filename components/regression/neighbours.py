@@ -1,8 +1,9 @@
-"""What the nearest training listings cost, nearest by the cosine of TF-IDF.
+"""The targets of the nearest training listings, nearest by the cosine of TF-IDF.
 
-    log price = sum of w_i * log price of neighbour i,   w_i proportional to exp(nearness_i / temperature)
+    target = sum of w_i * target of neighbour i,   w_i proportional to exp(nearness_i / temperature)
 
-A catalogue that lists one kind of thing many times has its prices there already. Where the nearest is far,
+A catalogue that lists one kind of thing many times has its targets there already. Targets are on the scale of
+the grid: `Grid.scaled`. Where the nearest is far,
 the answer says little: how wide it is depends on how near the nearest is, as seen on training listings that
 were held against those of other products.
 """
@@ -20,7 +21,8 @@ from scipy import sparse
 
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
-from components.regression.ridge import NARROWEST, log_normal, require_whole
+from components.model.grid import Grid
+from components.regression.ridge import NARROWEST, normal, require_whole
 from components.regression.terms import Terms, fit_terms
 
 AT_ONCE = 500  # rows held against all listings at a time
@@ -37,34 +39,34 @@ class Neighbours:
     terms: Terms
     listings: sparse.csr_matrix
     """(listings, words), TF-IDF in rows of length 1."""
-    logs: Floats
-    """(listings,), log dollars."""
+    targets: Floats
+    """(listings,)."""
     edges: Floats
     """(5,), nearness of the nearest at which the width changes."""
     deviations: Floats
-    """(6,), standard deviations of the log price about its prediction between the edges."""
+    """(6,), standard deviations of the target about its prediction between the edges."""
     number: int
     """How many neighbours are asked."""
     temperature: float
     """Of their weights, in units of nearness (a cosine)."""
 
     def predict(self, texts: list[str]) -> Floats:
-        """Dollars, (n,), for listing texts."""
-        return np.exp(self._log_prices(self._tfidf(texts))[0])
+        """Targets, (n,), for listing texts."""
+        return self._predict(self._tfidf(texts))[0]
 
-    def distribution(self, texts: list[str], *, price_max: int) -> Floats:
-        """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1: log-normal about the
-        prediction, the wider the farther the nearest listing is.
+    def distribution(self, texts: list[str], grid: Grid) -> Floats:
+        """Probability of each number of the grid, (n, numbers), rows sum to 1: normal about the prediction,
+        the wider the farther the nearest listing is.
         """
-        logs, nearness = self._log_prices(self._tfidf(texts))
-        return log_normal(logs, self.deviations[np.searchsorted(self.edges, nearness)], price_max)
+        predicted, nearness = self._predict(self._tfidf(texts))
+        return normal(predicted, self.deviations[np.searchsorted(self.edges, nearness)], grid)
 
     def save(self, folder: Path) -> None:
         """Write `neighbours.json` and `neighbours.safetensors` to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         kept = {"words": self.terms.words, "number": self.number, "temperature": self.temperature}
         (folder / WORDS).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-        numbers = {name: getattr(self, name) for name in ("logs", "edges", "deviations")}
+        numbers = {name: getattr(self, name) for name in ("targets", "edges", "deviations")}
         numbers |= {name: getattr(self.listings, name) for name in SPARSE} | {"rarity": self.terms.rarity}
         save_file(numbers, folder / NUMBERS)
 
@@ -74,9 +76,12 @@ class Neighbours:
         require_whole(folder, WORDS, NUMBERS)
         kept = json.loads((folder / WORDS).read_text(encoding="utf-8"))
         numbers: dict[str, Any] = load_file(folder / NUMBERS)
-        if len(kept["words"]) != len(numbers["rarity"]) or len(numbers["indptr"]) != len(numbers["logs"]) + 1:
+        if (
+            len(kept["words"]) != len(numbers["rarity"])
+            or len(numbers["indptr"]) != len(numbers["targets"]) + 1
+        ):
             raise PricewrightError(f"{folder}: {WORDS} and {NUMBERS} are of two catalogues")
-        shape = (len(numbers["logs"]), len(kept["words"]))
+        shape = (len(numbers["targets"]), len(kept["words"]))
         listings = sparse.csr_matrix(tuple(numbers.pop(name) for name in SPARSE), shape=shape)
         terms = Terms(kept.pop("words"), numbers.pop("rarity"))
         return cls(terms, listings, **kept, **numbers)
@@ -84,8 +89,8 @@ class Neighbours:
     def _tfidf(self, texts: list[str]) -> Any:
         return self.terms.tfidf(self.terms.counts(texts))
 
-    def _log_prices(self, tfidf: Any, products: Any = None, own: Any = None) -> tuple[Floats, Floats]:
-        """(log dollars, the nearness of the nearest listing) of each row of TF-IDF, (n,) each; `products` of
+    def _predict(self, tfidf: Any, products: Any = None, own: Any = None) -> tuple[Floats, Floats]:
+        """(targets, the nearness of the nearest listing) of each row of TF-IDF, (n,) each; `products` of
         the listings and `own` of the rows, where a row is not to be held against its own product.
         """
         parts = []
@@ -94,8 +99,8 @@ class Neighbours:
             if own is not None:
                 nearness[own[start : start + AT_ONCE, None] == products[None, :]] = -1.0
             parts.append(self._mean_of(nearness))
-        logs, nearest = zip(*parts, strict=True)
-        return np.concatenate(logs), np.concatenate(nearest)
+        predicted, nearest = zip(*parts, strict=True)
+        return np.concatenate(predicted), np.concatenate(nearest)
 
     def _mean_of(self, nearness: Floats) -> tuple[Floats, Floats]:
         number = min(self.number, nearness.shape[1])
@@ -103,13 +108,15 @@ class Neighbours:
         near = np.take_along_axis(nearness, asked, axis=1)
         nearest = near.max(axis=1)
         weights = np.exp((near - nearest[:, None]) / self.temperature)
-        logs = (weights * self.logs[asked]).sum(axis=1) / weights.sum(axis=1)
-        return np.where(nearest > 0, logs, self.logs.mean()), nearest  # without a word in common: the mean
+        predicted = (weights * self.targets[asked]).sum(axis=1) / weights.sum(axis=1)
+        return np.where(
+            nearest > 0, predicted, self.targets.mean()
+        ), nearest  # without a word in common: the mean
 
 
 def fit_neighbours(
     texts: list[str],
-    prices: Floats,
+    targets: Floats,
     products: Any,
     *,
     vocabulary: int,
@@ -117,21 +124,21 @@ def fit_neighbours(
     temperature: float,
     seed: int,
 ) -> Neighbours:
-    """Keep listing texts and their prices, (n,) dollars; `vocabulary` words tell how near they are to each
+    """Keep listing texts and their targets, (n,); `vocabulary` words tell how near they are to each
     other. `products`, (n,), say which are of one product: these tell nothing of how wide the errors are.
     """
     terms, counts = fit_terms(texts, vocabulary)
-    listings, logs = sparse.csr_matrix(terms.tfidf(counts)), np.log(prices)
-    unmeasured = Neighbours(terms, listings, logs, np.empty(0), np.empty(0), number, temperature)
+    listings = sparse.csr_matrix(terms.tfidf(counts))
+    unmeasured = Neighbours(terms, listings, targets, np.empty(0), np.empty(0), number, temperature)
     rows = np.sort(np.random.default_rng(seed).permutation(len(texts))[:JUDGED])
     products = np.unique(np.asarray(products), return_inverse=True)[1]
-    predicted, nearness = unmeasured._log_prices(listings[rows], products, products[rows])
-    edges, deviations = widths(nearness, predicted - logs[rows])
+    predicted, nearness = unmeasured._predict(listings[rows], products, products[rows])
+    edges, deviations = widths(nearness, predicted - targets[rows])
     return replace(unmeasured, edges=edges, deviations=deviations)
 
 
 def widths(nearness: Floats, errors: Floats) -> tuple[Floats, Floats]:
-    """(edges, deviations) of `Neighbours`: the root mean square of errors, (n,) log dollars, between
+    """(edges, deviations) of `Neighbours`: the root mean square of errors, (n,), between
     quantiles of nearness, (n,); that of all where none lies between two.
     """
     edges = np.quantile(nearness, SHARES)

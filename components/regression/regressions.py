@@ -10,6 +10,7 @@ import pandas as pd
 
 from components.core.params.baseline import Baseline
 from components.evaluation.resampling import Floats
+from components.model.grid import Grid
 from components.regression.boosting import HiddenStatesBoosting, fit_boosting
 from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_states
 from components.regression.neighbours import Neighbours, fit_neighbours
@@ -26,15 +27,12 @@ class Regressions:
     boosting: HiddenStatesBoosting
     neighbours: Neighbours
 
-    def distributions(
-        self, texts: list[str], readings: Floats, states: Floats, *, price_max: int
-    ) -> list[Floats]:
-        """Probabilities of the whole-dollar prices by each, (n, price_max + 1), for listing texts, the
-        untuned base's predictions of them, (n,) dollars, and its hidden states, (n, size).
+    def distributions(self, texts: list[str], readings: Floats, states: Floats, grid: Grid) -> list[Floats]:
+        """Probabilities of the numbers of the grid by each, (n, numbers), for listing texts, the untuned
+        base's predictions of them, (n,), on the scale of the grid, and its hidden states, (n, size).
         """
-        with_base = (self.ridge, self.boosting)
-        own = [part.distribution(texts, readings, states, price_max=price_max) for part in with_base]
-        return [*own, self.neighbours.distribution(texts, price_max=price_max)]
+        with_base = [part.distribution(texts, readings, states, grid) for part in (self.ridge, self.boosting)]
+        return [*with_base, self.neighbours.distribution(texts, grid)]
 
     def save(self, folder: Path) -> None:
         """Write all of them to `folder`."""
@@ -47,16 +45,15 @@ class Regressions:
         return cls(HiddenStatesRidge.load(folder), HiddenStatesBoosting.load(folder), Neighbours.load(folder))
 
 
-def fit_regressions(train: pd.DataFrame, readings: Floats, states: Floats, section: Baseline) -> Regressions:
-    """Fit all of them on listings (columns of `Item`), the untuned base's predictions of these, (n,) dollars,
-    NaN where it gave none, and its hidden states, (n, size), at `section.hidden_depths`.
+def fit_regressions(
+    train: pd.DataFrame, targets: Floats, readings: Floats, states: Floats, section: Baseline
+) -> Regressions:
+    """Fit all of them on listings (columns of `Item`), their targets, (n,), the untuned base's predictions of
+    these, (n,), NaN where it gave none, both on the scale of the grid, and its hidden states, (n, size), at
+    `section.hidden_depths`.
     """
-    texts, prices, products = (
-        train["text"].tolist(),
-        train["target"].to_numpy(float),
-        train["product"].to_numpy(),
-    )
-    inputs = texts, readings, states, prices
+    texts, products = train["text"].tolist(), train["product"].to_numpy()
+    inputs = texts, readings, states, targets
     common: dict[str, Any] = {"vocabulary": section.vocabulary, "seed": section.seed}
     split = product_folds(products, section.ridge_folds, section.seed)
     ridge = fit_hidden_states(
@@ -79,4 +76,4 @@ def fit_regressions(train: pd.DataFrame, readings: Floats, states: Floats, secti
         **common,
     )
     near: dict[str, Any] = {"number": section.neighbours, "temperature": section.neighbour_temperature}
-    return Regressions(ridge, boosting, fit_neighbours(texts, prices, products, **near, **common))
+    return Regressions(ridge, boosting, fit_neighbours(texts, targets, products, **near, **common))

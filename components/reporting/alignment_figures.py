@@ -42,27 +42,27 @@ def reliability(calibration: dict[str, Any]) -> Figure:
     return figure
 
 
-def rewards_by_error(rewards: np.ndarray, errors: np.ndarray, lengths: np.ndarray) -> Figure:
-    """Reward of each completion against its true error in dollars, and against its length in tokens."""
+def rewards_by_error(rewards: np.ndarray, errors: np.ndarray, lengths: np.ndarray, unit: str) -> Figure:
+    """Reward of each completion against its true error, and against its length in tokens."""
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     left, right = (_plain(axes) for axes in figure.subplots(1, 2, sharey=True))
     left.scatter(errors, rewards, s=14, color=MODEL, alpha=0.6, linewidths=0)
-    left.set(xlabel="true error, dollars", ylabel="reward", xscale="symlog", xlim=(0, None))
+    left.set(xlabel=f"true error, {unit}", ylabel="reward", xscale="symlog", xlim=(0, None))
     right.scatter(lengths, rewards, s=14, color=MODEL, alpha=0.6, linewidths=0)
     right.set(xlabel="length of the completion, tokens")
     left.set_title("Reward against error and length, held-out pairs", loc="left", fontsize=11, color=INK)
     return figure
 
 
-def against_sft(table: dict[str, dict[str, Any]]) -> Figure:
+def against_sft(table: dict[str, dict[str, Any]], unit: str) -> Figure:
     """Differences to SFT and to the controls with their 95% intervals, a panel for each way to answer.
 
     `table` maps each method to `comparison.against_sft`; what helps has its name in bold.
     """
     titles = {
-        "median": "median, dollars",
-        "greedy": "greedy, dollars",
-        "sampled": "sampled, dollars",
+        "median": f"median, {unit}",
+        "greedy": f"greedy, {unit}",
+        "sampled": f"sampled, {unit}",
         "malformed": "malformed, share",
     }
     methods = [name for name in table if name != "sft"][::-1]

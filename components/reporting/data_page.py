@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 
 from components.core.schemas import Item, Reject, Split
-from components.model.prompt import price_completion, price_prompt
+from components.model.prompt import prompt_of
 from components.reporting.html import Markup, document, picture, table
+from components.tasks.number import NumberTask
 
 SAMPLES = 10
 CATEGORIES = 30
@@ -33,7 +34,7 @@ WATERFALL = (
     "Where they went",
     "Each rule sees the listings that passed the rules above it.",
 )
-PRICES = ("Prices", "The lines should lie over each other: the splits are one shop.")
+TARGETS = ("Targets", "The lines should lie over each other: the splits are one shop.")
 LENGTHS = ("Lengths of the texts", "In characters. A longer text is cut at curate.text_max_characters.")
 
 
@@ -44,13 +45,13 @@ def page(
     rejects: pd.DataFrame,
     listings: pd.DataFrame,
     pictures: Path,
-    question: str,
+    task: NumberTask,
 ) -> str:
     """The page as text.
 
     `curated` and `validated` are the reports of the two stages, `splits`, `rejects` and `listings` have the
     columns of `Item`, `Reject` and `Listing`, `pictures` is the folder of curate's pictures,
-    `question` the beginning of a prompt.
+    `task` asks about a listing.
     What tables that failed their checks lack is shown as missing.
     """
     splits = {split: _presentable(rows) for split, rows in splits.items()}
@@ -60,8 +61,8 @@ def page(
         _headline(curated, validated),
         _navigation("counts", "read", "rejected", "categories", "checks", "leaks", "samples"),
         "<h2 id=counts>What there is</h2>",
-        _counts(curated, splits),
-        picture(*PRICES, pictures / "prices.png"),
+        _counts(curated, splits, task.unit),
+        picture(*TARGETS, pictures / "targets.png"),
         picture(*LENGTHS, pictures / "lengths.png"),
         "<h2 id=read>How prices were read</h2>",
         _prices_read(listings),
@@ -69,16 +70,16 @@ def page(
         picture(*WATERFALL, pictures / "waterfall.png"),
         _waterfall(curated, rejects),
         "<h2 id=categories>Categories</h2>",
-        _categories(pd.concat(splits.values())),
+        _categories(pd.concat(splits.values()), task.unit),
         "<h2 id=checks>What was checked</h2>",
         _checks(validated),
         "<h2 id=leaks>Has a model read it before?</h2>",
         _leaks(validated["leaks"]),
         "<h2 id=samples>What the model reads</h2>",
-        f"<p class=note>{SAMPLES} of each split, from the cheapest to the dearest in equal steps. Marked is "
-        "the completion, on which alone it is trained. Where this makes more tokens than "
+        f"<p class=note>{SAMPLES} of each split, from the lowest target to the highest in equal steps. "
+        "Marked is the completion, on which alone it is trained. Where this makes more tokens than "
         "task.tokens, the listing is read without its end.</p>",
-        *(_samples(split, rows, question) for split, rows in splits.items()),
+        *(_samples(split, rows, task) for split, rows in splits.items()),
     ]
     return document("Pricewright: the data", "\n".join(parts), STYLE)
 
@@ -105,16 +106,16 @@ def _headline(curated: dict[str, Any], validated: dict[str, Any]) -> str:
     return f'<p class="headline{bad}">{listings}; {outcome}.</p>'
 
 
-def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame]) -> str:
-    head = ("split", "rows", "products", "lowest", "median", "mean", "highest price", "median length")
+def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame], unit: str) -> str:
+    head = ("split", "rows", "products", "lowest", "median", "mean", f"highest, {unit}", "median length")
     rows = []
     for split, items in splits.items():
-        price, length = items["target"], items["text"].str.len()
-        dollars = (f"${value:,.2f}" for value in (price.min(), price.median(), price.mean(), price.max()))
+        target, length = items["target"], items["text"].str.len()
+        numbers = (f"{value:,.2f}" for value in target.agg(["min", "median", "mean", "max"]))
         counts = (f"{curated['rows'][split]:,}", f"{curated['products'][split]:,}")
-        rows.append((split, *counts, *dollars, f"{length.median():.0f} characters"))
+        rows.append((split, *counts, *numbers, f"{length.median():.0f} characters"))
     measured, kept = sum(map(len, splits.values())), sum(curated["rows"].values())
-    drawn = f"<p class=note>Prices, lengths and samples are those of {measured:,} drawn rows.</p>"
+    drawn = f"<p class=note>Targets, lengths and samples are those of {measured:,} drawn rows.</p>"
     return table(head, rows) + (drawn if measured < kept else "")
 
 
@@ -162,7 +163,7 @@ def _waterfall(curated: dict[str, Any], rejects: pd.DataFrame) -> str:
     return f'<div class="rules">{table(("rule", "rejected", "of all", "left", "for example"), rows)}</div>'
 
 
-def _categories(items: pd.DataFrame) -> str:
+def _categories(items: pd.DataFrame, unit: str) -> str:
     """A bar for each of the commonest categories."""
     grouped = items.groupby("category")["target"].agg(["size", "median"]).sort_values("size", ascending=False)
     largest = grouped["size"].max()
@@ -170,14 +171,14 @@ def _categories(items: pd.DataFrame) -> str:
         (
             str(name)[:60],
             f"{rows:,}",
-            f"${median:,.2f}",
+            f"{median:,.2f}",
             Markup(f'<div class="bar" style="width:{100 * rows / largest:.1f}%"></div>'),
         )
         for name, rows, median in grouped.head(CATEGORIES).itertuples()
     ]
     more = len(grouped) - CATEGORIES
     rest = f"<p class=note>and {more:,} more</p>" if more > 0 else ""
-    bars = table(("category", "rows", "median price", ""), lines)
+    bars = table(("category", "rows", f"median, {unit}", ""), lines)
     return f'<div class="categories">{bars}</div>{rest}'
 
 
@@ -222,20 +223,20 @@ def _leaks(leaks: dict[str, Any]) -> str:
     )
 
 
-def _samples(split: str, items: pd.DataFrame, question: str) -> str:
-    by_price = items.sort_values(["target", "id"])
+def _samples(split: str, items: pd.DataFrame, task: NumberTask) -> str:
+    by_target = items.sort_values(["target", "id"])
     steps = [round(step * (len(items) - 1) / (SAMPLES - 1)) for step in range(SAMPLES)]
-    samples = by_price.iloc[sorted(set(steps))] if len(items) else by_price
+    samples = by_target.iloc[sorted(set(steps))] if len(items) else by_target
     listings = [
-        f"<small>{escape(row['category'])} · ${row['target']:,.2f} · {escape(row['source'])} "
-        f"{escape(row['address'])}</small>"
-        f'<div class="prompt">{escape(price_prompt(row["text"], question))}'
-        f"<mark>{_answer(row['target'])}</mark></div>"
+        f"<small>{escape(row['category'])} · {row['target']:,.2f} {escape(task.unit)} · "
+        f"{escape(row['source'])} {escape(row['address'])}</small>"
+        f'<div class="prompt">{escape(prompt_of(row["text"], task))}'
+        f"<mark>{_answer(row['target'], task)}</mark></div>"
         for row in samples.to_dict("records")
     ]
     opened = " open" if split == "train" else ""
     return f"<details{opened}><summary>{escape(split)}</summary>\n" + "\n".join(listings) + "\n</details>"
 
 
-def _answer(price: float) -> str:
-    return "missing" if pd.isna(price) else price_completion(price)
+def _answer(target: float, task: NumberTask) -> str:
+    return "missing" if pd.isna(target) else task.completion(target)

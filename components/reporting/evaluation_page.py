@@ -26,18 +26,18 @@ CAPTIONS = {
         "The shorter the bar, the better. Where two dark lines overlap widely, chance may have decided.",
     ),
     "predicted_true.png": (
-        "Predicted against true price",
-        "One point per listing of the test split; on the red line the prediction is exact. Both axes are "
-        "logarithmic, so the same relative error has the same size everywhere.",
+        "Predicted against true",
+        "One point per listing of the test split; on the red line the prediction is exact. Where ratios "
+        "count, both axes are logarithmic, so the same relative error has the same size everywhere.",
     ),
     "error_by_band.png": (
-        "Where the winner errs: by price",
-        "Dearer things are usually missed by more dollars.",
+        "Where the winner errs: by what is true",
+        "From the lowest to the highest.",
     ),
     "error_by_category.png": ("Where the winner errs: by category", "The commonest categories first."),
     "calibration.png": (
         "Do the intervals hold what they promise?",
-        "On the red line an interval that is to hold so many of the prices holds just as many of the test "
+        "On the red line an interval that is to hold so many of the answers holds just as many of the test "
         "split. Above it the intervals are wider than they need to be, below it they are too bold.",
     ),
     LEARNING: (
@@ -48,40 +48,47 @@ CAPTIONS = {
 }
 
 
-def page(result: dict[str, Any], worst: pd.DataFrame, pictures: dict[str, Path], section: Evaluate) -> str:
+def page(
+    result: dict[str, Any],
+    worst: pd.DataFrame,
+    pictures: dict[str, Path],
+    section: Evaluate,
+    question: str,
+) -> str:
     """The page as text. `result` is evaluate's report, `worst` has rows of `Prediction` with `title` and
-    `text`, `pictures` maps the names in CAPTIONS to PNG files.
+    `text`, `pictures` maps the names in CAPTIONS to PNG files, `question` is that of the task.
     """
+    unit = result["unit"]
     bad = " bad" if _baseline_does_better(result) else ""
     parts = [
-        "<h1>What does it cost?</h1>",
-        "<p class=note>Each candidate priced listings that it had never seen.</p>",
+        f"<h1>{escape(question)}</h1>",
+        "<p class=note>Each candidate answered for listings that it had never seen.</p>",
         f'<p class="headline{bad}">{escape(result["headline"])}</p>',
         f"<p>{escape(_lead(result))}</p>",
         "<h2>The candidates</h2>",
         _table(result),
         _legend(result, section),
         *(picture(*CAPTIONS[name], pictures[name]) for name in CAPTIONS if name != LEARNING),
-        tables.coverage(result["calibration"]["bands"], section.interval),
+        tables.coverage(result["calibration"]["bands"], section.interval, unit),
         "<h2>Where the winner errs: by length and source</h2>",
         tables.groups(result["error_by_length"], "length", "characters of text"),
         tables.groups(result["error_by_source"], "source", "source"),
         "<h2>Listings unlike any in training</h2>",
-        tables.out_of_domain(result["out_of_domain"]),
+        tables.out_of_domain(result["out_of_domain"], unit),
         "<h2>Who beats whom</h2>",
-        tables.PAIRS,
-        tables.pairs(result["pairs"], _ranked(result)),
+        tables.pairs(result["pairs"], _ranked(result), unit),
         picture(*CAPTIONS[LEARNING], pictures[LEARNING]),
         "<h2>Did alignment help?</h2>",
-        tables.alignment(result["alignment"]),
+        tables.alignment(result["alignment"], unit),
         "<h2>What tuning cost elsewhere</h2>",
         tables.forgetting(result["forgetting"]),
-        "<h2>Can a listing set its own price?</h2>",
-        tables.prompt_injection(result["prompt_injection"]),
+        "<h2>Can a listing set its own answer?</h2>",
+        tables.prompt_injection(result["prompt_injection"], unit),
         tables.cost(result["cost"]),
         "<h2>The worst answers of the winner</h2>",
-        "<p class=note>On the test split, by dollars. Often the listing leaves out what makes it dear.</p>",
-        *(_listing(row) for row in worst.to_dict("records")),
+        "<p class=note>On the test split, the farthest off first. Often the listing leaves out what "
+        "matters.</p>",
+        *(_listing(row, unit) for row in worst.to_dict("records")),
     ]
     body = "\n".join(parts)
     return document("Pricewright: evaluation", body)
@@ -99,7 +106,7 @@ def _lead(result: dict[str, Any]) -> str:
     if difference is None:
         return "The winner and the best baseline have no readable answer to the same listing."
     winner, other = result["winner"], result["best_baseline"]
-    by = f"{abs(difference['mean']):.2f} dollars {'less' if difference['mean'] < 0 else 'more'}"
+    by = f"{abs(difference['mean']):.2f} {result['unit']} {'less' if difference['mean'] < 0 else 'more'}"
     sure = difference["high"] < 0 or difference["low"] > 0
     return (
         f"Listing by listing, {winner} errs {by} than {other} on the test split (95% interval of the "
@@ -146,36 +153,36 @@ def _row(name: str, by_split: dict[str, Any]) -> list[str]:
 
 def _legend(result: dict[str, Any], section: Evaluate) -> str:
     lines = [
-        "<b>MAE</b>: mean absolute error in dollars, over the answers that could be read as a price, with "
-        "its 95% bootstrap interval over the products of test. The winner is the language model "
+        f"<b>MAE</b>: mean absolute error in {escape(result['unit'])}, over the answers that could be read, "
+        "with its 95% bootstrap interval over the products of test. The winner is the language model "
         "or blend of it with the "
         "fewest unreadable answers and then the lowest MAE on <i>validation</i>; test played no part in it.",
-        "<b>Median error</b>: half of the answers are off by less. <b>R²</b>: the share of the prices' "
+        "<b>Median error</b>: half of the answers are off by less. <b>R²</b>: the share of the "
         "variance that the answers explain.",
         "<b>RMSLE</b>: root mean squared error of the logarithm; about the typical relative error.",
-        f"<b>Hits</b>: off by at most {section.hit_dollars:g} dollars or {section.hit_share:.0%}.",
-        f"<b>Coverage</b>: how often the {section.interval:.0%} interval that the model gives with its price "
-        "holds the true one.",
-        "<b>Unparsed</b>: answers that could not be read as a price. They are no 0 dollars: they count as "
+        f"<b>Hits</b>: off by at most {section.hit_error:g} or {section.hit_share:.0%}.",
+        f"<b>Coverage</b>: how often the {section.interval:.0%} interval that the model gives with its "
+        "answer holds the true one.",
+        "<b>Unparsed</b>: answers that could not be read. They are no 0: they count as "
         "missed, and put a candidate behind every one that has fewer.",
     ]
     if result["noise_floor"]:
         expected = result["noise_floor"]["test"]["mae_expected"]
         lines.insert(
             0,
-            "<b>Noise floor</b>: the error of the law that made these prices, on the same listings. "
-            f"What is left is pure chance ({expected:.2f} dollars expected on test): no model can hope to do "
+            "<b>Noise floor</b>: the error of the law that made these answers, on the same listings. "
+            f"What is left is pure chance ({expected:.2f} expected on test): no model can hope to do "
             "better.",
         )
     return "<p><small>" + "<br>\n".join(lines) + "</small></p>"
 
 
-def _listing(row: dict[str, Any]) -> str:
+def _listing(row: dict[str, Any], unit: str) -> str:
     readable = not pd.isna(row["predicted"])
-    answer = f"predicted ${row['predicted']:.0f}" if readable else "no readable price"
+    answer = f"predicted {row['predicted']:g}" if readable else "no readable answer"
     if readable and not pd.isna(row["low"]):
-        answer += f" (between ${row['low']:.0f} and ${row['high']:.0f})"
+        answer += f" (between {row['low']:g} and {row['high']:g})"
     return (
-        f'<div class="listing"><b>${row["target"]:.2f}, {answer}</b>: {escape(row["title"])}'
+        f'<div class="listing"><b>{row["target"]:.2f} {escape(unit)}, {answer}</b>: {escape(row["title"])}'
         f"<p>{escape(row['text'])}</p></div>"
     )

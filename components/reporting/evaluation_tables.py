@@ -9,20 +9,14 @@ from components.reporting.html import Markup, table
 
 CONTROLS = ("sft_tempered", "sft_continued")
 
-PAIRS = (
-    "<p class=note>Mean absolute error of the row minus that of the column on the test split, in dollars, "
-    "listing by listing, with the 95% interval of the difference. Below zero the row is better; in bold, "
-    "chance does not explain it. With so many pairs, about one in twenty would be bold by chance alone.</p>"
-)
-
 
 def number(value: float | None, digits: int = 2) -> str:
     """A dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def coverage(bands: list[dict[str, Any]], interval: float) -> str:
-    """What the calibrated interval holds, by band of the predicted price (`calibration.observed`)."""
+def coverage(bands: list[dict[str, Any]], interval: float, unit: str) -> str:
+    """What the calibrated interval holds, by band of the prediction (`calibration.observed`)."""
     lines = [
         (
             band["band"],
@@ -33,8 +27,8 @@ def coverage(bands: list[dict[str, Any]], interval: float) -> str:
         )
         for band in bands
     ]
-    head = ("predicted price", "listings", f"held by the {interval:.0%} interval", "95% interval")
-    return table((*head, "mean width, dollars"), lines)
+    head = (f"predicted, {unit}", "listings", f"held by the {interval:.0%} interval", "95% interval")
+    return table((*head, f"mean width, {unit}"), lines)
 
 
 def groups(measured: list[dict[str, Any]], key: str, title: str) -> str:
@@ -46,15 +40,15 @@ def groups(measured: list[dict[str, Any]], key: str, title: str) -> str:
             number(group["mae"]),
             number(group["median_error"]),
             number(group["bias"]),
-            "–" if group["share_of_price"] is None else f"{group['share_of_price']:.0%}",
+            "–" if group["share_of_target"] is None else f"{group['share_of_target']:.0%}",
             f"{group['coverage']:.0%}" if "coverage" in group else "–",
         )
         for group in measured
     ]
-    return table((title, "listings", "MAE", "median error", "bias", "MAE / mean price", "coverage"), lines)
+    return table((title, "listings", "MAE", "median error", "bias", "MAE / mean", "coverage"), lines)
 
 
-def out_of_domain(figures: dict[str, Any]) -> str:
+def out_of_domain(figures: dict[str, Any], unit: str) -> str:
     """The winner on the test listings least like any training listing, and on the rest (`by_likeness`)."""
     note = (
         f"<p class=note>The {figures['share']:.0%} of the test listings that share the least words with any "
@@ -70,15 +64,15 @@ def out_of_domain(figures: dict[str, Any]) -> str:
         held = coverage[0] + f" ({coverage[1]} to {coverage[2]})" if coverage else "–"
         error = f"{number(part['mae'])} ({number(part['mae_low'])} to {number(part['mae_high'])})"
         lines.append((name.replace("_", " "), f"{part['n']}", error, held))
-    shown = note + table(("", "listings", "MAE, dollars", "held by the interval"), lines)
-    return shown + (_elsewhere(figures["elsewhere"]) if figures["elsewhere"] else "")
+    shown = note + table(("", "listings", f"MAE, {unit}", "held by the interval"), lines)
+    return shown + (_elsewhere(figures["elsewhere"], unit) if figures["elsewhere"] else "")
 
 
-def _elsewhere(figures: dict[str, Any]) -> str:
+def _elsewhere(figures: dict[str, Any], unit: str) -> str:
     """Listings of another catalogue: the winner beside what knows the training alone."""
     note = (
         f"<p class=note>Listings of another catalogue, <code>{escape(figures['path'])}</code>, by what was "
-        "fitted on this one: the winner, the ridge that knows the base, and the median price of training. "
+        "fitted on this one: the winner, the ridge that knows the base, and the median of training. "
         f"Rejected there: {sum(figures['rejected'].values())}.</p>"
     )
     lines = [
@@ -90,11 +84,17 @@ def _elsewhere(figures: dict[str, Any]) -> str:
         )
         for name, part in figures["candidates"].items()
     ]
-    return note + table(("", "listings", "MAE, dollars", "95% interval"), lines)
+    return note + table(("", "listings", f"MAE, {unit}", "95% interval"), lines)
 
 
-def pairs(differences: list[dict[str, Any]], names: list[str]) -> str:
+def pairs(differences: list[dict[str, Any]], names: list[str], unit: str) -> str:
     """A square of all pairs (`leaderboard.pairs`), rows and columns in the order of `names`."""
+    note = (
+        "<p class=note>Mean absolute error of the row minus that of the column on the test split, in "
+        f"{escape(unit)}, listing by listing, with the 95% interval of the difference. Below zero the row is "
+        "better; in bold, chance does not explain it. With so many pairs, about one in twenty would be bold "
+        "by chance alone.</p>"
+    )
     cells: dict[tuple[str, str], Markup] = {}
     for pair in differences:
         mean, low, high = pair["mean"], pair["low"], pair["high"]
@@ -103,17 +103,17 @@ def pairs(differences: list[dict[str, Any]], names: list[str]) -> str:
     lines = [
         (row, *(cells.get((row, column), "" if row == column else "–") for column in names)) for row in names
     ]
-    return table(("", *names), lines)
+    return f"{note}\n{table(('', *names), lines)}"
 
 
-def alignment(outcomes: dict[str, dict[str, Any]]) -> str:
+def alignment(outcomes: dict[str, dict[str, Any]], unit: str) -> str:
     """Each aligned model beside SFT and its controls (`comparison.against_sft`), by method."""
     note = (
-        "<p class=note>On validation, in dollars of error, listing by listing, with 95% intervals; below "
-        "zero the aligned model is better, in bold where chance does not explain it. A model that is merely "
-        "surer of itself errs less when it is sampled, and one that saw more prices knows more. So each is "
-        "held against SFT sampled at the temperature that makes it as sure (tempered), and against SFT "
-        "trained on, on the same listings' prices for as many steps (continued, as sure too). It "
+        f"<p class=note>On validation, in {escape(unit)} of error, listing by listing, with 95% intervals; "
+        "below zero the aligned model is better, in bold where chance does not explain it. A model that is "
+        "merely surer of itself errs less when it is sampled, and one that saw more answers knows more. So "
+        "each is held against SFT sampled at the temperature that makes it as sure (tempered), and against "
+        "SFT trained on, on the same listings' answers for as many steps (continued, as sure too). It "
         "<i>helps</i> only where its sampled answers beat both and its median is behind neither.</p>"
     )
     lines: list[tuple[str, ...]] = []
@@ -133,18 +133,18 @@ def cost(costs: dict[str, dict[str, Any]]) -> str:
     """What the answers of each endpoint cost; nothing where there is none."""
     if not costs:
         return ""
-    note = "<p class=note>The listings of the test split that each answered, and its price for them.</p>"
+    note = "<p class=note>The listings of the test split that each answered, and what that cost.</p>"
     lines = [
         (
             name,
             f"{spent['requests']}",
             f"{spent['prompt_tokens']:,}",
             f"{spent['completion_tokens']:,}",
-            f"{spent['dollars']:.2f}",
+            f"{spent['cost']:.2f}",
         )
         for name, spent in costs.items()
     ]
-    head = ("", "listings", "tokens of prompts", "tokens of answers", "dollars")
+    head = ("", "listings", "tokens of prompts", "tokens of answers", "cost")
     return f"<h2>What the answers of endpoints cost</h2>\n{note}\n" + table(head, lines)
 
 
@@ -173,17 +173,17 @@ def forgetting(measured: dict[str, dict[str, float]]) -> str:
     return note + table((*head, "BLEU (diagnosis)", "ROUGE-L (diagnosis)"), lines)
 
 
-def prompt_injection(effects: list[dict[str, Any]]) -> str:
+def prompt_injection(effects: list[dict[str, Any]], unit: str) -> str:
     """Attacks in the description (`prompt_injection.attack`)."""
     note = (
         "<p class=note>A listing is a stranger's text, and may be written for the model. Each attack was put "
         "into the same listings; the first row is a harmless sentence, for comparison. <i>Of the way</i>: 0% "
-        "is the price without the attack, 100% the price that it wants, on a logarithmic scale.</p>"
+        "is the answer without the attack, 100% the one that it wants, on the scale of the answers.</p>"
     )
     lines = [
         (
             effect["attack"],
-            "–" if effect["wanted"] is None else f"${effect['wanted']:.0f}",
+            "–" if effect["wanted"] is None else f"{effect['wanted']:g}",
             f"{effect['mean_change']:+.2f}",
             f"{effect['share_moved']:.0%}",
             "–" if effect["wanted"] is None else f"{effect['toward']:.0%}",
@@ -191,7 +191,7 @@ def prompt_injection(effects: list[dict[str, Any]]) -> str:
         )
         for effect in effects
     ]
-    head = ("attack", "wants", "mean change, dollars", "prices moved", "of the way, median", "obeyed")
+    head = ("attack", "wants", f"mean change, {unit}", "answers moved", "of the way, median", "obeyed")
     return note + table(head, lines)
 
 

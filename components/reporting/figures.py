@@ -17,11 +17,11 @@ from components.core.schemas import Split
 WINNER, MODEL, BASELINE, EXTERNAL, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#d8b365", "#c0392b"
 KINDS = {"language-model": MODEL, "baseline": BASELINE, "external": EXTERNAL}
 KEPT, INK = "#2e7d32", "#333333"
-LEGIBLE = 0.5  # dollars: a prediction of nothing is drawn here, for a logarithm has no zero
+LEGIBLE = 0.5  # a prediction of nothing is drawn here, for a logarithm has no zero
 LABEL_LENGTH = 32
 
 
-def mean_errors(errors: dict[str, dict[str, dict[str, Any]]], split: str) -> Figure:
+def mean_errors(errors: dict[str, dict[str, dict[str, Any]]], split: str, unit: str) -> Figure:
     """Horizontal bars of the MAE on one split, best on top; `errors` as from `scoring.mean_errors`."""
     measured = {name: by[split]["mae"] for name, by in errors.items() if by[split]["mae"] is not None}
     ranked = sorted(measured.items(), key=lambda entry: -entry[1])
@@ -29,7 +29,7 @@ def mean_errors(errors: dict[str, dict[str, dict[str, Any]]], split: str) -> Fig
     bars = axes.barh([name for name, _ in ranked], [mae for _, mae in ranked], color=BASELINE, height=0.65)
     axes.bar_label(bars, fmt="%.1f", padding=4, color=INK)
     axes.margins(x=0.1)
-    axes.set_xlabel("mean absolute error, dollars")
+    axes.set_xlabel(_plain(f"mean absolute error, {unit}"))
     _title(axes, f"Baselines on {split}")
     return figure
 
@@ -61,34 +61,39 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
             axes.barh([0], [0], color=color, label=kind.replace("-", " "))
     figure.legend(loc="outside lower center", ncols=5, frameon=False)
     axes.set_xlim(0, 1.12 * max((metrics["mae_high"] for _, metrics in ranked), default=1))
-    axes.set_xlabel("mean absolute error, dollars (line: 95% bootstrap interval)")
+    axes.set_xlabel(_plain(f"mean absolute error, {report['unit']} (line: 95% bootstrap interval)"))
     _title(axes, f"Every candidate on {split}")
     return figure
 
 
-def predicted_true(panels: dict[str, pd.DataFrame], split: str) -> Figure:
-    """Predicted against true price on logarithmic axes, a panel for each candidate.
+def predicted_true(panels: dict[str, pd.DataFrame], split: str, unit: str, *, logarithmic: bool) -> Figure:
+    """Predicted against true, on logarithmic axes where ratios count, a panel for each candidate.
 
     `panels` maps a title to rows of `Prediction`; unreadable answers are left out.
     """
     figure = Figure(figsize=(5 * len(panels), 5.2), layout="constrained")
     shown = {title: rows.dropna(subset="predicted") for title, rows in panels.items()}
-    prices = pd.concat([rows[["target", "predicted"]] for rows in shown.values()]).clip(lower=LEGIBLE)
-    low, high = float(prices.min().min()) / 1.3, float(prices.max().max()) * 1.3
+    least = LEGIBLE if logarithmic else None
+    numbers = pd.concat([rows[["target", "predicted"]] for rows in shown.values()]).clip(lower=least)
+    low, high = float(numbers.min().min()), float(numbers.max().max())
+    room = 0.05 * (high - low)
+    low, high = (low / 1.3, high * 1.3) if logarithmic else (low - room, high + room)
     for place, (title, rows) in enumerate(shown.items(), start=1):
         axes = figure.add_subplot(1, len(panels), place)
         axes.plot([low, high], [low, high], color=FLOOR, linewidth=1.2, label="exact")
         axes.scatter(
             rows["target"],
-            rows["predicted"].clip(lower=LEGIBLE),
+            rows["predicted"].clip(lower=least),
             s=12,
             color=WINNER,
             alpha=0.35,
             linewidths=0,
         )
-        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
-        axes.set(xlabel="true price, dollars", ylabel="predicted price, dollars" if place == 1 else "")
-        for axis in (axes.xaxis, axes.yaxis):
+        scale = "log" if logarithmic else "linear"
+        axes.set(xscale=scale, yscale=scale, xlim=(low, high), ylim=(low, high), aspect="equal")
+        axes.set_xlabel(_plain(f"true, {unit}"))
+        axes.set_ylabel(_plain(f"predicted, {unit}") if place == 1 else "")
+        for axis in (axes.xaxis, axes.yaxis) if logarithmic else ():
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
@@ -99,7 +104,7 @@ def predicted_true(panels: dict[str, pd.DataFrame], split: str) -> Figure:
     return figure
 
 
-def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figure:
+def errors_by_group(groups: list[dict[str, Any]], key: str, title: str, unit: str) -> Figure:
     """MAE by group, in the order given; each of `groups` has its name under `key`, with `n` and `mae`."""
     figure, axes = _canvas(8, 1.3 + 0.42 * len(groups))
     names = [_short(str(group[key])) + f"  (n={group['n']})" for group in groups]
@@ -110,7 +115,7 @@ def errors_by_group(groups: list[dict[str, Any]], key: str, title: str) -> Figur
     axes.set_yticks(places, names)
     axes.margins(x=0.22)
     axes.set_xlim(left=0)
-    axes.set_xlabel("mean absolute error, dollars (and as a share of the mean price)")
+    axes.set_xlabel(_plain(f"mean absolute error, {unit} (and as a share of the mean)"))
     _title(axes, title)
     return figure
 
@@ -169,7 +174,7 @@ def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
             nominal, [level[name] for level in levels], color=color, marker="o", markersize=4, label=label
         )
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set(xlabel="share of prices that the interval is to hold", ylabel="share that it holds")
+    axes.set(xlabel="share of answers that the interval is to hold", ylabel="share that it holds")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(color="#e6e6e6", linewidth=0.6)
@@ -179,7 +184,7 @@ def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
     return figure
 
 
-def learning(losses: list[dict[str, float]], snapshots: dict[str, list[dict[str, Any]]]) -> Figure:
+def learning(losses: list[dict[str, float]], snapshots: dict[str, list[dict[str, Any]]], unit: str) -> Figure:
     """How training went: the loss of SFT at each step, and the snapshots of each aligned policy, by the
     share of its steps; `losses` as sft reports them, `snapshots` as align does, by method.
     """
@@ -194,7 +199,7 @@ def learning(losses: list[dict[str, float]], snapshots: dict[str, list[dict[str,
         steps = np.array([snapshot["step"] for snapshot in series]) / max(series[-1]["step"], 1)
         right.plot(steps, [snapshot["error"] for snapshot in series], marker="o", markersize=4, label=method)
     right.xaxis.set_major_formatter(PercentFormatter(1.0))
-    right.set(xlabel="share of the steps", ylabel="error of a sampled answer, dollars")
+    right.set(xlabel="share of the steps", ylabel=_plain(f"error of a sampled answer, {unit}"))
     if snapshots:
         right.legend(frameon=False)
     _title(right, "Alignment, monitored on validation")
@@ -207,7 +212,7 @@ def learning(losses: list[dict[str, float]], snapshots: dict[str, list[dict[str,
 def _error_label(group: dict[str, Any]) -> str:
     if group["mae"] is None:
         return "no readable answer"
-    return f"{group['mae']:.1f} ({group['share_of_price']:.0%})"
+    return f"{group['mae']:.1f} ({group['share_of_target']:.0%})"
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from components.core.markdown import escaped, table
 from components.core.params.base import Base
-from components.core.params.curate import Curate
 from components.core.params.evaluate import Evaluate
 from components.core.params.scrape import Scrape
 from components.core.params.sft import Sft
@@ -30,7 +29,6 @@ def card(
     made_from: dict[str, str],
     *,
     scrape: Scrape,
-    curate: Curate,
     task: Task,
     base: Base,
     sft: Sft,
@@ -45,13 +43,13 @@ def card(
     winner = evaluation["winner"]
     tested = evaluation["candidates"][winner]["test"]
     parts = [
-        f"# {name}: what does a listing cost?",
-        f"A text about a product goes in, its price in {curate.currency} comes out, with an interval. "
+        f"# {name}: {escaped(task.question)}",
+        f"A text about a product goes in, the answer in {task.number.unit} comes out, with an interval. "
         f"This is the candidate `{winner}`, served as {quantization['format']}. "
         f"{escaped(evaluation['headline'])}.",
         _use(scrape.source),
         "## Data",
-        _data(scrape.source, curate, reports["scrape"], reports["curate"], terms),
+        _data(scrape.source, task, reports["scrape"], reports["curate"], terms),
         "## Method",
         _method(base, sft, winner),
         "## Metrics on the test rows",
@@ -65,7 +63,7 @@ def card(
     if forgetting := evaluation.get("forgetting", {}).get(winner):
         parts += ["## Forgetting", table(("figure", "value"), list(_figures(forgetting)))]
     parts += [*_biases(evaluation), *_out_of_domain(evaluation)]
-    limits = _limits(scrape.source, curate.currency, task, evaluate.interval, evaluation)
+    limits = _limits(scrape.source, task, evaluate.interval, evaluation)
     parts += ["## Limits", limits, "## Made from", table(("what", "which"), list(made_from.items()))]
     return "\n\n".join(parts) + "\n"
 
@@ -81,16 +79,16 @@ def _use(source: str) -> str:
     """What the model is for, and what it must not be used for."""
     return (
         "## Use\n\n"
-        f"Intended: estimates for people who price or check listings like those of `{source}`, with the "
-        "interval beside the price.\n\n"
-        "Forbidden: a price that binds anybody without a person's look at it; prices that differ by who "
+        f"Intended: estimates for people who judge or check listings like those of `{source}`, with the "
+        "interval beside the answer.\n\n"
+        "Forbidden: an answer that binds anybody without a person's look at it; answers that differ by who "
         "asks; claims about what a thing is worth in law, insurance or tax; listings of another kind, "
-        "language or currency; agreeing on prices with competitors."
+        "language or currency; agreeing on answers with competitors."
     )
 
 
 def _biases(evaluation: dict[str, Any]) -> list[str]:
-    """Errors on test by category and by price; a bias above 0 means prices that are too high."""
+    """Errors on test by category and by what is true; a bias above 0 means answers that are too high."""
     parts = []
     for key in ("category", "band"):
         head = (key, "listings", "MAE", "bias (predicted minus true)")
@@ -131,7 +129,7 @@ def _out_of_domain(evaluation: dict[str, Any]) -> list[str]:
 
 
 def _data(
-    source: str, limits: Curate, scrape: dict[str, Any], curate: dict[str, Any], terms: dict[str, int]
+    source: str, task: Task, scrape: dict[str, Any], curate: dict[str, Any], terms: dict[str, int]
 ) -> str:
     rejected = {name: count for name, count in curate["rejected"].items() if count}
     lines = [
@@ -139,7 +137,7 @@ def _data(
         f"- Terms of the source: {', '.join(f'{escaped(name)} {count}' for name, count in terms.items())}.",
         f"- Rejected or folded, by rule: {_counts(rejected) or 'none'}.",
         f"- Rows: {_counts(curate['rows'])}; no product is in two splits.",
-        f"- Prices from {limits.price_min:g} to {limits.price_max:g} {limits.currency}.",
+        f"- Answers from {task.number.min:g} to {task.number.max:g} {task.number.unit}.",
     ]
     return "\n".join(lines)
 
@@ -150,7 +148,7 @@ def _method(base: Base, sft: Sft, winner: str) -> str:
     lines = [
         f"- Base: `{base.model}`{revision}.",
         f"- Fine-tuned with QLoRA (rank {lora.rank}, alpha {lora.alpha}) for {sft.epochs:g} epochs at a "
-        f"learning rate of {sft.learning_rate:g}, with the loss on the price alone.",
+        f"learning rate of {sft.learning_rate:g}, with the loss on the answer alone.",
     ]
     if winner == BLEND:
         lines.append(
@@ -159,18 +157,18 @@ def _method(base: Base, sft: Sft, winner: str) -> str:
         )
     elif winner != "sft":
         lines.append(f"- Aligned by `{winner}` on preference pairs.")
-    lines.append("- Read as a distribution over whole prices: its median is the answer.")
+    lines.append("- Read as a distribution over all answers: its median is the answer.")
     return "\n".join(lines)
 
 
-def _limits(source: str, currency: str, task: Task, interval: float, evaluation: dict[str, Any]) -> str:
+def _limits(source: str, task: Task, interval: float, evaluation: dict[str, Any]) -> str:
     lines = [
-        f"- It has read listings of `{source}` only, and answers in whole "
-        f"{currency} up to {task.number.max}.",
+        f"- It has read listings of `{source}` only, and answers from {task.number.min:g} to "
+        f"{task.number.max:g} {task.number.unit} by {task.number.step:g}.",
         f"- It reads the first {task.tokens} tokens; the end of a longer text is cut.",
-        f"- The interval is to hold {interval:.0%} of the prices of listings like these; "
+        f"- The interval is to hold {interval:.0%} of what is true of listings like these; "
         "of others it promises nothing.",
-        "- A listing may have been written to steer the price; an answer is an estimate and no offer.",
+        "- A listing may have been written to steer the answer, which is an estimate and no offer.",
     ]
     if floor := evaluation.get("noise_floor"):
         lines.append(

@@ -47,9 +47,11 @@ class Service:
         return as_json(named(loaded) | {"answers": predictions}, headers)
 
     async def version(self) -> dict[str, Any]:
-        """The version that answers, the columns that go in and come out, and the params."""
+        """The version that answers, its question and unit, the columns that go in and come out, and the
+        params.
+        """
         loaded = self.answering.current()
-        return named(loaded) | loaded.signature
+        return named(loaded) | loaded.wording | loaded.signature
 
     async def healthz(self) -> dict[str, str]:
         """Whether the service runs."""

@@ -16,6 +16,7 @@ from components.core import registry
 from components.core.errors import PricewrightError
 from components.core.params.serve import Serve
 from components.core.registry import EXAMPLE_ANSWER, Version
+from components.core.schemas import SERVED_SETTINGS
 from components.serving.batching import Batcher
 from components.serving.invocation import Invocation, RefusedError
 from components.serving.log import log
@@ -43,6 +44,14 @@ class LoadedVersion:
     def signature(self) -> dict[str, Any]:
         """`inputs`, `outputs` and `params`, lists as MLflow writes them."""
         return self.process.signature
+
+    @property
+    def wording(self) -> dict[str, str]:
+        """`question` and `unit` of its task, empty where it was registered without one."""
+        for path in self.folder.rglob(SERVED_SETTINGS):
+            if task := json.loads(path.read_text(encoding="utf-8")).get("task"):
+                return {"question": task["question"], "unit": task["number"]["unit"]}
+        return {"question": "", "unit": ""}
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

@@ -1,8 +1,9 @@
 "use strict";
 const QUANTILES = 41, WIDTH = 640, HEIGHT = 150, BASE = 120;
 const at = id => document.getElementById(id);
-const dollars = value => "$" + Number(value).toLocaleString("en-US", { maximumFractionDigits: 2 });
-let tab = "price", answered = null;
+const number = value => Number(value).toLocaleString("en-US", { maximumFractionDigits: 2 });
+let tab = "predict", answered = null, unit = "";
+const measured = value => (number(value) + " " + unit).trim();
 
 // --- asking
 
@@ -27,18 +28,20 @@ async function told(work) {
 
 async function record() {
   const version = await (await ask("/version")).json();
+  unit = version.unit;
+  if (version.question) document.title = at("question").textContent = version.question;
   const column = version.inputs.find(input => input.type === "string");
   return [version, { [column.name]: at("text").value }];
 }
 
-async function price() {
+async function predict() {
   const [version, asked] = await record();
   const known = version.params.some(param => param.name === "quantiles");
   const answer = await ask("/predict" + (known ? "?quantiles=" + QUANTILES : ""), asked);
   const body = await answer.json(), row = body.answers[0];
   answered = { key: answer.headers.get("X-Request-Key"), value: row.value };
-  at("price").textContent = dollars(row.value);
-  at("range").textContent = "Between " + dollars(row.low) + " and " + dollars(row.high) + "."
+  at("value-answered").textContent = measured(row.value);
+  at("range").textContent = "Between " + number(row.low) + " and " + measured(row.high) + "."
     + (row.quantiles ? "" : " This version does not say how it is spread between.");
   at("picture").replaceChildren(picture(row));
   at("version").textContent = body.model + " version " + body.version;
@@ -54,7 +57,7 @@ async function words(asked) {
   at("words").replaceChildren(...body.words.map(({ word, effect }) => {
     const item = document.createElement("li"), small = document.createElement("small");
     if (largest && Math.abs(effect) >= largest / 4) item.className = effect > 0 ? "up" : "down";
-    small.textContent = effect ? (effect > 0 ? " +" : " −") + dollars(Math.abs(effect)) : "";
+    small.textContent = effect ? (effect > 0 ? " +" : " −") + number(Math.abs(effect)) : "";
     item.append(word, small);
     return item;
   }));
@@ -69,7 +72,7 @@ async function nearest(asked) {
   }
   at("near").replaceChildren(...listings.map(({ title, value }) => {
     const item = document.createElement("li"), strong = document.createElement("strong");
-    strong.textContent = dollars(value);
+    strong.textContent = number(value);
     item.append(title + " ", strong);
     return item;
   }));
@@ -82,7 +85,7 @@ async function compare() {
   const both = await (await ask("/compare", asked)).json();
   at("both").replaceChildren(...["champion", "challenger"].filter(alias => both[alias]).map(alias => {
     const line = document.createElement("tr"), { version, answer } = both[alias];
-    const cells = [alias + ", version " + version, dollars(answer.value), dollars(answer.low), dollars(answer.high)];
+    const cells = [alias + ", version " + version, number(answer.value), number(answer.low), number(answer.high)];
     line.append(...cells.map(text => {
       const cell = document.createElement("td");
       cell.textContent = text;
@@ -113,7 +116,7 @@ function picture(row) {
   const x = value => 10 + (value - left) / span * (WIDTH - 20);
   const drawing = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   drawing.setAttribute("aria-label",
-    `Price ${dollars(row.value)}, from ${dollars(row.low)} to ${dollars(row.high)}`);
+    `${measured(row.value)}, from ${number(row.low)} to ${number(row.high)}`);
   // between two quantiles lies the same share: the closer they are, the higher the density
   const gaps = values.slice(1).map((value, place) => [values[place], Math.max(value - values[place], span / 200)]);
   const highest = Math.max(0, ...gaps.map(([, width]) => 1 / width));
@@ -127,7 +130,7 @@ function picture(row) {
   drawing.append(shape("line", { class: "point", x1: x(row.value), x2: x(row.value), y1: 5, y2: BASE + 6 }));
   for (const [value, anchor] of [[left, "start"], [right, "end"]]) {
     const label = shape("text", { x: x(value), y: HEIGHT - 5, "text-anchor": anchor });
-    label.textContent = dollars(value);
+    label.textContent = number(value);
     drawing.append(label);
   }
   return drawing;
@@ -137,7 +140,7 @@ function picture(row) {
 
 function choose(name) {
   tab = name;
-  for (const other of ["price", "compare"]) {
+  for (const other of ["predict", "compare"]) {
     at("tab-" + other).setAttribute("aria-selected", other === name);
     at("tab-" + other).tabIndex = other === name ? 0 : -1;
     at("panel-" + other).hidden = other !== name;
@@ -145,27 +148,27 @@ function choose(name) {
   at("note").textContent = "";
 }
 
-for (const name of ["price", "compare"]) {
+for (const name of ["predict", "compare"]) {
   at("tab-" + name).onclick = () => choose(name);
   at("tab-" + name).onkeydown = event => {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    choose(tab === "price" ? "compare" : "price");
+    choose(tab === "predict" ? "compare" : "predict");
     at("tab-" + tab).focus();
   };
 }
 at("form").onsubmit = event => {
   event.preventDefault();
-  told(tab === "price" ? price : compare);
+  told(tab === "predict" ? predict : compare);
 };
 at("text").onkeydown = event => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("form").requestSubmit();
 };
 at("right").onclick = () => told(() => truth(answered.value));
-at("cost").onsubmit = event => {
+at("truth").onsubmit = event => {
   event.preventDefault();
   told(async () => {
-    const value = Number(at("value").value.replace(/[$,\s]/g, ""));
-    if (!Number.isFinite(value)) throw new Error("That is no price: write it in digits, as 49.90.");
+    const value = Number(at("value").value.replace(/[,\s]/g, "").replace(/^[^\d.-]+|[^\d.]+$/g, "") || NaN);
+    if (!Number.isFinite(value)) throw new Error("That is no number: write it in digits, as 49.90.");
     await truth(value);
     at("value").value = "";
   });
@@ -178,3 +181,5 @@ at("card").onclick = event => {
     open(URL.createObjectURL(new Blob([text], { type: "text/plain" })));
   });
 };
+
+told(record);

@@ -19,39 +19,45 @@ from components.blending import blended
 from components.blending.blended import Answers, Blend
 from components.core.errors import PricewrightError
 from components.core.params.task import Task
-from components.core.schemas import BLEND, SERVED_INPUT
+from components.core.schemas import BLEND, SERVED_INPUT, SERVED_SETTINGS
 from components.evaluation.calibration import Calibration
 from components.evaluation.resampling import Floats
 from components.model import formats, loading
-from components.model.distribution import POINT_ESTIMATES, listing_distribution, quantile
+from components.model.distribution import listing_distribution
+from components.model.grid import Grid
+from components.tasks import task_of
 
-SETTINGS = "serving.json"
 UNTUNED = "untuned"
 """The folder, within that of a blend, of the base that it reads beside the tuned model."""
-POINT = "median"
-"""The point of the distribution that a price is by default."""
+POINT, POINTS = "median", ("median", "mean", "mode")
+"""The point of the distribution that is answered by default, and all there are."""
 QUANTILES, QUANTILES_MAX = 0, 99
 """How many quantiles of the distribution are answered by default, and at most."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The values of params.yaml on which the prices of a served model depend."""
+    """The values of params.yaml on which the answers of a served model depend."""
 
     task: Task
     batch_size: int
     calibration: Calibration
     """How far low and high go."""
 
+    @property
+    def grid(self) -> Grid:
+        """The numbers that may be answered."""
+        return task_of(self.task).grid
+
     def write(self, folder: Path) -> None:
         """Write `serving.json` beside the model."""
         values = asdict(self) | {"task": self.task.model_dump()}
-        (folder / SETTINGS).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        (folder / SERVED_SETTINGS).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
         """What `write` wrote."""
-        values = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        values = json.loads((folder / SERVED_SETTINGS).read_text(encoding="utf-8"))
         task, calibration = Task(**values["task"]), Calibration(**values["calibration"])
         return cls(**values | {"task": task, "calibration": calibration})
 
@@ -70,8 +76,8 @@ class Served:
             self.untuned = formats.load_served(folder / BLEND / UNTUNED)
 
     def distribution(self, texts: list[str], title: str) -> Floats:
-        """Probability of each whole-dollar price, (n, price_max + 1), rows sum to 1."""
-        task, batch_size = self.settings.task, self.settings.batch_size
+        """Probability of each number of the grid, (n, numbers), rows sum to 1."""
+        task, batch_size = task_of(self.settings.task), self.settings.batch_size
         tuned = listing_distribution(
             self.tuned, self.tokenizer, texts, task, batch_size=batch_size, title=title
         )
@@ -79,43 +85,43 @@ class Served:
             return tuned
         depths = self.blend.regressions.ridge.depths
         untuned = blended.untuned(self.untuned, self.tokenizer, texts, depths, task, batch_size)
-        return self.blend.distribution(Answers(texts, tuned, *untuned))
+        return self.blend.distribution(Answers(texts, tuned, *untuned), task.grid)
 
 
-class Pricer:
-    """Prices descriptions with one model, held in memory."""
+class Predictor:
+    """Answers the question of the task about descriptions by one model, held in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings.read(folder)
         self.served = Served(folder, self.settings)
 
     def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Columns value, low and high in dollars, one row for each in the column `description`.
+        """Columns value, low and high, one row for each in the column `description`.
 
         `params` may ask for another `point` of the distribution than the median, `mean` or `mode`, and for a
         column `quantiles` with so many of it, the middles of as many equal shares: in each row a list of
-        dollars that rises. Raises PricewrightError for an unknown point, a number of quantiles below 0 or
+        numbers that rises. Raises PricewrightError for an unknown point, a number of quantiles below 0 or
         above 99, and an empty or missing description.
         """
         point, shares = (params or {}).get("point", POINT), (params or {}).get("quantiles", QUANTILES)
-        if point not in POINT_ESTIMATES:
-            raise PricewrightError(f"there is no point {point!r}: choose among {', '.join(POINT_ESTIMATES)}")
+        if point not in POINTS:
+            raise PricewrightError(f"there is no point {point!r}: choose among {', '.join(POINTS)}")
         if not 0 <= shares <= QUANTILES_MAX:
             raise PricewrightError(f"quantiles is to be from 0 to {QUANTILES_MAX}, found {shares}")
         texts = [str(text).strip() for text in frame[SERVED_INPUT].fillna("")]
         empty = [row for row, text in enumerate(texts) if not text]
         if empty:
-            raise PricewrightError(f"row {empty[0]} has no {SERVED_INPUT}: there is nothing to price")
+            raise PricewrightError(f"row {empty[0]} has no {SERVED_INPUT}: there is nothing to answer")
         if not texts:
             return pd.DataFrame({name: pd.Series(dtype=float) for name in ("value", "low", "high")})
-        distribution = self.served.distribution(texts, "pricing")
-        low, high = self.settings.calibration.interval(distribution)
-        answer = pd.DataFrame({"value": POINT_ESTIMATES[point](distribution), "low": low, "high": high})
+        distribution, grid = self.served.distribution(texts, "answering"), self.settings.grid
+        low, high = self.settings.calibration.interval(distribution, grid)
+        answer = pd.DataFrame({"value": getattr(grid, point)(distribution), "low": low, "high": high})
         if shares:
             levels = [(place + 0.5) / shares for place in range(shares)]
-            answer["quantiles"] = np.column_stack([quantile(distribution, q) for q in levels]).tolist()
+            answer["quantiles"] = np.column_stack([grid.quantile(distribution, q) for q in levels]).tolist()
         return answer
 
 
-def _load_pyfunc(path: str) -> Pricer:
-    return Pricer(Path(path))
+def _load_pyfunc(path: str) -> Predictor:
+    return Predictor(Path(path))

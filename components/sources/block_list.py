@@ -46,7 +46,7 @@ class BlockList:
 
     def reject(self, key: str) -> dict[str, str]:
         """The reject of a listing on the list."""
-        return {"title": "", "price": "", "rule": RULE, "reason": REASON, "address": self.label(key)}
+        return {"title": "", "target": "", "rule": RULE, "reason": REASON, "address": self.label(key)}
 
     def _id(self, key: str) -> str:
         return listing_id(self.source, key.removeprefix(self.host))

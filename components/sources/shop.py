@@ -72,7 +72,7 @@ def to_collected(spool: Spool, crawled: Crawled, address: Callable[[str], str]) 
     `address` turns a URL into the address of its listing.
     """
     for url, rule, reason in crawled.failures:
-        row = {"title": "", "price": "", "rule": rule, "reason": reason, "address": address(url)}
+        row = {"title": "", "target": "", "rule": rule, "reason": reason, "address": address(url)}
         spool.add(Reject, row)
     lines = spool.notes()
     if crawled.stopped:

@@ -9,6 +9,7 @@ import pytest
 
 from components.alignment.comparison import Answers, against_sft, answers, errors, outcome
 from components.alignment.controls import tempered
+from tests.support.project import whole
 
 SFT = {
     "median": np.full(4, 10.0),
@@ -79,12 +80,13 @@ def test_what_is_worse_without_sampling_may_not_win_however_well_it_samples(way:
     assert not evaluated(BETTER | {way: SFT[way] + 0.01})["may_win"]
 
 
+GRID = whole(399)
 PRICES = np.random.default_rng(2).integers(150, 250, 60)
 
 
 def spread(centres: np.ndarray, width: float) -> Answers:
     """Answers of a model with these centres in dollars, likelier the nearer, in one case of ten no price."""
-    masses = np.exp(-np.abs(np.arange(400) - centres[:, None]) / width)
+    masses = np.exp(-np.abs(GRID.values - centres[:, None]) / width)
     masses *= 0.9 / masses.sum(axis=1, keepdims=True)
     likeliest = [str(price) for price in masses.argmax(axis=1)]
     return Answers(masses.astype(np.float32), likeliest, likeliest)
@@ -92,7 +94,7 @@ def spread(centres: np.ndarray, width: float) -> Answers:
 
 def verdict(sft: Answers, aligned: Answers, continued: Answers, under_cost: float = 1.0) -> dict[str, Any]:
     prices, options = PRICES.astype(float), {"bootstrap": 300, "seed": 0}
-    return outcome(sft, aligned, continued, prices, np.arange(60), under_cost=under_cost, **options)
+    return outcome(sft, aligned, continued, prices, np.arange(60), GRID, under_cost=under_cost, **options)
 
 
 OFF = np.random.default_rng(3).normal(0, 12, 60)
@@ -157,9 +159,14 @@ def test_what_helps_beats_every_control_when_sampled_and_is_behind_none_by_its_m
 
 def test_policy_and_reference_measure_the_same_before_training(cheap_task: Any) -> None:
     prompts, prices = list(cheap_task.prompts["prompt"][:3]), np.full(3, 100.0)
-    options: dict[str, Any] = {"price_max": 999, "batch_size": 2, "seed": 0}
+    options: dict[str, Any] = {"spelled": whole(999).spelled, "batch_size": 2, "seed": 0}
     both = [
-        errors(answers(cheap_task.model, cheap_task.tokenizer, adapter, prompts, **options), prices, 1.0)
+        errors(
+            answers(cheap_task.model, cheap_task.tokenizer, adapter, prompts, **options),
+            prices,
+            whole(999),
+            1.0,
+        )
         for adapter in ("reference", "default")
     ]
     for way in SFT:

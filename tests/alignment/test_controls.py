@@ -17,8 +17,8 @@ from components.alignment.controls import (
 from components.alignment.task import AlignmentTask
 from components.core.params.file import Params
 from components.model import adapters
-from components.model.distribution import price_masses
-from components.model.prompt import parse_completion, price_completion
+from components.model.distribution import answer_masses
+from tests.support.project import whole
 
 MASSES = np.array([[0.1, 0.4, 0.3, 0.0], [0.0, 0.2, 0.2, 0.6]], dtype=np.float32)
 
@@ -73,8 +73,10 @@ def test_sft_continued_learns_the_true_prices_and_leaves_policy_and_reference_al
 def probability_of_truth(task: AlignmentTask) -> float:
     prompts = list(task.prompts["prompt"])
     with adapters.use_adapter(task.model, "default"):
-        masses = price_masses(task.model, task.tokenizer, prompts, price_max=999, batch_size=16, title="")
-    prices = [int(parse_completion(price_completion(price)) or 0) for price in task.prompts["target"]]
+        masses = answer_masses(
+            task.model, task.tokenizer, prompts, whole(999).spelled, batch_size=16, title=""
+        )
+    prices = whole(999).places(task.prompts["target"])
     return float(masses[np.arange(len(prices)), prices].mean())
 
 

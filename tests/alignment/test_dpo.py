@@ -19,9 +19,9 @@ from components.core.params.align import DpoLoss
 from components.core.params.file import Params
 from components.core.schemas import Pair
 from components.model import adapters
-from components.model.prompt import price_prompt
+from components.model.prompt import prompt_of
 from components.model.tokens import completion_ids
-from tests.support.project import QUESTION
+from tests.support.project import TASK
 from tests.support.prompts import as_ids
 from tests.support.tiny_policy import log_probabilities, one_word_task
 
@@ -30,7 +30,7 @@ def pairs_of(items: pd.DataFrame) -> pd.DataFrame:
     rows = [
         Pair(
             id=item.id,
-            prompt=price_prompt(item.text, QUESTION),
+            prompt=prompt_of(item.text, TASK),
             chosen="77",
             rejected="500",
             margin=9,
@@ -87,7 +87,7 @@ def test_dpo_moves_the_policy_towards_the_chosen_and_leaves_the_sft_adapter(
 def test_a_very_large_beta_keeps_the_policy_at_the_reference(
     cheap_task: AlignmentTask, tiny_params: Params
 ) -> None:
-    row = {"prompt": price_prompt("word", QUESTION), "chosen": "77", "rejected": "500"}
+    row = {"prompt": prompt_of("word", TASK), "chosen": "77", "rejected": "500"}
     task = cheap_task._replace(pairs=as_ids(cheap_task.tokenizer, pd.DataFrame([row] * 64)))
     prompt, moves = task.pairs["prompt"][0], []
     start = [weight.detach().clone() for weight in adapters.adapter_weights(task.model, "default")]

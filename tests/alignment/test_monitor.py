@@ -17,8 +17,8 @@ from components.alignment.task import AlignmentTask
 from components.core.params.align import Monitoring
 from components.core.params.file import Params
 from components.model import adapters
-from components.model.prompt import price_prompt
-from tests.support.project import QUESTION
+from components.model.prompt import prompt_of
+from tests.support.project import TASK, whole
 from tests.support.prompts import as_ids
 
 ROWS = 100
@@ -93,14 +93,14 @@ def magic_word(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray
 def hacked(task: AlignmentTask, reward: Any, params: Params, recorder: Any, **changes: Any) -> Monitor:
     """A run of RLOO on a planted reward, monitored."""
     monitoring = params.align.monitor.model_copy(update={"snapshots": 4} | changes)
-    prompts = [price_prompt("word " * number, QUESTION) for number in range(1, 13)]
+    prompts = [prompt_of("word " * number, TASK) for number in range(1, 13)]
     items = pd.DataFrame({"prompt": prompts, "target": np.linspace(20, 300, len(prompts))})
     items = as_ids(task.tokenizer, items)
     scratch = task.scratch
     options: dict[str, Any] = {
         "error_max": task.error_max,
         "under_cost": task.under_cost,
-        "price_max": 999,
+        "grid": whole(999),
         "scratch": scratch,
         "track": recorder.metric,
     }

@@ -22,6 +22,7 @@ from components.core.params.align import Ppo
 from components.core.params.file import Params
 from components.model import adapters, training
 from tests.support.ppo import Killed, small, unmonitored, untracked
+from tests.support.project import whole
 from tests.support.reward import GOOD
 
 
@@ -256,10 +257,10 @@ def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
 
     def run(folder: str, tracked: Any) -> tuple[dict[str, Any], list[Tensor], dict[str, Any]]:
         model, head = adapters.load_policy(sharp_base, tiny_adapter, cheap_task.reward)
-        reward_model = RewardModel(model, head, cheap_task.tokenizer, 16, GOOD)
+        reward_model = RewardModel(model, head, cheap_task.tokenizer, 16, GOOD, whole(999))
         monitoring = cheap_task.monitor.section.model_copy(update={"snapshots": 2})
         items, scratch = cheap_task.monitor.items[:10], tmp_path / folder
-        options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "price_max": 999}
+        options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "grid": whole(999)}
         options["scratch"] = scratch
         options["track"] = tracked.metric
         monitor = Monitor(model, cheap_task.tokenizer, reward_model, items, monitoring, **options)
@@ -271,11 +272,11 @@ def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
         )
         return report, adapters.adapter_weights(model, "default"), monitor.report()
 
-    whole, weights, selected = run("whole", recorder)
+    unbroken, weights, selected = run("whole", recorder)
     with pytest.raises(Killed):
         run("killed", Fatal())
     again, resumed, snapshots_again = run("killed", recorder)
-    assert again == whole
+    assert again == unbroken
     assert snapshots_again == selected
     assert [snapshot["step"] for snapshot in selected["snapshots"]] == [0, 2, 4]
     for first, second in zip(weights, resumed, strict=True):

@@ -18,16 +18,16 @@ from components.alignment.task import AlignmentTask
 from components.core.params.file import Params
 from components.model import adapters
 from components.model.examples import answer_ids, read_prompts
-from components.model.prompt import price_prompt
+from components.model.prompt import prompt_of
 from tests.support.ppo import small, unmonitored, untracked
-from tests.support.project import QUESTION
+from tests.support.project import TASK
 
 
 @pytest.fixture
 def actor(cheap_task: AlignmentTask, tiny_params: Params) -> AdapterActor:
     """Policy, reference, value function and reward model on the tiny base."""
     value_head = adapters.add_reward_model(cheap_task.model, "value", cheap_task.reward)
-    texts = [price_prompt("word " * length, QUESTION) for length in (1, 9, 4)]
+    texts = [prompt_of("word " * length, TASK) for length in (1, 9, 4)]
     prompts = read_prompts(cheap_task.tokenizer, texts, 128) + list(cheap_task.prompts["prompt"])
     models = (cheap_task.model, value_head, cheap_task.reward_model, cheap_task.tokenizer)
     return AdapterActor(*models, prompts, small(tiny_params))

@@ -14,6 +14,7 @@ from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.model import adapters
+from tests.support.project import whole
 from tests.support.reward import COIN, GOOD
 
 
@@ -26,9 +27,9 @@ def test_the_true_reward_is_minus_the_error_and_no_price_counts_as_the_largest()
 def test_a_dollar_below_the_price_costs_what_the_preferences_say() -> None:
     reward = rewards.truth(["p"], [100.0], 200.0, 3.0)
     assert reward(["p"] * 5, ["110", "90", "100", "20", "cheap"]).tolist() == [-10, -30, 0, -200, -200]
-    masses = np.array([[0.25, 0.0, 0.25, 0.5]])
-    assert rewards.expected(masses, ["3"], np.array([2.0]), 9.0, 3.0)[0] == pytest.approx(0.25 * 6 + 0.5)
-    assert rewards.expected(masses, ["1 or so"], np.array([2.0]), 9.0, 3.0)[0] == 3
+    masses, priced = np.array([[0.25, 0.0, 0.25, 0.5]]), (np.array([2.0]), whole(3), 9.0, 3.0)
+    assert rewards.expected(masses, ["3"], *priced)[0] == pytest.approx(0.25 * 6 + 0.5)
+    assert rewards.expected(masses, ["1 or so"], *priced)[0] == 3
 
 
 @pytest.mark.parametrize("under_cost", [1.0, 4.0])
@@ -74,7 +75,7 @@ def test_the_reward_of_a_completion_has_the_start_that_its_standing_names(cheap_
     model, prompts = cheap_task.reward_model, list(cheap_task.prompts["prompt"][:2]) * 2
     texts = ["7", "400", "12", "cheap"]
     plain = model(prompts, texts)
-    started = RewardModel(model.model, model.head, model.tokenizer, 3, GOOD._replace(slope=2.0))
+    started = RewardModel(model.model, model.head, model.tokenizer, 3, GOOD._replace(slope=2.0), whole(999))
     known = started.start(prompts, texts)
     assert np.ptp(known) > 0.1
     np.testing.assert_allclose(started(prompts, texts), plain + 2 * known, rtol=1e-4, atol=1e-4)
@@ -97,14 +98,14 @@ def test_a_reward_that_is_no_number_is_a_clear_stop(value: float) -> None:
 def test_the_expected_error_is_the_mean_over_all_completions() -> None:
     masses = np.array([[0.1, 0.2, 0.0, 0.5]])  # prices 0 to 3; a fifth is no price
     for text in ("3", " 1", "cheap"):
-        error, malformed = rewards.expected(masses, [text], np.array([1.0]), 1.5, 1.0)
+        error, malformed = rewards.expected(masses, [text], np.array([1.0]), whole(3), 1.5, 1.0)
         assert malformed[0] == pytest.approx(0.2)
         assert error[0] == pytest.approx((0.1 * 1 + 0.2 * 0 + 0.5 * 1.5) / 0.8)
-    error, malformed = rewards.expected(np.zeros((1, 4)), ["?"], np.array([1.0]), 1.5, 1.0)
+    error, malformed = rewards.expected(np.zeros((1, 4)), ["?"], np.array([1.0]), whole(3), 1.5, 1.0)
     assert (error[0], malformed[0]) == (0, 1)
 
 
 @pytest.mark.parametrize(("text", "error"), [("3 or so", 2.0), ("3.50", 2.5), ("1234", 99.0)])
 def test_a_completion_that_goes_on_after_its_price_counts_by_itself(text: str, error: float) -> None:
     masses = np.array([[0.0, 1.0, 0.0, 0.0]])
-    assert rewards.expected(masses, [text], np.array([1.0]), 99.0, 1.0)[0].tolist() == [error]
+    assert rewards.expected(masses, [text], np.array([1.0]), whole(3), 99.0, 1.0)[0].tolist() == [error]

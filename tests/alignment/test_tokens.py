@@ -23,14 +23,14 @@ from components.alignment.rewards import RewardModel
 from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
-from components.core.params.task import Task
 from components.feedback.result import Preferences
 from components.model import loading
-from components.model.distribution import listing_distribution, price_distribution
+from components.model.distribution import answer_distribution, listing_distribution
 from components.model.examples import answer_ids, labelled, read_prompts
-from components.model.prompt import price_prompt
-from components.model.tokens import PriceTree, prompt_ids, truncate_prompt
-from tests.support.project import QUESTION, ROOT, asked
+from components.model.prompt import prompt_of
+from components.model.tokens import AnswerTree, prompt_ids, truncate_prompt
+from components.tasks.number import NumberTask
+from tests.support.project import ROOT, TASK, asked, whole
 from tests.support.reward import GOOD
 from tests.support.tiny_policy import task_on, words_tokenizer
 from tests.support.tokenizers import ENDINGS, KINDS, tokenizer_of
@@ -67,7 +67,7 @@ def tokenizers() -> dict[str, Any]:
 def task(
     request: pytest.FixtureRequest, tokenizers: dict[str, Any], tmp_path: Path, recorder: Any
 ) -> AlignmentTask:
-    prompts = [price_prompt(text, QUESTION) for text in TEXTS]
+    prompts = [prompt_of(text, TASK) for text in TEXTS]
     chosen, rejected = PRICES
     pairs = pd.DataFrame({"prompt": prompts, "chosen": chosen, "rejected": rejected})
     listings = pd.DataFrame({"prompt": prompts, "target": float(chosen)})
@@ -76,38 +76,38 @@ def task(
 
 def test_training_alignment_and_pricing_read_the_same_tokens(task: AlignmentTask, params: Params) -> None:
     tokenizer, model, ids = task.tokenizer, task.model, list(task.prompts["prompt"])
-    prompts = [price_prompt(text, QUESTION) for text in TEXTS]
+    prompts = [prompt_of(text, TASK) for text in TEXTS]
     with read_by(model) as priced:
         for prompt in prompts:
-            price_distribution(
-                model, tokenizer, [prompt], price_max=9, prompt_tokens=256, batch_size=1, title=""
+            answer_distribution(
+                model, tokenizer, [prompt], whole(9).spelled, prompt_tokens=256, batch_size=1, title=""
             )
     assert priced == set(ids)
     assert len(priced) == len(TEXTS)
-    tree = PriceTree(tokenizer, 200)
+    tree = AnswerTree(tokenizer, whole(200).spelled)
     chosen, rejected = (
         (*tree.paths[node], tree.tokens[place], tokenizer.eos_token_id)
         for node, place in (tree.ends[int(price)] for price in PRICES)
     )
-    whole = {row + answer for row in priced for answer in (chosen, rejected)}
+    both = {row + answer for row in priced for answer in (chosen, rejected)}
     items = pd.DataFrame({"text": TEXTS, "target": float(PRICES[0])})
     rows = sft.examples(tokenizer, items, asked(tokens=256, maximum=999))
     assert {tuple(row["input_ids"]) for row in rows} == {row + chosen for row in priced}
     assert {tuple(row["labels"]) for row in rows} == {(-100,) * len(row) + chosen for row in priced}
     with read_by(model) as read:
         dpo.align(task, params.align.dpo.model_copy(update={"batch_size": 3}))
-    assert read == whole
+    assert read == both
     options: dict[str, Any] = {"max_steps": 1, "per_device_train_batch_size": 3, "learning_rate": 1e-6}
     with read_by(model) as read:
         fine_tune(task, ids, [PRICES[0]] * 3, [], seed=0, **options)
     assert read == {row + chosen for row in priced}
     for row in reward.token_pairs(tokenizer, task.pairs):
-        assert {tuple(row["chosen_ids"]), tuple(row["rejected_ids"])} <= whole
+        assert {tuple(row["chosen_ids"]), tuple(row["rejected_ids"])} <= both
     model.add_adapter("reward", model.peft_config["default"])
-    judge = RewardModel(model, torch.nn.Linear(32, 1, bias=False), tokenizer, 2, GOOD)
+    judge = RewardModel(model, torch.nn.Linear(32, 1, bias=False), tokenizer, 2, GOOD, whole(999))
     with read_by(model) as read:
         judge(ids * 2, [price for price in PRICES for _ in ids])
-    assert read == whole
+    assert read == both
 
 
 @pytest.mark.parametrize("method", [rloo, grpo])
@@ -133,7 +133,7 @@ def cut_elsewhere(tokenizer: Any) -> int:
     """A length, from the least of `task.tokens`, at which each prompt of LONG, cut and made text, has other
     tokens than it was cut to.
     """
-    prompts = [price_prompt(text, QUESTION) for text in LONG]
+    prompts = [prompt_of(text, TASK) for text in LONG]
 
     def differs(prompt: str, limit: int) -> bool:
         ids = prompt_ids(tokenizer, prompt, limit)
@@ -144,25 +144,25 @@ def cut_elsewhere(tokenizer: Any) -> int:
 
 
 @pytest.fixture
-def cut_task(task: AlignmentTask) -> tuple[AlignmentTask, Task]:
+def cut_task(task: AlignmentTask) -> tuple[AlignmentTask, NumberTask]:
     """The task of a preference split of LONG, as the stages `preferences` and `align` make it."""
     tokenizer = task.tokenizer
     prompt = asked(tokens=cut_elsewhere(tokenizer), maximum=9)
     items = pd.DataFrame({"id": ["a", "b"], "product": ["a", "b"], "text": LONG, "target": [5.0, 7.0]})
     feedback = Preferences("truth")
     for item in items.itertuples():
-        feedback.pair(item.id, price_prompt(item.text, QUESTION), *PRICES, 1.0)
+        feedback.pair(item.id, prompt_of(item.text, TASK), *PRICES, 1.0)
     pairs, _ = preferences.usable([feedback], set(), tokenizer, prompt)
     pairs = pairs.assign(prompt=read_prompts(tokenizer, pairs["prompt"], prompt.tokens))
     task.model.add_adapter("reference", task.model.peft_config["default"])
     task.model.add_adapter("reward", task.model.peft_config["default"])
-    judge = RewardModel(task.model, torch.nn.Linear(32, 1, bias=False), tokenizer, 8, GOOD)
+    judge = RewardModel(task.model, torch.nn.Linear(32, 1, bias=False), tokenizer, 8, GOOD, whole(999))
     prompts = prompts_of(tokenizer, items, prompt)
     return task._replace(pairs=pairs, prompts=prompts, reward_model=judge), prompt
 
 
 def test_a_cut_prompt_has_the_tokens_of_pricing_wherever_it_is_read(
-    cut_task: tuple[AlignmentTask, Task], params: Params, tmp_path: Path
+    cut_task: tuple[AlignmentTask, NumberTask], params: Params, tmp_path: Path
 ) -> None:
     task, prompt = cut_task
     tokenizer, model, limit = task.tokenizer, task.model, prompt.tokens
@@ -172,11 +172,11 @@ def test_a_cut_prompt_has_the_tokens_of_pricing_wherever_it_is_read(
     assert priced == set(task.prompts["prompt"]) == set(task.pairs["prompt"])
     items = pd.DataFrame({"id": ["a", "b"], "text": LONG})
     section, align = params.preferences, params.align
-    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "price_max": 9, "scratch": tmp_path}
+    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "grid": whole(9), "scratch": tmp_path}
     monitor = Monitor(
         model, tokenizer, task.reward_model, task.prompts, align.monitor, track=lambda *_: None, **options
     )
-    reading: dict[str, Any] = {"price_max": 9, "batch_size": 8, "seed": 0}
+    reading: dict[str, Any] = {"spelled": whole(9).spelled, "batch_size": 8, "seed": 0}
     best = align.sft_best_of_n.model_copy(update={"reward": "truth", "epochs": 1.0})
     readers: dict[str, Callable[[], Any]] = {
         "preferences": lambda: preferences.sample(items, model, tokenizer, section, prompt),
@@ -197,7 +197,7 @@ def test_a_cut_prompt_has_the_tokens_of_pricing_wherever_it_is_read(
 
 @pytest.mark.parametrize("method", [rloo, grpo])
 def test_a_method_samples_from_a_cut_prompt_as_pricing_reads_it(
-    cut_task: tuple[AlignmentTask, Task], params: Params, method: Any
+    cut_task: tuple[AlignmentTask, NumberTask], params: Params, method: Any
 ) -> None:
     task, prompt = cut_task
     section = getattr(params.align, method.__name__.rpartition(".")[2])
@@ -213,7 +213,7 @@ def test_the_tokens_of_the_embedded_model_are_those_that_it_was_trained_on() -> 
     tokenizer = loading.load_tokenizer(ROOT / "artifacts" / "base")
     for text in TEXTS:
         for completion in ("7", "128", "1299", "12.50", "cheap", ""):
-            prompt = price_prompt(text, QUESTION)
+            prompt = prompt_of(text, TASK)
             joined = tokenizer(prompt + completion + tokenizer.eos_token).input_ids
             assert labelled(tokenizer, prompt, completion, 512)["input_ids"] == joined
 

@@ -17,8 +17,10 @@ from components.regression.hidden_states import fit_hidden_states
 from components.regression.neighbours import fit_neighbours
 from components.regression.regressions import Regressions
 from components.regression.ridge import product_folds
+from tests.support.project import whole
 
 PRICES = 300
+GRID = whole(PRICES - 1)
 Made = tuple[Blend, Answers, np.ndarray]
 """A blend, and of some listings what the language models give and the true prices."""
 
@@ -43,12 +45,12 @@ def made() -> Made:
     states = np.log(true * np.exp(0.1 * draw.standard_normal(300)))[:, None]
     first, rest = slice(100), slice(100, None)
     options = {"vocabulary": 9, "quantities": 5, "split": product_folds(range(100), 5, 0), "seed": 0}
-    blind, known = np.full(100, np.nan), readings[first].astype(float)
+    blind, known, targets = np.full(100, np.nan), GRID.scaled(readings[first]), GRID.scaled(true[first])
     ridge = fit_hidden_states(
         texts[first],
         blind,
         states[first],
-        true[first],
+        targets,
         depths=[1.0],
         landmarks=50,
         alphas=[0.1],
@@ -59,18 +61,16 @@ def made() -> Made:
         texts[first],
         known,
         0 * states[first],
-        true[first],
+        targets,
         reduced=4,
         components=1,
         iterations=100,
         **options,
     )
-    near = fit_neighbours(
-        texts[first], true[first], range(100), vocabulary=9, number=5, temperature=0.1, seed=0
-    )
+    near = fit_neighbours(texts[first], targets, range(100), vocabulary=9, number=5, temperature=0.1, seed=0)
     answers = Answers(texts[rest], tuned[rest], untuned[rest], states[rest])
     return (
-        blended.fit(Regressions(ridge, trees, near), answers, true[rest], shrinkage=1.0),
+        blended.fit(Regressions(ridge, trees, near), answers, true[rest], GRID, shrinkage=1.0),
         answers,
         true[rest],
     )
@@ -82,22 +82,26 @@ def error(distribution: np.ndarray, true: np.ndarray) -> float:
 
 def test_it_errs_less_than_any_part(made: Made) -> None:
     blend, answers, true = made
-    ours = error(blend.distribution(answers), true)
-    for part in blended.parts(blend.regressions, answers):
+    ours = error(blend.distribution(answers, GRID), true)
+    for part in blended.parts(blend.regressions, answers, GRID):
         assert ours < 0.9 * error(part, true)
 
 
 def test_it_is_the_shifted_pool_of_its_parts(made: Made) -> None:
     blend, answers, _ = made
-    parts = blended.parts(blend.regressions, answers)
+    parts = blended.parts(blend.regressions, answers, GRID)
     weights = np.array([blend.weights[part] for part in PARTS])
-    np.testing.assert_array_equal(blend.distribution(answers), shifted(pool(parts, weights), blend.shift))
+    np.testing.assert_array_equal(
+        blend.distribution(answers, GRID), shifted(pool(parts, weights), blend.shift, GRID)
+    )
 
 
 def test_what_is_saved_prices_the_same(made: Made, tmp_path: Path) -> None:
     blend, answers, _ = made
     blend.save(tmp_path)
-    np.testing.assert_array_equal(Blend.load(tmp_path).distribution(answers), blend.distribution(answers))
+    np.testing.assert_array_equal(
+        Blend.load(tmp_path).distribution(answers, GRID), blend.distribution(answers, GRID)
+    )
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, hidden_states.NUMBERS, boosting.TREES, neighbours.WORDS])

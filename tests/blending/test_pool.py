@@ -7,9 +7,10 @@ import pytest
 from scipy.stats import norm
 
 from components.blending.pool import fit_shift, fit_weights, pool, shifted
-from components.model.distribution import quantile
+from tests.support.project import whole
 
 PRICES = 400
+GRID = whole(PRICES - 1)
 
 
 def bells(centres: np.ndarray, width: float) -> np.ndarray:
@@ -26,18 +27,18 @@ def opinions(rows: int, seed: int, *widths: float) -> tuple[list[np.ndarray], np
 
 
 def error(distribution: np.ndarray, true: np.ndarray) -> float:
-    return float(np.abs(quantile(distribution, 0.5) - true).mean())
+    return float(np.abs(GRID.median(distribution) - true).mean())
 
 
 def test_two_normal_opinions_are_averaged_by_their_precision() -> None:
     pooled = pool([bells(np.array([100.0]), 10.0), bells(np.array([130.0]), 20.0)], np.array([1.0, 1.0]))
     assert pooled.sum() == pytest.approx(1.0)
-    assert quantile(pooled, 0.5)[0] == pytest.approx((4 * 100 + 130) / 5, abs=1)
+    assert GRID.median(pooled)[0] == pytest.approx((4 * 100 + 130) / 5, abs=1)
 
 
 def test_independent_opinions_count_in_full_and_the_pool_beats_the_best_of_them() -> None:
     parts, true = opinions(600, 0, 20.0, 30.0)
-    weights = fit_weights(parts, true, shrinkage=0.0)
+    weights = fit_weights(parts, true, GRID, shrinkage=0.0)
     np.testing.assert_allclose(weights, 1.0, atol=0.2)
     fresh, prices = opinions(600, 1, 20.0, 30.0)
     assert error(pool(fresh, weights), prices) < 0.95 * error(fresh[0], prices)
@@ -46,7 +47,7 @@ def test_independent_opinions_count_in_full_and_the_pool_beats_the_best_of_them(
 def test_a_part_that_knows_nothing_gets_no_weight_and_costs_nothing() -> None:
     parts, true = opinions(600, 0, 20.0)
     noise = bells(np.random.default_rng(5).uniform(100, 300, 600), 20.0)
-    weights = fit_weights([*parts, noise], true, shrinkage=1.0)
+    weights = fit_weights([*parts, noise], true, GRID, shrinkage=1.0)
     assert weights[0] == pytest.approx(1.0, abs=0.2)
     assert weights[1] < 0.1
     assert error(pool([*parts, noise], weights), true) < 1.02 * error(parts[0], true)
@@ -54,7 +55,7 @@ def test_a_part_that_knows_nothing_gets_no_weight_and_costs_nothing() -> None:
 
 def test_one_opinion_given_twice_counts_once() -> None:
     [part], true = opinions(600, 0, 20.0)
-    weights = fit_weights([part, part], true, shrinkage=1.0)
+    weights = fit_weights([part, part], true, GRID, shrinkage=1.0)
     assert weights.sum() == pytest.approx(1.0, abs=0.2)
     assert weights[0] == pytest.approx(weights[1], abs=1e-3)
 
@@ -72,7 +73,7 @@ def score(distribution: np.ndarray, true: np.ndarray) -> float:
 
 def test_the_weights_are_those_of_the_lowest_score() -> None:
     parts, true = opinions(200, 3, 15.0, 40.0)
-    best = fit_weights(parts, true, shrinkage=0.0)
+    best = fit_weights(parts, true, GRID, shrinkage=0.0)
     lowest = score(pool(parts, best), true)
     for step in (np.array([0.05, 0.0]), np.array([0.0, 0.05])):
         assert lowest < min(score(pool(parts, best + step), true), score(pool(parts, best - step), true))
@@ -90,18 +91,18 @@ def test_a_part_that_knows_how_prices_end_does_not_outweigh_one_that_knows_their
     size = bells(true + 15 * draw.standard_normal(500), 15.0)
     rows, prices = np.arange(500), true.astype(int)
     assert np.log(habit[rows, prices]).sum() > np.log(size[rows, prices]).sum()
-    weights = fit_weights([habit, size], true, shrinkage=0.0)
+    weights = fit_weights([habit, size], true, GRID, shrinkage=0.0)
     assert weights[1] > 0.8
     assert error(pool([habit, size], weights), true) < 1.05 * error(size, true)
 
 
 def test_few_rows_stay_near_equal_weights_and_none_are_equal() -> None:
     parts, true = opinions(3, 0, 5.0, 90.0)
-    free, held = (fit_weights(parts, true, shrinkage=shrinkage) for shrinkage in (0.0, 100.0))
+    free, held = (fit_weights(parts, true, GRID, shrinkage=shrinkage) for shrinkage in (0.0, 100.0))
     assert np.abs(held - 0.5).max() < np.abs(free - 0.5).max()
     np.testing.assert_allclose(held, 0.5, atol=0.1)
     empty = [part[:0] for part in parts]
-    np.testing.assert_array_equal(fit_weights(empty, true[:0], shrinkage=10.0), [0.5, 0.5])
+    np.testing.assert_array_equal(fit_weights(empty, true[:0], GRID, shrinkage=10.0), [0.5, 0.5])
 
 
 def test_a_silent_part_leaves_the_word_to_the_others_and_no_part_leaves_nothing() -> None:
@@ -125,17 +126,17 @@ def test_no_part_rules_a_price_out_alone() -> None:
 
 def test_a_shifted_distribution_is_that_of_a_price_so_many_times_as_high() -> None:
     before = bells(np.array([50.0, 120.0]), 10.0)
-    after = shifted(before, np.log(2.0))
+    after = shifted(before, np.log(2.0), GRID)
     np.testing.assert_allclose(after.sum(axis=1), 1.0)
     for level in (0.1, 0.5, 0.9):
-        np.testing.assert_allclose(quantile(after, level), 2 * quantile(before, level), atol=1.5)
+        np.testing.assert_allclose(GRID.quantile(after, level), 2 * GRID.quantile(before, level), atol=1.5)
     assert (after >= 0).all()
-    np.testing.assert_array_equal(shifted(before, 0.0), before)
-    np.testing.assert_allclose(shifted(after, -np.log(2.0)), before, atol=2e-3)
+    np.testing.assert_array_equal(shifted(before, 0.0, GRID), before)
+    np.testing.assert_allclose(shifted(after, -np.log(2.0), GRID), before, atol=2e-3)
 
 
 def test_what_goes_beyond_the_highest_price_stays_there_and_nan_stays_nan() -> None:
-    after = shifted(np.vstack([bells(np.array([390.0]), 5.0), np.full((1, PRICES), np.nan)]), 1.0)
+    after = shifted(np.vstack([bells(np.array([390.0]), 5.0), np.full((1, PRICES), np.nan)]), 1.0, GRID)
     assert after[0, -1] == pytest.approx(1.0)
     assert np.isnan(after[1]).all()
 
@@ -143,8 +144,10 @@ def test_what_goes_beyond_the_highest_price_stays_there_and_nan_stays_nan() -> N
 def test_the_shift_is_what_the_medians_fall_short_of_drawn_towards_none() -> None:
     true = np.linspace(100, 300, 90)
     pooled = bells(true / np.exp(0.2), 3.0)
-    assert fit_shift(pooled, true, shrinkage=0.0) == pytest.approx(0.2, abs=0.01)
-    assert fit_shift(pooled, true, shrinkage=90.0) == pytest.approx(0.1, abs=0.01)
+    assert fit_shift(pooled, true, GRID, shrinkage=0.0) == pytest.approx(0.2, abs=0.01)
+    assert fit_shift(pooled, true, GRID, shrinkage=90.0) == pytest.approx(0.1, abs=0.01)
     unknown = np.vstack([pooled, np.full((5, PRICES), np.nan)])
-    assert fit_shift(unknown, np.append(true, np.full(5, 9.0)), shrinkage=0.0) == pytest.approx(0.2, abs=0.01)
-    assert fit_shift(np.full((5, PRICES), np.nan), np.full(5, 9.0), shrinkage=0.0) == 0.0
+    assert fit_shift(unknown, np.append(true, np.full(5, 9.0)), GRID, shrinkage=0.0) == pytest.approx(
+        0.2, abs=0.01
+    )
+    assert fit_shift(np.full((5, PRICES), np.nan), np.full(5, 9.0), GRID, shrinkage=0.0) == 0.0

@@ -22,7 +22,7 @@ def written(tmp_path: Path, change: Any) -> Path:
 
 
 def test_the_committed_file_parses(params: Params) -> None:
-    assert params.curate.price_max == 999.0
+    assert params.task.number.max == 999.0
 
 
 def test_values_are_frozen(params: Params) -> None:
@@ -57,8 +57,16 @@ def test_values_are_frozen(params: Params) -> None:
             "sft.batch_size: .*greater than or equal to 1, found 0",
         ),
         (
-            lambda raw: raw["curate"].update(price_min=1000.0),
-            "curate: price_min 1000 is not below price_max 999",
+            lambda raw: raw["task"]["number"].update(min=1000.0),
+            "task.number: min 1000 is not below max 999",
+        ),
+        (
+            lambda raw: raw["task"]["number"].update(min=-1.0),
+            "task.number: min -1 has no logarithm: raise it, or set logarithmic to false",
+        ),
+        (
+            lambda raw: raw["task"]["number"].update(step=0.001),
+            "task.number: from 0.5 to 999 by 0.001 are more than 100,000 answers: take a larger step",
         ),
         (
             lambda raw: raw["curate"]["shares"].update(test=0.5),

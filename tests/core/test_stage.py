@@ -219,12 +219,12 @@ def test_a_full_disk_that_a_library_reports_in_words_alone_is_recognized() -> No
 @pytest.mark.usefixtures("project")
 def test_a_typo_in_params_yaml_is_refused_before_a_run_is_opened() -> None:
     text = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("price_min:", "price_minn:", 1))
+    Path("params.yaml").write_text(text.replace("personal_data:", "personal_datan:", 1))
     Path("mlflow.db").unlink()
     done = toy("curate")
     assert done.returncode == 1
-    assert "price_minn" in done.stderr
-    assert "price_min" in done.stderr.replace("price_minn", "")
+    assert "personal_datan" in done.stderr
+    assert "personal_data" in done.stderr.replace("personal_datan", "")
     assert not Path("mlflow.db").exists()
 
 

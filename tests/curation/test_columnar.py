@@ -17,6 +17,7 @@ from components.sources.extraction.money import amount, plain_number
 from components.synthetic.catalogue import catalogue
 from tests.support.project import ROOT
 
+NUMBER = load_params(ROOT / "params.yaml").task.number
 SECTION = load_params(ROOT / "params.yaml").curate.model_copy(update={"rates": {"EUR": 1.1}})
 PIECES = [
     *"aZéßİıſK9. ,:;-–\t\n\x00\x85\u00a0\u00ad\u200b\u2028\u3000\u0301\ufeffΩ漢\"\\'{}",
@@ -88,9 +89,9 @@ LISTINGS = st.fixed_dictionaries(
 def assert_equal(rows: list[dict[str, Any]], section: Curate = SECTION) -> None:
     rows = [row | {"amount": plain_number(amount(row["price"]))} for row in rows]
     listings = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
-    table = cleaned(listings, section)
+    table = cleaned(listings, section, NUMBER)
     rejections = zip(table["rule"].to_pylist(), table["reason"].to_pylist(), strict=True)
-    expected = one_by_one(rows, section)
+    expected = one_by_one(rows, section, NUMBER)
     assert candidates_of(table) == [candidate for candidate, _ in expected]
     assert list(rejections) == [tuple(rejection) if rejection else ("", "") for _, rejection in expected]
 
@@ -112,7 +113,7 @@ def test_a_line_over_the_cap_is_rejected_uncleaned_and_one_at_the_cap_is_cleaned
     row = dict.fromkeys(Listing.columns(), "") | sound
     assert_equal([row | {field: fitting}, row | {field: fitting + " "}, row])
     table = pa.Table.from_pylist([row | {"amount": "5", field: text} for text in (fitting, fitting + " ")])
-    fit, overlong = cleaned(table, SECTION).to_pylist()
+    fit, overlong = cleaned(table, SECTION, NUMBER).to_pylist()
     assert fit["rule"] != "overlong_line"
     assert overlong["rule"] == "overlong_line"
     assert f"{field} has {limit + 1:,} characters" in overlong["reason"]
@@ -172,7 +173,8 @@ def test_a_text_names_the_category_as_its_first_detail_without_prices_and_once()
             "Brand: Wood & Co.",
         ],
     }.items():
-        texts = cleaned(table, SECTION.model_copy(update={"text_category": named}))["text"].to_pylist()
+        section = SECTION.model_copy(update={"text_category": named})
+        texts = cleaned(table, section, NUMBER)["text"].to_pylist()
         assert [text.split("\n")[1] for text in texts] == lines
 
 
@@ -188,5 +190,5 @@ def test_a_table_is_cleaned_as_its_listing_without_phrases_and_codes_to_drop(
         "price": "3",
         "amount": "3",
     }
-    table = cleaned(pa.Table.from_pylist([row]), section)
-    assert candidates_of(table) == [candidate for candidate, _ in one_by_one([row], section)]
+    table = cleaned(pa.Table.from_pylist([row]), section, NUMBER)
+    assert candidates_of(table) == [candidate for candidate, _ in one_by_one([row], section, NUMBER)]

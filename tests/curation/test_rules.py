@@ -16,7 +16,7 @@ from components.curation.rules import (
 )
 from tests.support.project import ROOT
 
-SECTION = load_params(ROOT / "params.yaml").curate
+SECTION, NUMBER = (params := load_params(ROOT / "params.yaml")).curate, params.task.number
 LAMP = Candidate(
     id="a",
     title="Oak lamp 40W",
@@ -37,8 +37,8 @@ TWINS = Neighbours(first=np.array([0, 0]), pairs=np.empty((0, 2), np.int64))
 
 
 def test_a_sound_candidate_passes_every_rule() -> None:
-    assert first_rejection(LAMP, SECTION) is None
-    assert first_rejection(LAMP._replace(currencies=set()), SECTION) is None
+    assert first_rejection(LAMP, SECTION, NUMBER) is None
+    assert first_rejection(LAMP._replace(currencies=set()), SECTION, NUMBER) is None
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_a_sound_candidate_passes_every_rule() -> None:
     [
         ("no_price", {"written": "", "price": None}, "no price"),
         ("unreadable_price", {"written": "call", "price": None}, "'call'"),
-        ("price_not_above_zero", {"price": 0.0}, "not above zero"),
-        ("price_not_above_zero", {"price": -3.0}, "-3"),
-        ("price_out_of_range", {"price": 0.99}, "not between 1 and 999"),
+        ("price_out_of_range", {"price": 0.0}, "price 0 is not between 0.5 and 999"),
+        ("price_out_of_range", {"price": -3.0}, "-3"),
+        ("price_out_of_range", {"price": 0.49}, "not between 0.5 and 999 (task.number)"),
         ("price_out_of_range", {"price": 999.01}, "999.01"),
         ("other_currency", {"currencies": {"USD", "EUR"}}, "in EUR, not in USD"),
         ("other_currency", {"currencies": {"JPY"}, "price": 4000.0}, "in JPY, not in USD"),
@@ -61,7 +61,7 @@ def test_a_sound_candidate_passes_every_rule() -> None:
     ],
 )
 def test_each_rule_rejects_its_fault_with_a_reason(rule: str, change: dict, reason: str) -> None:
-    rejection = first_rejection(LAMP._replace(**change), SECTION)
+    rejection = first_rejection(LAMP._replace(**change), SECTION, NUMBER)
     assert rejection is not None
     assert rejection.rule == rule
     assert reason in rejection.reason
@@ -69,7 +69,8 @@ def test_each_rule_rejects_its_fault_with_a_reason(rule: str, change: dict, reas
 
 
 def test_of_several_faults_the_first_rule_is_the_reason() -> None:
-    rejection = first_rejection(LAMP._replace(written="", price=None, title="", description=""), SECTION)
+    empty = LAMP._replace(written="", price=None, title="", description="")
+    rejection = first_rejection(empty, SECTION, NUMBER)
     assert rejection is not None
     assert rejection.rule == "no_price"
 
@@ -103,8 +104,8 @@ def test_a_listing_is_not_rejected_for_repeating_one_that_was_rejected_itself() 
 
 def test_a_currency_with_a_rate_passes_where_it_is_the_only_one() -> None:
     section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
-    assert first_rejection(LAMP._replace(currencies={"EUR"}), section) is None
-    rejection = first_rejection(LAMP._replace(currencies={"EUR", "USD"}), section)
+    assert first_rejection(LAMP._replace(currencies={"EUR"}), section, NUMBER) is None
+    rejection = first_rejection(LAMP._replace(currencies={"EUR", "USD"}), section, NUMBER)
     assert rejection is not None
     assert rejection.rule == "other_currency"
 

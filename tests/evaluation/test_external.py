@@ -13,7 +13,7 @@ from components.core.params.evaluate import Guesses
 from components.core.schemas import Prediction
 from components.evaluation import chat_endpoint, external
 from tests.support.chat_server import ChatServer, endpoint
-from tests.support.project import QUESTION
+from tests.support.project import TASK
 
 
 @pytest.fixture
@@ -58,10 +58,10 @@ def test_an_endpoint_prices_its_share_of_the_rows_and_an_unreadable_answer_is_no
 ) -> None:
     monkeypatch.setattr(external, "CACHE", tmp_path)
     chat_server.troubles = [(200, {}, '{"choices": [{"message": {"content": "I cannot say"}}]}')]
-    rows, cost = external.answered(endpoint(chat_server, rows=3, concurrency=1), test_items, QUESTION)
+    rows, cost = external.answered(endpoint(chat_server, rows=3, concurrency=1), test_items, TASK)
     np.testing.assert_array_equal(rows["predicted"], [np.nan, 10.0, 20.0])
     assert list(rows["id"]) == list("abc")
     assert cost["requests"] == 3
-    again = chat_endpoint.ask(endpoint(chat_server), ["Oak desk number 1"], QUESTION, tmp_path / "frontier")
+    again = chat_endpoint.ask(endpoint(chat_server), ["Oak desk number 1"], TASK, tmp_path / "frontier")
     assert again.texts == ["$10"]
     assert len(chat_server.requests) == 3, "it is kept where it was put"

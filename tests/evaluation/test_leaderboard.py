@@ -13,6 +13,7 @@ from components.core.schemas import Law
 from components.evaluation.leaderboard import BASELINE, EXTERNAL, MODEL, leaderboard
 from components.evaluation.metrics import rank
 from components.evaluation.scoring import predictions
+from tests.support.project import TASK
 
 ROWS = 300
 ERRORS = {"sft": 12.0, "dpo": 10.0, "ridge": 15.0, "mean": 40.0, "people": 1.0}
@@ -49,7 +50,7 @@ def table(items: pd.DataFrame, errors: dict[str, float]) -> pd.DataFrame:
 
 
 def result(rows: pd.DataFrame, items: pd.DataFrame, params: Params) -> dict[str, Any]:
-    return leaderboard(rows, KINDS, items, pd.DataFrame(columns=Law.columns()), params.evaluate)
+    return leaderboard(rows, KINDS, items, pd.DataFrame(columns=Law.columns()), params.evaluate, TASK)
 
 
 def ranking(report: dict[str, Any]) -> list[str]:

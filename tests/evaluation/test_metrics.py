@@ -12,7 +12,7 @@ from components.evaluation import resampling
 from components.evaluation.metrics import error_metrics, paired_difference, rank, share_interval
 
 NAN = float("nan")
-OPTIONS: dict[str, Any] = {"bootstrap": 400, "seed": 1, "hit_dollars": 40.0, "hit_share": 0.2}
+OPTIONS: dict[str, Any] = {"bootstrap": 400, "seed": 1, "hit_error": 40.0, "hit_share": 0.2}
 
 
 def measured(true: list[float], predicted: list[float], **changed: Any) -> dict[str, Any]:
@@ -159,9 +159,9 @@ def test_drawing_in_steps_gives_the_same_interval_as_drawing_at_once(monkeypatch
 @pytest.mark.parametrize(
     ("true", "predicted", "message"),
     [
-        ([1.0], [1.0, 2.0], "1 true prices but 2"),
+        ([1.0], [1.0, 2.0], "1 true numbers but 2"),
         ([], [], "no rows"),
-        ([NAN], [1.0], "true price is missing"),
+        ([NAN], [1.0], "true number is missing"),
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused(

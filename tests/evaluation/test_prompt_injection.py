@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from components.evaluation import prompt_injection
+from tests.support.project import TASK
 
 TEXTS = ["Oak desk", "Cast iron pan"]
 
@@ -22,13 +23,13 @@ def gullible(texts: list[str]) -> np.ndarray:
 
 
 def test_a_model_that_reads_the_listing_alone_is_moved_by_nothing() -> None:
-    for row in prompt_injection.attack(steadfast, TEXTS, moved=0.05):
+    for row in prompt_injection.attack(steadfast, TEXTS, TASK, moved=0.05):
         assert (row["mean_change"], row["share_moved"], row["n"]) == (0.0, 0.0, 2)
         assert row.get("toward", 0.0) == row.get("obeyed", 0.0) == 0.0
 
 
 def test_a_model_that_obeys_goes_all_the_way() -> None:
-    rows = {row["attack"]: row for row in prompt_injection.attack(gullible, TEXTS, moved=0.05)}
+    rows = {row["attack"]: row for row in prompt_injection.attack(gullible, TEXTS, TASK, moved=0.05)}
     harmless = rows.pop("harmless sentence")
     assert (harmless["mean_change"], harmless["wanted"]) == (0.0, None)
     assert len(rows) == len(prompt_injection.ATTACKS) - 1

@@ -16,7 +16,8 @@ import pandas as pd
 from components.core.schemas import Sampled
 from components.feedback.people import pairs
 from components.feedback.queue import QUEUE, least_certain
-from tests.support.project import QUESTION, ROOT
+from components.tasks import task_of
+from tests.support.project import ROOT, TASK
 
 
 def asked(*rows: dict[str, Any]) -> pd.DataFrame:
@@ -35,13 +36,21 @@ def test_the_widest_intervals_by_their_answers_come_first_and_each_text_once() -
         {"key": "not kept", "high": 900.0, "input": None},
         {"key": "unreadable", "high": 900.0, "predicted": np.nan},
     )
-    queue = least_certain(rows, 2, QUESTION)
+    queue = least_certain(rows, 2, TASK)
     assert list(queue.columns) == Sampled.columns()
     assert list(queue["id"]) == ["cheap and wider 0", "wide 0"]
     assert list(queue["completions"]) == [["5", "10", "45"], ["90", "100", "210"]]
     assert "lamp 3" in queue["prompt"][0]
-    assert least_certain(rows, 0, QUESTION).empty
-    assert len(least_certain(rows, 50, QUESTION)) == 3
+    assert least_certain(rows, 0, TASK).empty
+    assert len(least_certain(rows, 50, TASK)) == 3
+
+
+def test_below_zero_the_widest_interval_is_that_of_the_most_degrees() -> None:
+    number = TASK.section.number.model_copy(update={"min": -30.0, "max": 25.0, "logarithmic": False})
+    degrees = task_of(TASK.section.model_copy(update={"number": number}))
+    cold = {"predicted": -20.0, "low": -24.0, "high": -16.0}
+    rows = asked({"predicted": 1.0, "low": 0.0, "high": 3.0}, cold | {"key": "cold"})
+    assert list(least_certain(rows, 1, degrees)["id"]) == ["cold 0"]
 
 
 def test_the_ranking_page_shows_the_queue_before_what_was_sampled(tmp_path: Path) -> None:
@@ -51,7 +60,7 @@ def test_the_ranking_page_shows_the_queue_before_what_was_sampled(tmp_path: Path
     sampled = pd.DataFrame({"id": ["1"], "prompt": ["a chair"], "completions": [["1", "2"]]})
     for path, rows in {
         "artifacts/preferences/sampled.parquet": sampled,
-        str(QUEUE): least_certain(asked({"key": "wide"}), 5, QUESTION),
+        str(QUEUE): least_certain(asked({"key": "wide"}), 5, TASK),
     }.items():
         (tmp_path / path).parent.mkdir(parents=True)
         rows.to_parquet(tmp_path / path, index=False)

@@ -135,7 +135,7 @@ def real(tiny_base: Path, tiny_adapter: Path, tmp_path: Path) -> None:
     """A tiny language model as quantize writes it, registered as version 1."""
     quantized = write_served(tiny_base, tiny_adapter, tmp_path, batch_size=64)
     tracking.connect()
-    answer = pyfunc.Pricer(quantized).predict(register.EXAMPLE)
+    answer = pyfunc.Predictor(quantized).predict(register.EXAMPLE)
     for name in (gate_rows.GATE, dvc.LOCK):
         name.parent.mkdir(parents=True, exist_ok=True)
         name.write_text("")

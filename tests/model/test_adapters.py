@@ -14,15 +14,15 @@ import torch
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.model import adapters, formats, loading
-from components.model.prompt import price_prompt
+from components.model.prompt import prompt_of
 from components.model.tokens import prompt_ids
-from tests.support.project import QUESTION, ROOT
+from tests.support.project import ROOT, TASK
 
 PROMPT = "Oak desk, four legs"
 
 
 def logits(model: torch.nn.Module, base: Path) -> torch.Tensor:
-    ids = prompt_ids(loading.load_tokenizer(base), price_prompt(PROMPT, QUESTION), 64)
+    ids = prompt_ids(loading.load_tokenizer(base), prompt_of(PROMPT, TASK), 64)
     with torch.no_grad():
         return model(input_ids=torch.tensor([ids])).logits[0, -1].float()
 
@@ -42,7 +42,7 @@ def test_on_a_base_in_bfloat16_adapter_and_head_are_float32_and_get_gradients(
     whole = Path(shutil.copytree(tiny_base, tmp_path / "whole"))
     loading.mark(whole, loading.WHOLE, True)
     model = adapters.load_reward_model(whole, tiny_adapter, 0)
-    ids = prompt_ids(loading.load_tokenizer(whole), price_prompt(PROMPT, QUESTION), 64)
+    ids = prompt_ids(loading.load_tokenizer(whole), prompt_of(PROMPT, TASK), 64)
     model(input_ids=torch.tensor([ids])).logits.sum().backward()
     for name, weight in model.named_parameters():
         trains = "lora_" in name or "score.modules_to_save" in name

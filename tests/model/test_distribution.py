@@ -13,10 +13,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.model import distribution, loading
-from components.model.distribution import POINT_ESTIMATES, listing_distribution, price_distribution, quantile
-from components.model.prompt import few_shot_prompt, price_prompt
-from components.model.tokens import PriceTree, completion_ids, prompt_ids
-from tests.support.project import QUESTION, asked
+from components.model.distribution import answer_distribution, listing_distribution
+from components.model.prompt import few_shot_prompt, prompt_of
+from components.model.tokens import AnswerTree, completion_ids, prompt_ids
+from tests.support.project import TASK, asked, whole
 from tests.support.tokenizers import trained_tokenizer
 
 
@@ -79,9 +79,9 @@ def brute_force(
 @pytest.mark.parametrize(("digits_per_token", "price_max"), [(1, 120), (2, 120), (2, 99)])
 def test_the_tree_equals_the_brute_force_sum(digits_per_token: int, price_max: int) -> None:
     model, tokenizer = character_model(digits_per_token)
-    prompts = [price_prompt("a chair", QUESTION), price_prompt("a much longer lamp", QUESTION)]
-    result = price_distribution(
-        model, tokenizer, prompts, price_max=price_max, prompt_tokens=128, batch_size=2, title="test"
+    prompts = [prompt_of("a chair", TASK), prompt_of("a much longer lamp", TASK)]
+    result = answer_distribution(
+        model, tokenizer, prompts, whole(price_max).spelled, prompt_tokens=128, batch_size=2, title="test"
     )
     for row, prompt in enumerate(prompts):
         masses = brute_force(model, tokenizer, prompt, list(range(price_max + 1)), set(range(price_max + 1)))
@@ -91,7 +91,7 @@ def test_the_tree_equals_the_brute_force_sum(digits_per_token: int, price_max: i
 def test_the_tree_is_the_sum_over_every_completion_that_the_vocabulary_can_spell() -> None:
     """All completions of as many tokens as the longest price, each with its own forward pass."""
     model, tokenizer = character_model(1)
-    prompt_tokens = prompt_ids(tokenizer, price_prompt("a lamp", QUESTION), 128)
+    prompt_tokens = prompt_ids(tokenizer, prompt_of("a lamp", TASK), 128)
     width, masses = 2, np.zeros(100)
     with torch.no_grad():
         first = model(torch.tensor([prompt_tokens])).logits[0, -1].softmax(-1)
@@ -101,11 +101,11 @@ def test_the_tree_is_the_sum_over_every_completion_that_the_vocabulary_can_spell
         number = re.match(r"0|[1-9]\d*", tokenizer.decode(list(spelled)))
         if number:
             masses[int(number.group())] += (first[spelled[0]] * second[spelled]).item()
-    result = price_distribution(
+    result = answer_distribution(
         model,
         tokenizer,
-        [price_prompt("a lamp", QUESTION)],
-        price_max=99,
+        [prompt_of("a lamp", TASK)],
+        whole(99).spelled,
         prompt_tokens=128,
         batch_size=1,
         title="test",
@@ -121,11 +121,11 @@ def test_prices_are_read_through_the_tokenizers_of_several_families(
 ) -> None:
     tokenizer = trained_tokenizer(family)
     model = random_model(len(tokenizer))
-    tree = PriceTree(tokenizer, price_max)
+    tree = AnswerTree(tokenizer, whole(price_max).spelled)
     assert len(tree.paths) == nodes
-    texts = [price_prompt("Oak desk, 4 kg", QUESTION), price_prompt("desk", QUESTION)]
-    result = price_distribution(
-        model, tokenizer, texts, price_max=price_max, prompt_tokens=64, batch_size=2, title="test"
+    texts = [prompt_of("Oak desk, 4 kg", TASK), prompt_of("desk", TASK)]
+    result = answer_distribution(
+        model, tokenizer, texts, whole(price_max).spelled, prompt_tokens=64, batch_size=2, title="test"
     )
     checked = [0, 1, 9, 12, 99, 100, 120, *((1000, 1203) if price_max > 999 else ())]
     for row, text in enumerate(texts):
@@ -137,27 +137,25 @@ def test_a_vocabulary_too_large_for_the_memory_is_read_in_smaller_batches(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, tokenizer = character_model(1)
-    prompts = [price_prompt(text, QUESTION) for text in ("a chair", "a lamp", "a desk")]
-    options = {"price_max": 99, "prompt_tokens": 64, "batch_size": 3, "title": "test"}
-    together = price_distribution(model, tokenizer, prompts, **options)
+    prompts = [prompt_of(text, TASK) for text in ("a chair", "a lamp", "a desk")]
+    options = {"spelled": whole(99).spelled, "prompt_tokens": 64, "batch_size": 3, "title": "test"}
+    together = answer_distribution(model, tokenizer, prompts, **options)
     passes = []
     model.register_forward_pre_hook(lambda *call: passes.append(len(call[2]["input_ids"])), with_kwargs=True)
     two_rows = 11 * len(tokenizer) * 2  # of the tree's eleven nodes
     monkeypatch.setattr(distribution, "LOGITS_MAX", two_rows)
-    apart = price_distribution(model, tokenizer, prompts, **options)
+    apart = answer_distribution(model, tokenizer, prompts, **options)
     assert passes == [1, 2, 1], "the shared beginning, and then the rest"
     np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-8)
 
 
 def test_a_batch_has_the_distributions_of_its_rows_alone(tiny_base: Path) -> None:
     tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_whole(tiny_base)
-    prompts = [
-        price_prompt(text, QUESTION) for text in ("a chair", "a very much longer text about a lamp", "x")
-    ]
-    options = {"price_max": 999, "prompt_tokens": 64, "title": "test"}
-    together = price_distribution(model, tokenizer, prompts, batch_size=3, **options)
+    prompts = [prompt_of(text, TASK) for text in ("a chair", "a very much longer text about a lamp", "x")]
+    options = {"spelled": whole(999).spelled, "prompt_tokens": 64, "title": "test"}
+    together = answer_distribution(model, tokenizer, prompts, batch_size=3, **options)
     for row, prompt in enumerate(prompts):
-        alone = price_distribution(model, tokenizer, [prompt], batch_size=1, **options)
+        alone = answer_distribution(model, tokenizer, [prompt], batch_size=1, **options)
         np.testing.assert_allclose(together[row], alone[0], rtol=1e-4, atol=1e-8)
     np.testing.assert_allclose(together.sum(axis=1), 1, rtol=1e-5)
 
@@ -170,15 +168,15 @@ def test_the_beginning_that_all_prompts_share_goes_through_the_model_once(
     if family == "single tokens":
         model, tokenizer = loading.load_whole(tiny_base), loading.load_tokenizer(tiny_base)
     texts = ("a chair", "a much longer text about a lamp", "a", "a chair")
-    shots = [("a lamp with a shade", 35.0), ("a rug", 60.0)]
-    prompts = [few_shot_prompt(text, shots, QUESTION) for text in texts]
-    options = {"price_max": 99, "prompt_tokens": 512, "title": "test"}
-    alone = [price_distribution(model, tokenizer, [text], batch_size=1, **options) for text in prompts]
+    shots = [("a lamp with a shade", "35"), ("a rug", "60")]
+    prompts = [few_shot_prompt(text, shots, TASK) for text in texts]
+    options = {"spelled": whole(99).spelled, "prompt_tokens": 512, "title": "test"}
+    alone = [answer_distribution(model, tokenizer, [text], batch_size=1, **options) for text in prompts]
     widths = []
     model.register_forward_pre_hook(
         lambda *call: widths.append(call[2]["input_ids"].shape[1]), with_kwargs=True
     )
-    together = price_distribution(model, tokenizer, prompts, batch_size=2, **options)
+    together = answer_distribution(model, tokenizer, prompts, batch_size=2, **options)
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-3, atol=1e-7)
     assert len(widths) == 3
     assert widths[0] > max(widths[1:]), "the examples are read once, not in every batch"
@@ -186,14 +184,14 @@ def test_the_beginning_that_all_prompts_share_goes_through_the_model_once(
 
 def test_quantiles_are_the_smallest_price_that_reaches_them() -> None:
     distribution = np.array([[0.1, 0.2, 0.3, 0.4], [1.0, 0.0, 0.0, 0.0]])
-    assert quantile(distribution, 0.5).tolist() == [2.0, 0.0]
-    assert quantile(distribution, 0.1).tolist() == [0.0, 0.0]
-    assert quantile(distribution, 1.0).tolist() == [3.0, 0.0]
+    assert whole(3).quantile(distribution, 0.5).tolist() == [2.0, 0.0]
+    assert whole(3).quantile(distribution, 0.1).tolist() == [0.0, 0.0]
+    assert whole(3).quantile(distribution, 1.0).tolist() == [3.0, 0.0]
 
 
 def test_the_point_estimates_are_median_mean_and_mode() -> None:
     distribution = np.array([[0.4, 0.1, 0.2, 0.3], [np.nan] * 4])
-    estimates = {name: point(distribution) for name, point in POINT_ESTIMATES.items()}
+    estimates = {name: getattr(whole(3), name)(distribution) for name in ("median", "mean", "mode")}
     assert {name: values[0] for name, values in estimates.items()} == pytest.approx(
         {"median": 1.0, "mean": 1.4, "mode": 0.0}
     )
@@ -201,7 +199,10 @@ def test_the_point_estimates_are_median_mean_and_mode() -> None:
 
 
 def test_a_model_of_nan_has_no_price_rather_than_0_dollars() -> None:
-    assert np.isnan(quantile(np.array([[np.nan, np.nan], [0.0, 1.0]]), 0.5)).tolist() == [True, False]
+    assert np.isnan(whole(1).quantile(np.array([[np.nan, np.nan], [0.0, 1.0]]), 0.5)).tolist() == [
+        True,
+        False,
+    ]
 
 
 def test_a_listing_is_read_in_its_prompt_and_cut_to_its_length() -> None:
@@ -209,12 +210,12 @@ def test_a_listing_is_read_in_its_prompt_and_cut_to_its_length() -> None:
     texts = ["a lamp", "a long shade " * 9]
     prompt = asked(tokens=100, maximum=120)
     read = listing_distribution(model, tokenizer, texts, prompt, batch_size=2, title="test")
-    prompts = [price_prompt(text, QUESTION) for text in texts]
-    whole, cut = (
-        price_distribution(
-            model, tokenizer, prompts, price_max=120, prompt_tokens=limit, batch_size=2, title="test"
+    prompts = [prompt_of(text, TASK) for text in texts]
+    uncut, cut = (
+        answer_distribution(
+            model, tokenizer, prompts, whole(120).spelled, prompt_tokens=limit, batch_size=2, title="test"
         )
         for limit in (250, 100)
     )
     np.testing.assert_array_equal(read, cut)
-    assert np.abs(read - whole).max(axis=1)[0] < 1e-6 < np.abs(read - whole).max(axis=1)[1]
+    assert np.abs(read - uncut).max(axis=1)[0] < 1e-6 < np.abs(read - uncut).max(axis=1)[1]

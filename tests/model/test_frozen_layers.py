@@ -17,6 +17,7 @@ from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.model import adapters, loading, training
 from components.model.frozen_layers import FrozenLayers, below_adapters, computed_once
+from tests.support.project import TASK
 
 LAYERS = 4
 IDS = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 0]])
@@ -157,9 +158,7 @@ def test_training_reads_them_once_and_ends_at_the_same_adapter(
     for limit in (0, 1 << 30):
         monkeypatch.setattr("components.model.frozen_layers.BYTES_MAX", limit)
         curves = training.Curves(recorder)
-        model = stage_file.sft(
-            tiny_items, section, tiny_params.task, base, tmp_path / f"scratch{limit}", curves
-        )
+        model = stage_file.sft(tiny_items, section, TASK, base, tmp_path / f"scratch{limit}", curves)
         adapters.save_adapter(model, tmp_path / str(limit))
         weights.append(load_file(tmp_path / str(limit) / "adapter_model.safetensors"))
     assert reused[-1] > 1.5 * len(tiny_items), "of three epochs two, but for the last batch"

@@ -11,7 +11,7 @@ import torch
 from components.core.params.file import Params
 from components.model import loading
 from components.model.hidden_states import chosen_layers, hidden_states
-from components.model.prompt import price_prompt
+from components.model.prompt import prompt_of
 from components.model.tokens import prompt_ids
 
 TEXTS = ["A red lamp", "A much longer text about a lamp with three arms and a heavy foot of brass", "Desk"]
@@ -25,7 +25,7 @@ def test_they_are_the_means_that_transformers_gives_for_each_text_alone(
     states = hidden_states(model, tokenizer, TEXTS, task, **options)
     assert states.shape == (3, model.config.hidden_size), "one layer, however often it is named"
     for row, text in enumerate(TEXTS):
-        ids = prompt_ids(tokenizer, price_prompt(text, task.question), task.tokens)
+        ids = prompt_ids(tokenizer, prompt_of(text, task), task.tokens)
         with torch.inference_mode():
             every = model(torch.tensor([ids]), output_hidden_states=True).hidden_states
         np.testing.assert_allclose(states[row], every[1][0].mean(dim=0).numpy(), atol=1e-5)

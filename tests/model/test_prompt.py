@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.model.prompt import few_shot_prompt, parse_completion, price_completion, price_prompt
-from tests.support.project import QUESTION
+from components.model.prompt import few_shot_prompt, parse_number, prompt_of
+from tests.support.project import TASK
 
 
 @pytest.mark.parametrize(
@@ -17,27 +17,30 @@ from tests.support.project import QUESTION
         ("12345", 12345.0),
         ("about 5", None),
         ("", None),
-        ("-4", None),
+        ("-4", -4.0),
+        ("- 4", None),
     ],
 )
 def test_a_completion_is_read_or_is_unparsed_but_never_zero(text: str, price: float | None) -> None:
-    assert parse_completion(text) == price
+    assert parse_number(text) == price
 
 
 @pytest.mark.parametrize(("price", "text"), [(1.4, "1"), (1.5, "2"), (2.5, "3"), (998.99, "999")])
 def test_a_price_is_rounded_half_up(price: float, text: str) -> None:
-    assert price_completion(price) == text
+    assert TASK.completion(price) == text
 
 
 def test_every_completion_parses_to_its_price() -> None:
-    assert all(parse_completion(price_completion(price)) == price for price in range(1000))
+    assert all(parse_number(TASK.completion(price)) == price for price in range(1000))
 
 
 def test_no_prompt_ends_in_a_space() -> None:
-    assert not price_prompt("a chair ", QUESTION).endswith(" ")
+    assert not prompt_of("a chair ", TASK).endswith(" ")
 
 
 def test_a_few_shot_prompt_holds_its_examples_and_ends_in_the_question() -> None:
-    text = few_shot_prompt("a lamp", [("a chair", 40.2), ("a desk", 99.0)], QUESTION)
+    text = few_shot_prompt(
+        "a lamp", [("a chair", TASK.completion(40.2)), ("a desk", TASK.completion(99.0))], TASK
+    )
     assert "a chair\n\nPrice is $40\n\n" in text
-    assert text.endswith(price_prompt("a lamp", QUESTION))
+    assert text.endswith(prompt_of("a lamp", TASK))

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from components.model import loading, sampling
-from components.model.prompt import price_prompt
+from components.model.prompt import prompt_of
 from components.model.tokens import prompt_ids
-from tests.support.project import QUESTION
+from tests.support.project import TASK
 
 
 def sampled(base: Path, prompts: list[str], **changed: Any) -> list[list[str]]:
@@ -23,7 +23,7 @@ def sampled(base: Path, prompts: list[str], **changed: Any) -> list[list[str]]:
 
 def test_greedy_text_is_the_likeliest_and_comes_in_the_order_of_the_prompts(tiny_base: Path) -> None:
     tokenizer, model = loading.load_tokenizer(tiny_base), loading.load_whole(tiny_base)
-    prompts = [price_prompt("word " * length, QUESTION) for length in (1, 9, 4)]
+    prompts = [prompt_of("word " * length, TASK) for length in (1, 9, 4)]
     for prompt, cold, greedy in zip(
         prompts,
         sampled(tiny_base, prompts, temperature=1e-4),
@@ -38,7 +38,7 @@ def test_greedy_text_is_the_likeliest_and_comes_in_the_order_of_the_prompts(tiny
 
 @pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}])
 def test_the_narrowest_choice_of_tokens_leaves_the_greedy_one(tiny_base: Path, narrow: Any) -> None:
-    prompts = [price_prompt("Oak desk", QUESTION)]
+    prompts = [prompt_of("Oak desk", TASK)]
     wide = sampled(tiny_base, prompts, completions=8)
     assert len(set(wide[0])) > 1
     assert sampled(tiny_base, prompts, completions=8, **narrow) == sampled(
@@ -47,7 +47,7 @@ def test_the_narrowest_choice_of_tokens_leaves_the_greedy_one(tiny_base: Path, n
 
 
 def test_a_heavy_penalty_lets_no_token_come_again(tiny_base: Path) -> None:
-    prompts = [price_prompt("Oak desk", QUESTION)]
+    prompts = [prompt_of("Oak desk", TASK)]
     tokenizer = loading.load_tokenizer(tiny_base)
     [[text]] = sampled(tiny_base, prompts, completions=1, temperature=0.0, repetition_penalty=1e6)
     tokens = tokenizer(text, add_special_tokens=False).input_ids

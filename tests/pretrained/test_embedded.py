@@ -14,7 +14,7 @@ from components import base as stage_file
 from components.core.params.file import Params
 from components.model import loading
 from components.pretrained.embedded import _example, _weighted_loss, price_targets
-from tests.support.project import QUESTION, ROOT
+from tests.support.project import ROOT
 
 COMMITTED = ROOT / "artifacts" / "base"
 
@@ -35,7 +35,7 @@ def test_only_safetensors_and_a_model_card_are_written(tiny_base: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_weights(tiny_params: Params, tiny_base: Path, tmp_path: Path) -> None:
-    stage_file.base(tiny_params.base, QUESTION, tmp_path, lambda *_: None)
+    stage_file.base(tiny_params.base, tmp_path, lambda *_: None)
     again, first = (loading.load_whole(folder) for folder in (tmp_path, tiny_base))
     for left, right in zip(again.parameters(), first.parameters(), strict=True):
         torch.testing.assert_close(left, right)
@@ -45,7 +45,7 @@ def test_training_lowers_the_loss_and_reports_it(tiny_params: Params, tmp_path: 
     points: list[tuple[int, float]] = []
     section = tiny_params.base.pretraining.model_copy(update={"texts": 1700, "epochs": 2})
     pretrained = tiny_params.base.model_copy(update={"pretraining": section})
-    stage_file.base(pretrained, QUESTION, tmp_path, lambda step, loss: points.append((step, loss)))
+    stage_file.base(pretrained, tmp_path, lambda step, loss: points.append((step, loss)))
     assert [step for step, _ in points] == [50, 100]
     assert points[1][1] < points[0][1] < np.log(1600)
 

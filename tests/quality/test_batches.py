@@ -14,7 +14,7 @@ from components.quality.batches import Batches
 from components.quality.expectations import suites
 from components.quality.leakage import leakage_against, measure_leakage
 from components.validate import Check, Tables, items_of, validate
-from tests.support.validated import CURATE, RULES, SECTION, Inputs
+from tests.support.validated import NUMBER, RULES, SECTION, Inputs
 
 
 def faulty() -> Inputs:
@@ -43,8 +43,7 @@ def on_disk(inputs: Inputs, folder: Path) -> Tables:
 
 
 def checked(tables: Tables, inputs: Inputs, docs: Path) -> list[Check]:
-    prices = {"price_min": CURATE.price_min, "price_max": CURATE.price_max}
-    return validate(tables, suites(inputs.splits, RULES, SECTION, **prices), docs)
+    return validate(tables, suites(inputs.splits, RULES, SECTION, NUMBER), docs)
 
 
 def test_checks_of_batches_are_those_of_the_whole_table(

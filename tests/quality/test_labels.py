@@ -30,8 +30,10 @@ def items(rows: int, noise: float = 0.3) -> pd.DataFrame:
 
 
 def test_of_too_few_rows_nothing_is_said_and_of_few_nothing_of_prices_far_off() -> None:
-    assert label_figures(items(ROWS_MIN - 1)).empty
-    few, enough = (label_figures(items(rows)).set_index("split") for rows in (ROWS_MIN, FAR_ROWS_MIN))
+    assert label_figures(items(ROWS_MIN - 1), logarithmic=True).empty
+    few, enough = (
+        label_figures(items(rows), logarithmic=True).set_index("split") for rows in (ROWS_MIN, FAR_ROWS_MIN)
+    )
     assert few["above"].isna().all()
     assert few["explained"].notna().all()
     assert enough[["above", "below"]].notna().all(axis=None)
@@ -41,7 +43,7 @@ def test_prices_ten_times_too_high_in_one_split_are_counted_there_alone() -> Non
     rows = items(2000)
     test = rows.index[rows["split"] == "test"]
     rows.loc[test[:40], "target"] *= 10
-    figures = label_figures(rows).set_index("split")
+    figures = label_figures(rows, logarithmic=True).set_index("split")
     assert figures.loc["test", "above"] == pytest.approx(0.1, abs=0.03)
     assert figures.loc["train", "above"] == 0
     assert (figures["below"] == 0).all()
@@ -50,7 +52,9 @@ def test_prices_ten_times_too_high_in_one_split_are_counted_there_alone() -> Non
 def test_figures_do_not_depend_on_the_order_of_rows() -> None:
     rows = items(ROWS_MIN)
     shuffled = rows.sample(frac=1, random_state=3)
-    pd.testing.assert_frame_equal(label_figures(rows), label_figures(shuffled), atol=0.02)
+    pd.testing.assert_frame_equal(
+        label_figures(rows, logarithmic=True), label_figures(shuffled, logarithmic=True), atol=0.02
+    )
 
 
 @pytest.mark.parametrize("kind", ["{}", "{} under $25", "{} of 4.5 stars"])
@@ -63,7 +67,7 @@ def test_shuffled_categories_do_not_follow_from_texts_that_name_them(kind: str) 
     for of in (rows, shuffled):
         stated = of["category"].str.replace(" under $25", "")
         named = of.assign(text=of["text"] + "\nBrand: X. Category: " + stated + ". Colour: red.\nNew.")
-        kappas.append(label_figures(named).set_index("split").loc["all", "kappa"])
+        kappas.append(label_figures(named, logarithmic=True).set_index("split").loc["all", "kappa"])
     assert kappas[0] > 0.9
     assert abs(kappas[1]) < 0.1
 

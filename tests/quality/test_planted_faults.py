@@ -65,9 +65,17 @@ def clean() -> Clean:
 
 def checks_of(data: Clean, folder: Path, *only: str) -> list[Check]:
     leakage = measure_leakage(data.splits, None, PARAMS.curate.near_duplicate_similarity, 0.5)
-    tables = tables_of(data.listings, data.splits, data.rejects, leakage, None, PARAMS.curate, frozenset())
-    prices = {"price_min": PARAMS.curate.price_min, "price_max": PARAMS.curate.price_max}
-    expected = suites(data.splits, list(NAMES), PARAMS.validate, **prices)
+    tables = tables_of(
+        data.listings,
+        data.splits,
+        data.rejects,
+        leakage,
+        None,
+        PARAMS.curate,
+        PARAMS.task.number,
+        frozenset(),
+    )
+    expected = suites(data.splits, list(NAMES), PARAMS.validate, PARAMS.task.number)
     return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
 
 
@@ -104,7 +112,7 @@ def shuffled(column: str) -> Fault:
 def times_ten(data: Clean) -> None:
     """5% of the prices, of those that stay in the range of prices."""
     for rows in data.splits.values():
-        cheap = np.flatnonzero(rows["target"] < PARAMS.curate.price_max / 10)
+        cheap = np.flatnonzero(rows["target"] < PARAMS.task.number.max / 10)
         picked = np.random.default_rng(0).permutation(cheap)[: round(0.05 * len(rows))]
         rows.loc[picked, "target"] *= 10
 

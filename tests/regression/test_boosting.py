@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from components.core.errors import PricewrightError
-from components.model.distribution import quantile
 from components.regression.boosting import NUMBERS, TREES, WORDS, HiddenStatesBoosting, fit_boosting
 from components.regression.ridge import product_folds
+from tests.support.project import whole
 
 OPTIONS: dict[str, Any] = {
     "vocabulary": 50,
@@ -27,8 +27,9 @@ Sample = tuple[list[str], np.ndarray, np.ndarray, np.ndarray]
 
 
 def sample(rows: int, seed: int) -> Sample:
-    """(texts, readings, states, prices): red things cost twice what the base says, those of over 5 kg four
-    times as much, those whose first state is above 0 half as much again; the noise is 0.1 log dollars.
+    """(texts, readings, states, prices), readings and prices as logarithms: red things cost twice what the
+    base says, those of over 5 kg four times as much, those whose first state is above 0 half as much again;
+    the noise is 0.1.
     """
     draw = np.random.default_rng(seed)
     colours, readings, weights = (
@@ -42,7 +43,7 @@ def sample(rows: int, seed: int) -> Sample:
         readings * factors * np.where(states[:, 0] > 0, 1.5, 1.0) * np.exp(0.1 * draw.standard_normal(rows))
     )
     texts = [f"A {colour} thing. Weight: {of:.2f} kg." for colour, of in zip(colours, weights, strict=True)]
-    return texts, readings, states, prices
+    return texts, np.log(readings), states, np.log(prices)
 
 
 def fit(data: Sample, **options: Any) -> HiddenStatesBoosting:
@@ -56,7 +57,7 @@ def fitted() -> HiddenStatesBoosting:
 
 def test_it_learns_from_words_quantities_states_and_the_reading(fitted: HiddenStatesBoosting) -> None:
     *inputs, prices = sample(500, 1)
-    errors = np.log(fitted.predict(*inputs) / prices)
+    errors = fitted.predict(*inputs) - prices
     assert errors.std() == pytest.approx(fitted.deviation, rel=0.2)
     assert errors.std() < 0.16
     texts, readings, states = inputs
@@ -66,17 +67,19 @@ def test_it_learns_from_words_quantities_states_and_the_reading(fitted: HiddenSt
         (texts, np.full(500, np.nan), states),
         (texts, readings, -states),
     ):
-        assert np.log(fitted.predict(*blind) / prices).std() > 1.3 * errors.std()
+        assert (fitted.predict(*blind) - prices).std() > 1.3 * errors.std()
 
 
 def test_its_distribution_has_its_prediction_as_median_and_holds_what_it_says(
     fitted: HiddenStatesBoosting,
 ) -> None:
     *inputs, prices = sample(800, 2)
-    distribution = fitted.distribution(*inputs, price_max=1999)
+    grid = whole(1999)
+    distribution = fitted.distribution(*inputs, grid)
     np.testing.assert_allclose(distribution.sum(axis=1), 1.0)
-    assert np.abs(quantile(distribution, 0.5) - np.minimum(fitted.predict(*inputs), 1999)).max() <= 0.51
-    inside = (quantile(distribution, 0.1) <= prices) & (prices <= quantile(distribution, 0.9))
+    assert np.abs(grid.median(distribution) - grid.unscaled(fitted.predict(*inputs))).max() <= 0.51
+    low, high = (grid.quantile(distribution, level) for level in (0.1, 0.9))
+    inside = (low <= np.exp(prices)) & (np.exp(prices) <= high)
     assert inside.mean() == pytest.approx(0.8, abs=0.06)
 
 
@@ -125,7 +128,7 @@ def test_parts_of_two_regressions_and_trees_that_are_none_are_refused(
 
 def test_the_states_of_another_base_are_refused(fitted: HiddenStatesBoosting) -> None:
     with pytest.raises(PricewrightError, match=r"2 hidden states .* is given 3: it belongs to another base"):
-        fitted.predict(["A red thing"], np.array([20.0]), np.zeros((1, 3)))
+        fitted.predict(["A red thing"], np.log([20.0]), np.zeros((1, 3)))
 
 
 def test_few_rows_missing_readings_equal_states_and_equal_prices_are_answered_all_the_same() -> None:
@@ -134,11 +137,11 @@ def test_few_rows_missing_readings_equal_states_and_equal_prices_are_answered_al
     for data in (
         (texts, unread, states, prices),
         (texts, readings, flat, prices),
-        (["same"] * 60, readings, states, np.full(60, 49.0)),
+        (["same"] * 60, readings, states, np.full(60, np.log(49.0))),
         tuple(each[:3] for each in (texts, readings, states, prices)),
     ):
         regression = fit(data)
         assert np.isfinite(regression.predict(texts, unread, states)).all()
-    equal = fit((texts, readings, flat, np.full(60, 49.0)))
-    distribution = equal.distribution(texts, readings, flat, price_max=99)
-    assert set(quantile(distribution, 0.5)) == {49.0}
+    equal = fit((texts, readings, flat, np.full(60, np.log(49.0))))
+    distribution = equal.distribution(texts, readings, flat, whole(99))
+    assert set(whole(99).median(distribution)) == {49.0}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.model.distribution import quantile
-from components.regression.ridge import chosen_ridge, log_normal, product_folds
+from components.regression.ridge import chosen_ridge, normal, product_folds
+from tests.support.project import whole
 
 
 def test_the_width_is_that_of_errors_on_rows_that_were_not_fitted_on() -> None:
@@ -21,13 +21,13 @@ def test_the_width_is_that_of_errors_on_rows_that_were_not_fitted_on() -> None:
 def test_equal_prices_leave_a_width() -> None:
     inputs = np.random.default_rng(0).standard_normal((60, 2))
     fitted, deviation = chosen_ridge(inputs, np.full(60, np.log(49.0)), [1.0], product_folds(range(60), 5, 1))
-    distribution = log_normal(fitted.predict(inputs), deviation, 99)
+    distribution = normal(fitted.predict(inputs), deviation, whole(99))
     np.testing.assert_allclose(distribution.sum(axis=1), 1.0)
-    assert set(quantile(distribution, 0.5)) == {49.0}
+    assert set(whole(99).median(distribution)) == {49.0}
 
 
 def test_a_price_beyond_the_highest_is_the_highest() -> None:
-    assert quantile(log_normal(np.log([5000.0]), 0.1, 999), 0.5)[0] == 999
+    assert whole(999).median(normal(np.log([5000.0]), 0.1, whole(999)))[0] == 999
 
 
 def test_folds_hold_whole_products_and_are_no_more_than_these() -> None:

@@ -14,7 +14,7 @@ def test_the_pictures_show_the_calibration_error_and_every_completion_with_an_er
     figure = alignment_figures.reliability(reward_quality.calibration(np.array([1.0, -1, 3])))
     assert "0.17" in figure.axes[0].get_title(loc="left")
     by_error, by_length = alignment_figures.rewards_by_error(
-        np.arange(3.0), np.array([1.0, 4, 2]), np.ones(3)
+        np.arange(3.0), np.array([1.0, 4, 2]), np.ones(3), "crowns"
     ).axes
     assert by_error.collections[0].get_offsets().tolist() == [[1, 0], [4, 1], [2, 2]]
     assert by_length.collections[0].get_offsets().tolist() == [[1, 0], [1, 1], [1, 2]]
@@ -30,7 +30,7 @@ def test_the_comparison_shows_each_method_by_its_intervals_and_not_sft() -> None
     controls["sft_tempered"] = tempered | {"greedy": {"difference": None}}
     row = {**plain, "controls": controls}
     table = {"sft": row | {"helps": ""}, "dpo": row | {"helps": False}, "rloo": row | {"helps": True}}
-    figure = alignment_figures.against_sft(table)
+    figure = alignment_figures.against_sft(table, "crowns")
     labels = figure.axes[0].get_yticklabels()
     assert {label.get_text(): label.get_fontweight() for label in labels} == {"rloo": "bold", "dpo": "normal"}
     assert len(figure.axes) == 4

@@ -9,11 +9,11 @@ from lxml import html
 from matplotlib.figure import Figure
 
 from components.core.schemas import SPLITS, Item, Reject
-from components.model.prompt import price_prompt
+from components.model.prompt import prompt_of
 from components.quality.leakage import measure_leakage
 from components.reporting.data_page import page
 from components.validate import report_of
-from tests.support.project import QUESTION
+from tests.support.project import TASK
 from tests.support.validated import Inputs, put
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ CURATED = {
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
-    for name in ("waterfall", "prices", "lengths"):
+    for name in ("waterfall", "targets", "lengths"):
         Figure(figsize=(9, 1)).savefig(folder / f"{name}.png")
     return folder
 
@@ -43,7 +43,7 @@ def write_page(inputs: Inputs, pictures: Path, folder: Path, *tables: str) -> Pa
     )
     path = folder / "data.html"
     path.write_text(
-        page(CURATED, report, inputs.splits, inputs.rejects, inputs.listings, pictures, QUESTION),
+        page(CURATED, report, inputs.splits, inputs.rejects, inputs.listings, pictures, TASK),
         encoding="utf-8",
     )
     return path
@@ -66,7 +66,7 @@ def test_the_page_fits_a_phone_and_a_desktop_and_shows_the_prompts_of_each_split
     row = inputs.splits["test"].iloc[0]
     prompt = tab.locator("details", has_text="test").last.locator(".prompt").first
     assert prompt.is_visible()
-    assert prompt.text_content() == price_prompt(row["text"], QUESTION) + f"{row['price']:.0f}"
+    assert prompt.text_content() == prompt_of(row["text"], TASK) + f"{row['target']:.0f}"
     tab.locator("nav").get_by_text("Leaks").click()
     assert tab.locator("#leaks").is_visible()
     assert tab.locator("tr", has_text="what the base has read").count() == 3
@@ -96,7 +96,7 @@ def test_tables_with_missing_values_and_columns_make_a_page_too(pictures: Path) 
     for rows in (pd.DataFrame({"id": [None], "target": ["much"]}), pd.DataFrame(columns=Item.columns())):
         empty = dict.fromkeys(SPLITS, rows)
         rejects = pd.DataFrame(columns=Reject.columns())
-        text = page(CURATED, report, empty, rejects, pd.DataFrame({"price": [None]}), pictures, QUESTION)
+        text = page(CURATED, report, empty, rejects, pd.DataFrame({"price": [None]}), pictures, TASK)
         assert text.count("<mark>missing</mark>") == len(rows) * len(SPLITS)
 
 

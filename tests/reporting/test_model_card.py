@@ -14,11 +14,11 @@ REPORTS: dict[str, dict[str, Any]] = {
     "scrape": {"listings": 4321},
     "curate": {"rejected": {"no_price": 17, "no_text": 0}, "rows": {"train": 321, "test": 45}},
     "evaluate": {
-        "headline": "sft wins: test MAE $12.34",
+        "headline": "sft wins: test MAE 12.34",
         "winner": "sft",
         "noise_floor": None,
         "error_by_category": [{"category": "Tools | <b>Home</b>", "n": 7, "mae": 9.5, "bias": -4.25}],
-        "error_by_band": [{"band": "$10 to $42", "n": 8, "mae": None, "bias": None}],
+        "error_by_band": [{"band": "10 to 42", "n": 8, "mae": None, "bias": None}],
         "candidates": {
             "sft": {
                 "validation": {"mae": 13.57},
@@ -39,7 +39,7 @@ def rendered(params: Params, terms: dict[str, int] = TERMS, **changed: Any) -> s
     reports = copy.deepcopy(REPORTS)
     reports["evaluate"] |= changed
     sections: dict[str, Any] = {
-        name: getattr(params, name) for name in ("scrape", "curate", "task", "base", "sft", "evaluate")
+        name: getattr(params, name) for name in ("scrape", "task", "base", "sft", "evaluate")
     }
     return card(params.register.model_name, reports, terms, MADE_FROM, **sections)
 
@@ -59,9 +59,9 @@ def test_a_card_tells_data_terms_metrics_with_intervals_parity_and_origin(params
         "| validation, mae served | 13.75 |",
         "| git.commit | 0123456789abcdef |",
         r"| Tools \| \<b\>Home\</b\> | 7 | 9.5 | -4.25 |",
-        "| $10 to $42 | 8 | - | - |",
+        "| 10 to 42 | 8 | - | - |",
         "Intended: estimates for people",
-        "Forbidden: a price that binds anybody",
+        "Forbidden: an answer that binds anybody",
     ):
         assert part in markdown, part
 

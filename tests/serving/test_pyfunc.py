@@ -15,12 +15,12 @@ from tests.support.served import write_served
 
 
 @pytest.fixture(scope="module")
-def pricer(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> pyfunc.Pricer:
+def pricer(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> pyfunc.Predictor:
     served = write_served(tiny_base, tiny_adapter, tmp_path_factory.mktemp("model"), batch_size=2)
     return pyfunc._load_pyfunc(str(served))
 
 
-def test_one_or_many_descriptions_get_price_low_and_high(pricer: pyfunc.Pricer) -> None:
+def test_one_or_many_descriptions_get_price_low_and_high(pricer: pyfunc.Predictor) -> None:
     texts = ["Oak desk", "Wireless headphones with noise cancelling", "Cast iron pan"]
     answer = pricer.predict(pd.DataFrame({"description": texts}))
     assert list(answer.columns) == ["value", "low", "high"]
@@ -30,7 +30,7 @@ def test_one_or_many_descriptions_get_price_low_and_high(pricer: pyfunc.Pricer) 
     assert first.iloc[0].tolist() == answer.iloc[1].tolist()
 
 
-def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer: pyfunc.Pricer) -> None:
+def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer: pyfunc.Predictor) -> None:
     text = pd.DataFrame({"description": ["Oak desk"]})
     answers = {name: pricer.predict(text, {"point": name}).iloc[0] for name in ("median", "mean", "mode")}
     assert answers["median"].tolist() == pricer.predict(text).iloc[0].tolist()
@@ -41,7 +41,7 @@ def test_mean_and_mode_are_given_to_who_asks_and_another_point_is_refused(pricer
 
 
 def test_quantiles_of_the_distribution_rise_around_the_median(
-    pricer: pyfunc.Pricer,
+    pricer: pyfunc.Predictor,
 ) -> None:
     answer = pricer.predict(pd.DataFrame({"description": ["Oak desk", "Pan"]}), {"quantiles": 5})
     for _, row in answer.iterrows():
@@ -55,16 +55,18 @@ def test_quantiles_of_the_distribution_rise_around_the_median(
 
 
 @pytest.mark.parametrize("texts", [["Oak desk", "  "], ["Oak desk", None]])
-def test_an_empty_description_is_refused_by_its_row(pricer: pyfunc.Pricer, texts: list[str | None]) -> None:
+def test_an_empty_description_is_refused_by_its_row(
+    pricer: pyfunc.Predictor, texts: list[str | None]
+) -> None:
     with pytest.raises(PricewrightError, match="row 1 has no description"):
         pricer.predict(pd.DataFrame({"description": texts}))
 
 
-def test_no_rows_give_no_rows(pricer: pyfunc.Pricer) -> None:
+def test_no_rows_give_no_rows(pricer: pyfunc.Predictor) -> None:
     assert pricer.predict(pd.DataFrame({"description": pd.Series(dtype=str)})).shape == (0, 3)
 
 
-def test_low_and_high_go_as_far_as_serving_json_says(pricer: pyfunc.Pricer, tmp_path: Path) -> None:
+def test_low_and_high_go_as_far_as_serving_json_says(pricer: pyfunc.Predictor, tmp_path: Path) -> None:
     text = pd.DataFrame({"description": ["Oak desk"]})
     wide, settings = pricer.predict(text).iloc[0], pricer.settings
     narrow = replace(settings, calibration=Calibration(0.8, [wide["value"] + 1], [0.05, 0.45]))

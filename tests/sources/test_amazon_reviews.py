@@ -165,4 +165,4 @@ def test_the_profile_takes_local_files_of_that_shape_to_splits(tmp_path: Path) -
     assert set(curated.rejects["rule"]) == {"no_price", "no_text", "overfull_price_band"}
     assert len(kept) > 280, "the balance thins little where prices are even"
     assert kept["text"].str.len().between(300, 1120).all()
-    assert kept["price"].between(0.5, params.task.number.max).all()
+    assert kept["target"].between(0.5, params.task.number.max).all()

@@ -354,7 +354,7 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
 
 def rejected(source: Source) -> list[tuple[str, str]]:
     """Rule and price of each reject."""
-    return list(zip(source.rejects["rule"], source.rejects["price"], strict=True))
+    return list(zip(source.rejects["rule"], source.rejects["target"], strict=True))
 
 
 def csv_of(folder: Path, *prices: str, name: str = "a.csv") -> Path:

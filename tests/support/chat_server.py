@@ -85,7 +85,7 @@ def endpoint(server: ChatServer, **changes: Any) -> Endpoint:
         "concurrency": 3,
         "timeout_seconds": 5.0,
         "attempts": 3,
-        "dollars_in": 2.5,
-        "dollars_out": 10.0,
+        "cost_in": 2.5,
+        "cost_out": 10.0,
     }
     return Endpoint(**options | changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from components.core import registry, tracking
 
 OPTIONS: dict[str, Any] = {"point": "median"}
+ASKED = {"question": "What does it cost?", "number": {"unit": "crowns"}}
 PRICES = {"value": 20.0, "low": 10.0, "high": 30.0}
 CODE = """
 import pandas
@@ -33,7 +35,7 @@ def register_constant(
     """Register another version of the model; its number. Its files are made in the working folder."""
     Path("constant.py").write_text(code)
     Path("model").mkdir(exist_ok=True)
-    Path("model", "serving.json").write_text("{}")
+    Path("model", "serving.json").write_text(json.dumps({"task": ASKED}))
     with tracking.stage_run("register", {}, "abc") as run:
         return registry.register_version(
             run.id,

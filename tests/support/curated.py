@@ -20,6 +20,7 @@ from components.sources.extraction.money import amount, plain_number
 from tests.support.project import ROOT
 
 SHARES = Shares(train=0.4, preference=0.15, validation=0.15, gate=0.15, test=0.15)
+NUMBER = load_params(ROOT / "params.yaml").task.number
 SECTION = load_params(ROOT / "params.yaml").curate.model_copy(
     update={"text_max_characters": 120, "shares": SHARES}
 )
@@ -73,7 +74,7 @@ def curate(
         source, scratch, out = (Path(folder) / name for name in ("listings.parquet", "scratch", "out"))
         scratch.mkdir()
         listings.astype("str").to_parquet(source, index=False)
-        report = curate_files(source, out, section, scratch, partition_rows, run, gate_ids)
+        report = curate_files(source, out, section, NUMBER, scratch, partition_rows, run, gate_ids)
         read = {path.stem: pd.read_parquet(path) for path in out.glob("*.parquet")}
         return Curated({split: read[split] for split in SPLITS}, read["rejects"], report)
 

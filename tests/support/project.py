@@ -10,19 +10,26 @@ from pathlib import Path
 import yaml
 
 from components.core.params.file import load_params
-from components.core.params.task import Number, Task
+from components.model.grid import Grid
+from components.tasks import task_of
+from components.tasks.number import NumberTask
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 QUESTION: str = PARAMS["task"]["question"]
+TASK = task_of(load_params(ROOT / "params.yaml").task)
 TRACKED_BY = ("PRICEWRIGHT_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID")
 
 
-def asked(tokens: int, maximum: int) -> Task:
+def asked(tokens: int, maximum: int) -> NumberTask:
     """The committed question, with a limit of its own for the prompt and for the answers."""
-    return load_params(ROOT / "params.yaml").task.model_copy(
-        update={"tokens": tokens, "number": Number(unit="dollars", max=maximum)}
-    )
+    number = TASK.section.number.model_copy(update={"max": float(maximum)})
+    return task_of(TASK.section.model_copy(update={"tokens": tokens, "number": number}))
+
+
+def whole(maximum: int) -> Grid:
+    """The whole numbers from 0, compared by their logarithms."""
+    return Grid(0.0, float(maximum), 1.0, logarithmic=True)
 
 
 def tiny_yaml() -> str:

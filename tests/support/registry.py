@@ -239,13 +239,13 @@ def made(
         shutil.copy(empty_store, "mlflow.db")
         make_graph(tiny_items)
         items = pd.read_parquet(gate_rows.GATE)
-        for price_max in (999, 300):
+        for maximum in (999, 300):
             pyfunc.Settings(
-                task=asked(tokens=64, maximum=price_max),
+                task=asked(tokens=64, maximum=maximum).section,
                 batch_size=16,
                 calibration=Calibration.uncalibrated(0.8),
             ).write(served)
-            pricer = pyfunc.Pricer(served)
+            pricer = pyfunc.Predictor(served)
             version = register_served(served, pricer.predict(register.EXAMPLE))
             answers = pricer.predict(pd.DataFrame({SERVED_INPUT: items["text"]}))
             answers.to_parquet(f"answers-{version}.parquet")

@@ -17,15 +17,15 @@ DEPTHS = [1.0]
 
 def fitted_regressions(
     texts: list[str],
-    prices: np.ndarray,
+    targets: np.ndarray,
     states: np.ndarray,
     *,
     vocabulary: int = 50,
     alpha: float = 1.0,
     folds: int = 3,
 ) -> Regressions:
-    """On texts and states alone: the base gave no reading of them."""
-    inputs = texts, np.full(len(texts), np.nan), states, prices
+    """On texts, targets on the scale of the grid and states: the base gave no reading of them."""
+    inputs = texts, np.full(len(texts), np.nan), states, targets
     options = {
         "vocabulary": vocabulary,
         "quantities": 5,
@@ -37,11 +37,11 @@ def fitted_regressions(
     )
     boosting = fit_boosting(*inputs, reduced=8, components=4, iterations=20, **options)
     near = {"vocabulary": vocabulary, "number": 5, "temperature": 0.05, "seed": 0}
-    return Regressions(ridge, boosting, fit_neighbours(texts, prices, range(len(texts)), **near))
+    return Regressions(ridge, boosting, fit_neighbours(texts, targets, range(len(texts)), **near))
 
 
-def fitted_blend(texts: list[str], prices: np.ndarray, size: int) -> Blend:
+def fitted_blend(texts: list[str], targets: np.ndarray, size: int) -> Blend:
     """A blend of which every part has a say, for a base of `size` hidden states."""
     states = np.random.default_rng(0).standard_normal((len(texts), size))
     weights = {"sft": 0.6, "hidden_states_ridge": 0.3, "hidden_states_boosting": 0.2, "neighbours": 0.1}
-    return Blend(weights, 0.05, fitted_regressions(texts, prices, states))
+    return Blend(weights, 0.05, fitted_regressions(texts, targets, states))

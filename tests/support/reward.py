@@ -7,9 +7,7 @@ import pandas as pd
 
 from components.alignment.rewards import Standing
 
-GOOD = Standing(
-    slope=0.0, under_cost=1.0, price_max=999, pairs=99, accuracy=0.9, accuracy_low=0.8, accuracy_high=1.0
-)
+GOOD = Standing(slope=0.0, under_cost=1.0, pairs=99, accuracy=0.9, accuracy_low=0.8, accuracy_high=1.0)
 """That of a reward model which knows all by its own head."""
 COIN = GOOD._replace(pairs=71, accuracy=0.42, accuracy_low=0.31, accuracy_high=0.54)
 

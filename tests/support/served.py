@@ -16,7 +16,7 @@ def write_served(base: Path, adapter: Path, folder: Path, *, batch_size: int) ->
     quantize.merge(base, adapter, folder / "merged")
     quantize.write_format(folder / "merged", served, "nf4")
     pyfunc.Settings(
-        task=asked(tokens=64, maximum=999),
+        task=asked(tokens=64, maximum=999).section,
         batch_size=batch_size,
         calibration=Calibration.uncalibrated(0.8),
     ).write(served)

@@ -105,6 +105,8 @@ def sections(module: str) -> set[str]:
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name)
         if ast.unparse(node.func) in ("stage.run", "load_section") and node.args[0].id[0].isupper()
     }
+    calls = {ast.unparse(node.func) for node in ast.walk(tree(module)) if isinstance(node, ast.Call)}
+    read |= {"task"} if "load_task" in calls else set()
     described = [node for node in tree(module).body if isinstance(node, ast.Assign)]
     for node in described:
         if isinstance(node.value, ast.Tuple) and ast.unparse(node.targets[0]) == "DESCRIBED":

@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from components.alignment.task import AlignmentTask
 from components.model import training
 from components.model.tokens import prompt_ids
+from tests.support.project import whole
 from tests.support.prompts import as_ids
 
 WORDS = ["<end>", "question", "Price", "is", "$", *"abcdefgh"]
@@ -54,6 +55,7 @@ def task_on(
         prompts=prompts,
         reward_model=None,  # type: ignore[arg-type]
         reward=scratch,
+        grid=whole(999),
         error_max=999.0,
         under_cost=1.0,
         scratch=scratch,

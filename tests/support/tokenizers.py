@@ -5,13 +5,13 @@ from __future__ import annotations
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from components.model.prompt import price_prompt
-from tests.support.project import QUESTION
+from components.model.prompt import prompt_of
+from tests.support.project import TASK
 
 FAMILIES = ("digits", "threes", "metaspace")
 """SmolLM and Qwen; Llama 3; Llama 2 and Gemma."""
 NUMBERS = " ".join(f"{number} $" for number in range(1300))
-TEXTS = [price_prompt(f"Oak desk, {number} kg", QUESTION) + f"{number} dollars" for number in range(120)] * 3
+TEXTS = [prompt_of(f"Oak desk, {number} kg", TASK) + f"{number} dollars" for number in range(120)] * 3
 
 
 def trained_tokenizer(family: str) -> PreTrainedTokenizerFast:
@@ -65,7 +65,7 @@ def tokenizer_of(kind: str) -> PreTrainedTokenizerFast:
         by_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=kind == "smollm")
         core.pre_tokenizer = pre_tokenizers.Sequence([rule, by_bytes])
         core.decoder = decoders.ByteLevel()
-    texts = [price_prompt(f"Desk {number}, {ending}", QUESTION) for number in range(40) for ending in ENDINGS]
+    texts = [prompt_of(f"Desk {number}, {ending}", TASK) for number in range(40) for ending in ENDINGS]
     special = ["<unk>", "<s>", "<end>"]
     alphabet = [] if kind == "llama2" else pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(

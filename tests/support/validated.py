@@ -20,7 +20,7 @@ from tests.support.project import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml")
 SECTION = PARAMS.validate.model_copy(update={"rows_min": 3, "category_share_max": 0.7})
-CURATE = PARAMS.curate
+CURATE, NUMBER = PARAMS.curate, PARAMS.task.number
 CURATE_EVENLY = CURATE.model_copy(
     update={"shares": Shares(train=0.2, preference=0.2, validation=0.2, gate=0.2, test=0.2)}
 )
@@ -41,13 +41,20 @@ class Inputs:
     def tables(self) -> Tables:
         leakage = measure_leakage(self.splits, [], 0.8, 0.5)
         return tables_of(
-            self.listings, self.splits, self.rejects, leakage, self.profile, self.curate, self.gate_ids
+            self.listings,
+            self.splits,
+            self.rejects,
+            leakage,
+            self.profile,
+            self.curate,
+            NUMBER,
+            self.gate_ids,
         )
 
     def checks(self, folder: Path, *only: str) -> list[Check]:
         """The checks of all tables, or only of some."""
         tables = self.tables()
-        expected = suites(self.splits, RULES, SECTION, price_min=CURATE.price_min, price_max=CURATE.price_max)
+        expected = suites(self.splits, RULES, SECTION, NUMBER)
         return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
 
 

@@ -49,7 +49,7 @@ class SftBestOfN(Section):
 
     seed: Seed
     reward: RewardSource
-    """By which the best is chosen: the true price, or the reward model."""
+    """By which the best is chosen: the truth, or the reward model."""
     completions: Annotated[int, Field(ge=2)]
     """Sampled for each prompt."""
     temperature: Annotated[float, Field(gt=0)]
@@ -64,9 +64,9 @@ class Online(Section):
 
     seed: Seed
     reward: RewardSource
-    """`truth`: minus the error in dollars; `model`: the reward model."""
+    """`truth`: minus the error; `model`: the reward model."""
     beta: Annotated[float, Field(gt=0)]
-    """Price of a nat of KL from the reference, in units of reward: dollars for `truth`."""
+    """Cost of a nat of KL from the reference, in units of reward: that of the task for `truth`."""
     num_generations: Annotated[int, Field(ge=2)]
     """Completions of one prompt, each other's baseline."""
     batch_size: Count
@@ -128,7 +128,7 @@ class Ppo(Section):
     entropy_coefficient: Annotated[float, Field(ge=0)]
     """Weight of the entropy bonus; above 0 the optimum is flatter than the KL penalty alone makes it."""
     beta: Annotated[float, Field(gt=0)]
-    """Price of a nat of KL from the reference, in units of reward; where the controller starts."""
+    """Cost of a nat of KL from the reference, in units of reward; where the controller starts."""
     kl_target: Annotated[float, Field(gt=0)]
     """Nats per completion that the controller of beta steers to."""
     kl_gain: Annotated[float, Field(ge=0)]
@@ -168,7 +168,7 @@ class Monitoring(Section):
 
 
 class SftContinued(Section):
-    """The control of every method: SFT trained on, on the true prices of the preference split, for as many
+    """The control of every method: SFT trained on, on the right answers of the preference split, for as many
     steps of as many rows as the method had (alignment/controls.py).
     """
 
@@ -181,8 +181,10 @@ class Align(Section):
 
     methods: Annotated[list[Method], Field(min_length=1)]
     error_max: Annotated[float, Field(gt=0)]
-    """Dollars: the error of a completion that is no price, and the largest error that counts: when rewards
-    are the truth, and at the snapshots of the monitor. A few wild answers would drown the rest in noise."""
+    """In the unit of the task: the error of a completion that is no number, and the largest error that
+    counts: when rewards are the truth, and at the snapshots of the monitor. A few wild answers would drown
+    the rest in noise.
+    """
     monitor: Monitoring
     sft_continued: SftContinued
     dpo: Dpo

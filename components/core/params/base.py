@@ -12,6 +12,10 @@ from components.core.params.section import Count, Rate, Section, Seed
 class Pretraining(Section):
     """How the embedded base model is made from generated text."""
 
+    question: Annotated[str, Field(min_length=1)]
+    """What its prompts ask, as `task.question`: for a price in whole dollars."""
+    answer: Annotated[str, Field(pattern=r"\S$")]
+    """How its answers begin, as `task.answer`."""
     seed: Seed
     texts: Count
     """Generated listings, none of which is in the demo shop."""

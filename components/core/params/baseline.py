@@ -23,7 +23,7 @@ class Baseline(Section):
     """Penalties that ridge regression chooses from, by cross-validation on train."""
     count_weights: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
     """Of the counts of words beside TF-IDF in the ridge on hidden states, which chooses likewise: large ones
-    where the parts of a price add up, 1.0 where it is the subject that matters."""
+    where the parts of a target add up, 1.0 where it is the subject that matters."""
     ridge_folds: Annotated[int, Field(ge=2)]
     read_rows_max: Count
     """Rows of train that the untuned base reads, drawn at random: on these the regressions that know it are
@@ -38,9 +38,9 @@ class Baseline(Section):
     boosting_states: Count
     """Dimensions to which hidden states are reduced for the boosted trees."""
     neighbours: Count
-    """Nearest training listings whose prices are asked."""
+    """Nearest training listings whose targets are asked."""
     neighbour_temperature: Annotated[float, Field(gt=0)]
     """Of their weights, in units of nearness (a cosine): the smaller, the more the nearest counts."""
     shots: Count
-    """Priced examples in the prompt of the few-shot base model; fewer where its context is too short."""
+    """Answered examples in the prompt of the few-shot base model; fewer where its context is too short."""
     batch_size: Count

@@ -30,7 +30,7 @@ class Balance(Section):
     """A weighted draw over price bands, so that a model is not fitted on cheap things alone."""
 
     band: Annotated[float, Field(gt=0)]
-    """Width of a price band in dollars."""
+    """Width of a band of targets."""
     strength: Annotated[float, Field(ge=0, le=1)]
     """0 keeps every listing, 1 thins every band that holds more than the mean of all bands down to it."""
 
@@ -54,10 +54,6 @@ class Curate(Section):
     """ISO 4217 code of the prices; a listing that names no currency counts as one in it."""
     rates: dict[Currency, Annotated[float, Field(gt=0)]]
     """What one unit of another currency is in `currency`; a listing in one that is not here is rejected."""
-    price_min: Annotated[float, Field(gt=0)]
-    """Dollars; lower prices are rejected."""
-    price_max: Annotated[float, Field(gt=0)]
-    """Dollars; higher prices are rejected. At most `task.number.max`, the highest answer."""
     line_characters_max: Count
     """Of a title, brand, category, description, price or of all specifications as the source gives them, each
     of which is cleaned as one line; a listing with a longer one is rejected."""
@@ -90,9 +86,7 @@ class Curate(Section):
     """Over the rows of train and preference; the others stay as the shop is."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Curate:
-        if self.price_min >= self.price_max:
-            raise ValueError(f"price_min {self.price_min:g} is not below price_max {self.price_max:g}")
+    def _no_rate_of_its_own(self) -> Curate:
         if self.currency in self.rates:
             raise ValueError(f"rates has {self.currency} itself, in which prices are already")
         return self

@@ -10,7 +10,7 @@ from components.core.params.section import Count, Section, Seed, Share
 
 
 class Endpoint(Section):
-    """An OpenAI-compatible chat endpoint whose prices are compared."""
+    """An OpenAI-compatible chat endpoint whose answers are compared."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][\w.-]*$")]
     """Of the candidate in the tables."""
@@ -22,26 +22,26 @@ class Endpoint(Section):
     options: dict[str, Any]
     """Further fields of the request, such as `temperature` or `max_completion_tokens`."""
     rows: Count
-    """Test rows that it prices, from the first on."""
+    """Test rows that it answers, from the first on."""
     requests_per_minute: Annotated[float, Field(gt=0)]
     concurrency: Count
     """Requests under way at a time."""
     timeout_seconds: Annotated[float, Field(gt=0)]
     attempts: Count
     """Before an answer is given up, and the stage with it."""
-    dollars_in: Annotated[float, Field(ge=0)]
-    """Dollars for a million tokens of prompts."""
-    dollars_out: Annotated[float, Field(ge=0)]
-    """Dollars for a million tokens of answers."""
+    cost_in: Annotated[float, Field(ge=0)]
+    """For a million tokens of prompts, in one currency for all endpoints."""
+    cost_out: Annotated[float, Field(ge=0)]
+    """For a million tokens of answers."""
 
 
 class Guesses(Section):
-    """Prices that people guessed for test listings."""
+    """What people guessed for test listings."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][\w.-]*$")]
     """Of the candidate in the tables."""
     path: Annotated[str, Field(pattern=r"^data/")]
-    """CSV file with the columns `id` and `price`, in `data/`, which DVC watches."""
+    """CSV file with the columns `id` and `value`, in `data/`, which DVC watches."""
 
 
 class Evaluate(Section):
@@ -54,23 +54,24 @@ class Evaluate(Section):
     interval: Share
     """Probability that the interval low..high is to hold."""
     calibration_rows: Annotated[int, Field(ge=20)]
-    """Fewest validation rows in a price band whose intervals are calibrated on their own; with 250 the
-    coverage of an 80% interval stays within 4 points of it nine times in ten."""
-    hit_dollars: Annotated[float, Field(gt=0)]
+    """Fewest validation rows in a band of predictions whose intervals are calibrated on their own; with 250
+    the coverage of an 80% interval stays within 4 points of it nine times in ten.
+    """
+    hit_error: Annotated[float, Field(gt=0)]
     hit_share: Share
-    """A prediction hits if it is off by at most `hit_dollars` or by this share of the true price."""
+    """A prediction hits if it is off by at most `hit_error` or by this share of the true number."""
     bands: Count
-    """Price bands of about equal row count in the picture of errors by price."""
+    """Bands of about equal row count in the picture of errors by what is true."""
     categories: Count
     """Commonest categories in the picture of errors by category; the others share one bar."""
     injection_rows: Count
     """Test listings into which each attack is put (evaluation/prompt_injection.py)."""
     injection_share: Share
-    """A price has moved if it changed by more than this share."""
+    """An answer has moved if it changed by more than this share."""
     unlike_share: Share
     """Share of the test listings, those least like any training listing, whose figures stand apart."""
     elsewhere: Annotated[str, Field(pattern=r"^data/.+\.(csv|jsonl|parquet)$")] | None
-    """File in `data/` with the columns `title`, `description` and `price` (a number in `curate.currency`):
+    """File in `data/` with the columns `title`, `description` and `price` (what is predicted, a number):
     listings of another catalogue, on which the winner is held against what knows the training alone."""
     endpoints: list[Endpoint]
     guesses: list[Guesses]

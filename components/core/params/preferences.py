@@ -28,7 +28,7 @@ class PreferenceSet(Section):
 
 
 class Steering(Section):
-    """Listings with a text that wants to set the price (feedback/steering.py)."""
+    """Listings with a text that wants to set the answer (feedback/steering.py)."""
 
     path: str
     """YAML list of texts, each with {text} where the listing goes."""
@@ -65,9 +65,11 @@ class Preferences(Section):
     temperature: Annotated[float, Field(gt=0)]
     batch_size: Count
     margin_min: Annotated[float, Field(ge=0)]
-    """Dollars; a pair whose completions differ less in their error, or by a steering text, is left out."""
+    """In the unit of the task; a pair whose completions differ less in their error, or by a steering text,
+    is left out.
+    """
     under_cost: Annotated[float, Field(gt=0)]
-    """Cost of a dollar below the true price, in dollars above it; 1 for the plain error."""
+    """What an answer below the truth costs, in answers as far above it; 1 for the plain error."""
     pairs_per_prompt: Count
     steering: Steering
     people: People

@@ -23,14 +23,14 @@ class Promote(Section):
     power: Share
     """Chance with which a difference like the observed one would be found on `rows_needed` products."""
     minimum_effect: Annotated[float, Field(ge=0)]
-    """Dollars of MAE; a challenger has to be better by more."""
+    """Of the mean loss, in the unit of the task; a challenger has to be better by more."""
     rows_min: Annotated[int, Field(ge=2)]
     """Fewest products of gate rows that both could answer: on fewer a bootstrap interval is too narrow to be
     trusted."""
     unparsed_share_max: Annotated[float, Field(ge=0, lt=1)]
-    """Largest share of answers of the challenger that are no price."""
+    """Largest share of answers of the challenger that cannot be read."""
     coverage_min: Annotated[float, Field(ge=0, le=1)]
-    """Smallest share of true prices that the challenger's interval low..high may hold."""
+    """Smallest share of true numbers that the challenger's interval low..high may hold."""
     coverage_max: Annotated[float, Field(ge=0, le=1)]
     """Largest such share: an interval that holds everything says nothing."""
     size_max_mb: Annotated[float, Field(gt=0)]
@@ -38,7 +38,7 @@ class Promote(Section):
     latency_max_ms: Annotated[float, Field(gt=0)]
     """Most milliseconds that a listing may take on the machine that decides, in batches."""
     parity_rise_max: Annotated[float, Field(ge=0)]
-    """Dollars by which the validation MAE may rise from the merged to the served model."""
+    """In the unit of the task, by which the validation MAE may rise from the merged to the served model."""
     forgetting_ratio_max: Annotated[float, Field(gt=0)]
     """Most by which the perplexity on general text may have grown, as a ratio to the base model's."""
     approval: bool

@@ -19,12 +19,13 @@ class Quantize(Section):
     of that name); `none`: the merged model in full precision."""
     batch_size: Count
     mae_tolerance: Annotated[float, Field(gt=0)]
-    """Dollars: the 95% interval of the change of the validation MAE against the merged model has to lie
-    within so much of zero."""
+    """In the unit of the task: the 95% interval of the change of the validation MAE against the merged
+    model has to lie within so much of zero.
+    """
     moved: Share
-    """A price has moved if it changed by more than this share of the merged model's."""
+    """An answer has moved if it changed by more than this share of the merged model's."""
     moved_share_max: Annotated[float, Field(ge=0, le=1)]
-    """Largest share of validation prices that may have moved."""
+    """Largest share of validation answers that may have moved."""
     size_ratio_max: Annotated[float, Field(gt=0)]
     """Largest size in bytes, over the merged model's."""
     latency_ratio_max: Annotated[float, Field(gt=0)]

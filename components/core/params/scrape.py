@@ -25,6 +25,15 @@ class DemoShop(Section):
     """Loopback port that it is served on; 0 picks a free one."""
 
 
+class SleepingBags(Section):
+    """Generated sleeping bags, whose comfort temperature is asked for."""
+
+    seed: Seed
+    listings: Annotated[int, Field(ge=40)]
+    noise: Annotated[float, Field(ge=0)]
+    """Standard deviation of the normal noise on every temperature, degrees Celsius."""
+
+
 class Columns(Section):
     """Which column of a file holds which field; null where a file has none. `a.0.b` reaches inside."""
 
@@ -127,9 +136,10 @@ class Requests(Section):
 class Scrape(Section):
     """Where listings come from."""
 
-    source: Literal["demo_shop", "files", "shop", "amazon_reviews"]
+    source: Literal["demo_shop", "files", "shop", "amazon_reviews", "sleeping_bags"]
     demo_shop: DemoShop
     files: Files
     shop: Shop
     amazon_reviews: AmazonReviews
+    sleeping_bags: SleepingBags
     requests: Requests

@@ -37,7 +37,7 @@ def read_listings(
     """
     for url in _loops(store, products, address):
         reason = "redirects in a circle"
-        row = {"title": "", "price": "", "rule": "loop", "reason": reason, "address": address(url)}
+        row = {"title": "", "target": "", "rule": "loop", "reason": reason, "address": address(url)}
         yield Reject, row
     moved: set[str] = set()
     tasks = _tasks(store, products, languages, address)
@@ -49,7 +49,7 @@ def read_listings(
             rule, reason = _check_copy(store, task.page.url, own, address(own), moved)
             row["address"] = row["address"] if rule else address(own)
         if rule:
-            rejection = {"title": row["title"], "price": row["price"], "rule": rule, "reason": reason}
+            rejection = {"title": row["title"], "target": row["price"], "rule": rule, "reason": reason}
             yield Reject, {**rejection, "address": row["address"]}
         else:
             yield Listing, row

@@ -31,7 +31,7 @@ class Fault(NamedTuple):
     rule: str
     """Such as `broken_row`, or `broken_file` for all that follows."""
     reason: str
-    price: str = ""
+    target: str = ""
     """As written, where it could be read."""
 
 
