@@ -45,7 +45,7 @@ def main() -> None:
     params, pricer = load_params(), Predictor(Path("artifacts/quantize"))
     texts, true = fresh(arguments.rows, arguments.seed, params.scrape.demo_shop.noise, params.task.number.max)
     distribution = pricer.served.distribution(texts, "fresh listings")
-    predicted, calibration = pricer.settings.grid.median(distribution), pricer.settings.calibration
+    predicted, calibration = pricer.settings.asked.grid.median(distribution), pricer.settings.calibration
     edges = [-np.inf, *np.quantile(predicted, [0.2, 0.4, 0.6, 0.8]), np.inf]
     groups = {"overall": np.ones(len(true), bool)}
     own = [-np.inf, *calibration.edges, np.inf]
@@ -58,7 +58,7 @@ def main() -> None:
             ("served", calibration),
             ("raw", Calibration.uncalibrated(calibration.coverage)),
         ):
-            low_end, high_end = intervals.interval(distribution[rows], pricer.settings.grid)
+            low_end, high_end = intervals.interval(distribution[rows], pricer.settings.asked.grid)
             inside = (true[rows] >= low_end) & (true[rows] <= high_end)
             ends = share_interval(inside, np.flatnonzero(rows))  # each listing is a product of its own
             line += f"  {title} {inside.mean():.1%} ({ends[0]:.1%} to {ends[1]:.1%})"

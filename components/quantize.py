@@ -161,7 +161,7 @@ class Comparison:
 
     def compare(self, merged: Floats, served: Floats) -> tuple[dict[str, Any], Calibration]:
         """Parity by split, with the coverage on test of the interval calibrated on validation."""
-        grid = self.settings.grid
+        grid = self.settings.asked.grid
         before, after = grid.median(merged), grid.median(served)
         rows = {split: (self.items["split"] == split).to_numpy() for split in SCORED}
         figures: dict[str, Any] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from components.evaluation.calibration import Calibration
 from components.evaluation.resampling import Floats
 from components.model import formats, loading
 from components.model.distribution import listing_distribution
-from components.model.grid import Grid
 from components.tasks import task_of
+from components.tasks.number import NumberTask
 
 UNTUNED = "untuned"
 """The folder, within that of a blend, of the base that it reads beside the tuned model."""
@@ -44,10 +45,10 @@ class Settings:
     calibration: Calibration
     """How far low and high go."""
 
-    @property
-    def grid(self) -> Grid:
-        """The numbers that may be answered."""
-        return task_of(self.task).grid
+    @cached_property
+    def asked(self) -> NumberTask:
+        """The task of the section, made once: its answers are spelled on first use, not for each request."""
+        return task_of(self.task)
 
     def write(self, folder: Path) -> None:
         """Write `serving.json` beside the model."""
@@ -77,7 +78,7 @@ class Served:
 
     def distribution(self, texts: list[str], title: str) -> Floats:
         """Probability of each number of the grid, (n, numbers), rows sum to 1."""
-        task, batch_size = task_of(self.settings.task), self.settings.batch_size
+        task, batch_size = self.settings.asked, self.settings.batch_size
         tuned = listing_distribution(
             self.tuned, self.tokenizer, texts, task, batch_size=batch_size, title=title
         )
@@ -114,7 +115,7 @@ class Predictor:
             raise PricewrightError(f"row {empty[0]} has no {SERVED_INPUT}: there is nothing to answer")
         if not texts:
             return pd.DataFrame({name: pd.Series(dtype=float) for name in ("value", "low", "high")})
-        distribution, grid = self.served.distribution(texts, "answering"), self.settings.grid
+        distribution, grid = self.served.distribution(texts, "answering"), self.settings.asked.grid
         low, high = self.settings.calibration.interval(distribution, grid)
         answer = pd.DataFrame({"value": getattr(grid, point)(distribution), "low": low, "high": high})
         if shares:
