@@ -31,7 +31,7 @@ from components.tasks import task_of
 
 FOLDER = Path("work/alignment")
 INTERVAL = ("aligned_low", "aligned_high")
-WAYS = ("median", "greedy", "sampled", "malformed")
+WAYS = ("point", "greedy", "sampled", "malformed")
 
 
 def row(

@@ -32,12 +32,14 @@ from components.core.params.evaluate import Evaluate
 from components.core.params.file import load_params
 from components.evaluation import scoring
 from components.evaluation.metrics import paired_difference
+from components.tasks import AnyTask, task_of
 
 RESULTS = Path("benchmarks/results")
 CLASSICAL = ("mean", "median", "linear", "bag_of_words_ridge", "tfidf_ridge", "boosting", "neighbours")
 """Candidates with nothing of a language model in them."""
 WINNER = "winner"
-FIGURES = ("mae", "rmsle", "median_error", "coverage")
+FIGURES = {"mae": "loss", "rmsle": "rmsle", "median_error": "median_error", "coverage": "coverage"}
+"""What they are called in the results, and which metrics of `scoring.score` they are."""
 
 
 def gathered(folders: list[Path]) -> pd.DataFrame:
@@ -52,12 +54,14 @@ def gathered(folders: list[Path]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def summary(folders: list[Path], section: Evaluate) -> dict[str, Any]:
+def summary(folders: list[Path], section: Evaluate, task: AnyTask) -> dict[str, Any]:
     """The figures of a catalogue: of every candidate the means over splits, and the paired difference of the
     winner to the best classical baseline, dollars, below 0 where the winner is better.
     """
     rows = gathered(folders)
-    candidates = {str(name): _means(own, section) for name, own in rows.groupby("candidate", sort=False)}
+    candidates = {
+        str(name): _means(own, section, task) for name, own in rows.groupby("candidate", sort=False)
+    }
     classical = [name for name in CLASSICAL if name in candidates]
     rival = min(classical, key=lambda name: candidates[name]["mae"])
     for name in candidates:
@@ -95,11 +99,14 @@ def difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) ->
     return {"mean": mean, "low": low, "high": high}
 
 
-def _means(own: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
+def _means(own: pd.DataFrame, section: Evaluate, task: AnyTask) -> dict[str, Any]:
     """Means over splits of a candidate's metrics on test."""
-    parts = [scoring.score(part, section) for _, part in own.groupby("part")]
-    means = {figure: [part[figure] for part in parts if part.get(figure) is not None] for figure in FIGURES}
-    return {figure: round(float(np.mean(values)), 4) for figure, values in means.items() if values}
+    parts = [scoring.score(part, section, task) for _, part in own.groupby("part")]
+    known = {
+        name: [part[figure] for part in parts if part.get(figure) is not None]
+        for name, figure in FIGURES.items()
+    }
+    return {name: round(float(np.mean(values)), 4) for name, values in known.items() if values}
 
 
 # --- for people --------------------------------------------------------------------------------------
@@ -138,8 +145,8 @@ def main() -> None:
     """Run what is not done yet, then write and show the figures of all that is."""
     arguments = options(__doc__ or "").parse_args()
     files = files_of(arguments.files)
-    folders = run(files, arguments)
-    done = {name: summary(folders[name, None], load_params().evaluate) for name in files}
+    folders, params = run(files, arguments), load_params()
+    done = {name: summary(folders[name, None], params.evaluate, task_of(params.task)) for name in files}
     for name, figures in done.items():
         show(name, figures)
     write(done, arguments.profile)

@@ -20,6 +20,7 @@ from components.core.params.file import load_params
 from components.core.schemas import SPLITS
 from components.evaluation.calibration import Calibration
 from components.evaluation.metrics import share_interval
+from components.model.grid import Grid
 from components.model.listing_text import listing_text
 from components.serving.pyfunc import Predictor
 from components.synthetic.catalogue import catalogue
@@ -45,7 +46,10 @@ def main() -> None:
     params, pricer = load_params(), Predictor(Path("artifacts/quantize"))
     texts, true = fresh(arguments.rows, arguments.seed, params.scrape.demo_shop.noise, params.task.number.max)
     distribution = pricer.served.distribution(texts, "fresh listings")
-    predicted, calibration = pricer.settings.asked.grid.median(distribution), pricer.settings.calibration
+    grid, calibration = pricer.settings.asked.answers, pricer.settings.calibration
+    if not isinstance(grid, Grid) or not isinstance(calibration, Calibration):
+        raise SystemExit("error: artifacts/quantize/ answers with labels; this counts intervals of numbers")
+    predicted = grid.median(distribution)
     edges = [-np.inf, *np.quantile(predicted, [0.2, 0.4, 0.6, 0.8]), np.inf]
     groups = {"overall": np.ones(len(true), bool)}
     own = [-np.inf, *calibration.edges, np.inf]
@@ -58,7 +62,7 @@ def main() -> None:
             ("served", calibration),
             ("raw", Calibration.uncalibrated(calibration.coverage)),
         ):
-            low_end, high_end = intervals.interval(distribution[rows], pricer.settings.asked.grid)
+            low_end, high_end = intervals.interval(distribution[rows], grid)
             inside = (true[rows] >= low_end) & (true[rows] <= high_end)
             ends = share_interval(inside, np.flatnonzero(rows))  # each listing is a product of its own
             line += f"  {title} {inside.mean():.1%} ({ends[0]:.1%} to {ends[1]:.1%})"

@@ -34,6 +34,7 @@ from components.model.listing_text import listing_text
 from components.promotion import aliases, decision, decision_log, gate_rows, promote
 from components.promotion.gate import interval
 from components.synthetic.catalogue import catalogue
+from components.tasks import task_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVED = ROOT / "artifacts/quantize"
@@ -56,7 +57,7 @@ def main() -> None:
         started = time.perf_counter()
         params = load_params()
         record = promote.conclude(
-            decision.propose(params.register.model_name, None, False, params.promote, params.task.number.unit)
+            decision.propose(params.register.model_name, None, False, params.promote, task_of(params.task))
         )
         seconds = time.perf_counter() - started
     print(

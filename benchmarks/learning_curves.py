@@ -22,6 +22,7 @@ from rich.table import Table
 from benchmarks.catalogues import RESULTS, origin_of, summary
 from benchmarks.splits import files_of, options, run
 from components.core.params.file import load_params
+from components.tasks import task_of
 
 ROWS = (250, 500, 1000)
 KEPT = ("winner", "winner_mae", "best_classical", "best_classical_mae", "ratio", "difference", "splits")
@@ -29,7 +30,8 @@ KEPT = ("winner", "winner_mae", "best_classical", "best_classical_mae", "ratio",
 
 def point(folders: list[Path]) -> dict[str, Any]:
     """A point of a curve: how many listings were learned from, on average, and the figures of `summary`."""
-    figures = summary(folders, load_params().evaluate)
+    params = load_params()
+    figures = summary(folders, params.evaluate, task_of(params.task))
     costs = [json.loads((folder / "cost.json").read_text(encoding="utf-8")) for folder in folders]
     rows = round(float(np.mean([cost["rows_train"] for cost in costs])))
     origin = {name: figures[name] for name in ("commits", "machines")}

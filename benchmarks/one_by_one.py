@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from components.core.params.curate import Curate
-from components.core.params.task import Number
-from components.curation.categories import with_category
+from components.core.params.task import Task
+from components.curation.categories import top_level, with_category
 from components.curation.cleaning import (
     clean_details,
     converted,
     currencies_of,
     cut,
+    on_one_line,
     plain,
     tidy,
 )
@@ -20,15 +22,18 @@ from components.curation.rules import Candidate, Rejection, first_rejection, ove
 from components.model.listing_text import listing_text
 
 
-def clean(row: dict[str, Any], section: Curate) -> Candidate:
-    """A listing with its fields cleaned, its price read, its text put together and cut."""
+def clean(row: dict[str, Any], section: Curate, task: Task, names: list[str]) -> Candidate:
+    """A listing with its fields cleaned, its target read, its text put together and cut."""
+    written, target, currencies = target_of(row, section, task, names)
+    if task.kind == "label":
+        section = section.model_copy(
+            update={"details_dropped": [*section.details_dropped, task.label.column]}
+        )
     title, brand, description = (plain(row[key], section) for key in ("title", "brand", "description"))
     details = clean_details(row["details"], section)
-    written = tidy(row["price"])
-    currencies = currencies_of(row["currency"], written)
-    price = float(row["amount"]) if row["amount"] else None
     category = plain(tidy(row["category"]), section) if section.text_category else ""
     named = with_category(category, details)
+    shown = "" if task.kind == "label" and task.label.column == "brand" else brand
     return Candidate(
         id=row["id"],
         title=title,
@@ -36,9 +41,9 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
         category=tidy(row["category"]),
         description=description,
         details=details,
-        text=cut(listing_text(title, brand, named, description), section.text_max_characters),
+        text=cut(listing_text(title, shown, named, description), section.text_max_characters),
         written=written,
-        price=converted(price, currencies, section.rates),
+        target=target,
         currencies=currencies,
         rights=row["rights"],
         source=row["source"],
@@ -46,17 +51,37 @@ def clean(row: dict[str, Any], section: Curate) -> Candidate:
     )
 
 
+def target_of(
+    row: dict[str, Any], section: Curate, task: Task, names: list[str]
+) -> tuple[str, float | None, set[str]]:
+    """What is predicted as written and as a number, and the currencies that the listing names."""
+    if task.kind == "label":
+        details = {
+            plain(name, section).casefold(): value for name, value in json.loads(row["details"]).items()
+        }
+        columns = {"category": top_level(tidy(row["category"])), "brand": tidy(row["brand"])}
+        column = task.label.column
+        label = columns[column] if column in columns else tidy(on_one_line(details.get(column.casefold())))
+        return label, float(names.index(label)) if label in names else None, set()
+    written = tidy(row["price"])
+    currencies = currencies_of(row["currency"], written)
+    price = float(row["amount"]) if row["amount"] else None
+    return written, converted(price, currencies, section.rates), currencies
+
+
 def cleaned(
-    rows: list[dict[str, Any]], section: Curate, number: Number
+    rows: list[dict[str, Any]], section: Curate, task: Task, names: list[str]
 ) -> list[tuple[Candidate, Rejection | None]]:
     """Each listing, cleaned, with its rejection, None where it passes every rule."""
-    return [_cleaned(row, section, number) for row in rows]
+    return [_cleaned(row, section, task, names) for row in rows]
 
 
-def _cleaned(row: dict[str, Any], section: Curate, number: Number) -> tuple[Candidate, Rejection | None]:
+def _cleaned(
+    row: dict[str, Any], section: Curate, task: Task, names: list[str]
+) -> tuple[Candidate, Rejection | None]:
     limit = section.line_characters_max
     overlong = [name for name in CLEANED if len(row[name]) > limit]
-    candidate = clean(row | {name: CLEANED[name] for name in overlong}, section)
+    candidate = clean(row | {name: CLEANED[name] for name in overlong}, section, task, names)
     if overlong:
         return candidate, overlong_line(overlong[0], len(row[overlong[0]]), limit)
-    return candidate, first_rejection(candidate, section, number)
+    return candidate, first_rejection(candidate, section, task)

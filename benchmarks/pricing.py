@@ -47,7 +47,7 @@ def main() -> None:
 
     def one_pass(texts: list[str]) -> np.ndarray:
         distribution = listing_distribution(model, tokenizer, texts, task, title="distribution", **sizes)
-        return task.grid.median(distribution)
+        return task.answers.point(distribution)
 
     def batched(texts: list[str]) -> np.ndarray:
         generated = sampling.sample(

@@ -19,16 +19,16 @@ from benchmarks.listings import write
 from benchmarks.one_by_one import cleaned as one_by_one
 from components.core.params.curate import Curate
 from components.core.params.file import load_params
-from components.core.params.task import Number
+from components.core.params.task import Task
 from components.curation.columnar import cleaned
 from components.curation.executors import parallel_map
 
 PARTITION_ROWS = 20_000
 
 
-def kept_rows(partition: Path, section: Curate, number: Number) -> int:
+def kept_rows(partition: Path, section: Curate, task: Task, names: list[str]) -> int:
     """Rows of a partition that pass every rule, by columns."""
-    return cleaned(pq.read_table(partition), section, number)["rule"].to_pylist().count("")
+    return cleaned(pq.read_table(partition), section, task, names)["rule"].to_pylist().count("")
 
 
 def seconds(work: Callable[[], int]) -> tuple[float, int]:
@@ -43,7 +43,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     params = load_params()
-    values: Any = {"section": params.curate, "number": params.task.number}
+    values: Any = {"section": params.curate, "task": params.task, "names": []}
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "all.parquet", count)
         table = pq.read_table(Path(folder) / "all.parquet")

@@ -32,7 +32,6 @@ from components.monitoring.states import states_of
 from components.monitoring.watching import PARTS
 from components.synthetic.catalogue import catalogue, corpus, listing_text
 from components.tasks import task_of
-from components.tasks.number import loss
 
 SEED = 211
 TRAINED, POOL, ANOTHER = 3000, 16_000, 2000
@@ -107,14 +106,14 @@ class Model:
 
 def found(reference: Rows, traffic: Rows, params: Params) -> list[tuple[str, int]]:
     """The alarms of the watch on the traffic: (feature, last row of the window)."""
-    section, tables = params.watch, (reference.answers, traffic.answers)
+    section, tables, task = params.watch, (reference.answers, traffic.answers), task_of(params.task)
     asked = [
         *inputs.text_features(*(table["text"].tolist() for table in tables)),
         inputs.category_feature(reference.category, traffic.category),
         inputs.state_feature(reference.states, traffic.states, section.components),
-        *outputs.answer_features(*tables),
+        *outputs.answer_features(*tables, task),
     ]
-    came = errors_in_time.truth_features(*tables, params.evaluate.interval, section.coverage_tolerance)
+    came = errors_in_time.truth_features(*tables, params.evaluate.interval, section.coverage_tolerance, task)
     return [
         (alarm.feature, alarm.window.stop)
         for features in (asked, came)
@@ -207,6 +206,7 @@ def show(name: str, outcomes: list[tuple[int | None, str]]) -> None:
 def sequences(pool: Rows, weaker: Values, params: Params, years: int) -> None:
     """How often a confidence sequence errs over a year of looks, and how soon it knows."""
     value = pool.answers["value"].to_numpy()
+    loss = task_of(params.task).answers.loss
     gains = loss(value, weaker) - loss(value, pool.answers["predicted"].to_numpy())
     allowed, bound = params.promote.error_rate, params.watch.loss_max
     effect, sure = params.promote.minimum_effect, -np.log(allowed)

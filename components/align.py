@@ -32,8 +32,7 @@ from components.core.tracking import Run
 from components.model import adapters, loading, training
 from components.model.examples import read_prompts
 from components.model.prompt import prompt_of
-from components.tasks import load_task
-from components.tasks.number import NumberTask
+from components.tasks import AnyTask, load_task
 
 METHODS = get_args(Method)
 
@@ -45,19 +44,21 @@ def align(task: AlignmentTask, method: str, section: Any) -> dict[str, Any]:
     return {**figures, "monitor": task.monitor.report()}
 
 
-def alignment_task(section: Align, task: NumberTask, scratch: Path, tracked: Run) -> AlignmentTask:
+def alignment_task(section: Align, task: AnyTask, scratch: Path, tracked: Run) -> AlignmentTask:
     """The policy at the SFT adapter and all that a method learns from, off the disk."""
     artifacts, monitoring = Path("artifacts"), section.monitor
     tokenizer = loading.load_tokenizer(artifacts / "base")
     reward = artifacts / "reward"
     model, head = adapters.load_policy(artifacts / "base", artifacts / "sft", reward)
     standing = load_standing(reward)
-    reward_model = RewardModel(model, head, tokenizer, monitoring.batch_size, standing, task.grid)
+    reward_model = RewardModel(model, head, tokenizer, monitoring.batch_size, standing, task.answers)
     validation = stage.read("artifacts/curate/validation.parquet")
     rows = validation.sample(min(monitoring.rows, len(validation)), random_state=monitoring.seed)
     monitored = prompts_of(tokenizer, rows, task)
     pairs = stage.read("artifacts/preferences/pairs.parquet")
-    known = truth(monitored["prompt"], monitored["target"], section.error_max, standing.under_cost)
+    known = truth(
+        monitored["prompt"], monitored["target"], task.answers, section.error_max, standing.under_cost
+    )
     return AlignmentTask(
         model=model,
         tokenizer=tokenizer,
@@ -65,7 +66,7 @@ def alignment_task(section: Align, task: NumberTask, scratch: Path, tracked: Run
         prompts=prompts_of(tokenizer, stage.read("artifacts/curate/preference.parquet"), task),
         reward_model=reward_model,
         reward=reward,
-        grid=task.grid,
+        answers=task.answers,
         error_max=section.error_max,
         under_cost=standing.under_cost,
         scratch=scratch,
@@ -78,14 +79,14 @@ def alignment_task(section: Align, task: NumberTask, scratch: Path, tracked: Run
             monitoring,
             error_max=section.error_max,
             under_cost=standing.under_cost,
-            grid=task.grid,
+            answers=task.answers,
             scratch=scratch,
             track=tracked.metric,
         ),
     )
 
 
-def prompts_of(tokenizer: Any, items: pd.DataFrame, task: NumberTask) -> pd.DataFrame:
+def prompts_of(tokenizer: Any, items: pd.DataFrame, task: AnyTask) -> pd.DataFrame:
     """Columns id, product, target and prompt of listings: its token ids, at most `task.tokens`."""
     texts = [prompt_of(text, task) for text in items["text"]]
     prompts = read_prompts(tokenizer, texts, task.tokens)
@@ -114,7 +115,7 @@ def compare_with_sft(
         task.model,
         task.tokenizer,
         prompts=list(items["prompt"]),
-        spelled=task.grid.spelled,
+        spelled=task.answers.spelled,
         batch_size=section.batch_size,
         seed=section.seed,
     )
@@ -124,7 +125,7 @@ def compare_with_sft(
     true, products = items["target"].to_numpy(float), items["product"].to_numpy()
     options: dict[str, Any] = {"bootstrap": section.bootstrap, "seed": section.seed}
     options["under_cost"] = task.under_cost
-    return outcome(sft, aligned, control, true, products, task.grid, **options)
+    return outcome(sft, aligned, control, true, products, task.answers, **options)
 
 
 def method_argument() -> str:

@@ -1,4 +1,4 @@
-"""Blend: the SFT model and three regressions as one model.
+"""Blend: the SFT model and some regressions as one model.
 
 Reads the base, the SFT adapter, the regressions in artifacts/baseline/regressions/, and the preference split,
 on which none of them was fitted. Writes artifacts/blend/ (the weights and the regressions) and
@@ -15,45 +15,43 @@ import numpy as np
 import pandas as pd
 
 from components.blending import blended
-from components.blending.blended import PARTS, Answers, untuned
+from components.blending.blended import KINDS, Answers, Parts, untuned
 from components.core import stage
 from components.core.params.blend import Blend
 from components.core.schemas import BLEND
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading
 from components.model.distribution import listing_distribution
-from components.regression.regressions import Regressions
-from components.tasks import load_task
-from components.tasks.number import NumberTask, loss
+from components.tasks import AnyTask, load_task
 
 
 def blend(
     items: pd.DataFrame,
-    regressions: Regressions,
+    regressions: Parts,
     base: Path,
     adapter: Path,
     section: Blend,
-    task: NumberTask,
+    task: AnyTask,
 ) -> tuple[blended.Blend, dict[str, Any]]:
     """(the blend of the language model in `adapter` on `base` and of the regressions, the report).
 
     `items` are rows of `Item` that none of them was fitted on. In the report: weights and shift, and the mean
-    absolute error of each part and of the blend on these rows, by which no model is chosen.
+    loss of each part and of the blend on these rows, by which no model is chosen.
     """
     true = items["target"].to_numpy(float)
-    answers = read(items["text"].tolist(), base, adapter, regressions.ridge.depths, section, task)
-    fitted = blended.fit(regressions, answers, true, task.grid, shrinkage=section.shrinkage)
-    parts = dict(zip(PARTS, blended.parts(regressions, answers, task.grid), strict=True))
+    answers = read(items["text"].tolist(), base, adapter, regressions.depths, section, task)
+    fitted = blended.fit(regressions, answers, true, task.answers, shrinkage=section.shrinkage)
+    parts = zip(blended.names(regressions), blended.parts(regressions, answers, task.answers), strict=True)
     errors = {
-        name: _error(task.grid.median(distribution), true)
-        for name, distribution in (parts | {BLEND: fitted.distribution(answers, task.grid)}).items()
+        name: _error(distribution, true, task)
+        for name, distribution in [*parts, (BLEND, fitted.distribution(answers, task.answers))]
     }
     values = {"weights": fitted.weights, "shift": fitted.shift}
     return fitted, {"rows": len(items), **values, "error_on_fitted_rows": errors}
 
 
 def read(
-    texts: list[str], base: Path, adapter: Path, depths: list[float], section: Blend, task: NumberTask
+    texts: list[str], base: Path, adapter: Path, depths: list[float], section: Blend, task: AnyTask
 ) -> Answers:
     """What the base gives for each text with the adapter and without; one model is in memory at a time."""
     tokenizer = loading.load_tokenizer(base)
@@ -65,22 +63,22 @@ def read(
     return Answers(texts, tuned, *untuned(model, tokenizer, texts, depths, task, section.batch_size))
 
 
-def _error(predicted: Floats, true: Floats) -> float | None:
-    errors = loss(true, predicted)
+def _error(distribution: Floats, true: Floats, task: AnyTask) -> float | None:
+    errors = task.answers.loss(true, task.answers.point(distribution))
     return None if np.isnan(errors).all() else round(float(np.nanmean(errors)), 4)
 
 
 def main() -> None:
     """Read the parts, fit weights and shift, write the blend."""
     with stage.run(Blend) as frame:
-        artifacts = Path("artifacts")
+        artifacts, task = Path("artifacts"), load_task()
         fitted, report = blend(
             stage.read(artifacts / "curate" / "preference.parquet"),
-            Regressions.load(artifacts / "baseline" / "regressions"),
+            KINDS[task.kind].load(artifacts / "baseline" / "regressions"),
             artifacts / "base",
             artifacts / "sft",
             frame.section,
-            load_task(),
+            task,
         )
         fitted.save(frame.folder)
         frame.report(report)

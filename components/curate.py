@@ -2,20 +2,22 @@
 
 Reads `artifacts/scrape/listings.parquet`, and intakes.csv, which names the listings kept for the gate; writes
 `artifacts/curate/<split>.parquet`, `rejects.parquet` with the rule and the reason of every rejected listing,
-and three pictures. Nothing is lost: each listing ends in one split or among the rejects. Partitions of the
-listings are worked on in parallel, on every core; about 40 bytes of each listing are kept in memory, the rest
-is on the disk.
+`names.json` with the labels in the order of their places (none where a number is predicted), and three
+pictures. Nothing is lost: each listing ends in one split or among the rejects. Partitions of the listings are
+worked on in parallel, on every core; about 40 bytes of each listing are kept in memory, the rest is on the
+disk.
 
 A product is a near-duplicate cluster: listings whose descriptions have a Jaccard similarity of word
 3-shingles of at least `near_duplicate_similarity`, directly or through others (a description of under 8 words
 is compared by its whole text). Titles, prices and categories do not decide: shops list one phone in several
 colours, sizes and departments over one description, and such neighbours must not stand on both sides of a
-split. All listings of a cluster are kept, unless one repeats another: same price, the same numbers in both
+split. All listings of a cluster are kept, unless one repeats another: same target, the same numbers in both
 descriptions, no other number in the title and no other value of a specification that both have.
 """
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -31,26 +33,29 @@ from components.core import intakes, stage
 from components.core.errors import PricewrightError
 from components.core.params.curate import Balance, Curate
 from components.core.params.section import load_section
-from components.core.params.task import Number, Task
+from components.core.params.task import Task
 from components.core.schemas import HELD_OUT, SPLITS, Item, Reject
 from components.core.tables import read_arrow, rows_in, split_sorted
 from components.curation.columnar import candidates_of
 from components.curation.executors import parallel_map
 from components.curation.fingerprints import Counts, clean_partition, ignore_boilerplate
+from components.curation.labels import label_names
 from components.curation.minhash import Map, Neighbours, first_of_equals, firsts, search
 from components.curation.partitions import Candidates, Names, beside
 from components.curation.products import Group, allocate, grouped_products, lowest, products_of
 from components.curation.rules import (
+    DUPLICATES,
     NAMES,
     LeftOut,
     Rejection,
-    exact_duplicate,
-    near_duplicate,
+    duplicate,
+    names_of,
     overfull_price_bands,
     repeated_by,
 )
 from components.curation.shingles import bounds_of
 from components.reporting.figures import histograms, waterfall
+from components.reporting.label_shares import label_shares
 
 PARTITION_ROWS = 20_000  # listings that a process works on at a time
 GROUPS = 4  # so many groups of near duplicates in place of a partition: their rows are Python objects
@@ -59,8 +64,6 @@ ITEMS = pa.schema([(name, TYPES.get(name, pa.string())) for name in Item.columns
 REJECTS = pa.schema([(name, pa.string()) for name in Reject.columns()])
 FITTED = [position for position, split in enumerate(SPLITS) if split not in HELD_OUT]
 """Positions in SPLITS of those that a model is fitted on."""
-DUPLICATES = {"exact_duplicate": exact_duplicate, "near_duplicate": near_duplicate}
-"""Rules that name another listing in their reason."""
 KEPT = -1  # in place of a rule
 
 
@@ -68,7 +71,7 @@ def curate(
     listings: Path,
     folder: Path,
     section: Curate,
-    number: Number,
+    task: Task,
     scratch: Path,
     partition_rows: int,
     run: Map,
@@ -79,10 +82,11 @@ def curate(
     `listings` is a Parquet file with the columns of `Listing`. Writes the tables into `folder` and returns
     the report. `scratch` gets partitions of about `partition_rows` listings, which `run` works on (`map`, or
     the `map` of an executor). `gate_ids` are of listings whose products are the gate's, whatever their
-    draw. Raises PricewrightError where a split would be empty.
+    draw. Raises PricewrightError where a split would be empty, or there are no labels to tell apart.
     """
     partitions = split_sorted(listings, scratch, partition_rows, "id")
-    clean = partial(clean_partition, section=section, number=number, gate_ids=gate_ids)
+    names = label_names(partitions, section, task, run)
+    clean = partial(clean_partition, section=section, task=task, names=names, gate_ids=gate_ids)
     counts = Counts.of_all(run(clean, partitions))
     ignore_boilerplate(partitions, counts, section, run)
     candidates = Candidates.whole(partitions, bounds_of(counts.candidates), scratch / "candidates.npy")
@@ -96,8 +100,9 @@ def curate(
     repeated = near_duplicates_of(distinct, groups, run)
     left_out = left_out_of(distinct, split, repeated, section.balance)
     outcome = outcome_of(first, distinct.positions(), product, split, repeated, left_out)
-    report = report_of(counts.rejected, outcome)
-    write(folder, candidates, outcome)
+    report = report_of(counts.rejected, outcome, task.kind)
+    write(folder, candidates, outcome, task.kind)
+    (folder / "names.json").write_text(json.dumps(names, ensure_ascii=False) + "\n", encoding="utf-8")
     return report
 
 
@@ -127,8 +132,8 @@ def left_out_of(candidates: Candidates, split: np.ndarray, repeated: np.ndarray,
     if not balance.strength:
         return overfull_price_bands(np.empty(0), np.empty(0, np.uint64), balance)
     fitted = np.flatnonzero(np.isin(split, FITTED) & (repeated == np.arange(len(repeated))))
-    prices, draws = (candidates.column(name)[fitted] for name in ("price", "draw"))
-    left_out = overfull_price_bands(prices, draws, balance)
+    targets, draws = (candidates.column(name)[fitted] for name in ("target", "draw"))
+    left_out = overfull_price_bands(targets, draws, balance)
     return left_out._replace(positions=fitted[left_out.positions])
 
 
@@ -147,9 +152,11 @@ class Outcome(NamedTuple):
     left_out: LeftOut
     """Those that an overfull price band leaves out."""
 
-    def rejections(self, start: int, end: int, names: dict[int, tuple[str, str]]) -> dict[int, Rejection]:
+    def rejections(
+        self, start: int, end: int, names: dict[int, tuple[str, str]], kind: str
+    ) -> dict[int, Rejection]:
         """Why those of the candidates from `start` to `end` are rejected that are; `names` are of those that
-        they repeat.
+        they repeat, `kind` is that of the task.
         """
         first, last = np.searchsorted(self.left_out.positions, [start, end])
         bands = zip(self.left_out.positions[first:last], self.left_out.band[first:last], strict=True)
@@ -158,7 +165,7 @@ class Outcome(NamedTuple):
         for position in (start + np.flatnonzero(self.rule[start:end] != KEPT)).tolist():
             name, earlier = NAMES[self.rule[position]], int(self.earlier[position])
             rejections[position] = (
-                DUPLICATES[name](*names[earlier])
+                duplicate(name, kind, *names[earlier])
                 if name in DUPLICATES
                 else Rejection(name, reasons[position])
             )
@@ -173,7 +180,7 @@ def outcome_of(
     repeated: np.ndarray,
     left_out: LeftOut,
 ) -> Outcome:
-    """The outcome for candidates with the same words and price as `first` of them.
+    """The outcome for candidates with the same words and target as `first` of them.
 
     `distinct` are the positions of those that are such a first one, and what follows is by their place among
     these: `products_of`, `allocate`, `near_duplicates_of` and `left_out_of`.
@@ -188,7 +195,7 @@ def outcome_of(
     return Outcome(earlier, splits, rule, left_out._replace(positions=distinct[left_out.positions]))
 
 
-def write(folder: Path, candidates: Candidates, outcome: Outcome) -> None:
+def write(folder: Path, candidates: Candidates, outcome: Outcome, kind: str) -> None:
     """Write each split and the rejects, in the order of their ids."""
     others = outcome.earlier != np.arange(len(outcome.earlier), dtype=np.int32)
     names = candidates.names(np.unique(outcome.earlier[others]))
@@ -201,7 +208,8 @@ def write(folder: Path, candidates: Candidates, outcome: Outcome) -> None:
         for partition, start, end in zip(
             candidates.partitions, candidates.bounds[:-1], candidates.bounds[1:], strict=True
         ):
-            table = _allocated(beside(partition, "cleaned.arrow"), int(start), int(end), outcome, names)
+            path = beside(partition, "cleaned.arrow")
+            table = _allocated(path, int(start), int(end), outcome, names, kind)
             for name, file in files.items():
                 rows = table.filter(pc.equal(table["split"], name))
                 if name == "rejects":
@@ -209,15 +217,15 @@ def write(folder: Path, candidates: Candidates, outcome: Outcome) -> None:
                 file.write_table(rows.select(file.schema.names))
 
 
-def _allocated(path: Path, start: int, end: int, outcome: Outcome, names: Names) -> pa.Table:
+def _allocated(path: Path, start: int, end: int, outcome: Outcome, names: Names, kind: str) -> pa.Table:
     """The cleaned listings of a partition with rule, reason, product and split.
 
     Its candidates are those from `start` to `end` among all.
     """
-    table = read_arrow(path).rename_columns({"price": "target"})
+    table = read_arrow(path)
     earlier = outcome.earlier[start:end]
     others = names.at(np.unique(earlier[earlier != np.arange(start, end)]))
-    rejections = outcome.rejections(start, end, others)
+    rejections = outcome.rejections(start, end, others, kind)
     ids, rule, reason = (table[name].to_pylist() for name in ("id", "rule", "reason"))
     product, split = list(ids), ["rejects"] * len(ids)
     rows = [row for row, rejected_by in enumerate(rule) if not rejected_by]
@@ -235,15 +243,17 @@ def _allocated(path: Path, start: int, end: int, outcome: Outcome, names: Names)
     return table
 
 
-def report_of(rejected_singly: dict[str, int], outcome: Outcome) -> dict[str, Any]:
-    """The report: listings read, listings that each rule rejected, rows and products of each split.
+def report_of(rejected_singly: dict[str, int], outcome: Outcome, kind: str) -> dict[str, Any]:
+    """The report: listings read, listings that each rule on that kind of task rejected, rows and products of
+    each split.
 
     `rejected_singly` counts by the rules on a single listing. Raises PricewrightError where a split has no
     rows.
     """
     kept = np.flatnonzero(outcome.rule == KEPT)
     counts = np.bincount(outcome.rule[outcome.rule != KEPT], minlength=len(NAMES))
-    rejected = {rule: rejected_singly[rule] + int(count) for rule, count in zip(NAMES, counts, strict=True)}
+    together = dict(zip(NAMES, counts.tolist(), strict=True))
+    rejected = {rule: rejected_singly[rule] + together[rule] for rule in names_of(kind)}
     product, split = outcome.earlier[kept], outcome.split[kept]
     rows = {name: int((split == position).sum()) for position, name in enumerate(SPLITS)}
     report = {
@@ -276,14 +286,18 @@ def _mend(report: dict[str, Any], kept: int) -> str:
     )
 
 
-def draw(report: dict[str, Any], folder: Path, unit: str) -> dict[str, Figure]:
+def draw(report: dict[str, Any], folder: Path, task: Task) -> dict[str, Figure]:
     """The pictures of the data page, by file name: the waterfall, targets and text lengths of the splits."""
     splits = {split: target_and_length(folder / f"{split}.parquet") for split in SPLITS}
     targets = {split: target for split, (target, _) in splits.items()}
     lengths = {split: length for split, (_, length) in splits.items()}
+    if task.kind == "label":
+        figure = label_shares(targets, json.loads((folder / "names.json").read_text(encoding="utf-8")))
+    else:
+        figure = histograms(targets, task.number.unit, "Targets of each split")
     return {
         "waterfall.png": waterfall(report),
-        "targets.png": histograms(targets, unit, "Targets of each split"),
+        "targets.png": figure,
         "lengths.png": histograms(lengths, "characters", "Text lengths of each split"),
     }
 
@@ -300,14 +314,14 @@ def main() -> None:
     """Curate the raw listings; log the first rows of each table and the pictures."""
     with stage.run(Curate) as frame:
         listings, gate_ids = Path("artifacts/scrape/listings.parquet"), intakes.ids(intakes.read())
-        section, number = frame.section, load_section(Task).number
+        section, task = frame.section, load_section(Task)
         with parallel_map(-(-rows_in(listings) // PARTITION_ROWS)) as run:
             scratch = frame.empty_scratch()
-            report = curate(listings, frame.folder, section, number, scratch, PARTITION_ROWS, run, gate_ids)
+            report = curate(listings, frame.folder, section, task, scratch, PARTITION_ROWS, run, gate_ids)
         frame.discard_scratch()
         for name in (*SPLITS, "rejects"):
             frame.dataset(f"{name}.parquet")
-        for name, figure in draw(report, frame.folder, number.unit).items():
+        for name, figure in draw(report, frame.folder, task).items():
             frame.picture(figure, name)
         frame.report(report)
 

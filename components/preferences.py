@@ -22,16 +22,17 @@ from components.core.schemas import HELD_OUT, Pair, RejectedPreference, Sampled
 from components.feedback import constitution, dataset, people, steering, truth
 from components.feedback.result import Preferences as Feedback
 from components.model import adapters, loading, sampling
+from components.model.answers import AnswerSet
 from components.model.examples import PromptIds, answer_ids, read_prompts
-from components.model.prompt import parse_number, prompt_of
-from components.tasks import load_task
-from components.tasks.number import NumberTask
+from components.model.prompt import prompt_of
+from components.tasks import AnyTask, load_task
 
 
 def preferences(
     sampled: pd.DataFrame,
     targets: pd.Series,
     section: Preferences,
+    answers: AnswerSet,
     steered: Callable[[], Feedback],
 ) -> list[Feedback]:
     """Pairs and rejects of each origin of the section. `sampled` has columns of `Sampled`, `targets` by id;
@@ -41,6 +42,7 @@ def preferences(
         "truth": lambda: truth.pairs(
             sampled,
             targets,
+            answers,
             margin_min=section.margin_min,
             most=section.pairs_per_prompt,
             under_cost=section.under_cost,
@@ -54,7 +56,7 @@ def preferences(
 
 
 def usable(
-    feedback: list[Feedback], held_back: set[PromptIds], tokenizer: Any, task: NumberTask
+    feedback: list[Feedback], held_back: set[PromptIds], tokenizer: Any, task: AnyTask
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(pairs, rejects) of all origins, columns of `Pair` and `RejectedPreference`. A pair is rejected where
     its prompt, cut as a model reads it, is one of `held_back` (validation and test), or where it does not
@@ -125,7 +127,7 @@ def report_of(
 
 
 def sample(
-    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: NumberTask
+    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: AnyTask
 ) -> pd.DataFrame:
     """Rows of `Sampled`: completions of the SFT model for each item."""
     prompts = [prompt_of(text, task) for text in items["text"]]
@@ -143,9 +145,7 @@ def sample(
     return pd.DataFrame({"id": items["id"].to_numpy(), "prompt": prompts, "completions": completions})
 
 
-def steered(
-    items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: NumberTask
-) -> Feedback:
+def steered(items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: AnyTask) -> Feedback:
     """Pairs of the model's likeliest completions of each item with and without a steering text."""
     templates = steering.load_templates(Path(section.steering.path))
     texts = {"plain": list(items["text"]), "moved": steering.steered(items["text"], templates, section.seed)}
@@ -168,20 +168,22 @@ def main() -> None:
         model = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
         reading = (model, tokenizer, frame.section, task)
         sampled, targets = sample(items, *reading), items.set_index("id")["target"]
-        feedback = preferences(sampled, targets, frame.section, lambda: steered(items, *reading))
+        feedback = preferences(
+            sampled, targets, frame.section, task.answers, lambda: steered(items, *reading)
+        )
         held_back = [prompt_of(text, task) for text in scored["text"]]
         read = read_prompts(tokenizer, held_back, task.tokens)
         pairs, rejects = usable(feedback, set(read), tokenizer, task)
         frame.save("sampled.parquet", sampled, Sampled)
         frame.save("pairs.parquet", pairs, Pair)
         frame.save("rejects.parquet", rejects, RejectedPreference)
-        frame.report(counts_of(sampled) | report_of(feedback, pairs, rejects, tokenizer))
+        frame.report(counts_of(sampled, task.answers) | report_of(feedback, pairs, rejects, tokenizer))
 
 
-def counts_of(sampled: pd.DataFrame) -> dict[str, int]:
-    """Prompts, completions, and completions that are no number."""
+def counts_of(sampled: pd.DataFrame, answers: AnswerSet) -> dict[str, int]:
+    """Prompts, completions, and completions that are no answer."""
     texts = [text for completions in sampled["completions"] for text in completions]
-    unparsed = sum(parse_number(text) is None for text in texts)
+    unparsed = sum(answers.read(text) is None for text in texts)
     return {"prompts": len(sampled), "completions": len(texts), "unparsed": unparsed}
 
 

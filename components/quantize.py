@@ -23,16 +23,17 @@ from components.core.errors import PricewrightError
 from components.core.params.evaluate import Evaluate
 from components.core.params.quantize import Quantize
 from components.core.params.section import load_section
-from components.core.params.task import Task
 from components.core.schemas import BLEND, SCORED
-from components.evaluation.calibration import Calibration, calibrate
+from components.evaluation.intervals import AnyCalibration, calibrate, held, uncalibrated
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Floats, Products
 from components.model import adapters, loading
+from components.model.answers import AnswerSet
 from components.model.formats import write_quantized
+from components.model.label_head import HEAD
 from components.serving import pyfunc
 from components.serving.pyfunc import UNTUNED
-from components.tasks.number import loss
+from components.tasks import load_task
 
 
 def merge(base: Path, adapter: Path, folder: Path, blend: Path | None = None) -> None:
@@ -42,6 +43,8 @@ def merge(base: Path, adapter: Path, folder: Path, blend: Path | None = None) ->
     """
     adapters.merge_adapter(base, adapter).save_pretrained(folder)
     loading.load_tokenizer(base).save_pretrained(folder)
+    if (adapter / HEAD).is_file():
+        shutil.copy(adapter / HEAD, folder)
     if blend is not None:
         shutil.copytree(blend, folder / BLEND)
         write_quantized(base, folder / BLEND / UNTUNED, "none")
@@ -65,13 +68,17 @@ def quantize(
         replace(comparison.settings, calibration=calibration).write(folder)
         ratios[kind] = seconds / seconds_merged
         formats[kind] = {**sizes, **measured}
-        formats[kind]["faults"] = faults(formats[kind], ratios[kind], section)
+        formats[kind]["faults"] = faults(
+            formats[kind], ratios[kind], section, comparison.settings.asked.digits
+        )
     return formats, ratios
 
 
 def write_format(merged: Path, folder: Path, kind: str) -> dict[str, float]:
     """Write the merged model in the format `kind` to `folder`; returns the bytes of both."""
     write_quantized(merged, folder, kind)
+    if (merged / HEAD).is_file():
+        shutil.copy(merged / HEAD, folder)
     if (merged / BLEND).is_dir():
         shutil.copytree(merged / BLEND, folder / BLEND, ignore=shutil.ignore_patterns(UNTUNED))
         write_quantized(merged / BLEND / UNTUNED, folder / BLEND / UNTUNED, kind)
@@ -87,6 +94,7 @@ def parity(
     merged: Floats,
     served: Floats,
     products: Products,
+    answers: AnswerSet,
     *,
     moved: float,
     bootstrap: int,
@@ -94,39 +102,38 @@ def parity(
 ) -> dict[str, float]:
     """How far the served model's answers are from the merged model's on the same rows; all (n,).
 
-    `mae_change` is MAE served minus MAE merged with its paired 95% interval `_low` to `_high` over products;
-    `share_moved` the share of answers that changed by more than the share `moved` of the merged model's. An
-    answer that only one of the two models gives has moved.
+    `loss_change` is the mean loss served minus that merged, with its paired 95% interval `_low` to `_high`
+    over products; `share_moved` the share of answers that changed by more than the share `moved` of the
+    merged model's. An answer that only one of the two models gives has moved.
     """
-    before, after = loss(true, merged), loss(true, served)
+    before, after = answers.loss(true, merged), answers.loss(true, served)
     ends = (float("nan"),) * 3
     if (~np.isnan(merged) & ~np.isnan(served)).any():
         ends = paired_difference(after, before, products, bootstrap=bootstrap, seed=seed)
-    change = np.abs(served - merged)
-    unmoved = (change <= moved * np.maximum(np.abs(merged), 1)) | (np.isnan(merged) & np.isnan(served))
     return {
-        "mae_merged": float(np.nanmean(before)),
-        "mae_served": float(np.nanmean(after)),
-        "mae_change": ends[0],
-        "mae_change_low": ends[1],
-        "mae_change_high": ends[2],
-        "mean_change": float(np.nanmean(change)),
-        "share_moved": float(1 - unmoved.mean()),
+        "loss_merged": float(np.nanmean(before)),
+        "loss_served": float(np.nanmean(after)),
+        "loss_change": ends[0],
+        "loss_change_low": ends[1],
+        "loss_change_high": ends[2],
+        "mean_change": float(np.nanmean(answers.loss(merged, served))),
+        "share_moved": float(answers.moved(merged, served, moved).mean()),
     }
 
 
-def faults(measured: dict[str, Any], slower: float, section: Quantize) -> list[str]:
-    """What is wrong with a format, empty where it may be served; `measured` is its part of the report.
+def faults(measured: dict[str, Any], slower: float, section: Quantize, digits: int) -> list[str]:
+    """What is wrong with a format, empty where it may be served; `measured` is its part of the report, and
+    `digits` those of a mean loss.
 
     `slower` is its time for the same rows over the merged model's. It is limited but not named: a report
     that holds a time would differ from run to run.
     """
-    parity, limit = measured["validation"], section.mae_tolerance
+    parity, limit = measured["validation"], section.loss_tolerance
     exceeded = []
-    if not (parity["mae_change_low"] > -limit and parity["mae_change_high"] < limit):
+    if not (parity["loss_change_low"] > -limit and parity["loss_change_high"] < limit):
         exceeded.append(
-            f"the change of the MAE lies between {parity['mae_change_low']:+.2f} and "
-            f"{parity['mae_change_high']:+.2f}, {limit:g} are allowed (mae_tolerance)"
+            f"the change of the mean loss lies between {parity['loss_change_low']:+.{digits}f} and "
+            f"{parity['loss_change_high']:+.{digits}f}, {limit:g} are allowed (loss_tolerance)"
         )
     if parity["share_moved"] > section.moved_share_max:
         exceeded.append(
@@ -159,10 +166,10 @@ class Comparison:
         distribution = served.distribution(texts, title)
         return distribution, time.perf_counter() - start
 
-    def compare(self, merged: Floats, served: Floats) -> tuple[dict[str, Any], Calibration]:
+    def compare(self, merged: Floats, served: Floats) -> tuple[dict[str, Any], AnyCalibration]:
         """Parity by split, with the coverage on test of the interval calibrated on validation."""
-        grid = self.settings.asked.grid
-        before, after = grid.median(merged), grid.median(served)
+        task = self.settings.asked
+        before, after = task.answers.point(merged), task.answers.point(served)
         rows = {split: (self.items["split"] == split).to_numpy() for split in SCORED}
         figures: dict[str, Any] = {
             split: parity(
@@ -170,6 +177,7 @@ class Comparison:
                 before[part],
                 after[part],
                 self.items["product"].to_numpy()[part],
+                task.answers,
                 moved=self.section.moved,
                 bootstrap=self.evaluation.bootstrap,
                 seed=self.evaluation.seed,
@@ -180,12 +188,11 @@ class Comparison:
         calibration = calibrate(
             served[validation],
             self.true[validation],
-            grid,
+            task,
             coverage=self.evaluation.interval,
             rows_min=self.evaluation.calibration_rows,
         )
-        low, high = calibration.interval(served[test], grid)
-        inside = (self.true[test] >= low) & (self.true[test] <= high)
+        inside = held(calibration, served[test], self.true[test], task)
         figures["test"]["coverage"] = float(inside.mean())
         return figures, calibration
 
@@ -211,8 +218,9 @@ def main() -> None:
         blend = winner["blend"] and Path(winner["blend"])
         merge(Path("artifacts/base"), Path(winner["adapter"]), merged, blend)
         items = pd.concat([stage.read(f"artifacts/curate/{split}.parquet") for split in SCORED])
-        calibration = Calibration.uncalibrated(evaluation.interval)  # until there are answers
-        settings = pyfunc.Settings(load_section(Task), frame.section.batch_size, calibration)
+        task = load_task()
+        calibration = uncalibrated(task, evaluation.interval)  # until there are answers
+        settings = pyfunc.Settings(task.section, frame.section.batch_size, calibration)
         comparison = Comparison(items.reset_index(drop=True), settings, frame.section, evaluation)
         formats, ratios = quantize(merged, frame.scratch, comparison, frame.section)
         frame.tracked.metrics({f"latency_ratio.{kind}": ratio for kind, ratio in ratios.items()})

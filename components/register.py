@@ -78,6 +78,7 @@ def register(
     `served_format` is that of quantize; `tags` what the version is traced by.
     """
     served = Path("artifacts/quantize")
+    predictor = pyfunc.Predictor(served)
     version = registry.register_version(
         run_id,
         name,
@@ -85,8 +86,8 @@ def register(
         loader_module="components.serving.pyfunc",
         code_path=Path("components"),
         example=EXAMPLE,
-        answer=pyfunc.Predictor(served).predict(EXAMPLE),
-        options={"point": pyfunc.POINT, "quantiles": pyfunc.QUANTILES},
+        answer=predictor.predict(EXAMPLE),
+        options=pyfunc.OPTIONS[predictor.settings.task.kind],
         requirements=requirements(served_format),
         evidence=evidence,
         card=card,

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from trl import RewardConfig, RewardTrainer
 
 from components.alignment import reward_quality
-from components.alignment.rewards import Standing, numbers_of
+from components.alignment.rewards import Standing, read_answers
 from components.alignment.sft_reward import SftReward, fitted_slope
 from components.core import stage
 from components.core.errors import PricewrightError
@@ -32,13 +32,12 @@ from components.core.params.reward import Reward
 from components.core.params.section import load_section
 from components.evaluation.resampling import Floats
 from components.model import adapters, loading, training
+from components.model.answers import AnswerSet
 from components.model.distribution import answer_masses, given_an_answer
 from components.model.examples import PromptIds, answer_ids, read_prompts
-from components.model.grid import Grid
-from components.model.prompt import parse_number
 from components.model.tokens import left_padded
 from components.reporting import alignment_figures
-from components.tasks import load_task
+from components.tasks import AnyTask, load_task
 
 SIDES = ("chosen", "rejected")
 
@@ -123,6 +122,7 @@ def held_out_report(
     pairs: pd.DataFrame,
     start: dict[str, Floats],
     targets: pd.Series,
+    answers: AnswerSet,
     batch_size: int,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """(report, completions): accuracy and calibration on the pairs, reward against true error and length.
@@ -140,8 +140,8 @@ def held_out_report(
     }
     right = rewards["chosen"] > rewards["rejected"]
     margins, products = pairs["margin"].to_numpy(float), pairs["product"].to_numpy()
-    completions = _completions(tokenizer, pairs, targets, rewards)
-    unreadable = completions[completions["text"].map(parse_number).isna()]
+    completions = _completions(tokenizer, pairs, targets, answers, rewards)
+    unreadable = completions[completions["answer"].isna()]
     report = {
         **reward_quality.quality(rewards["chosen"], rewards["rejected"], margins, products),
         "by_origin": {
@@ -166,44 +166,57 @@ def starts(start: SftReward, pairs: pd.DataFrame, slope: float) -> dict[str, Flo
     return {side: slope * start(pairs["prompt"], pairs[side]) for side in SIDES}
 
 
-def rules(pairs: pd.DataFrame, medians: dict[str, pd.Series]) -> dict[str, Any]:
-    """Accuracy of "nearer to the median" on the pairs, for medians by item id (`reward_quality.nearer`)."""
-    chosen, rejected = (numbers_of(list(pairs[side])) for side in SIDES)
+def rules(pairs: pd.DataFrame, centers: dict[str, pd.Series], answers: AnswerSet) -> dict[str, Any]:
+    """Accuracy of "nearer to the center" on the pairs, for centers by item id (`reward_quality.nearer`)."""
+
+    def losses(side: str, center: np.ndarray) -> Floats:
+        answered = read_answers(list(pairs[side]), answers)
+        known = np.where(np.isnan(answered), np.inf, answers.loss(center, answered))
+        return np.where(np.isnan(center), np.nan, known)
+
+    found = {name: pairs["id"].map(own).to_numpy(float) for name, own in centers.items()}
     return {
-        name: reward_quality.nearer(pairs["id"].map(own).to_numpy(float), chosen, rejected)
-        for name, own in medians.items()
+        name: reward_quality.nearer(*(losses(side, center) for side in SIDES))
+        for name, center in found.items()
     }
 
 
-def medians_of(
-    sampled: pd.DataFrame, items: pd.DataFrame, law: pd.DataFrame, medians: Any
+def centers_of(
+    sampled: pd.DataFrame, items: pd.DataFrame, law: pd.DataFrame, point: Any, task: AnyTask
 ) -> dict[str, pd.Series]:
-    """By item id: the median of an item's sampled completions, that of the SFT model's distribution,
-    and that of the law where the source has one.
+    """By item id: the center of an item's sampled completions, the `point` of the SFT model's distribution,
+    and the best answer by the law where the source has one.
     """
-    answers = [pd.Series(numbers_of(texts)).median() for texts in sampled["completions"]]
-    own = medians(list(sampled["prompt"]))
-    known = items.set_index("id")["address"].map(law.set_index("address")["median"])
+    answers = [task.answers.center(read_answers(texts, task.answers)) for texts in sampled["completions"]]
+    own = point(list(sampled["prompt"]))
+    known = items.set_index("id")["address"].map(task.best_by_law(law))
     ids = sampled["id"].to_numpy()
     return {
-        "median_of_samples": pd.Series(answers, ids),
-        "sft_median": pd.Series(own, ids),
-        "law_median": known.astype(float),
+        "center_of_samples": pd.Series(answers, ids),
+        "sft_point": pd.Series(own, ids),
+        "law": known.astype(float),
     }
 
 
 def _completions(
-    tokenizer: Any, pairs: pd.DataFrame, targets: pd.Series, rewards: dict[str, np.ndarray]
+    tokenizer: Any,
+    pairs: pd.DataFrame,
+    targets: pd.Series,
+    answers: AnswerSet,
+    rewards: dict[str, np.ndarray],
 ) -> pd.DataFrame:
-    """One row for each different completion of a prompt: `id`, `text`, `reward`, `length`, `error`."""
+    """One row for each different completion of a prompt: `id`, `text`, `reward`, `length`,
+    `answer`, `error`.
+    """
     sides = [
         pd.DataFrame({"id": pairs["id"], "text": pairs[side], "reward": reward})
         for side, reward in rewards.items()
     ]
     rows = pd.concat(sides).drop_duplicates(["id", "text"]).reset_index(drop=True)
-    answers = rows["text"].map(parse_number).astype(float)
+    read = read_answers(rows["text"].tolist(), answers)
     lengths = [len(tokenizer(text, add_special_tokens=False).input_ids) for text in rows["text"]]
-    return rows.assign(length=lengths, error=(answers - rows["id"].map(targets)).abs())
+    true = rows["id"].map(targets).to_numpy(float)
+    return rows.assign(length=lengths, answer=read, error=answers.loss(true, read))
 
 
 def too_long(tokenizer: Any, pairs: pd.DataFrame) -> pd.Series:
@@ -221,21 +234,27 @@ def draw(calibration: dict[str, Any], rows: pd.DataFrame, unit: str) -> dict[str
     }
 
 
-def fitted_start(tokenizer: Any, pairs: pd.DataFrame, grid: Grid, batch_size: int) -> tuple[SftReward, float]:
+def fitted_start(
+    tokenizer: Any, pairs: pd.DataFrame, answers: AnswerSet, batch_size: int
+) -> tuple[SftReward, float]:
     """(what the SFT model off the disk says of a completion, its slope by these pairs)."""
     model: Any = adapters.load_adapted(Path("artifacts/base"), Path("artifacts/sft"))
     options: dict[str, Any] = {"batch_size": batch_size, "title": "reading"}
 
     def distributions(prompts: list[PromptIds]) -> Floats:
-        return given_an_answer(answer_masses(model, tokenizer, prompts, grid.spelled, **options))
+        return given_an_answer(answer_masses(model, tokenizer, prompts, answers.spelled, **options))
 
-    start = SftReward(distributions, grid, under_cost=load_section(Preferences).under_cost)
+    start = SftReward(distributions, answers, under_cost=load_section(Preferences).under_cost)
     plain = starts(start, pairs, 1.0)
     return start, fitted_slope(plain["chosen"] - plain["rejected"])
 
 
 def measured_rules(
-    held_out: pd.DataFrame, items: pd.DataFrame, start: SftReward, read: Callable[..., list[PromptIds]]
+    held_out: pd.DataFrame,
+    items: pd.DataFrame,
+    start: SftReward,
+    read: Callable[..., list[PromptIds]],
+    task: AnyTask,
 ) -> dict[str, Any]:
     """The `rules` of the held-out pairs, by what the earlier stages wrote; `read` makes prompts token ids."""
     artifacts = Path("artifacts")
@@ -243,9 +262,11 @@ def measured_rules(
     law = stage.read(artifacts / "scrape/law.parquet")
     own = sampled[sampled["id"].isin(held_out["id"])]
     own = own.assign(prompt=read(own["prompt"]))
-    return rules(
-        held_out, medians_of(own, items, law, lambda prompts: start.grid.median(start.distributions(prompts)))
-    )
+
+    def point(prompts: list[PromptIds]) -> Floats:
+        return task.answers.point(start.distributions(prompts))
+
+    return rules(held_out, centers_of(own, items, law, point, task), task.answers)
 
 
 def standing_of(start: SftReward, slope: float, report: dict[str, Any], pairs: int) -> Standing:
@@ -266,15 +287,16 @@ def main() -> None:
         pairs = pairs.assign(prompt=read(pairs["prompt"]))
         long = too_long(tokenizer, pairs)
         learned, held_out = split_by_product(pairs[~long], section.held_out, section.seed)
-        start, slope = fitted_start(tokenizer, learned, task.grid, section.batch_size)
+        start, slope = fitted_start(tokenizer, learned, task.answers, section.batch_size)
         begun, left = (starts(start, part, slope) for part in (learned, held_out))
         model = adapters.load_reward_model(base, Path("artifacts/sft"), tokenizer.pad_token_id)
         curves = training.Curves(frame.tracked)
         model = reward(learned, begun, section, model, tokenizer, frame.scratch, curves)
         adapters.save_adapter(model, frame.folder)
         targets = items.set_index("id")["target"]
-        report, rows = held_out_report(model, tokenizer, held_out, left, targets, section.batch_size)
-        report["rules"] = measured_rules(held_out, items, start, read)
+        answers, size = task.answers, section.batch_size
+        report, rows = held_out_report(model, tokenizer, held_out, left, targets, answers, size)
+        report["rules"] = measured_rules(held_out, items, start, read, task)
         standing = standing_of(start, slope, report, len(held_out))
         standing.save(frame.folder)
         for name, figure in draw(report["calibration"], rows, task.unit).items():

@@ -34,21 +34,22 @@ from components.core.errors import PricewrightError
 from components.core.params.base import Base
 from components.core.params.curate import Curate
 from components.core.params.section import load_section
-from components.core.params.task import Number, Task
+from components.core.params.task import Task
 from components.core.params.validate import Validate
 from components.core.schemas import HELD_OUT, SPLITS, Item, Split
-from components.curation.rules import NAMES
+from components.curation.rules import names_of
 from components.quality import consistency, drift
 from components.quality.batches import Batches, complete
 from components.quality.expectations import Suites, suites
-from components.quality.labels import ROWS_MIN, label_figures
+from components.quality.labels import ROWS_MIN
 from components.quality.languages import foreign_shares
 from components.quality.leakage import Leakage, leakage_against
 from components.quality.sampling import categories_of, sample, texts_of, whole_tables
+from components.quality.targets import target_tables, whole_label_counts
 from components.reporting import data_page
 from components.reporting.data_docs import read_offline
 from components.synthetic.catalogue import corpus
-from components.tasks import load_task
+from components.tasks import AnyTask, load_task
 
 LISTINGS = Path("artifacts/scrape/listings.parquet")
 CURATED = Path("artifacts/curate")
@@ -111,12 +112,13 @@ def tables_of(
     leakage: Leakage,
     profile: dict[str, Any] | None,
     curate: Curate,
-    number: Number,
+    task: Task,
     gate_ids: frozenset[str],
 ) -> Tables:
     """The tables to be checked, by name: those given, and aggregates over all splits, so that what concerns
     many rows becomes an expectation of a row. Without a `profile` there is no table `drift`, and of fewer
-    than `labels.ROWS_MIN` rows no table `labels`. `gate_ids` are the ids of listings that are the gate's.
+    than `labels.ROWS_MIN` rows no table `labels`. All labels of the `task` are known; `gate_ids` are the ids
+    of listings that are the gate's.
     """
     items = items_of(splits)
     categories = items.groupby("split")["category"].value_counts(normalize=True).rename("share").reset_index()
@@ -131,19 +133,14 @@ def tables_of(
         "leaks": pd.DataFrame([{"split": split, **bodies["training"]} for split, bodies in leakage.items()]),
         "sizes": sizes.head(EXAMPLES).rename("share").rename_axis("id").reset_index(),
         "categories": categories,
-        "medians": consistency.apart(items, number),
-    }
-    tables |= {
-        "paraphrases": consistency.paraphrases(items),
-        "repeated_texts": consistency.prices_of_texts(items),
         "conflicts": consistency.conflicts(listings, items, rejects),
         "shares": consistency.split_shares(items, rejects, curate, gate_ids),
         "languages": foreign_shares(items),
     }
-    if len(figures := label_figures(items, logarithmic=number.logarithmic)):
-        tables["labels"] = figures
+    tables |= target_tables(items, task)
     if profile:
-        drifts = {split: drift.drift(items_of({split: rows}), profile) for split, rows in splits.items()}
+        named = {split: drift.spelled(items_of({split: rows}), task) for split, rows in splits.items()}
+        drifts = {split: drift.drift(rows, profile) for split, rows in named.items()}
         tables["drift"] = pd.DataFrame([{"split": split, **drifted} for split, drifted in drifts.items()])
     return tables
 
@@ -184,7 +181,7 @@ def _context(docs: Path) -> EphemeralDataContext:
 
 def _identifying_columns(table: pd.DataFrame) -> list[str]:
     """Columns by which a person finds a failing row."""
-    return [column for column in ("id", "title", "split", "category") if column in table.columns]
+    return [column for column in ("id", "title", "split", "category", "label") if column in table.columns]
 
 
 def _check(table: str, result: ExpectationValidationResult) -> Check:
@@ -259,13 +256,14 @@ def require_critical(checks: list[Check], docs: Path) -> None:
         )
 
 
-def warn(checks: list[Check], profile: Path) -> None:
+def warn(checks: list[Check], profile: Path, kind: str) -> None:
     """Print the failed warnings, and that drift was not checked where the file `profile` is missing."""
     for check in checks:
         if not check.passed and not check.critical:
             print("warning:" + describe(check), file=sys.stderr)
     if not any(check.table == "labels" for check in checks):
-        print(f"labels are not checked: that takes at least {ROWS_MIN} rows with a price", file=sys.stderr)
+        target = "price" if kind == "number" else "label"
+        print(f"labels are not checked: that takes at least {ROWS_MIN} rows with a {target}", file=sys.stderr)
     if not any(check.table == "drift" for check in checks):
         print(
             f"drift is not checked: there is no {profile}. Once you trust these data, make it with "
@@ -279,10 +277,11 @@ def write_page(
     splits: dict[Split, pd.DataFrame],
     rejects: pd.DataFrame,
     listings: pd.DataFrame,
+    task: AnyTask,
 ) -> None:
     """Write the page about the data to PAGE."""
     curated = json.loads(Path("reports/curate.json").read_text(encoding="utf-8"))
-    page = data_page.page(curated, report, splits, rejects, listings, Path("artifacts/curate"), load_task())
+    page = data_page.page(curated, report, splits, rejects, listings, CURATED, task)
     PAGE.write_text(page, encoding="utf-8")
 
 
@@ -290,7 +289,7 @@ def main() -> None:
     """Check raw listings and splits; write page and Data Docs; stop where a critical check fails."""
     with stage.run(Validate) as frame:
         (frame.folder / "passed.json").unlink(missing_ok=True)
-        curate, number = load_section(Curate), load_section(Task).number
+        curate, task = load_section(Curate), (asked := load_task()).section
         listings, splits, rejects = sample(LISTINGS, CURATED, frame.section.sampled_rows_max)
         leakage = leakage_against(
             {split: splits[split] for split in HELD_OUT},
@@ -299,19 +298,21 @@ def main() -> None:
             curate.near_duplicate_similarity,
             curate.common_shingle_share,
         )
-        profile = drift.path_of(items_of(splits))
+        profile = drift.path_of(items_of(splits), task)
         gate_ids = intakes.ids(intakes.read())
-        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate, number, gate_ids)
-        tables |= whole_tables(LISTINGS, CURATED, EXAMPLES)
+        tables = tables_of(listings, splits, rejects, leakage, drift.load(profile), curate, task, gate_ids)
+        tables |= whole_tables(LISTINGS, CURATED, EXAMPLES) | whole_label_counts(CURATED, task)
         known: dict[Split, pd.DataFrame] = {"train": categories_of(CURATED / "train.parquet")}
-        checks = validate(tables, suites(splits | known, list(NAMES), frame.section, number), DOCS)
+        checks = validate(
+            tables, suites(splits | known, list(names_of(task.kind)), frame.section, task), DOCS
+        )
         report = report_of(checks, leakage, profile)
         frame.report(report)
-        write_page(report, splits, rejects, listings)
+        write_page(report, splits, rejects, listings, asked)
         for path in (DOCS, PAGE):
             frame.tracked.artifact(path)
         frame.tracked.tag("mlflow.note.content", NOTE)
-        warn(checks, profile)
+        warn(checks, profile, task.kind)
         require_critical(checks, DOCS)
         critical = [f"{check.table}/{check.name}" for check in checks if check.critical]
         frame.write("passed.json", json.dumps({"critical": critical}, indent=2) + "\n")

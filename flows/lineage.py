@@ -62,6 +62,8 @@ def _with_code_summed_up(steps: list[Step]) -> list[Step]:
 def show_row(lineage: Lineage, item: str, console: Console) -> bool:
     """Print a row with its listing and page. True where the page can be fetched and is unchanged."""
     row, listing, page = lineage.row(item)
+    if lineage.params.get("task", {}).get("kind") == "label":
+        row["target"] = lineage.names()[int(row["target"])]
     table = Table(box=None, pad_edge=False, show_header=False)
     for name in ("split", "title", "target", "text"):
         table.add_row(f"row {name}", escape(str(row[name])))

@@ -22,6 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from components.core.errors import PricewrightError
+from components.core.params.file import load_params
 from flows import profile
 
 PROFILE = Path("profiles/loop.yaml")
@@ -82,6 +83,8 @@ def main() -> None:
             folder = chosen or Path(stack.enter_context(temporary))
             if chosen and folder.exists() and any(folder.iterdir()):
                 raise PricewrightError(f"{folder} is not empty: name another folder")
+            if (kind := load_params().task.kind) != "number":
+                raise PricewrightError(f"the loop is made for numbers only; task.kind is {kind}")
             folder.mkdir(parents=True, exist_ok=True)
             began = time.monotonic()
             copy_of(Path.cwd(), folder)

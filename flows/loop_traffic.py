@@ -24,6 +24,7 @@ from components.monitoring.truth import answered
 from components.monitoring.year_page import Event, line
 from components.serving.request_store import REQUESTS, now, opened
 from components.synthetic.market import Question
+from components.tasks import load_task
 from flows import truth
 
 SALES, LOG = Path("work/sales.csv"), Path("loop.log")
@@ -109,14 +110,14 @@ class Year:
 
     def loss(self, weeks: range) -> str:
         """The mean error of some weeks' answers, as far as they came true."""
-        table = year.by_week(self.answered())
+        table = year.by_week(self.answered(), load_task())
         rows = table[table["week"].isin(weeks) & table["loss"].notna()]
         return f"{(rows['loss'] * rows['truths']).sum() / max(rows['truths'].sum(), 1):.1f}"
 
     def answered(self) -> pd.DataFrame:
         """Everything that was answered, with what came true."""
         with self.store() as engine:
-            return answered(engine, now() - timedelta(days=load_params().serve.keep_days))
+            return answered(engine, now() - timedelta(days=load_params().serve.keep_days), load_task())
 
     def store(self) -> AbstractContextManager[Engine]:
         """What the service keeps."""

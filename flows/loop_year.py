@@ -31,6 +31,7 @@ from components.monitoring import year
 from components.monitoring.year_page import figure, page
 from components.serving.request_store import now
 from components.synthetic.market import questions, write_list
+from components.tasks import load_task
 from flows import pipeline, promote, retrain, server, watch
 from flows.admission import HOST
 from flows.loop_traffic import LOG, Plan, Year
@@ -272,7 +273,7 @@ def whole(plan: Plan) -> list[str]:
         this = Year(plan, client, log, Random(plan.seed), asked)
         this.tell("", f"The gate made version 1 champion, after {time.monotonic() - began:.0f} s.")
         play(this)
-        weeks = year.by_week(this.answered())
+        weeks = year.by_week(this.answered(), load_task())
         PAGES.mkdir(parents=True, exist_ok=True)
         figure(weeks, this.events).savefig(PAGES / "weeks.png", dpi=110)
         text = page(weeks, this.events, time.monotonic() - began, PAGES / "weeks.png")

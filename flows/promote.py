@@ -37,7 +37,9 @@ from components.core.registry import CHALLENGER, CHAMPION
 from components.promotion import aliases, anchor, decision_log
 from components.promotion import promote as promotion
 from components.promotion.decision import NothingToDecide, advice, propose
+from components.promotion.gate import in_unit, shown
 from components.promotion.spending import FreshRowsNeeded
+from components.tasks import load_task
 from flows import server, summary
 
 POLL = 10
@@ -66,9 +68,7 @@ def promote(version: str | None = None, unseen: bool = False) -> State[Any]:
         with aliases.turn(params.register.model_name):
             pass  # what an interrupted call left half done is done before anything is read
         try:
-            record = propose(
-                params.register.model_name, version, unseen, params.promote, params.task.number.unit
-            )
+            record = propose(params.register.model_name, version, unseen, params.promote, load_task())
         except NothingToDecide as nothing:
             print(f"\n{nothing}.", flush=True)
             return Completed(name="Nothing to decide", message=str(nothing))
@@ -87,7 +87,8 @@ def rollback(version: str | None = None) -> State[Any]:
     """
     params = load_params()
     with registry.connected():
-        record = promotion.propose_rollback(params.register.model_name, version, params.promote.approval)
+        name, approval = params.register.model_name, params.promote.approval
+        record = promotion.propose_rollback(name, version, approval, params.task.kind)
         return _finished(_settled(record, params.promote))
 
 
@@ -235,9 +236,10 @@ def _stand(model_name: str, record: dict[str, Any] | None, reason: str = "") -> 
 def _difference(record: dict[str, Any]) -> str:
     if record["difference"] is None:
         return "unknown"
-    interval = f"{record['low']:+.2f} to {record['high']:+.2f}"
+    unit = record["unit"]
+    interval = f"{shown(record['low'], unit)} to {shown(record['high'], unit)}"
     confidence = 1 - 2 * record["spent"]["error_rate"]
-    return f"{record['difference']:+.2f} {record['unit']} ({confidence:.4g} interval {interval})"
+    return f"{in_unit(record['difference'], unit)} ({confidence:.4g} interval {interval})"
 
 
 def _spent(spent: dict[str, Any]) -> str:
@@ -265,7 +267,7 @@ def _budget(limit: dict[str, float | None]) -> str:
 
 def _loss(record: dict[str, Any], name: str) -> str:
     value = record[name]
-    return "none (no readable answer)" if value is None else f"{value:.2f} {record['unit']}"
+    return "none (no readable answer)" if value is None else in_unit(value, record["unit"]).removeprefix("+")
 
 
 def main() -> None:

@@ -31,6 +31,8 @@ from flows import graph, lock, pipeline
 if TYPE_CHECKING:
     import pandas as pd
 
+    from components.tasks import AnyTask
+
 NAME = "retrain"
 REASON, LEARNED = "pricewright.reason", "pricewright.learned"
 """Tags of a version, the first of the flow's run too: why it was trained, and until when (UTC) it has learned
@@ -48,19 +50,22 @@ def retrain(due: bool = False, reason: str | None = None, wait: bool = False) ->
     `reason` stands in the record beside those. Raises PricewrightError where no version is registered yet,
     nothing that was asked has come true, another run is at work in this clone, or a stage failed.
     """
+    from components.tasks import load_task
+
     with lock.only_run(wait):
         params = load_params()
         name = params.register.model_name
         with registry.connected():
             newest = _newest(name)
-        answered, until = _answered(params)
-        known, why = _reasons(answered, newest, params)
+        task = load_task()
+        answered, until = _answered(params, task)
+        known, why = _reasons(answered, newest, params, task)
         if due and not why:
             return Completed(name="Not due", message=f"{len(known)} requests have come true; no alarm")
         _write(known, params)
         why = [*filter(None, [reason]), *why] or [ASKED_FOR]
         pipeline.bring_up_to_date(NAME, graph.stages(Path.cwd()), {REASON: "; ".join(why)})
-        _queue(answered, params)
+        _queue(answered, params, task)
         with registry.connected():
             version = _newest(name)
             if version.number == newest.number:
@@ -76,21 +81,23 @@ def _newest(model_name: str) -> Version:
     raise PricewrightError(f"{model_name} has no version yet: `make run` registers one")
 
 
-def _answered(params: Params) -> tuple[pd.DataFrame, datetime]:
+def _answered(params: Params, task: AnyTask) -> tuple[pd.DataFrame, datetime]:
     """What was answered in the last `retrain.days` and what came true of it, and until when (UTC)."""
     from components.monitoring.truth import answered
     from components.serving.request_store import now, opened
 
     until = now()
     with opened(params.serve.store) as engine:
-        return answered(engine, until - timedelta(days=params.retrain.days)), until
+        return answered(engine, until - timedelta(days=params.retrain.days), task), until
 
 
-def _reasons(answered: pd.DataFrame, newest: Version, params: Params) -> tuple[pd.DataFrame, list[str]]:
+def _reasons(
+    answered: pd.DataFrame, newest: Version, params: Params, task: AnyTask
+) -> tuple[pd.DataFrame, list[str]]:
     """(what can be learned, why it should be now). Raises PricewrightError where there is nothing."""
     from components.monitoring import retraining
 
-    known = retraining.learnable(answered)
+    known = retraining.learnable(answered, task)
     if known.empty:
         raise PricewrightError(
             f"of {len(answered)} requests in {params.serve.store} none has come true, or their texts are "
@@ -113,13 +120,12 @@ def _write(known: pd.DataFrame, params: Params) -> None:
     half.replace(path)
 
 
-def _queue(answered: pd.DataFrame, params: Params) -> None:
+def _queue(answered: pd.DataFrame, params: Params, task: AnyTask) -> None:
     """Leave the requests that a person may help with the most for the ranking page."""
     from components.feedback.queue import QUEUE, least_certain
-    from components.tasks import task_of
 
     QUEUE.parent.mkdir(exist_ok=True)
-    least_certain(answered, params.retrain.queue_rows, task_of(params.task)).to_parquet(QUEUE, index=False)
+    least_certain(answered, params.retrain.queue_rows, task).to_parquet(QUEUE, index=False)
 
 
 def _finished(version: Version, why: list[str], known: int) -> State[Any]:

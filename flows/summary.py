@@ -14,15 +14,30 @@ from rich.console import Console
 from rich.table import Table
 
 from components.core.markdown import escaped, table
+from components.core.schemas import SCORED
 
-HEADER = (
-    "candidate",
-    "validation MAE",
-    "test MAE (95% interval)",
-    "RMSLE",
-    "hit rate",
-    "unparsed",
-)
+HEADERS = {
+    "number": (
+        "candidate",
+        "validation MAE",
+        "test MAE (95% interval)",
+        "RMSLE",
+        "hit rate",
+        "unparsed",
+    ),
+    "label": (
+        "candidate",
+        "validation\nerror rate",
+        "test error rate\n(95% interval)",
+        "macro F1",
+        "MCC",
+        "log loss",
+        "unparsed",
+    ),
+}
+"""By the kind of the task."""
+DIGITS = {"number": 2, "label": 3}
+"""Of a mean loss."""
 STANDING = Path("reports/promote.json")
 """Which version is the champion, or why there is none; flows/promote.py leaves it there."""
 COMMANDS = {
@@ -37,7 +52,7 @@ def text(reports: Path) -> str:
     evaluated = _read(reports / "evaluate.json")
     if not evaluated:
         return ""
-    figures = Table(*HEADER, box=None, pad_edge=False, header_style="bold")
+    figures = Table(*HEADERS[evaluated["kind"]], box=None, pad_edge=False, header_style="bold")
     for column in figures.columns[1:]:
         column.justify = "right"
         column.no_wrap = True
@@ -48,7 +63,7 @@ def text(reports: Path) -> str:
         console.print(markup.escape(evaluated["headline"]), style="bold")
         console.print()
         console.print(figures)
-    after = [*_served(_read(reports / "quantize.json")), *_registered(reports), ""]
+    after = [*_served(_read(reports / "quantize.json"), evaluated), *_registered(reports), ""]
     after += [f"  {command:<13} {what}" for command, what in COMMANDS.items()]
     return "\n" + captured.get() + "\n" + "\n".join(after)
 
@@ -56,52 +71,64 @@ def text(reports: Path) -> str:
 def markdown(reports: Path) -> str:
     """The same for a Prefect artifact."""
     evaluated = _read(reports / "evaluate.json")
-    figures = table(HEADER, rows(evaluated))
-    after = [*_served(_read(reports / "quantize.json")), *_registered(reports)]
+    header = tuple(name.replace("\n", " ") for name in HEADERS[evaluated["kind"]])
+    figures = table(header, rows(evaluated))
+    after = [*_served(_read(reports / "quantize.json"), evaluated), *_registered(reports)]
     return "\n".join([f"**{escaped(evaluated['headline'])}**", "", figures, "", *map(escaped, after)])
 
 
 def rows(evaluated: dict[str, Any]) -> list[tuple[str, ...]]:
     """The table: the noise floor, then every candidate from the best on validation to the worst."""
     lines: list[tuple[str, ...]] = []
+    kind = evaluated["kind"]
+    digits = DIGITS[kind]
     if floor := evaluated["noise_floor"]:
-        maes = (_number(floor["validation"]["mae"]), _number(floor["test"]["mae"]))
-        lines.append(("noise floor (the best there can be)", *maes, "", "", ""))
+        losses = (_number(floor[split]["loss"], digits) for split in SCORED)
+        lines.append(("noise floor (the best there can be)", *losses, *[""] * (len(HEADERS[kind]) - 3)))
     ranked = sorted(evaluated["candidates"].items(), key=lambda entry: _order(entry[1]))
     for name, candidate in ranked:
         test = candidate["test"]
+        loss, low, high = (_number(test[figure], digits) for figure in ("loss", "loss_low", "loss_high"))
         lines.append(
             (
                 f"{name}  <- winner" if name == evaluated["winner"] else name,
-                _number(candidate["validation"]["mae"]),
-                f"{_number(test['mae'])} ({_number(test['mae_low'])} to {_number(test['mae_high'])})",
-                _number(test["rmsle"], digits=3),
-                f"{test['hit_rate']:.0%}",
+                _number(candidate["validation"]["loss"], digits),
+                f"{loss} ({low} to {high})",
+                *_more(test, kind),
                 f"{test['unparsed']} of {test['n']}",
             )
         )
     return lines
 
 
-def _number(value: float | None, digits: int = 2) -> str:
+def _more(test: dict[str, Any], kind: str) -> tuple[str, ...]:
+    """The figures between the losses and what was unparsed."""
+    if kind == "label":
+        return tuple(_number(test[figure], 3) for figure in ("macro_f1", "mcc", "log_loss"))
+    return _number(test["rmsle"], 3), f"{test['hit_rate']:.0%}"
+
+
+def _number(value: float | None, digits: int) -> str:
     """A dash where no answer of the candidate could be read."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _order(candidate: dict[str, Any]) -> float:
-    mae = candidate["validation"]["mae"]
-    return float("inf") if mae is None else float(mae)
+    loss = candidate["validation"]["loss"]
+    return float("inf") if loss is None else float(loss)
 
 
-def _served(quantized: dict[str, Any]) -> list[str]:
+def _served(quantized: dict[str, Any], evaluated: dict[str, Any]) -> list[str]:
     """The quantized candidate beside the merged one; a line below the table, for it is made after it."""
     if not quantized.get("format"):
         return []
-    test = quantized["test"]
+    served, merged = (
+        _number(quantized["test"][name], DIGITS[evaluated["kind"]]) for name in ("loss_served", "loss_merged")
+    )
     small, large = (f"{quantized[size] / 1e6:.1f}" for size in ("bytes_served", "bytes_merged"))
     return [
-        f"Served: {quantized['candidate']} as {quantized['format']}, test MAE {_number(test['mae_served'])}, "
-        f"{_number(test['mae_merged'])} before quantization; {small} of {large} MB"
+        f"Served: {quantized['candidate']} as {quantized['format']}, test {evaluated['measure']} {served}, "
+        f"{merged} before quantization; {small} of {large} MB"
     ]
 
 

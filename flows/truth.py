@@ -23,6 +23,7 @@ from components.core.params.file import load_params
 from components.monitoring.truth import answered
 from components.monitoring.truth_file import Intake, Rejected, take_in
 from components.serving.request_store import now, opened
+from components.tasks import load_task
 
 REJECTS = Path("reports/truth/rejects.csv")
 WIDTH = 110
@@ -35,10 +36,10 @@ def truth(file: str) -> tuple[Intake, pd.DataFrame]:
     """
     if not file:
         raise PricewrightError("which file? make truth FILE=sales.csv, with the columns key, value and time")
-    params = load_params()
+    params, task = load_params(), load_task()
     with opened(params.serve.store) as engine:
-        intake = take_in(Path(file), engine, params.scrape.files.unpacked_bytes_max, now())
-        rows = answered(engine, now() - timedelta(days=params.serve.keep_days))
+        intake = take_in(Path(file), engine, params.scrape.files.unpacked_bytes_max, now(), task)
+        rows = answered(engine, now() - timedelta(days=params.serve.keep_days), task)
     REJECTS.parent.mkdir(parents=True, exist_ok=True)
     rejects = pd.DataFrame(intake.rejects, columns=list(Rejected._fields))
     rejects.to_csv(REJECTS, index=False)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from components.monitoring.watching import Reference
+    from components.tasks import AnyTask
+    from components.tasks.label import LabelTask
 
 FOLDER = Path("reports/watch")
 ANSWERS = Path("work/watch")
@@ -86,34 +88,36 @@ def markdown(report: dict[str, Any]) -> str:
 
 def _report(params: Params) -> dict[str, Any]:
     from components.monitoring import watching
+    from components.tasks import load_task
 
-    name = params.register.model_name
+    name, task = params.register.model_name, load_task()
     champion, challenger = (registry.aliases(name).get(alias) for alias in (CHAMPION, CHALLENGER))
     if champion is None:
         raise PricewrightError(f"{name} has no {CHAMPION}, so nothing is served: `make promote`")
-    answered = _answered(params, champion)
+    answered = _answered(params, champion, task)
     version = registry.open_version(name, champion)
-    reference, states = _compared_with(version, answered, params)
+    reference, states = _compared_with(version, answered, params, task)
     own = answered[answered["version"] == champion].reset_index(drop=True)
     return {
         "model": name,
         "version": champion,
+        "kind": task.kind,
         "alarm_rate": params.watch.alarm_rate,
         "batch_rows": params.watch.batch_rows,
-        **watching.watch(own, states, reference, params.watch, params.evaluate),
+        **watching.watch(own, states, reference, params.watch, params.evaluate, task),
         "challenger": None
         if challenger in (None, champion)
-        else _challenger(answered, champion, str(challenger), params),
+        else _challenger(answered, champion, str(challenger), params, task),
     }
 
 
-def _answered(params: Params, champion: str) -> pd.DataFrame:
+def _answered(params: Params, champion: str, task: AnyTask) -> pd.DataFrame:
     """What was answered. Raises PricewrightError where the champion has answered nothing."""
     from components.monitoring.truth import answered
     from components.serving.request_store import now, opened
 
     with opened(params.serve.store) as engine:
-        rows = answered(engine, now() - timedelta(days=params.serve.keep_days))
+        rows = answered(engine, now() - timedelta(days=params.serve.keep_days), task)
     if not (rows["version"] == champion).any():
         raise PricewrightError(
             f"version {champion}, the {CHAMPION}, has answered no request that is kept in "
@@ -123,7 +127,7 @@ def _answered(params: Params, champion: str) -> pd.DataFrame:
 
 
 def _compared_with(
-    version: registry.Version, answered: pd.DataFrame, params: Params
+    version: registry.Version, answered: pd.DataFrame, params: Params, task: AnyTask
 ) -> tuple[Reference, Any]:
     """(what the champion was trained on and how it answers held-out rows, the hidden states of the requests
     or None).
@@ -131,18 +135,21 @@ def _compared_with(
     from components.monitoring import watching
     from components.monitoring.states import states_of
     from components.provenance.lineage import Lineage
-    from components.tasks import task_of
+    from components.tasks.label import LabelTask
 
     section, made_with = params.watch, Lineage(version)
     training = _drawn(made_with.rows("train"), section.reference_rows, section.seed)
-    held_out = _held_out(version, _drawn(made_with.rows(*SCORED), section.reference_rows, section.seed))
+    items = _drawn(made_with.rows(*SCORED), section.reference_rows, section.seed)
+    if isinstance(task, LabelTask):
+        items = _renamed(items, made_with.names(), task)
+    held_out = _held_out(version, items, task)
     if not section.components:
         return watching.Reference(training, held_out, None), None
     own = answered[answered["version"] == version.number]
     texts = watching.texts_of(watching.first_of_each_input(own))
     known, states = states_of(
         [training["text"].tolist(), texts],
-        task_of(params.task),
+        task,
         depths=params.baseline.hidden_depths,
         batch_size=section.batch_size,
     )
@@ -153,32 +160,42 @@ def _drawn(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
     return rows.sample(min(most, len(rows)), random_state=seed).reset_index(drop=True)
 
 
-def _held_out(version: registry.Version, items: pd.DataFrame) -> pd.DataFrame:
+def _renamed(items: pd.DataFrame, names: list[str], task: LabelTask) -> pd.DataFrame:
+    """The rows with their targets, places among `names`, as places among those of the task."""
+    places = items["target"].map(lambda target: task.answers.place(names[int(target)]))
+    return items.assign(target=places.astype(float))
+
+
+def _held_out(version: registry.Version, items: pd.DataFrame, task: AnyTask) -> pd.DataFrame:
     """How a version answers rows that it was not fitted on, and their true values; asked once and kept."""
     import pandas as pd
 
     from components.promotion.trial import run_trial
 
-    rows = hashlib.sha256("".join(items["id"]).encode()).hexdigest()
+    known = [*items["id"], *(task.section.label.names if task.kind == "label" else ())]
+    rows = hashlib.sha256(json.dumps(known).encode()).hexdigest()
     path = ANSWERS / f"{version.tags[registry.MODEL_DIGEST][:16]}-{rows[:16]}.parquet"
     if not path.is_file():
-        answers = run_trial(version, items).answers.rename(columns={"value": "predicted"})
+        answers = run_trial(version, items, task.kind).measured(items, task)
         path.parent.mkdir(parents=True, exist_ok=True)
         answers.assign(value=items["target"].to_numpy(float)).to_parquet(path, index=False)
     return pd.read_parquet(path)
 
 
-def _challenger(answered: pd.DataFrame, champion: str, challenger: str, params: Params) -> dict[str, Any]:
+def _challenger(
+    answered: pd.DataFrame, champion: str, challenger: str, params: Params, task: AnyTask
+) -> dict[str, Any]:
     from components.promotion import live
 
+    loss_max = min(params.watch.loss_max, task.answers.loss_max)
     rows = live.compared_live(answered, champion, challenger)
-    decision = live.decide_live(rows, params.promote, params.watch.loss_max)
+    decision = live.decide_live(rows, params.promote, loss_max, task)
     figures = {name: value for name, value in asdict(decision).items() if name != "rows_needed"}
     return {
         "version": challenger,
         **figures,
         "needed": decision.rows_needed,
-        "sequence": live.sequence(rows, params.promote, params.watch.loss_max, LOOKS),
+        "sequence": live.sequence(rows, params.promote, loss_max, task, LOOKS),
     }
 
 
@@ -192,9 +209,8 @@ def _written(report: dict[str, Any], params: Params) -> None:
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     if report["truth"]["periods"]:
-        figures.periods(report["truth"]["periods"], params.evaluate.interval).savefig(
-            FOLDER / PERIODS, dpi=110
-        )
+        drawn = figures.periods(report["truth"]["periods"], params.evaluate.interval, report["kind"])
+        drawn.savefig(FOLDER / PERIODS, dpi=110)
     if report["challenger"] and report["challenger"]["sequence"]:
         drawn = figures.sequence(report["challenger"]["sequence"], params.promote.minimum_effect)
         drawn.savefig(FOLDER / SEQUENCE, dpi=110)

@@ -199,7 +199,7 @@ def cheap_task(
     reward_model = RewardModel(model, head, tokenizer, 16, load_standing(cheap_reward_model[1]), whole(999))
     prompts = prompts_of(tokenizer, tiny_items, asked(tokens=128, maximum=999))
     monitoring = tiny_params.align.monitor.model_copy(update={"snapshots": 1})
-    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "grid": whole(999)}
+    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "answers": whole(999)}
     options["scratch"] = tmp_path
     options["track"] = recorder.metric
     return AlignmentTask(
@@ -209,7 +209,7 @@ def cheap_task(
         prompts=prompts,
         reward_model=reward_model,
         reward=cheap_reward_model[1],
-        grid=whole(999),
+        answers=whole(999),
         error_max=999.0,
         under_cost=1.0,
         scratch=tmp_path,

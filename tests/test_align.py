@@ -43,6 +43,7 @@ def test_the_stages_from_preferences_to_align_fit_together(
     Path("params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     shutil.copy(empty_store, "mlflow.db")
     Path("artifacts/curate").mkdir(parents=True)
+    Path("artifacts/curate/names.json").write_text("[]", encoding="utf-8")
     Path("artifacts/validate").mkdir()
     Path("artifacts/scrape").mkdir()
     pd.DataFrame(columns=Law.columns()).to_parquet("artifacts/scrape/law.parquet")
@@ -71,8 +72,8 @@ def test_the_stages_from_preferences_to_align_fit_together(
     for origin in origins.values():
         assert 0 < origin["pairs"] + origin["rejected"] <= 12
     rules = json.loads(Path("reports/reward.json").read_text(encoding="utf-8"))["held_out"]["rules"]
-    assert rules["law_median"] is None
-    assert rules["sft_median"]["pairs"] > 0
+    assert rules["law"] is None
+    assert rules["sft_point"]["pairs"] > 0
     sampled = pd.read_parquet("artifacts/preferences/sampled.parquet")
     assert len(annotate.Rankings(sampled, Path("feedback/none.jsonl"), "ann").left) == 12
     for picture in ("reliability.png", "rewards.png"):
@@ -115,7 +116,9 @@ def test_what_errs_more_than_sft_cannot_win(tmp_path: Path, tiny_params: Params)
     items = pd.DataFrame({"id": ["a", "b"], "split": ["validation", "test"], "target": [10.0, 10.0]})
     items["category"] = "tools"
     prices = {"median": 90.0, "sft": 40.0, "dpo": 30.0, "ppo": 10.0}
-    rows = pd.concat([scoring.predictions(name, items, np.full(2, price)) for name, price in prices.items()])
+    rows = pd.concat(
+        [scoring.predictions(name, items, np.full(2, price), TASK) for name, price in prices.items()]
+    )
     items = items.assign(text="a chair", source="files", product=items["id"])
     kinds = {"median": "baseline"} | dict.fromkeys(("sft", "dpo", "ppo"), "language-model")
     result = leaderboard(rows, kinds, items, pd.DataFrame(), tiny_params.evaluate, TASK, barred)

@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 
 from components import baseline as stage_file
-from components.baseline import FAMILIES, classical, constants, examples, untuned
+from components.baseline import examples, untuned
 from components.core.params.baseline import Baseline
 from components.core.params.file import Params
 from components.model import loading
 from components.model.distribution import answer_distribution
 from components.model.prompt import few_shot_prompt, prompt_of
+from components.regression.baselines import FAMILIES, WITH_READING, classical, constants
 from components.synthetic.catalogue import catalogue, listing_text
 from tests.support.project import QUESTION, ROOT, TASK, whole
 
@@ -118,7 +119,7 @@ def test_a_brand_and_a_specification_never_seen_in_train_are_survived(tiny_param
 
 def with_reading(train: pd.DataFrame, scored: pd.DataFrame, section: Baseline) -> dict[str, np.ndarray]:
     """Answers of the candidates that know what the untuned base predicts, by name."""
-    return classical(train, scored, section, whole(999), stage_file.WITH_READING)
+    return classical(train, scored, section, whole(999), WITH_READING)
 
 
 def words(text: str) -> SimpleNamespace:
@@ -148,11 +149,13 @@ def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listin
 
     monkeypatch.setattr(stage_file, "answer_distribution", recorded)
     train, scored, section = tiny_items.head(40), tiny_items.tail(8), tiny_params.baseline
-    answers, readings, *states = untuned(tiny_base, train, scored, section, TASK)
-    assert readings.shape == (40,)
+    answers, *known = untuned(tiny_base, train, scored, section, TASK)
+    assert known[0].distribution.shape == (40, 1000)
+    np.testing.assert_array_equal(known[1].distribution, answers["base_zero_shot"])
 
     assert list(answers) == ["base_zero_shot", "base_one_shot", "base_few_shot"]
-    for name, predicted in answers.items():
+    for name, distribution in answers.items():
+        predicted = TASK.answers.median(distribution)
         assert predicted.shape == (8,), name
         assert ((predicted >= 0) & (predicted <= 999)).all(), name
     (plain, plain_limit), (first, _), (after, after_limit), (on_train, _) = passes
@@ -167,8 +170,8 @@ def test_the_untuned_base_predicts_without_and_after_examples_that_cut_no_listin
             tokenizer(long.removesuffix(short)).input_ids
         )
         assert tokens <= after_limit < tiny_params.base.pretraining.context
-    assert [len(each) for each in states] == [len(train), len(scored)]
-    assert states[0].shape[1] == states[1].shape[1] > 0
+    assert [len(each.states) for each in known] == [len(train), len(scored)]
+    assert known[0].states.shape[1] == known[1].states.shape[1] > 0
 
 
 def test_regressions_that_know_the_base_are_fitted_on_the_rows_that_it_has_read(
@@ -178,7 +181,7 @@ def test_regressions_that_know_the_base_are_fitted_on_the_rows_that_it_has_read(
     scored = tiny_items.tail(8)
     fitted = stage_file.baseline(tiny_items.head(40), scored, tiny_base, section, TASK)
     assert len(fitted.regressions.ridge.landmarks) == 12
-    assert {len(prices) for prices in fitted.predicted.values()} == {8}
+    assert {len(answers) for answers in fitted.predicted.values()} == {8}
     names = {
         "base_recalibrated",
         "ridge_with_base",
@@ -235,11 +238,11 @@ def test_the_embedded_base_needs_fine_tuning_no_rescaling_of_its_answers_comes_n
     train, scored = items.head(1500), items.tail(600)
     base = ROOT / "artifacts" / "base"
     section = params.baseline.model_copy(update={"shots": 1})
-    answers, readings, *_ = untuned(base, train, scored, section, TASK)
-    tables = (
-        train.assign(reading=TASK.grid.scaled(readings)),
-        scored.assign(reading=TASK.grid.scaled(answers["base_zero_shot"])),
-    )
+    _, *known = untuned(base, train, scored, section, TASK)
+    tables = [
+        items.assign(reading=TASK.answers.scaled(TASK.answers.median(each.distribution)))
+        for items, each in zip((train, scored), known, strict=True)
+    ]
     rescaled = with_reading(*tables, section)
     floor = float((scored["median"] - scored["target"]).abs().mean())
     for name, predicted in rescaled.items():

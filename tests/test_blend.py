@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from components.blend import blend, read
-from components.blending.blended import PARTS, untuned
+from components.blending.blended import names, untuned
 from components.core.params.file import Params
 from components.model import loading
 from components.regression.regressions import Regressions
@@ -32,11 +32,11 @@ def test_the_blend_of_real_models_prices_every_row_and_reports_its_weights(
     rest, section, task = tiny_items.tail(18), tiny_params.blend, TASK
     fitted, report = blend(rest, regressions, tiny_base, tiny_adapter, section, task)
     assert report["rows"] == 18
-    assert set(report["weights"]) == set(PARTS)
-    assert set(report["error_on_fitted_rows"]) == {*PARTS, "blend"}
+    assert set(report["weights"]) == set(names(regressions))
+    assert set(report["error_on_fitted_rows"]) == {*names(regressions), "blend"}
     assert all(weight >= 0 for weight in fitted.weights.values())
     answers = read(rest["text"].tolist(), tiny_base, tiny_adapter, DEPTHS, section, task)
-    distribution = fitted.distribution(answers, task.grid)
+    distribution = fitted.distribution(answers, task.answers)
     assert distribution.shape == (18, 1000)
     np.testing.assert_allclose(distribution.sum(axis=1), 1.0, rtol=1e-6)
 

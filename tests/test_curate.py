@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import tracemalloc
 from pathlib import Path
+from random import Random
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,8 +14,20 @@ from components.core.params.curate import Balance
 from components.core.params.scrape import Scrape
 from components.core.schemas import HELD_OUT, SPLITS, Item, Reject
 from components.curate import curate as curate_files
+from components.curation.rules import names_of
 from components.reporting.figures import histograms, waterfall
-from tests.support.curated import NUMBER, SECTION, Curated, assert_same, catalogue, curate, listing, table
+from components.reporting.label_shares import label_shares
+from tests.support.curated import (
+    LABEL_TASK,
+    SECTION,
+    TASK,
+    Curated,
+    assert_same,
+    catalogue,
+    curate,
+    listing,
+    table,
+)
 from tests.support.scraped import scrape
 from tests.test_scrape import section as scrape_section
 
@@ -101,11 +115,11 @@ def test_no_row_leaves_test_when_a_file_grows_by_half_is_sorted_anew_and_renamed
 def test_listings_that_are_missing_or_cut_short_are_named(tmp_path: Path) -> None:
     path = tmp_path / "listings.parquet"
     with pytest.raises(PricewrightError, match=r"listings.parquet is missing.*dvc repro"):
-        curate_files(path, tmp_path, SECTION, NUMBER, tmp_path, 10, map, frozenset())
+        curate_files(path, tmp_path, SECTION, TASK, tmp_path, 10, map, frozenset())
     table([listing(1)]).to_parquet(path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(PricewrightError, match=r"not readable as Parquet.*dvc checkout"):
-        curate_files(path, tmp_path, SECTION, NUMBER, tmp_path, 10, map, frozenset())
+        curate_files(path, tmp_path, SECTION, TASK, tmp_path, 10, map, frozenset())
 
 
 def test_a_listing_without_a_price_is_rejected_with_a_reason() -> None:
@@ -169,7 +183,7 @@ def peak_of_curation(listings: pd.DataFrame, folder: Path) -> int:
     listings.to_parquet(path)
     (scratch := folder / f"{len(listings)}").mkdir()
     tracemalloc.start()
-    report = curate_files(path, scratch / "curated", SECTION, NUMBER, scratch, 100, map, frozenset())
+    report = curate_files(path, scratch / "curated", SECTION, TASK, scratch, 100, map, frozenset())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert report["rejected"]["exact_duplicate"] == report["rejected"]["near_duplicate"] == len(listings) // 3
@@ -214,6 +228,88 @@ def test_boilerplate_part_numbers_and_dropped_specifications_are_not_in_the_text
     )
     text = items.set_index("id").loc[f"{99:016x}", "text"]
     assert text.endswith("Brand: Lumo. Weight: 9 kg.\nan oak lamp,, for desks.")
+
+
+def labelled(size: int, seed: int = 1) -> pd.DataFrame:
+    """The catalogue with three categories, one of which is rare, and listings without one; some repeat."""
+    rng = Random(seed)
+    listings = catalogue(seed, size)
+    categories = [rng.choice(["Tents", "Lamps", "Lamps", "", "Home > Lamps"]) for _ in range(len(listings))]
+    return listings.assign(category=["Saws", "Saws", *categories[2:]])
+
+
+def test_listings_are_curated_by_their_labels_whatever_their_prices() -> None:
+    listings = labelled(60)
+    curated = curate(listings, SECTION, task=LABEL_TASK)
+    assert curated.names == ["Home", "Lamps", "Tents"]
+    items = pd.concat(curated.splits.values())
+    label = listings.set_index("id")["category"].replace("Home > Lamps", "Home")
+    assert [curated.names[int(target)] for target in items["target"]] == list(label[items["id"]])
+    assert items.groupby("product")["split"].nunique().max() == 1
+    assert sorted([*items["id"], *curated.rejects["id"]]) == sorted(listings["id"])
+    by_rule = curated.rejects.groupby("rule")["id"].agg(set)
+    assert by_rule["no_label"] == set(label.index[label == ""])
+    assert by_rule["rare_label"] == set(label.index[label == "Saws"])
+    assert not set(by_rule.index) & {"no_price", "unreadable_price", "price_out_of_range", "other_currency"}
+    rare = curated.rejects[curated.rejects["rule"] == "rare_label"].iloc[0]
+    assert (rare["target"], rare["reason"]) == (
+        "Saws",
+        "fewer than 3 listings have 'Saws' (task.label.rows_min)",
+    )
+    assert list(curated.report["rejected"]) == list(names_of("label"))
+    assert_same(curated, curate(listings.sample(frac=1, random_state=1), SECTION, 7, task=LABEL_TASK))
+
+
+def test_labels_that_are_named_keep_their_order_and_others_are_rejected() -> None:
+    label = LABEL_TASK.label.model_copy(update={"names": ["Tents", "Lamps"]})
+    curated = curate(labelled(60), SECTION, task=LABEL_TASK.model_copy(update={"label": label}))
+    assert curated.names == ["Tents", "Lamps"]
+    unknown = curated.rejects[curated.rejects["rule"] == "unknown_label"]
+    assert set(unknown["target"]) == {"Home", "Saws"}
+    assert set(pd.concat(curated.splits.values())["target"]) == {0.0, 1.0}
+
+
+def test_the_same_words_under_one_label_are_a_duplicate_and_under_two_a_conflict_that_is_kept() -> None:
+    rows = [listing(number, category=("Tents", "Lamps")[number % 2], price="") for number in range(40)]
+    words = {key: rows[4][key] for key in ("title", "description", "details", "brand")}
+    rows.append(listing(97, **words, category="Tents"))
+    rows.append(listing(98, **words, category="Lamps"))
+    rows.append(listing(99, **(words | {"title": "Bestseller"}), category="Tents"))
+    curated = curate(table(rows), SECTION, task=LABEL_TASK)
+    first = f"{rows[4]['id']} ({rows[4]['address']})"
+    assert curated.rejects[["id", "rule", "reason"]].to_numpy().tolist() == [
+        [f"{97:016x}", "exact_duplicate", f"same words and label as {first}"],
+        [f"{99:016x}", "near_duplicate", f"like description and same label as {first}"],
+    ]
+    items = pd.concat(curated.splits.values()).set_index("id")
+    assert items.loc[f"{98:016x}", "product"] == rows[4]["id"]
+    assert items.loc[f"{98:016x}", "split"] == items.loc[rows[4]["id"], "split"]
+
+
+@pytest.mark.parametrize(
+    ("categories", "message"),
+    [
+        ([""], "0 of 0 labels.*40 of 40 listings have none"),
+        (["Lamps"], "1 of 1 labels.*'Lamps' 40.*nothing to tell apart"),
+        ([f"label {number}" for number in range(40)], "0 of 40 labels.*Lower task.label.rows_min"),
+    ],
+    ids=["missing", "constant", "each once"],
+)
+def test_labels_of_which_nothing_can_be_learned_are_an_error(categories: list[str], message: str) -> None:
+    rows = [listing(number, category=categories[number % len(categories)]) for number in range(40)]
+    with pytest.raises(PricewrightError, match=message):
+        curate(table(rows), SECTION, 7, task=LABEL_TASK)
+
+
+def test_the_picture_of_labels_shows_every_split_and_the_commonest_labels() -> None:
+    names = [f"label {place}" for place in range(50)]
+    places = {split: np.arange(200.0) % (50 - position) for position, split in enumerate(SPLITS)}
+    [axes] = (figure := label_shares(places, names)).axes
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(shown) == 30
+    assert set(shown) <= set(names)
+    assert {text.get_text().split()[0] for text in figure.legends[0].get_texts()} == set(SPLITS)
+    assert axes.get_title() == "Labels of each split, the 30 commonest of 50"
 
 
 def test_balance_thins_the_fitted_splits_and_no_scored_one() -> None:

@@ -24,7 +24,6 @@ from components.evaluate import (
     all_predictions,
     answering,
     coverage,
-    draw,
     made_of,
     predict,
     reader,
@@ -38,13 +37,15 @@ from components.evaluation.scoring import noise_floor
 from components.model import adapters, loading
 from components.model.distribution import listing_distribution
 from components.reporting import evaluation_page, figures
+from components.reporting.evaluation_figures import draw
+from components.reporting.loss import Loss
 from tests.support.project import ROOT, TASK
 from tests.support.regressions import DEPTHS, fitted_blend
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-SIGMA, GRID = 0.25, TASK.grid
+SIGMA, GRID = 0.25, TASK.answers
 MODELS = ["sft", "dpo", "blend"]
 NO_LAW = pd.DataFrame(columns=Law.columns())
 LOSSES = [{"step": 10.0, "loss": 5.1}, {"step": 20.0, "loss": 4.2}]
@@ -80,8 +81,8 @@ def off_by(items: pd.DataFrame, **dollars: Any) -> pd.DataFrame:
     tables = []
     for name, error in dollars.items():
         predicted = items["target"].to_numpy() + error
-        ends = (predicted - 20, predicted + 20) if name in MODELS else ()
-        tables.append(scoring.predictions(name, items, predicted, *ends))
+        ends = {"low": predicted - 20, "high": predicted + 20} if name in MODELS else {}
+        tables.append(scoring.predictions(name, items, predicted, TASK, **ends))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -101,7 +102,7 @@ def full_report(
 ) -> dict[str, Any]:
     """The report with everything that the page shows."""
     probabilities = np.tile(np.bincount(np.arange(50, 150), minlength=1000) / 100, (400, 1))
-    held = coverage(items, probabilities, params.evaluate, GRID)
+    held = coverage(items, probabilities, params.evaluate, TASK)
     spent = {"people": {"requests": 3, "prompt_tokens": 900, "completion_tokens": 3, "cost": 1.25}}
     lost = {"base": {"perplexity": 9.0}, "sft": {"perplexity": 12.0}}
     rest = {"instruction_perplexity": 20.0, "choice_accuracy": 0.25, "bleu": 3.0, "rouge_l": 0.1}
@@ -113,14 +114,14 @@ def full_report(
         {"aligned": 30.0, "difference": {"mean": mean, "low": mean - 1, "high": mean + 1}}
         for mean in (-2.5, 0.4, 1.75)
     ]
-    plain, *beside = (dict.fromkeys(("median", "greedy", "sampled"), gap) for gap in gaps)
+    plain, *beside = (dict.fromkeys(("point", "greedy", "sampled"), gap) for gap in gaps)
     controls = dict(zip(("sft_tempered", "sft_continued"), beside, strict=True))
     aligned = {"dpo": {**plain, "controls": controls, "helps": False}}
-    part = {"n": 20, "mae": 31.25, "mae_low": 22.5, "mae_high": 41.75, "coverage": 0.6}
-    unlike = {"share": 0.1, "likeness_below": 0.37, "rest": part | {"mae": 12.5}}
+    part = {"n": 20, "loss": 31.25, "loss_low": 22.5, "loss_high": 41.75, "coverage": 0.6}
+    unlike = {"share": 0.1, "likeness_below": 0.37, "rest": part | {"loss": 12.5}}
     unlike |= {"least_like": part | {"coverage_low": 0.39, "coverage_high": 0.78}}
     unlike["rest"] |= {"coverage_low": 0.5, "coverage_high": 0.7}
-    there = {"median": part | {"mae": 63.5}, "sft": part | {"n": 31}}
+    there = {"median": part | {"loss": 63.5}, "sft": part | {"n": 31}}
     unlike["elsewhere"] = {"path": "data/<b>.csv", "rejected": {"no_price": 3}, "candidates": there}
     return evaluated(rows, items, params, law) | shown | {"alignment": aligned, "out_of_domain": unlike}
 
@@ -135,7 +136,7 @@ def test_the_learning_curves_are_those_that_training_reported(tmp_path: Path) ->
     (tmp_path / "sft.json").write_text(json.dumps({"losses": LOSSES}))
     (tmp_path / "align/dpo.json").write_text(json.dumps({"monitor": {"snapshots": SNAPSHOTS}}))
     losses, snapshots = learning_curves(["dpo"], tmp_path)
-    left, right = figures.learning(losses, snapshots, "dollars").axes
+    left, right = figures.learning(losses, snapshots, Loss("MAE", "mean absolute error", "dollars", 2)).axes
     assert left.lines[0].get_xydata().tolist() == [[10, 5.1], [20, 4.2]]
     assert right.lines[0].get_xydata().tolist() == [[0, 30], [1, 21]]
     assert right.get_legend().get_texts()[0].get_text() == "dpo"
@@ -151,7 +152,7 @@ def test_the_winner_is_the_best_language_model_on_validation(
     kinds = {name: candidate["kind"] for name, candidate in outcome["candidates"].items()}
     assert kinds["base_zero_shot"] == kinds["median"] == "baseline"
     assert kinds["sft"] == kinds["dpo"] == "language-model"
-    assert outcome["candidates"]["sft"]["test"]["mae"] == pytest.approx(9, abs=0.01)
+    assert outcome["candidates"]["sft"]["test"]["loss"] == pytest.approx(9, abs=0.01)
 
 
 def test_swapping_the_test_figures_changes_no_choice(items: pd.DataFrame, tiny_params: Params) -> None:
@@ -194,22 +195,22 @@ def test_the_noise_floor_is_measured_on_the_very_same_rows(
 ) -> None:
     medians = np.linspace(20, 300, len(law))
     shuffled = law.assign(median=medians).sample(frac=1, random_state=0, ignore_index=True)
-    floor = noise_floor(items, shuffled, tiny_params.evaluate, GRID)
+    floor = noise_floor(items, shuffled, tiny_params.evaluate, TASK)
     assert floor is not None
     errors = np.abs(items["target"] - medians)
-    assert floor["test"]["mae"] == pytest.approx(errors[items["split"] == "test"].mean(), abs=0.01)
+    assert floor["test"]["loss"] == pytest.approx(errors[items["split"] == "test"].mean(), abs=0.01)
     assert floor["test"]["n"] == 200
 
 
 def test_the_expected_floor_is_what_a_great_many_draws_give(
     items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params
 ) -> None:
-    floor = noise_floor(items, law.assign(sigma=0.6), tiny_params.evaluate, GRID)
+    floor = noise_floor(items, law.assign(sigma=0.6), tiny_params.evaluate, TASK)
     assert floor is not None
     draws = 100 * np.exp(0.6 * np.random.default_rng(1).standard_normal(2_000_000))
-    assert floor["test"]["mae_expected"] == pytest.approx(np.abs(draws - 100).mean(), rel=3e-3)
+    assert floor["test"]["loss_expected"] == pytest.approx(np.abs(draws - 100).mean(), rel=3e-3)
     by_hand = 100 * math.exp(0.18) * math.erf(0.6 / math.sqrt(2))
-    assert floor["validation"]["mae_expected"] == pytest.approx(by_hand, abs=1e-4)
+    assert floor["validation"]["loss_expected"] == pytest.approx(by_hand, abs=1e-4)
 
 
 def test_a_source_without_a_law_has_no_noise_floor(items: pd.DataFrame, tiny_params: Params) -> None:
@@ -222,7 +223,7 @@ def test_a_law_that_does_not_know_every_row_is_refused(
     items: pd.DataFrame, law: pd.DataFrame, tiny_params: Params
 ) -> None:
     with pytest.raises(PricewrightError, match="does not know 3 of 400"):
-        noise_floor(items, law.iloc[3:], tiny_params.evaluate, GRID)
+        noise_floor(items, law.iloc[3:], tiny_params.evaluate, TASK)
 
 
 def test_coverage_is_the_share_of_true_prices_inside_the_interval(
@@ -237,27 +238,27 @@ def test_coverage_is_the_share_of_true_prices_inside_the_interval(
 
 def test_price_bands_hold_every_row_once_from_cheap_to_dear(items: pd.DataFrame) -> None:
     rows = off_by(items, sft=7)
-    bands = scoring.by_band(rows, 6)
+    bands = scoring.by_band(rows, 6, TASK)
     assert len(bands) == 6
     assert sum(band["n"] for band in bands) == len(rows)
     assert max(band["n"] for band in bands) < 1.3 * min(band["n"] for band in bands)
-    assert [band["mae"] for band in bands] == [pytest.approx(7, abs=0.01)] * 6
+    assert [band["loss"] for band in bands] == [pytest.approx(7, abs=0.01)] * 6
     assert [band["bias"] for band in bands] == [pytest.approx(7, abs=0.01)] * 6
-    below = scoring.by_band(off_by(items, sft=-7), 6)
+    below = scoring.by_band(off_by(items, sft=-7), 6, TASK)
     assert [band["bias"] for band in below] == [pytest.approx(-7, abs=0.01)] * 6
     shares = [band["share_of_target"] for band in bands]
     assert shares == sorted(shares, reverse=True), "the same error is a smaller share of a dearer thing"
 
 
 def test_one_single_price_makes_one_band(items: pd.DataFrame) -> None:
-    bands = scoring.by_band(off_by(items.assign(target=50.0), sft=1), 6)
+    bands = scoring.by_band(off_by(items.assign(target=50.0), sft=1), 6, TASK)
     assert [(band["band"], band["n"]) for band in bands] == [("50", 400)]
 
 
 def test_rare_categories_share_a_group_and_none_is_lost(items: pd.DataFrame) -> None:
     category = np.array(["Toys"] * 200 + [""] * 100 + ["A"] * 60 + ["B"] * 40)
     named = items.assign(category=category)
-    groups = scoring.by_category(off_by(named, sft=1), named, 2)
+    groups = scoring.by_category(off_by(named, sft=1), named, 2, TASK)
     assert [(group["category"], group["n"]) for group in groups] == [
         ("Toys", 200),
         ("(no category)", 100),
@@ -268,11 +269,11 @@ def test_rare_categories_share_a_group_and_none_is_lost(items: pd.DataFrame) -> 
 def test_lengths_and_sources_hold_every_row_once(items: pd.DataFrame) -> None:
     longer = items.assign(text=["x" * (20 + 3 * row) for row in range(400)])
     rows = off_by(longer, sft=np.arange(400) + 0.5)
-    lengths = scoring.by_length(rows, longer, 4)
+    lengths = scoring.by_length(rows, longer, 4, TASK)
     assert lengths[0]["length"] == "20 to 319"
     assert [group["n"] for group in lengths] == [100] * 4
-    assert [group["mae"] for group in lengths] == sorted(group["mae"] for group in lengths)
-    sources = scoring.by_source(rows, longer)
+    assert [group["loss"] for group in lengths] == sorted(group["loss"] for group in lengths)
+    sources = scoring.by_source(rows, longer, TASK)
     assert [(group["source"], group["n"]) for group in sources] == [("demo_shop", 300), ("files", 100)]
     assert sources[1]["median_error"] == pytest.approx(198.5, abs=0.01)
     assert sources[1]["coverage"] == 0.05, "0.5, 4.5, 8.5, 12.5 and 16.5 dollars off"
@@ -301,12 +302,12 @@ def test_an_external_candidate_is_measured_but_never_chosen(items: pd.DataFrame,
     some = off_by(items[items["split"] == "test"].head(50), people=1)
     outcome = evaluated(pd.concat([off_by(items, median=50, sft=9, dpo=12), some]), items, tiny_params)
     assert (outcome["winner"], outcome["best_baseline"]) == ("sft", "median")
-    assert outcome["candidates"]["people"]["test"]["mae"] == pytest.approx(1, abs=0.01)
+    assert outcome["candidates"]["people"]["test"]["loss"] == pytest.approx(1, abs=0.01)
     assert (outcome["candidates"]["people"]["test"]["n"], outcome["candidates"]["people"]["kind"]) == (
         50,
         EXTERNAL,
     )
-    assert outcome["candidates"]["people"]["validation"]["mae"] is None
+    assert outcome["candidates"]["people"]["validation"]["loss"] is None
     against = next(
         pair for pair in outcome["pairs"] if (pair["candidate"], pair["rival"]) == ("sft", "people")
     )
@@ -395,7 +396,7 @@ def test_the_page_shows_the_listings_least_like_training_beside_the_rest(page: s
 
 
 def test_the_page_shows_each_method_beside_sft_and_both_controls(page: str) -> None:
-    row = re.search(r"<tr><td>dpo</td><td>median</td>.*", page)
+    row = re.search(r"<tr><td>dpo</td><td>point</td>.*", page)
     assert row is not None
     assert [re.sub(r"<br>.*", "", cell) for cell in re.findall(r"<td>(.*?)</td>", row[0])[2:]] == [
         "30.00",
@@ -468,7 +469,7 @@ def test_an_adapter_gives_medians_inside_its_intervals_and_the_same_again(
         model, tokenizer = adapters.load_adapted(tiny_base, tiny_adapter), loading.load_tokenizer(tiny_base)
         texts = scored["text"].tolist()
         probabilities = listing_distribution(model, tokenizer, texts, TASK, batch_size=8, title="sft")
-        return predict("sft", scored, probabilities, tiny_params.evaluate, GRID)
+        return predict("sft", scored, probabilities, tiny_params.evaluate, TASK)
 
     rows = predicted()
     assert list(rows.columns) == Prediction.columns()
@@ -491,7 +492,7 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
     section = tiny_params.evaluate.model_copy(update={"elsewhere": "data/other.csv", "bootstrap": 100})
     blend = fitted_blend(texts, np.log(prices), size)
     priced = answering("blend", {"sft": tiny_adapter}, blend, tiny_base, section, TASK)
-    clean = partial(cleaned, section=tiny_params.curate, number=tiny_params.task.number)
+    clean = partial(cleaned, section=tiny_params.curate, task=tiny_params.task, names=[])
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     Path("data").mkdir()
@@ -500,21 +501,21 @@ def test_another_catalogue_is_priced_by_the_winner_the_ridge_and_the_median(
         "data/other.csv", index=False
     )
     items = tiny_items.head(8).assign(split="test")
-    rows = scoring.predictions("blend", items, prices, prices - 1, prices + 1)
-    figures = unlike(tiny_items, items, rows, "blend", section, priced, clean)["elsewhere"]
+    rows = scoring.predictions("blend", items, prices, TASK, low=prices - 1, high=prices + 1)
+    figures = unlike(tiny_items, items, rows, "blend", section, TASK, priced, clean)["elsewhere"]
     assert figures["rejected"] == {"unreadable_price": 1}
     assert set(figures["candidates"]) == {"blend", "hidden_states_ridge", "median"}
     assert {part["n"] for part in figures["candidates"].values()} == {2}
     median = tiny_items["target"].median()
     error = (abs(median - 80) + abs(median - 120)) / 2
-    assert figures["candidates"]["median"]["mae"] == pytest.approx(error, abs=0.01)
+    assert figures["candidates"]["median"]["loss"] == pytest.approx(error, abs=0.01)
     listings, _ = elsewhere(Path("data/other.csv"), clean)
     answers = priced(listings["text"].tolist())
     for rival in ("blend", "hidden_states_ridge"):
         error = np.abs(np.array([80, 120]) - answers[rival]).mean()
-        assert figures["candidates"][rival]["mae"] == pytest.approx(error, abs=0.01)
+        assert figures["candidates"][rival]["loss"] == pytest.approx(error, abs=0.01)
     without = section.model_copy(update={"elsewhere": None})
-    assert unlike(tiny_items, items, rows, "blend", without, priced, clean)["elsewhere"] is None
+    assert unlike(tiny_items, items, rows, "blend", without, TASK, priced, clean)["elsewhere"] is None
 
 
 def test_a_blend_is_read_from_its_parts_and_named_with_them(
@@ -546,7 +547,7 @@ def test_prices_of_test_move_no_interval_and_those_of_validation_do(
     ends = {}
     for changed in ("nothing", "validation", "test"):
         prices = np.where(items["split"] == changed, 140.0, items["target"])
-        rows = predict("sft", items.assign(target=prices), probabilities, tiny_params.evaluate, GRID)
+        rows = predict("sft", items.assign(target=prices), probabilities, tiny_params.evaluate, TASK)
         ends[changed] = rows[["low", "high"]]
     pd.testing.assert_frame_equal(ends["nothing"], ends["test"])
     assert (ends["validation"]["high"] > ends["nothing"]["high"]).all()
@@ -557,6 +558,7 @@ def test_a_model_that_gives_no_price_any_probability_is_unreadable(
 ) -> None:
     probabilities = np.full((400, 200), 1 / 200)
     probabilities[1] = np.nan  # what scaling a row of zeros to 1 leaves
-    rows = predict("sft", items, probabilities, tiny_params.evaluate, GRID)
+    rows = predict("sft", items, probabilities, tiny_params.evaluate, TASK)
     assert rows.loc[1, ["predicted", "low", "high"]].isna().all()
-    assert rows.drop(1).notna().all(axis=None)
+    assert rows.drop(1).drop(columns="log_loss").notna().all(axis=None)
+    assert rows["log_loss"].isna().all()

@@ -15,7 +15,7 @@ from components.core.schemas import Pair
 from components.feedback.result import Preferences
 from components.model import loading
 from components.model.examples import read_prompts
-from tests.support.project import asked
+from tests.support.project import asked, named
 
 READ = asked(tokens=128, maximum=999)
 
@@ -40,7 +40,7 @@ def test_a_single_completion_and_equal_completions_are_rejected_with_a_reason(
 ) -> None:
     prices = pd.Series({"p0": 100.0, "p1": 50.0})
     result = stage_file.preferences(
-        sampled(["90", "300"], completions), prices, params.preferences, untouched
+        sampled(["90", "300"], completions), prices, params.preferences, READ.answers, untouched
     )
     pairs, rejects = stage_file.usable(result, set(), tokenizer, READ)
     assert list(pairs.columns) == Pair.columns()
@@ -53,7 +53,7 @@ def test_a_single_completion_and_equal_completions_are_rejected_with_a_reason(
 
 def test_no_pair_at_all_is_a_clear_error(params: Params, tokenizer: Any) -> None:
     result = stage_file.preferences(
-        sampled(["9", "9"]), pd.Series({"p0": 10.0}), params.preferences, untouched
+        sampled(["9", "9"]), pd.Series({"p0": 10.0}), params.preferences, READ.answers, untouched
     )
     with pytest.raises(PricewrightError, match=r"no pair is left of truth, 1 were rejected: truth, p0"):
         stage_file.usable(result, set(), tokenizer, READ)
@@ -94,3 +94,16 @@ def test_the_report_has_shares_by_origin_and_a_bias_of_length(tokenizer: Any) ->
     assert report["tokens"]["differ"] == 3
     assert report["tokens"]["longer_chosen"] == pytest.approx(1 / 3)
     assert report["tokens"]["rejected"] > report["tokens"]["chosen"]
+
+
+def test_of_labels_the_right_one_is_preferred_and_what_is_none_is_counted(
+    params: Params, tokenizer: Any
+) -> None:
+    task = named("Lamps", "Rugs")
+    rows = sampled([" Lamps", " Rugs", "Rug"], [" Rugs", " Rugs"])
+    section = params.preferences.model_copy(update={"margin_min": 0.5})
+    result = stage_file.preferences(rows, pd.Series({"p0": 1.0, "p1": 1.0}), section, task.answers, untouched)
+    pairs, rejects = stage_file.usable(result, set(), tokenizer, task)
+    assert pairs[["id", "chosen", "rejected", "margin"]].to_numpy().tolist() == [["p0", " Rugs", "Rug", 2.0]]
+    assert rejects["where"].tolist() == ["p1"]
+    assert stage_file.counts_of(rows, task.answers) == {"prompts": 2, "completions": 5, "unparsed": 1}

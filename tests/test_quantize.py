@@ -24,7 +24,7 @@ from components.evaluation.calibration import Calibration
 from components.model import adapters, formats, loading
 from components.model.distribution import listing_distribution
 from components.serving.pyfunc import Served, Settings
-from tests.support.project import ROOT, asked
+from tests.support.project import ROOT, asked, whole
 from tests.support.regressions import DEPTHS, fitted_blend
 
 TASK = asked(tokens=64, maximum=999)
@@ -99,7 +99,7 @@ def test_a_blend_is_written_whole_in_every_format_and_prices_like_its_parts(
     tokenizer = loading.load_tokenizer(tiny_base)
     tuned = read(adapters.merge_adapter(tiny_base, tiny_adapter), tokenizer, texts)
     untuned = blended.untuned(base, tokenizer, texts, DEPTHS, TASK, SETTINGS.batch_size)
-    expected = blend.distribution(Answers(texts, tuned, *untuned), TASK.grid)
+    expected = blend.distribution(Answers(texts, tuned, *untuned), TASK.answers)
     np.testing.assert_allclose(merged, expected, atol=1e-5)
     assert np.abs(served - merged).sum(axis=1).max() < 0.5
     assert not [
@@ -116,30 +116,32 @@ OPTIONS: dict[str, Any] = {"moved": 0.05, "bootstrap": 200, "seed": 1}
 
 def test_parity_is_measured_on_the_same_rows() -> None:
     true, merged = np.array([100.0, 200.0, 10.0]), np.array([110.0, 190.0, 10.0])
-    result = stage_file.parity(true, merged, np.array([110.0, 170.0, 10.0]), np.arange(3), **OPTIONS)
-    assert (result["mae_merged"], result["mae_served"]) == pytest.approx((20 / 3, 40 / 3))
+    result = stage_file.parity(
+        true, merged, np.array([110.0, 170.0, 10.0]), np.arange(3), whole(999), **OPTIONS
+    )
+    assert (result["loss_merged"], result["loss_served"]) == pytest.approx((20 / 3, 40 / 3))
     assert (result["mean_change"], result["share_moved"]) == pytest.approx((20 / 3, 1 / 3))
-    assert result["mae_change"] == pytest.approx(20 / 3, abs=1e-4)
-    assert result["mae_change_low"] < result["mae_change"] < result["mae_change_high"]
+    assert result["loss_change"] == pytest.approx(20 / 3, abs=1e-4)
+    assert result["loss_change_low"] < result["loss_change"] < result["loss_change_high"]
 
 
 def test_parity_counts_products_and_not_their_rows() -> None:
     generator = np.random.default_rng(4)
     true, change = np.full(60, 100.0), generator.normal(0, 9, 60)
     names = np.array([f"product {number}" for number in range(60)])
-    once = stage_file.parity(true, true, true + change, names, **OPTIONS)
+    once = stage_file.parity(true, true, true + change, names, whole(999), **OPTIONS)
     columns = (np.tile(column, 3) for column in (true, true, true + change, names))
-    assert stage_file.parity(*columns, **OPTIONS) == pytest.approx(once)
+    assert stage_file.parity(*columns, whole(999), **OPTIONS) == pytest.approx(once)
 
 
 def test_a_price_that_only_the_merged_model_gives_has_moved() -> None:
     true = merged = np.array([100.0, 200.0])
-    result = stage_file.parity(true, merged, np.array([100.0, np.nan]), np.arange(2), **OPTIONS)
-    assert (result["share_moved"], result["mae_change"]) == (0.5, 0.0)
+    result = stage_file.parity(true, merged, np.array([100.0, np.nan]), np.arange(2), whole(999), **OPTIONS)
+    assert (result["share_moved"], result["loss_change"]) == (0.5, 0.0)
 
 
 GOOD = {
-    "validation": {"mae_change_low": -0.3, "mae_change_high": 0.5, "share_moved": 0.02},
+    "validation": {"loss_change_low": -0.3, "loss_change_high": 0.5, "share_moved": 0.02},
     "bytes_served": 40,
     "bytes_merged": 100,
 }
@@ -149,9 +151,9 @@ GOOD = {
     ("changed", "slower", "fault"),
     [
         ({}, 1.5, None),
-        ({"mae_change_high": 1.2}, 1.5, r"between -0.30 and \+1.20, .*mae_tolerance"),
-        ({"mae_change_low": -1.2}, 1.5, "mae_tolerance"),
-        ({"mae_change_low": float("nan")}, 1.5, "mae_tolerance"),
+        ({"loss_change_high": 1.2}, 1.5, r"between -0.30 and \+1.20, .*loss_tolerance"),
+        ({"loss_change_low": -1.2}, 1.5, "loss_tolerance"),
+        ({"loss_change_low": float("nan")}, 1.5, "loss_tolerance"),
         ({"share_moved": 0.2}, 1.5, "20.0% of the answers moved by more than 5%"),
         ({}, 99.0, "latency_ratio_max"),
     ],
@@ -159,10 +161,12 @@ GOOD = {
 def test_each_budget_stops_a_format_by_itself(
     params: Params, changed: dict[str, float], slower: float, fault: str | None
 ) -> None:
-    result = stage_file.faults(GOOD | {"validation": GOOD["validation"] | changed}, slower, params.quantize)
+    result = stage_file.faults(
+        GOOD | {"validation": GOOD["validation"] | changed}, slower, params.quantize, 2
+    )
     assert len(result) == (fault is not None)
     assert fault is None or re.search(fault, result[0])
-    assert stage_file.faults(GOOD | {"bytes_served": 101}, 1.0, params.quantize)
+    assert stage_file.faults(GOOD | {"bytes_served": 101}, 1.0, params.quantize, 2)
 
 
 def test_the_first_format_without_a_fault_is_served_and_the_others_are_only_reported() -> None:
@@ -272,14 +276,14 @@ def test_an_export_with_two_tensors_swapped_is_caught(
 
     def faults() -> list[str]:
         measured, _ = comparison.compare(merged, comparison.predict(folder, "served")[0])
-        return stage_file.faults({**sizes, **measured}, 1.0, params.quantize)
+        return stage_file.faults({**sizes, **measured}, 1.0, params.quantize, 2)
 
     assert faults() == []
     weights = load_file(folder / "model.safetensors")
     query, value = (next(name for name in weights if part in name) for part in ("q_proj", "v_proj"))
     weights[query], weights[value] = weights[value], weights[query]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    assert any("mae_tolerance" in fault or "moved" in fault for fault in faults())
+    assert any("loss_tolerance" in fault or "moved" in fault for fault in faults())
 
 
 def test_test_prices_move_neither_the_interval_nor_a_budget_and_those_of_validation_do(
@@ -295,6 +299,6 @@ def test_test_prices_move_neither_the_interval_nor_a_budget_and_those_of_validat
         comparison = stage_file.Comparison(relabelled, SETTINGS, params.quantize, params.evaluate)
         measured, calibration = comparison.compare(merged, served)
         sizes = {"bytes_served": 1, "bytes_merged": 1}
-        outcomes[changed] = (calibration, stage_file.faults(measured | sizes, 1.0, params.quantize))
+        outcomes[changed] = (calibration, stage_file.faults(measured | sizes, 1.0, params.quantize, 2))
     assert outcomes["test"] == outcomes["nothing"]
     assert outcomes["validation"] != outcomes["nothing"]

@@ -16,7 +16,7 @@ from components.core.schemas import Pair
 from components.model import adapters, loading, training
 from components.model.examples import labelled
 from components.model.prompt import prompt_of
-from tests.support.project import TASK, whole
+from tests.support.project import TASK, asked, named, whole
 from tests.support.prompts import as_ids
 from tests.support.reward import no_start
 
@@ -57,7 +57,7 @@ def test_a_planted_preference_is_learned_and_the_head_trains(
     assert not np.allclose(head.detach().numpy(), before.numpy())
     prices = tiny_items.set_index("id")["target"]
     measured, completions = stage_file.held_out_report(
-        model, tokenizer, held_out, no_start(held_out), prices, 8
+        model, tokenizer, held_out, no_start(held_out), prices, whole(999), 8
     )
     assert measured["accuracy"] > 0.9
     assert measured["completions"] == len(completions) == 2 * len(held_out)
@@ -98,7 +98,7 @@ def test_planted_preferences_with_label_noise_give_the_right_order_and_a_calibra
     )
     held_out = noisy(tokenizer, 400, noise, 1)
     report, _ = stage_file.held_out_report(
-        model, tokenizer, held_out, no_start(held_out), pd.Series(dtype=float), 64
+        model, tokenizer, held_out, no_start(held_out), pd.Series(dtype=float), whole(999), 64
     )
     print({name: report[name] for name in ("accuracy", "calibration")})
     assert report["accuracy"] == (held_out["chosen"] == "100").mean()  # the right order, and no label more
@@ -124,7 +124,9 @@ def test_an_unreadable_completion_is_counted_and_has_no_error(
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     pairs = as_ids(tokenizer, planted(tiny_items[:3], "100", "cheap"))
     prices = tiny_items.set_index("id")["target"]
-    report, completions = stage_file.held_out_report(model, tokenizer, pairs, no_start(pairs), prices, 8)
+    report, completions = stage_file.held_out_report(
+        model, tokenizer, pairs, no_start(pairs), prices, whole(999), 8
+    )
     assert report["unreadable"] == completions["error"].isna().sum() == 3
     assert report["mean_reward_unreadable"] == pytest.approx(
         completions["reward"][completions["text"] == "cheap"].mean()
@@ -182,10 +184,12 @@ def test_with_a_few_hundred_pairs_the_model_is_as_right_as_what_it_starts_from(
     model = adapters.load_reward_model(tiny_base, tiny_adapter, tokenizer.pad_token_id)
     curves, prices = training.Curves(recorder), pd.Series(dtype=float)
     model = stage_file.reward(pairs[:230], kept, tiny_params.reward, model, tokenizer, tmp_path, curves)
-    report, _ = stage_file.held_out_report(model, tokenizer, pairs[230:], left, prices, 64)
+    report, _ = stage_file.held_out_report(model, tokenizer, pairs[230:], left, prices, whole(999), 64)
     assert report["accuracy"] > 0.9
     assert report["by_origin"] == {"truth": report["accuracy"]}
-    alone, _ = stage_file.held_out_report(model, tokenizer, pairs[230:], no_start(pairs[230:]), prices, 64)
+    alone, _ = stage_file.held_out_report(
+        model, tokenizer, pairs[230:], no_start(pairs[230:]), prices, whole(999), 64
+    )
     assert alone["accuracy"] < 0.7
 
 
@@ -196,13 +200,33 @@ def test_the_rules_read_samples_distribution_and_law() -> None:
     )
     law = pd.DataFrame({"address": ["/b"], "median": [3.0]})
     masses = np.eye(10)[[7, 2]]
-    medians = stage_file.medians_of(sampled, items, law, lambda prompts: whole(9).median(masses))
-    assert medians["median_of_samples"]["a"] == 5
-    assert medians["sft_median"].to_dict() == {"a": 7.0, "b": 2.0}
+    task = asked(tokens=64, maximum=9)
+    centers = stage_file.centers_of(sampled, items, law, lambda prompts: whole(9).median(masses), task)
+    assert centers["center_of_samples"]["a"] == 5
+    assert centers["sft_point"].to_dict() == {"a": 7.0, "b": 2.0}
     pairs = pd.DataFrame({"id": ["a", "b", "z"], "chosen": ["5", "1", "1"], "rejected": ["7", "3", "2"]})
-    result = stage_file.rules(pairs, medians)
+    result = stage_file.rules(pairs, centers, task.answers)
     assert result == {
-        "median_of_samples": {"accuracy": 1.0, "pairs": 1},
-        "sft_median": {"accuracy": 0.25, "pairs": 2},
-        "law_median": {"accuracy": 0.0, "pairs": 1},
+        "center_of_samples": {"accuracy": 1.0, "pairs": 1},
+        "sft_point": {"accuracy": 0.25, "pairs": 2},
+        "law": {"accuracy": 0.0, "pairs": 1},
+    }
+
+
+def test_the_rules_of_labels_are_by_the_commonest_sample_the_likeliest_label_and_the_law() -> None:
+    task = named("lamps", "rugs", "tents")
+    items = pd.DataFrame({"id": ["a", "b"], "address": ["/a", "/b"]})
+    texts = [[" rugs", " tents", "?", " rugs"], ["?", "none"]]
+    sampled = pd.DataFrame({"id": ["a", "b"], "prompt": ["pa", "pb"], "completions": texts})
+    law = pd.DataFrame({"address": ["/a", "/b"], "label": ["lamps", "sofas"]})
+    masses = np.array([[0.1, 0.2, 0.7], [0.6, 0.2, 0.2]])
+    centers = stage_file.centers_of(sampled, items, law, lambda _: task.answers.point(masses), task)
+    assert centers["center_of_samples"].fillna(-1).to_dict() == {"a": 1.0, "b": -1.0}
+    assert centers["sft_point"].to_dict() == {"a": 2.0, "b": 0.0}
+    assert centers["law"].fillna(-1).tolist() == [0.0, -1.0], "sofas are none of the labels"
+    pairs = pd.DataFrame({"id": ["a", "b"], "chosen": [" lamps", " lamps"], "rejected": [" rugs", "?"]})
+    assert stage_file.rules(pairs, centers, task.answers) == {
+        "center_of_samples": {"accuracy": 0.0, "pairs": 1},
+        "sft_point": {"accuracy": 0.75, "pairs": 2},
+        "law": {"accuracy": 1.0, "pairs": 1},
     }

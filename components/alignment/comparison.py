@@ -7,20 +7,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from components.alignment.controls import entropy, matching_temperature, tempered
-from components.alignment.rewards import cost, expected, numbers_of
+from components.alignment.rewards import expected, read_answers
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Products
 from components.model import adapters, loading, sampling
+from components.model.answers import AnswerSet
 from components.model.distribution import answer_masses, given_an_answer
 from components.model.examples import PromptIds
-from components.model.grid import Grid
 
-WAYS = ("median", "greedy")
-"""Ways to an answer without sampling: the median of the distribution, and the likeliest completion."""
+WAYS = ("point", "greedy")
+"""Ways to an answer without sampling: the answer with the lowest expected loss (the median of numbers, the
+likeliest label), and the likeliest completion."""
 
 Errors = dict[str, np.ndarray]
-"""Each (rows,), as `rewards.cost` counts: of the `median`, of the `greedy` completion (NaN
-where that is no number), and of a `sampled` completion, in expectation; and the probability that such a
+"""Each (rows,), as `AnswerSet.loss` counts: of the `point`, of the `greedy` completion (NaN
+where that is no answer), and of a `sampled` completion, in expectation; and the probability that such a
 completion is `malformed`."""
 
 
@@ -28,7 +29,7 @@ class Answers(NamedTuple):
     """What an adapter answers to each prompt."""
 
     masses: np.ndarray
-    """Of `answer_masses`, (rows, numbers)."""
+    """Of `answer_masses`, (rows, answers)."""
     greedy: list[str]
     sampled: list[str]
     """At temperature 1."""
@@ -55,15 +56,17 @@ def answers(
     return Answers(masses, [texts[0] for texts in greedy], [texts[0] for texts in sampled])
 
 
-def errors(own: Answers, true: np.ndarray, grid: Grid, under_cost: float, temperature: float = 1.0) -> Errors:
+def errors(
+    own: Answers, true: np.ndarray, answer_set: AnswerSet, under_cost: float, temperature: float = 1.0
+) -> Errors:
     """The errors of answers against the truth, (rows,), where sampled at a temperature; an answer below the
     truth counts `under_cost` times.
     """
     masses = own.masses if temperature == 1 else tempered(own.masses, temperature)
-    likeliest = np.clip(numbers_of(own.greedy), grid.low, grid.high)  # else one in millions would decide
-    error, malformed = expected(masses, own.sampled, true, grid, grid.high - grid.low, under_cost)
-    points = {"median": grid.median(given_an_answer(masses)), "greedy": likeliest}
-    off = {way: cost(point, true, under_cost) for way, point in points.items()}
+    likeliest = answer_set.clipped(read_answers(own.greedy, answer_set))
+    error, malformed = expected(masses, own.sampled, true, answer_set, answer_set.loss_max, under_cost)
+    points = {"point": answer_set.point(given_an_answer(masses)), "greedy": likeliest}
+    off = {way: answer_set.loss(true, point, under_cost) for way, point in points.items()}
     return {**off, "sampled": error, "malformed": malformed}
 
 
@@ -73,7 +76,7 @@ def outcome(
     continued: Answers,
     true: np.ndarray,
     products: Products,
-    grid: Grid,
+    answer_set: AnswerSet,
     *,
     under_cost: float,
     bootstrap: int,
@@ -86,9 +89,9 @@ def outcome(
     plain = {"sft_tempered": sft, "sft_continued": continued}
     temperatures = {name: matching_temperature(own.masses, sharpness) for name, own in plain.items()}
     result = against_sft(
-        errors(sft, true, grid, under_cost),
-        errors(aligned, true, grid, under_cost),
-        {name: errors(own, true, grid, under_cost, temperatures[name]) for name, own in plain.items()},
+        errors(sft, true, answer_set, under_cost),
+        errors(aligned, true, answer_set, under_cost),
+        {name: errors(own, true, answer_set, under_cost, temperatures[name]) for name, own in plain.items()},
         products,
         bootstrap=bootstrap,
         seed=seed,
@@ -113,9 +116,9 @@ def against_sft(
     """Mean errors and their paired differences, aligned minus SFT, with 95% intervals over `products`,
     (rows,); under `controls` the same against each control.
 
-    `may_win`: neither by median nor greedily is the aligned policy worse, in error or in readable answers.
+    `may_win`: neither by its point nor greedily is the aligned policy worse, in error or in readable answers.
     What is worse at either is never picked, however well it samples. `helps`: it may win, and against every
-    control its sampled answer errs less by the whole interval, and its median no more.
+    control its sampled answer errs less by the whole interval, and its point no more.
     """
     options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
     compared = {way: compare("sft", sft[way], aligned[way], products, **options) for way in sft}
@@ -134,8 +137,8 @@ def _is_worse(compared: dict[str, Any], sft: np.ndarray, aligned: np.ndarray) ->
 
 
 def _is_beaten(control: dict[str, dict[str, Any]]) -> bool:
-    sampled, median = (control[way]["difference"] for way in ("sampled", "median"))
-    return bool(sampled and median) and sampled["high"] < 0 and median["mean"] <= 0
+    sampled, point = (control[way]["difference"] for way in ("sampled", "point"))
+    return bool(sampled and point) and sampled["high"] < 0 and point["mean"] <= 0
 
 
 def compare(

@@ -35,7 +35,7 @@ def continue_sft(
         fine_tune(
             task,
             list(task.prompts["prompt"]),
-            [task.grid.spell(target) for target in task.prompts["target"]],
+            [task.answers.spell(target) for target in task.prompts["target"]],
             [],
             seed=section.seed,
             max_steps=steps,

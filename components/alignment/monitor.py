@@ -21,9 +21,9 @@ from transformers import TrainerCallback
 from components.alignment.rewards import Reward, expected, finite
 from components.core.params.align import Monitoring
 from components.model import adapters, sampling
+from components.model.answers import AnswerSet
 from components.model.distribution import answer_masses
 from components.model.examples import PromptIds
-from components.model.grid import Grid
 from components.model.tokens import batches, left_padded
 
 
@@ -33,9 +33,9 @@ class Snapshot(NamedTuple):
     step: int
     completions: list[str]
     errors: np.ndarray
-    """Expected of a sampled completion; one that is no number counts as `error_max`."""
+    """Expected of a sampled completion; one that is no answer counts as `error_max`."""
     malformed: np.ndarray
-    """Probability that a sampled completion is no number."""
+    """Probability that a sampled completion is no answer."""
     rewards: np.ndarray
     kl: float
     """Nats per completion from the reference."""
@@ -103,14 +103,14 @@ class Monitor(TrainerCallback):
         *,
         error_max: float,
         under_cost: float,
-        grid: Grid,
+        answers: AnswerSet,
         scratch: Path,
         track: Callable[[str, float, int], None],
     ) -> None:
-        """`items` has the columns `prompt`, its token ids, and `target`; `error_max` is the error of no
-        number, and an answer below the truth counts `under_cost` times.
+        """`items` has the columns `prompt`, its token ids, and `target`; `error_max` is the loss of no
+        answer, and an answer below the truth counts `under_cost` times.
         """
-        self.grid = grid
+        self.answers = answers
         self.model, self.tokenizer, self.reward, self.section = model, tokenizer, reward, section
         self.items, self.track = items, track
         self.error_max, self.under_cost = error_max, under_cost
@@ -191,14 +191,14 @@ class Monitor(TrainerCallback):
                     self.model,
                     self.tokenizer,
                     prompts,
-                    self.grid.spelled,
+                    self.answers.spelled,
                     batch_size=self.section.batch_size,
                     title="expecting",
                 )
         tokens = [completions[0] for completions in sampled]
         completions = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         true = self.items["target"].to_numpy(float)
-        error, malformed = expected(masses, completions, true, self.grid, self.error_max, self.under_cost)
+        error, malformed = expected(masses, completions, true, self.answers, self.error_max, self.under_cost)
         kl, entropy = divergence(self.model, prompts, tokens, self.section.batch_size)
         return Snapshot(
             step=step,

@@ -91,17 +91,15 @@ def _calibration_error(confidence: Floats, came_true: NDArray[Any], place: NDArr
     return np.asarray(np.abs((came_true - confidence) @ member).sum(axis=1) / len(place))
 
 
-def nearer(centres: Floats, chosen: Floats, rejected: Floats) -> dict[str, Any] | None:
-    """The accuracy of a rule, nearer to a centre is better, over the `pairs` that have one; all (pairs,).
-    No number (NaN) is farther than any; where both sides are as far the rule is half right. None
-    where no pair has a centre.
+def nearer(chosen: Floats, rejected: Floats) -> dict[str, Any] | None:
+    """The accuracy of a rule, nearer to a center is better, by the losses of both sides were the center true,
+    inf for no answer, over the `pairs` that have a center, the others NaN; all (pairs,). Where both sides are
+    as far the rule is half right. None where no pair has a center.
     """
-    known = ~np.isnan(centres)
+    known = ~np.isnan(chosen)
     if not known.any():
         return None
-    near, far = (
-        np.where(np.isnan(side), np.inf, np.abs(side - centres))[known] for side in (chosen, rejected)
-    )
+    near, far = chosen[known], rejected[known]
     return {"accuracy": float(np.where(near == far, 0.5, near < far).mean()), "pairs": int(known.sum())}
 
 

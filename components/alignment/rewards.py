@@ -16,32 +16,25 @@ from components.alignment.sft_reward import SftReward
 from components.core.errors import PricewrightError
 from components.core.params.align import RewardSource
 from components.model import adapters
+from components.model.answers import AnswerSet
 from components.model.distribution import answer_masses, given_an_answer
 from components.model.examples import PromptIds, answer_ids
-from components.model.grid import Grid
-from components.model.prompt import parse_number
 from components.model.tokens import left_padded
 
 Reward = Callable[[Sequence[PromptIds], Sequence[str]], np.ndarray]
 """Prompts and completions to rewards, one for each."""
 
 
-def numbers_of(completions: Sequence[str]) -> np.ndarray:
-    """Numbers that completions begin with, (rows,), NaN where they begin with none."""
-    return np.array([parse_number(text) for text in completions], dtype=float)
+def read_answers(completions: Sequence[str], answers: AnswerSet) -> np.ndarray:
+    """What completions answer, (rows,), NaN where they begin with no answer."""
+    return np.array([answers.read(text) for text in completions], dtype=float)
 
 
-def cost(answers: np.ndarray, true: np.ndarray, under_cost: float) -> np.ndarray:
-    """The error of answers, where one below the truth counts `under_cost` times; NaN for NaN. At 1 it is the
-    absolute error.
-    """
-    over = answers - true
-    return np.maximum(over, -under_cost * over)
-
-
-def errors(completions: Sequence[str], true: np.ndarray, error_max: float, under_cost: float) -> np.ndarray:
-    """The `cost` of completions, (rows,), at most `error_max`, which no number costs too."""
-    off = cost(numbers_of(completions), true, under_cost)
+def errors(
+    completions: Sequence[str], true: np.ndarray, answers: AnswerSet, error_max: float, under_cost: float
+) -> np.ndarray:
+    """The loss of completions, (rows,), at most `error_max`, which no answer costs too."""
+    off = answers.loss(true, read_answers(completions, answers), under_cost)
     return np.where(np.isnan(off), error_max, np.minimum(off, error_max))
 
 
@@ -49,37 +42,45 @@ def expected(
     masses: np.ndarray,
     sampled: Sequence[str],
     true: np.ndarray,
-    grid: Grid,
+    answers: AnswerSet,
     error_max: float,
     under_cost: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): its `cost`
-    given that it is a number, none of them above `error_max`, and the probability that it is none.
+    """(error, malformed) of a completion sampled at temperature 1, as expectations, each (rows,): its loss
+    given that it is an answer, none of them above `error_max`, and the probability that it is none.
 
-    `masses` are those of `answer_masses`: where a completion ends after its number, drawing would give the
+    `masses` are those of `answer_masses`: where a completion ends after its answer, drawing would give the
     same means with noise on top. Where the completion in `sampled` goes on, with more digits or with words,
-    its own error counts: the masses know nothing of what follows a number.
+    its own error counts: the masses know nothing of what follows an answer.
     """
-    off = np.minimum(cost(grid.values, np.asarray(true)[:, None], under_cost), error_max)
+    off = np.minimum(answers.loss(np.asarray(true)[:, None], answers.values, under_cost), error_max)
     readable = masses.sum(axis=1, dtype=np.float64)
     error = (masses * off).sum(axis=1, dtype=np.float64) / np.maximum(readable, 1e-9)
-    answers, known = numbers_of(sampled), set(grid.spelled)
+    read, known = read_answers(sampled, answers), {answer.strip() for answer in answers.spelled}
     goes_on = np.array([text.strip() not in known for text in sampled])
-    own = np.minimum(cost(answers, true, under_cost), error_max)
-    return np.where(goes_on & ~np.isnan(answers), own, error), np.clip(1 - readable, 0, 1)
+    own = np.minimum(answers.loss(true, read, under_cost), error_max)
+    return np.where(goes_on & ~np.isnan(read), own, error), np.clip(1 - readable, 0, 1)
 
 
-def truth(prompts: Sequence[PromptIds], true: Sequence[float], error_max: float, under_cost: float) -> Reward:
+def truth(
+    prompts: Sequence[PromptIds],
+    true: Sequence[float],
+    answers: AnswerSet,
+    error_max: float,
+    under_cost: float,
+) -> Reward:
     """Minus the `errors`; knows the truth of these prompts only. Listings whose cut prompt is the same keep
     their own: the reward is the mean over them, all that a policy can tell apart.
     """
     known: dict[PromptIds, list[float]] = defaultdict(list)
-    for prompt, number in zip(prompts, true, strict=True):
-        known[prompt].append(number)
+    for prompt, target in zip(prompts, true, strict=True):
+        known[prompt].append(target)
 
     def reward(prompts: Sequence[PromptIds], completions: Sequence[str]) -> np.ndarray:
         rows = [
-            errors([text] * len(known[prompt]), np.array(known[prompt]), error_max, under_cost).mean()
+            errors(
+                [text] * len(known[prompt]), np.array(known[prompt]), answers, error_max, under_cost
+            ).mean()
             for prompt, text in zip(prompts, completions, strict=True)
         ]
         return -np.array(rows)
@@ -91,7 +92,8 @@ def reward_by(source: RewardSource, task: Any) -> Reward:
     """The reward that a section names: `truth`, or the reward `model`, see `RewardModel.usable`."""
     if source == "model":
         return task.reward_model.usable()
-    return truth(task.prompts["prompt"], task.prompts["target"], task.error_max, task.under_cost)
+    prompts, targets = task.prompts["prompt"], task.prompts["target"]
+    return truth(prompts, targets, task.answers, task.error_max, task.under_cost)
 
 
 def trl_reward(reward: Reward) -> Callable[..., list[float]]:
@@ -159,11 +161,11 @@ class RewardModel:
         tokenizer: Any,
         batch_size: int,
         standing: Standing,
-        grid: Grid,
+        answers: AnswerSet,
     ) -> None:
         self.model, self.head, self.tokenizer, self.batch_size = model, head, tokenizer, batch_size
-        self.standing, self.grid = standing, grid
-        self.start = SftReward(self._distributions, grid, under_cost=standing.under_cost)
+        self.standing, self.answers = standing, answers
+        self.start = SftReward(self._distributions, answers, under_cost=standing.under_cost)
 
     def usable(self) -> RewardModel:
         """Itself. Raises PricewrightError where its accuracy may be that of a coin: a policy that learns
@@ -195,7 +197,7 @@ class RewardModel:
         return scores.numpy()
 
     def _distributions(self, prompts: list[PromptIds]) -> np.ndarray:
-        reading: Any = (self.model, self.tokenizer, prompts, self.grid.spelled)
+        reading: Any = (self.model, self.tokenizer, prompts, self.answers.spelled)
         with adapters.use_adapter(self.model, "reference"):
             masses = answer_masses(*reading, batch_size=self.batch_size, title="reading")
         return given_an_answer(masses)

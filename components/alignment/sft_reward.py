@@ -1,7 +1,7 @@
 """What the SFT model knows of an answer already: the start of the reward model.
 
 A few hundred pairs teach a scalar head nothing that the SFT model's own distribution does not say
-better. The error expected of a number under that distribution is therefore a part of the reward, by a
+better. The loss expected of an answer under that distribution is therefore a part of the reward, by a
 slope that makes Bradley and Terry's probabilities come true (Platt 1999); head and adapter learn the rest.
 """
 
@@ -13,55 +13,49 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from components.evaluation.resampling import Floats
+from components.model.answers import AnswerSet
 from components.model.examples import PromptIds
-from components.model.grid import Grid
-from components.model.prompt import parse_number
 
 SLOPE_MAX = 100.0  # in mean leads: surer than exp(-100) no pair can make it
 
 
 class SftReward:
-    """Minus the error expected of a completion, less that of an average completion of the same prompt."""
+    """Minus the loss expected of a completion, less that of an average completion of the same prompt."""
 
     def __init__(
-        self, distributions: Callable[[list[PromptIds]], np.ndarray], grid: Grid, *, under_cost: float
+        self, distributions: Callable[[list[PromptIds]], np.ndarray], answers: AnswerSet, *, under_cost: float
     ) -> None:
-        """`distributions` gives those of the SFT model, (prompts, numbers): `answer_distribution`."""
-        self.distributions, self.grid, self.under_cost = distributions, grid, under_cost
+        """`distributions` gives those of the SFT model, (prompts, answers): `answer_distribution`."""
+        self.distributions, self.answers, self.under_cost = distributions, answers, under_cost
         self.known: dict[PromptIds, np.ndarray] = {}
 
     def __call__(self, prompts: Sequence[PromptIds], completions: Sequence[str]) -> Floats:
-        """The reward of each completion, (rows,), on the scale of the grid; each prompt is read once."""
+        """The reward of each completion, (rows,), on the scale of the answers; each prompt is read once."""
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self.known]
         if new:
-            rewards = rewards_by_number(self.distributions(new), self.grid, self.under_cost)
+            rewards = rewards_by_answer(self.distributions(new), self.answers, self.under_cost)
             self.known |= dict(zip(new, rewards.astype(np.float32), strict=True))
-        columns = [column_of(text, self.grid) for text in completions]
+        columns = [column_of(text, self.answers) for text in completions]
         return np.array(
             [self.known[prompt][column] for prompt, column in zip(prompts, columns, strict=True)], dtype=float
         )
 
 
-def rewards_by_number(distributions: np.ndarray, grid: Grid, under_cost: float) -> Floats:
-    """Of each number of the grid, (rows, numbers + 1): minus E|number - Y| with Y from the row's
-    distribution, both a step higher and on the scale, where a number below Y costs `under_cost` times as
-    much; less the mean of this under the distribution. The last column is that of no number at all: the
-    worst. A row of NaN gives zeros.
+def rewards_by_answer(distributions: np.ndarray, answers: AnswerSet, under_cost: float) -> Floats:
+    """Of each answer, (rows, answers + 1): minus the loss that the row's distribution expects of it
+    (`AnswerSet.expected_losses`), less the mean of this under the distribution. The last column is that of no
+    answer at all: the worst. A row of NaN gives zeros.
     """
     masses = np.nan_to_num(np.asarray(distributions, dtype=float))
-    scaled = grid.scaled(grid.values + grid.step)
-    below, weighted = masses.cumsum(axis=1), (masses * scaled).cumsum(axis=1)
-    over = scaled * below - weighted
-    under = (weighted[:, -1:] - weighted) - scaled * (below[:, -1:] - below)
-    rewards = -(over + under_cost * under)
+    rewards = -answers.expected_losses(distributions, under_cost)
     rewards -= (masses * rewards).sum(axis=1, keepdims=True)
     return np.concatenate([rewards, rewards.min(axis=1, keepdims=True)], axis=1)
 
 
-def column_of(completion: str, grid: Grid) -> int:
-    """The column of `rewards_by_number`: that of the nearest number, the last of no number."""
-    number = parse_number(completion)
-    return len(grid.values) if number is None else int(grid.places(number))
+def column_of(completion: str, answers: AnswerSet) -> int:
+    """The column of `rewards_by_answer`: that of the nearest answer, the last of none."""
+    answer = answers.read(completion)
+    return len(answers.values) if answer is None else int(answers.places(answer))
 
 
 def fitted_slope(leads: Floats) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel
 from components.model import training
-from components.model.grid import Grid
+from components.model.answers import AnswerSet
 
 
 class AlignmentTask(NamedTuple):
@@ -26,10 +26,10 @@ class AlignmentTask(NamedTuple):
     reward_model: RewardModel
     reward: Path
     """The folder of the reward model."""
-    grid: Grid
-    """The numbers that may be answered."""
+    answers: AnswerSet
+    """What may be answered."""
     error_max: float
-    """The error of a completion that is no number."""
+    """The loss of a completion that is no answer."""
     under_cost: float
     """What an answer below the truth costs, in answers above it: that of the preferences."""
     scratch: Path

@@ -1,4 +1,4 @@
-"""A blend: the tuned language model and three regressions, two of which know the untuned one, read as one.
+"""A blend: the tuned language model and some regressions, most of which know the untuned one, read as one.
 
 Different readers err differently: the language model knows what words mean, the ridge has counted every word
 of the catalogue, the trees see steps where it sees lines, the neighbours know what is true of the like of it.
@@ -14,16 +14,22 @@ from typing import Any
 import numpy as np
 
 from components.blending.pool import fit_shift, fit_weights, pool, shifted
+from components.classification.classifiers import Classifiers
 from components.core.errors import PricewrightError
 from components.evaluation.resampling import Floats
 from components.model.distribution import listing_distribution
 from components.model.grid import Grid
 from components.model.hidden_states import hidden_states
+from components.model.labels import Labels
 from components.model.prompt import Asked
-from components.regression.regressions import NAMES, Regressions
+from components.regression.regressions import Regressions
 
 WEIGHTS = "blend.json"
-PARTS = ("sft", *NAMES)
+Parts = Regressions | Classifiers
+"""What is blended with the language model: where a number is predicted, where a label is."""
+AnySet = Grid | Labels
+KINDS: dict[str, type[Regressions] | type[Classifiers]] = {"number": Regressions, "label": Classifiers}
+"""By the kind of the task."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +38,33 @@ class Answers:
 
     texts: list[str]
     tuned: Floats
-    """The distributions of the tuned model, (n, numbers)."""
+    """The distributions of the tuned model, (n, answers)."""
     untuned: Floats
-    """Those of the base, (n, numbers)."""
+    """Those of the base, (n, answers)."""
     states: Floats
     """The hidden states of the base, (n, size); see `hidden_states`."""
 
 
 @dataclass(frozen=True)
 class Blend:
-    """How the distributions of PARTS become one."""
+    """How the distributions of a language model and of what is blended with it become one."""
 
     weights: dict[str, float]
     """Exponent of each part in the logarithmic pool."""
     shift: float
-    """Of the pool, on the scale of the grid; see `shifted`."""
-    regressions: Regressions
+    """Of the pool, on the scale of the grid; see `shifted`. 0 for labels."""
+    regressions: Parts
 
-    def distribution(self, answers: Answers, grid: Grid) -> Floats:
-        """Probability of each number of the grid, (n, numbers)."""
-        weights = np.array([self.weights[part] for part in PARTS])
-        return shifted(pool(parts(self.regressions, answers, grid), weights), self.shift, grid)
+    @property
+    def depths(self) -> list[float]:
+        """The layers of the base whose hidden states it reads; see `hidden_states`."""
+        return self.regressions.depths
+
+    def distribution(self, answers: Answers, answer_set: AnySet) -> Floats:
+        """Probability of each answer, (n, answers)."""
+        weights = np.array([self.weights[part] for part in names(self.regressions)])
+        pooled = pool(parts(self.regressions, answers, answer_set), weights)
+        return shifted(pooled, self.shift, answer_set) if isinstance(answer_set, Grid) else pooled
 
     def save(self, folder: Path) -> None:
         """Write weights, shift and regressions to `folder`."""
@@ -70,9 +82,11 @@ class Blend:
             )
         values = json.loads(path.read_text(encoding="utf-8"))
         weights = values.get("weights", {})
-        if set(weights) != set(PARTS):
-            raise PricewrightError(f"{path} weighs {', '.join(weights)}; {', '.join(PARTS)} are the parts")
-        return cls(weights, values["shift"], Regressions.load(folder))
+        for kind in KINDS.values():
+            if set(weights) == set(names(kind)):
+                return cls(weights, values["shift"], kind.load(folder))
+        known = " or ".join(", ".join(names(kind)) for kind in KINDS.values())
+        raise PricewrightError(f"{path} weighs {', '.join(weights)}; {known} are the parts")
 
 
 def untuned(
@@ -84,19 +98,31 @@ def untuned(
     return distribution, hidden_states(model, tokenizer, texts, task, depths=depths, **options)
 
 
-def parts(regressions: Regressions, answers: Answers, grid: Grid) -> list[Floats]:
-    """The distributions of PARTS, (n, numbers) each."""
-    readings = grid.scaled(grid.median(answers.untuned))
-    return [answers.tuned, *regressions.distributions(answers.texts, readings, answers.states, grid)]
+def names(regressions: Parts | type[Regressions] | type[Classifiers]) -> tuple[str, ...]:
+    """The parts of a blend, the language model first."""
+    return ("sft", *regressions.NAMES)
 
 
-def fit(regressions: Regressions, answers: Answers, true: Floats, grid: Grid, *, shrinkage: float) -> Blend:
-    """The blend whose weights score best on the true numbers, (n,), see `pool.fit_weights`, shifted so that
-    its medians neither fall short of them nor exceed them.
+def parts(regressions: Parts, answers: Answers, answer_set: AnySet) -> list[Floats]:
+    """The distributions of the parts, (n, answers) each, in the order of `names`."""
+    known: Any = regressions
+    return [
+        answers.tuned,
+        *known.distributions(answers.texts, answers.untuned, answers.states, answer_set),
+    ]
+
+
+def fit(regressions: Parts, answers: Answers, true: Floats, answer_set: AnySet, *, shrinkage: float) -> Blend:
+    """The blend whose weights score best on the true answers, (n,), see `pool.fit_weights`, where numbers are
+    predicted shifted so that its medians neither fall short of them nor exceed them.
 
     The rows must be ones that neither the language model nor a regression was fitted on.
     """
-    distributions = parts(regressions, answers, grid)
-    weights = fit_weights(distributions, true, grid, shrinkage=shrinkage).round(4)
-    shift = fit_shift(pool(distributions, weights), true, grid, shrinkage=shrinkage)
-    return Blend(dict(zip(PARTS, map(float, weights), strict=True)), round(shift, 4), regressions)
+    distributions = parts(regressions, answers, answer_set)
+    weights = fit_weights(distributions, true, answer_set, shrinkage=shrinkage).round(4)
+    shift = 0.0
+    if isinstance(answer_set, Grid):
+        shift = fit_shift(pool(distributions, weights), true, answer_set, shrinkage=shrinkage)
+    return Blend(
+        dict(zip(names(regressions), map(float, weights), strict=True)), round(shift, 4), regressions
+    )

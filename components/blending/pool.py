@@ -1,5 +1,5 @@
-"""The logarithmic opinion pool: several distributions over numbers made one (Genest and Zidek 1986, Combining
-Probability Distributions, Statistical Science 1(1)).
+"""The logarithmic opinion pool: several distributions over the same answers made one (Genest and Zidek 1986,
+Combining Probability Distributions, Statistical Science 1(1)).
 
     q(y)  is proportional to  p_1(y)^w_1 * ... * p_k(y)^w_k,   every w >= 0
 
@@ -9,18 +9,21 @@ as they should where the parts err independently; a part with weight 0 is out. P
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.optimize import minimize
 
 from components.evaluation.resampling import Floats
 from components.model.grid import Grid
+from components.model.labels import Labels
 
-LEAST = 1e-9  # of a probability: no part rules a number out alone
+LEAST = 1e-9  # of a probability: no part rules an answer out alone
 TINY = 1e-12  # in place of 0 under a fraction
 
 
 def pool(distributions: list[Floats], weights: Floats) -> Floats:
-    """The pool of distributions of shape (n, numbers), by weights (k,); rows sum to 1.
+    """The pool of distributions of shape (n, answers), by weights (k,); rows sum to 1.
 
     A part that is NaN in a row has no say in it; where every part is, the pool is NaN.
     """
@@ -29,12 +32,15 @@ def pool(distributions: list[Floats], weights: Floats) -> Floats:
     return np.where(silent[:, None], np.nan, _normalized(scores))
 
 
-def fit_weights(distributions: list[Floats], true: Floats, grid: Grid, *, shrinkage: float) -> Floats:
-    """The weights, (k,), with the lowest score on the true numbers, (n,): the continuous ranked probability
-    score on the scale of the grid (Gneiting and Raftery 2007, Strictly Proper Scoring Rules).
+Score = Callable[[Floats], tuple[float, Floats]]
+"""Weights, (k,), to a score, the lower the better, and its slope, (k,)."""
 
-    Not the likelihood, which would prefer whoever knows that numbers end in 99 to whoever knows how large
-    they are: this score asks how far off a distribution is.
+
+def fit_weights(
+    distributions: list[Floats], true: Floats, answers: Grid | Labels, *, shrinkage: float
+) -> Floats:
+    """The weights, (k,), with the lowest score on the true answers, (n,): `ranked_probability` of numbers,
+    `log_loss` of labels, both strictly proper (Gneiting and Raftery 2007, Strictly Proper Scoring Rules).
 
     `shrinkage` draws the weights towards equal ones that sum to 1, the more so the fewer the rows: their
     squared distance, times `shrinkage` / n, is added to the score over that of equal weights. A hundred rows
@@ -45,6 +51,28 @@ def fit_weights(distributions: list[Floats], true: Floats, grid: Grid, *, shrink
     equal, rows = np.full(len(parts), 1 / len(parts)), len(true)
     if rows == 0:
         return equal
+    if isinstance(answers, Labels):
+        score = log_loss(parts, true, answers)
+    else:
+        score = ranked_probability(parts, true, answers)
+    at_equal = max(score(equal)[0], TINY)
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        value, slope = score(weights)
+        away, pull = weights - equal, shrinkage / rows
+        return value / at_equal + pull * float(away @ away), slope / at_equal + 2 * pull * away
+
+    bounds = [(0.0, None)] * len(parts)
+    return np.asarray(minimize(loss, equal, jac=True, bounds=bounds, method="L-BFGS-B").x)
+
+
+def ranked_probability(parts: Floats, true: Floats, grid: Grid) -> Score:
+    """The continuous ranked probability score of the pool on the scale of the grid, for the logarithms of its
+    parts, (k, n, numbers).
+
+    Not the likelihood, which would prefer whoever knows that numbers end in 99 to whoever knows how large
+    they are: this score asks how far off a distribution is.
+    """
     widths = np.diff(grid.scaled([*grid.values, grid.high + grid.step]))  # of each number, on the scale
     reached = np.arange(parts.shape[2])[None, :] >= np.rint(grid.steps(true))[:, None]
 
@@ -55,15 +83,22 @@ def fit_weights(distributions: list[Floats], true: Floats, grid: Grid, *, shrink
         slope = [2 * float((off * np.cumsum(step, axis=1)).sum()) for step in steps]
         return float((off**2 / np.maximum(widths, TINY)).sum()), np.array(slope)
 
-    at_equal = max(score(equal)[0], TINY)
+    return score
 
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        value, slope = score(weights)
-        away, pull = weights - equal, shrinkage / rows
-        return value / at_equal + pull * float(away @ away), slope / at_equal + 2 * pull * away
 
-    bounds = [(0.0, None)] * len(parts)
-    return np.asarray(minimize(loss, equal, jac=True, bounds=bounds, method="L-BFGS-B").x)
+def log_loss(parts: Floats, true: Floats, labels: Labels) -> Score:
+    """Minus the log likelihood of the true labels by the pool, for the logarithms of its parts, (k, n,
+    labels): labels are not nearer to one another or farther.
+    """
+    rows, own = np.arange(len(true)), labels.places(true)
+
+    def score(weights: Floats) -> tuple[float, Floats]:
+        pooled = _normalized(np.tensordot(weights, parts, axes=1))
+        expected = (pooled[None] * parts).sum(axis=2)
+        slope = (expected - parts[:, rows, own]).sum(axis=1)
+        return float(-np.log(np.maximum(pooled[rows, own], TINY)).sum()), np.asarray(slope)
+
+    return score
 
 
 def fit_shift(pooled: Floats, true: Floats, grid: Grid, *, shrinkage: float) -> float:

@@ -87,7 +87,7 @@ class Item(Record):
     category: str
     details: str
     target: float
-    """What is predicted, in the unit of the task."""
+    """What is predicted: a number in the unit of the task, or the place of a label among names.json."""
     product: str
     """Id of the cluster of near-duplicate listings it stands for: no product is in two splits."""
     split: Split
@@ -122,6 +122,8 @@ class Law(Record):
     """Of the number's distribution given the listing, the best guess there is."""
     sigma: float
     """Standard deviation of the noise on the scale of the number: on its logarithm where ratios count."""
+    label: str
+    """What the label would be had nobody mistaken it; empty where that is not known."""
 
 
 class Pair(Record):
@@ -164,12 +166,20 @@ class Prediction(Record):
     split: Split
     id: str
     target: float
-    """What is true, in the unit of the task."""
+    """What is true, as in `Item`."""
     predicted: float | None
-    """Point estimate; None where the answer could not be read."""
+    """The answer with the lowest expected loss; None where the answer could not be read."""
     loss: float | None
     """By the task (components/tasks/), the only figure of a row that comparisons and the gate read; None
     where there is no answer."""
     low: float | None
     """Lower end of the interval, where the candidate gives one."""
     high: float | None
+    held: float | None
+    """1 where the interval, or the set of labels, holds what is true, 0 where not; None where there is none.
+    """
+    width: float | None
+    """Of the interval in the unit of the number; of a set how many labels it has."""
+    log_loss: float | None
+    """Minus the natural logarithm of the probability given to the true label; None where a number is
+    predicted, or no probability was given."""

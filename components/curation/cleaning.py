@@ -112,7 +112,10 @@ def clean_details(details: str, section: Curate) -> dict[str, str]:
     Prices, also where only name and value together are one ("Sale": "49.99"), and the names in
     `section.details_dropped` are left out.
     """
-    flat = {plain(name, section): plain(_flat(value), section) for name, value in json.loads(details).items()}
+    flat = {
+        plain(name, section): plain(on_one_line(value), section)
+        for name, value in json.loads(details).items()
+    }
     dropped = {name.casefold() for name in section.details_dropped}
     return {
         name: value
@@ -122,14 +125,15 @@ def clean_details(details: str, section: Curate) -> dict[str, str]:
     }
 
 
-def _flat(value: Any) -> str:
+def on_one_line(value: Any) -> str:
+    """The value of a specification on one line, empty for null."""
     match value:
         case None:
             return ""
         case dict():
-            return ", ".join(f"{name} {_flat(part)}" for name, part in value.items())
+            return ", ".join(f"{name} {on_one_line(part)}" for name, part in value.items())
         case list():
-            return ", ".join(_flat(part) for part in value)
+            return ", ".join(on_one_line(part) for part in value)
         case _:
             return str(value)
 

@@ -8,6 +8,7 @@ tests/curation/test_columnar.py compares the result with that of the functions o
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from unicodedata import is_normalized
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.params.curate import Curate
-from components.core.params.task import Number
+from components.core.params.task import Task
 from components.curation.abuse import abusive
 from components.curation.categories import NAME as CATEGORY_NAME
 from components.curation.categories import with_category
@@ -29,6 +30,7 @@ from components.curation.cleaning import (
     without_boilerplate,
     without_part_numbers,
 )
+from components.curation.labels import column_of, labels_of, places_of, without_label
 from components.curation.personal_data import PERSONAL
 from components.curation.price_context import SCREEN
 from components.curation.price_mentions import without_prices
@@ -46,21 +48,23 @@ CLEANED = {"title": "", "brand": "", "category": "", "description": "", "details
 FLAT = rf"^(?:\{{\}}|\{{{NAME}: {NAME}(?:, {NAME}: {NAME})*\}})$"
 
 
-def cleaned(listings: pa.Table, section: Curate, number: Number) -> pa.Table:
+def cleaned(listings: pa.Table, section: Curate, task: Task, names: list[str]) -> pa.Table:
     """Listings (columns of `Listing`) as columns of `Candidate`, in the same order, with `rule` and `reason`.
 
-    These name the rule that rejects a listing and are empty where none does. `details` is JSON text,
-    `currencies` the sorted codes with a blank between. A text of more than `line_characters_max` characters
-    is rejected and left out.
+    `names` are the labels that there are, none where a number is predicted. `rule` and `reason` name the rule
+    that rejects a listing and are empty where none does. `details` is JSON text, `currencies` the sorted
+    codes with a blank between. A text of more than `line_characters_max` characters is rejected and left out.
+    The text states no price, and not the label: neither its column nor its specification.
     """
     listings, overlong = _without_overlong(listings, section.line_characters_max)
+    written, target, currencies = _targets(listings, section, task, names)
+    section = without_label(section, task.label) if task.kind == "label" else section
     title, description = (plain_column(listings[name], section) for name in ("title", "description"))
     brand = _of_distinct(listings["brand"], lambda texts: plain_column(texts, section))
     details, line, odd = _details(listings["details"], section)
     category = _of_distinct(listings["category"], lambda texts: _where(texts, _untidy, tidy))
     stated = _of_distinct(category, lambda texts: _stated(texts, section))
-    written = _where(listings["price"], _untidy, tidy)
-    price, currencies = _prices(listings["amount"], written, listings["currency"], section)
+    shown = _hidden(brand) if task.kind == "label" and column_of(task.label) == "brand" else brand
     columns = {
         "id": _string(listings["id"]),
         "title": title,
@@ -68,15 +72,15 @@ def cleaned(listings: pa.Table, section: Curate, number: Number) -> pa.Table:
         "category": category,
         "description": description,
         "details": details,
-        "text": _texts(title, brand, stated, details, line, odd, description, section.text_max_characters),
+        "text": _texts(title, shown, stated, details, line, odd, description, section.text_max_characters),
         "written": written,
-        "price": price,
+        "target": target,
         "currencies": currencies,
         "rights": pc.fill_null(_string(listings["rights"]), ""),
         "source": _string(listings["source"]),
         "address": _string(listings["address"]),
     }
-    return _with_rejections(pa.table(columns), section, number, overlong)
+    return _with_rejections(pa.table(columns), section, task, overlong)
 
 
 def plain_column(texts: pa.Array, section: Curate) -> pa.Array:
@@ -192,8 +196,23 @@ def _texts(
 
 def _stated(categories: pa.Array, section: Curate) -> pa.Array:
     """What the text says of each category: nothing, unless `section.text_category`."""
-    nothing = pa.array([""] * len(categories), pa.string())
-    return plain_column(categories, section) if section.text_category else nothing
+    return plain_column(categories, section) if section.text_category else _hidden(categories)
+
+
+def _hidden(texts: pa.Array) -> pa.Array:
+    """As many empty texts."""
+    return pa.array([""] * len(texts), pa.string())
+
+
+def _targets(
+    listings: pa.Table, section: Curate, task: Task, names: list[str]
+) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """What is predicted, as written and as `Candidate.target`, and the currencies that each listing names."""
+    if task.kind == "label":
+        labels = labels_of(listings, section, task.label)
+        return labels, places_of(labels, names), _hidden(labels)
+    written = _where(listings["price"], _untidy, tidy)
+    return written, *_prices(listings["amount"], written, listings["currency"], section)
 
 
 def _prices(
@@ -239,12 +258,13 @@ def _without_overlong(listings: pa.Table, limit: int) -> tuple[pa.Table, dict[in
 
 
 def _with_rejections(
-    table: pa.Table, section: Curate, number: Number, overlong: dict[int, Rejection]
+    table: pa.Table, section: Curate, task: Task, overlong: dict[int, Rejection]
 ) -> pa.Table:
     """The table with `rule` and `reason`; only rows that may fail a rule go through Python."""
     lengths = pc.add(pc.utf8_length(table["title"]), pc.utf8_length(table["description"]))
-    price = table["price"]
-    sound = pc.and_(pc.greater_equal(price, number.min), pc.less_equal(price, number.max))
+    low, high = (task.number.min, task.number.max) if task.kind == "number" else (0.0, math.inf)
+    target = table["target"]
+    sound = pc.and_(pc.greater_equal(target, low), pc.less_equal(target, high))
     sound = pc.and_(pc.fill_null(sound, False), pc.greater_equal(lengths, section.text_min_characters))
     sound = pc.and_(sound, pc.is_in(table["currencies"], pa.array(["", *possible_names(section.currency)])))
     sound = pc.and_(sound, pc.invert(_suspect(table, section)))
@@ -253,7 +273,7 @@ def _with_rejections(
     candidates = candidates_of(table.filter(doubtful))
     rows = pc.indices_nonzero(doubtful).to_pylist()
     rejections = [
-        overlong.get(row) or first_rejection(candidate, section, number) or ("", "")
+        overlong.get(row) or first_rejection(candidate, section, task) or ("", "")
         for row, candidate in zip(rows, candidates, strict=True)
     ]
     for position, name in enumerate(("rule", "reason")):

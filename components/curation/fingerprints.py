@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.params.curate import Curate
-from components.core.params.task import Number
+from components.core.params.task import Task
 from components.core.schemas import Listing
 from components.core.tables import read_arrow, write_arrow
 from components.curation.columnar import cleaned
@@ -27,9 +27,9 @@ from components.curation.products import drawn_for_gate, draws_of
 from components.curation.rules import NAMES
 from components.curation.shingles import Ragged, mixed, sequence_hashes, set_hashes, word_hashes
 
-COLUMNS = ("key", "sets", "price", "draw")
+COLUMNS = ("key", "sets", "target", "draw")
 """Arrays of 64 bits for each candidate, each in a file beside its partition: the hash of the words and the
-price, that of the set of shingles, the price, and the random number (`draws_of`,
+target, that of the set of shingles, the target, and the random number (`draws_of`,
 `drawn_for_gate`)."""
 
 
@@ -51,24 +51,27 @@ class Counts(NamedTuple):
         return cls(np.concatenate(candidates), summed, np.unique(np.concatenate(shared)))
 
 
-def clean_partition(partition: Path, section: Curate, number: Number, gate_ids: frozenset[str]) -> Counts:
-    """Clean the listings of a partition and apply the rules on a single listing; `gate_ids` are the gate's.
+def clean_partition(
+    partition: Path, section: Curate, task: Task, names: list[str], gate_ids: frozenset[str]
+) -> Counts:
+    """Clean the listings of a partition and apply the rules on a single listing; `names` are the labels that
+    there are, `gate_ids` of listings that are the gate's.
 
     Writes the cleaned listings and the candidates' COLUMNS, shingles and MinHash keys beside the partition.
     """
     listings = read_arrow(partition).sort_by([(name, "ascending") for name in Listing.columns()])
     partition.unlink()
-    table = cleaned(listings, section, number)
+    table = cleaned(listings, section, task, names)
     write_arrow(table, beside(partition, "cleaned.arrow"))
     counts = table["rule"].value_counts().to_pylist()
     rejected = dict.fromkeys(NAMES, 0) | {row["values"]: row["counts"] for row in counts if row["values"]}
     table = table.filter(pc.equal(table["rule"], ""))
     compared = save_compared(partition, table, np.empty(0, np.uint64), section.near_duplicate_similarity)
-    price = table["price"].to_numpy()
-    key = mixed(sequence_hashes(word_hashes(table["text"].combine_chunks())) ^ mixed(price.view(np.uint64)))
+    target = table["target"].to_numpy()
+    key = mixed(sequence_hashes(word_hashes(table["text"].combine_chunks())) ^ mixed(target.view(np.uint64)))
     ids = table["id"].to_pylist()
     draw = drawn_for_gate(ids, draws_of(ids, section.seed), gate_ids, section.shares)
-    for name, values in zip(COLUMNS, (key, set_hashes(compared), price, draw), strict=True):
+    for name, values in zip(COLUMNS, (key, set_hashes(compared), target, draw), strict=True):
         np.save(beside(partition, f"{name}.npy"), values)
     return Counts(np.array([len(table)]), rejected, shared_by(compared, section.common_shingle_share))
 

@@ -1,7 +1,7 @@
 """The rules by which `curate` rejects a listing: small functions that name their reason.
 
 A rule looks at a single candidate, or, for duplicates and price bands, at many. The first rule that rejects
-a candidate is the one that is reported.
+a candidate is the one that is reported. What is predicted has rules of its own: a price or a label.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from components.core.currencies import SHARED
 from components.core.params.curate import Balance, Curate
-from components.core.params.task import Number
+from components.core.params.task import Task
 from components.curation.abuse import abusive_word
 from components.curation.minhash import Neighbours
 from components.curation.personal_data import personal_data as personal_data_in
@@ -22,7 +22,8 @@ from components.curation.products import numbers
 from components.curation.rights import refusal
 from components.curation.shingles import mixed
 
-COMPARED_MAX = 100  # twins with the same price and numbers that a listing is compared with
+COMPARED_MAX = 100  # twins with the same target and numbers that a listing is compared with
+LABEL_CHARACTERS = 60  # of a label in a reason
 
 
 class Candidate(NamedTuple):
@@ -36,9 +37,10 @@ class Candidate(NamedTuple):
     details: dict[str, str]
     text: str
     written: str
-    """The price as written."""
-    price: float | None
-    """In the currency of `curate`, None where it cannot be read."""
+    """What is predicted, as the source wrote it."""
+    target: float | None
+    """The price in the currency of `curate`, None where it cannot be read; the place of a label among the
+    names, None where it is not there."""
     currencies: set[str]
     """ISO 4217 code that the listing or its price names, or a shared sign; several where they disagree."""
     rights: str
@@ -62,7 +64,7 @@ def no_price(candidate: Candidate, *_: Any) -> str:
 
 
 def unreadable_price(candidate: Candidate, *_: Any) -> str:
-    return f"cannot read one price in {candidate.written!r}" if candidate.price is None else ""
+    return f"cannot read one price in {candidate.written!r}" if candidate.target is None else ""
 
 
 def other_currency(candidate: Candidate, section: Curate, *_: Any) -> str:
@@ -77,10 +79,31 @@ def possible_names(code: str) -> set[str]:
     return {code} | {sign for sign, codes in SHARED.items() if code in codes}
 
 
-def price_out_of_range(candidate: Candidate, _: Curate, number: Number) -> str:
-    if candidate.price is None or number.min <= candidate.price <= number.max:
+def price_out_of_range(candidate: Candidate, _: Curate, task: Task) -> str:
+    number = task.number
+    if candidate.target is None or number.min <= candidate.target <= number.max:
         return ""
-    return f"price {candidate.price:g} is not between {number.min:g} and {number.max:g} (task.number)"
+    return f"price {candidate.target:g} is not between {number.min:g} and {number.max:g} (task.number)"
+
+
+def no_label(candidate: Candidate, _: Curate, task: Task) -> str:
+    return "" if candidate.written else f"the source gives no {task.label.column}"
+
+
+def unknown_label(candidate: Candidate, _: Curate, task: Task) -> str:
+    if candidate.target is not None or not task.label.names:
+        return ""
+    return f"{_quoted(candidate)} is not among task.label.names"
+
+
+def rare_label(candidate: Candidate, _: Curate, task: Task) -> str:
+    if candidate.target is not None:
+        return ""
+    return f"fewer than {task.label.rows_min} listings have {_quoted(candidate)} (task.label.rows_min)"
+
+
+def _quoted(candidate: Candidate) -> str:
+    return repr(candidate.written[:LABEL_CHARACTERS])
 
 
 def no_text(candidate: Candidate, section: Curate, *_: Any) -> str:
@@ -112,30 +135,31 @@ def _read(candidate: Candidate) -> str:
     return "\n".join((candidate.title, candidate.description, candidate.brand, *details))
 
 
-RULES: tuple[Callable[[Candidate, Curate, Number], str], ...] = (
-    no_price,
-    unreadable_price,
-    other_currency,
-    price_out_of_range,
-    no_text,
-    rights_reserved,
-    personal_data,
-    abuse,
-)
+Rule = Callable[[Candidate, Curate, Task], str]
+OF_TARGETS: dict[str, tuple[Rule, ...]] = {
+    "number": (no_price, unreadable_price, other_currency, price_out_of_range),
+    "label": (no_label, unknown_label, rare_label),
+}
+OF_TEXTS: tuple[Rule, ...] = (no_text, rights_reserved, personal_data, abuse)
 OVERLONG = "overlong_line"  # before a listing is cleaned
-NAMES = (
-    OVERLONG,
-    *(rule.__name__ for rule in RULES),
-    "exact_duplicate",
-    "near_duplicate",
-    "overfull_price_band",
-)
+DUPLICATES = ("exact_duplicate", "near_duplicate")
+BANDS = {"number": ("overfull_price_band",), "label": ()}
 
 
-def first_rejection(candidate: Candidate, section: Curate, number: Number) -> Rejection | None:
+def names_of(kind: str) -> tuple[str, ...]:
+    """The names of the rules on a kind of task, in the order in which they are applied."""
+    rules = (*OF_TARGETS[kind], *OF_TEXTS)
+    return (OVERLONG, *(rule.__name__ for rule in rules), *DUPLICATES, *BANDS[kind])
+
+
+NAMES = tuple(dict.fromkeys((*names_of("number"), *names_of("label"))))
+"""Of all rules."""
+
+
+def first_rejection(candidate: Candidate, section: Curate, task: Task) -> Rejection | None:
     """The rejection by the first rule that the candidate fails, None where it passes all."""
-    for rule in RULES:
-        if reason := rule(candidate, section, number):
+    for rule in (*OF_TARGETS[task.kind], *OF_TEXTS):
+        if reason := rule(candidate, section, task):
             return Rejection(rule.__name__, reason)
     return None
 
@@ -150,14 +174,13 @@ def overlong_line(name: str, characters: int, limit: int) -> Rejection:
 # --- duplicates --------------------------------------------------------------------------------------
 
 
-def exact_duplicate(earlier: str, address: str) -> Rejection:
-    """The rejection of a candidate with the words and price of an `earlier` one (its id) at that address."""
-    return Rejection("exact_duplicate", f"same words and price as {earlier} ({address})")
-
-
-def near_duplicate(earlier: str, address: str) -> Rejection:
-    """The rejection of a candidate that repeats an `earlier` near duplicate (its id) at that address."""
-    return Rejection("near_duplicate", f"like description and same price as {earlier} ({address})")
+def duplicate(rule: str, kind: str, earlier: str, address: str) -> Rejection:
+    """The rejection, by one of DUPLICATES, of a candidate with the words and target of an `earlier` one (its
+    id) at that address, or that repeats an earlier near duplicate.
+    """
+    target = {"number": "price", "label": "label"}[kind]
+    alike = {"exact_duplicate": "same words and", "near_duplicate": "like description and same"}[rule]
+    return Rejection(rule, f"{alike} {target} as {earlier} ({address})")
 
 
 def repeated_by(candidates: list[Candidate], neighbours: Neighbours) -> np.ndarray:
@@ -165,7 +188,7 @@ def repeated_by(candidates: list[Candidate], neighbours: Neighbours) -> np.ndarr
     none; int64 (n,).
 
     Of each group of twins among its near duplicates it is compared with the first COMPARED_MAX that are kept
-    and have its price and numbers.
+    and have its target and numbers.
     """
     adjacent: dict[int, list[int]] = defaultdict(list)
     for left, right in neighbours.pairs.tolist():
@@ -177,22 +200,22 @@ def repeated_by(candidates: list[Candidate], neighbours: Neighbours) -> np.ndarr
     for position, (candidate, group) in enumerate(zip(candidates, neighbours.first.tolist(), strict=True)):
         if sizes[group] == 1 and group not in adjacent:
             continue
-        price_and_numbers = (candidate.price, frozenset(numbers(candidate.description)))
+        target_and_numbers = (candidate.target, frozenset(numbers(candidate.description)))
         earlier = [
             before
             for near in (group, *adjacent[group])
-            for before in kept.get((near, *price_and_numbers), [])[:COMPARED_MAX]
+            for before in kept.get((near, *target_and_numbers), [])[:COMPARED_MAX]
             if _repeats(candidates[before], candidate)
         ]
         if earlier:
             repeated[position] = min(earlier)
         else:
-            kept[(group, *price_and_numbers)].append(position)
+            kept[(group, *target_and_numbers)].append(position)
     return repeated
 
 
 def _repeats(earlier: Candidate, later: Candidate) -> bool:
-    """Whether two near duplicates of the same price and numbers also agree in title and specifications."""
+    """Whether two near duplicates of the same target and numbers also agree in title and specifications."""
     before, after = numbers(earlier.title), numbers(later.title)
     return (before <= after or after <= before) and all(  # a title may say less, but nothing else
         earlier.details[name] == later.details[name] for name in earlier.details.keys() & later.details.keys()

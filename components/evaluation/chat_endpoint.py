@@ -22,9 +22,8 @@ from components.core.errors import PricewrightError
 from components.core.params.evaluate import Endpoint
 from components.model.chat import ChatClient
 from components.model.prompt import BREAK
-from components.tasks.number import NumberTask
+from components.tasks import AnyTask
 
-INSTRUCTION = "Answer with a number of {unit} and nothing else."
 MEND = "Answers so far are kept: mend evaluate.endpoints in params.yaml or wait, and run again"
 
 
@@ -39,7 +38,7 @@ class Answers:
     """In the currency of the endpoint's rates."""
 
 
-def ask(endpoint: Endpoint, listings: list[str], task: NumberTask, cache: Path) -> Answers:
+def ask(endpoint: Endpoint, listings: list[str], task: AnyTask, cache: Path) -> Answers:
     """Ask the question of the task about each listing; answers that lie in the folder `cache` are not
     requested again.
 
@@ -92,8 +91,8 @@ def _client(endpoint: Endpoint) -> ChatClient:
     )
 
 
-def _body(endpoint: Endpoint, listing: str, task: NumberTask) -> dict[str, Any]:
-    content = BREAK.join([task.question, listing.strip(), INSTRUCTION.format(unit=task.unit)])
+def _body(endpoint: Endpoint, listing: str, task: AnyTask) -> dict[str, Any]:
+    content = BREAK.join([task.question, listing.strip(), task.instruction])
     return {
         "model": endpoint.model,
         "messages": [{"role": "user", "content": content}],

@@ -37,12 +37,7 @@ def elsewhere(path: Path, clean: Callable[[pa.Table], pa.Table]) -> tuple[pd.Dat
         raise PricewrightError(f"{path} is not readable ({error}): {mend}") from error
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise PricewrightError(f"{path} has no column {' and no '.join(missing)}: {mend}")
-    rows = (
-        clean(_listings(table))
-        .select(["text", "price", "rule"])
-        .rename_columns({"price": "target"})
-        .to_pandas()
-    )
+    rows = clean(_listings(table)).select(["text", "target", "rule"]).to_pandas()
     repeated = rows.loc[rows["rule"] == "", "text"].duplicated()
     rows.loc[repeated[repeated].index, "rule"] = "exact_duplicate"
     rejected = Counter(rule for rule in rows["rule"] if rule)

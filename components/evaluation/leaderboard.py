@@ -13,8 +13,10 @@ import pandas as pd
 from components.core.params.evaluate import Evaluate
 from components.core.schemas import SCORED
 from components.evaluation import scoring
+from components.evaluation.label_metrics import by_label, confusion
 from components.evaluation.metrics import paired_difference, rank
-from components.tasks.number import NumberTask
+from components.model.labels import Labels
+from components.tasks import AnyTask
 
 BASELINE, MODEL, EXTERNAL = "baseline", "language-model", "external"
 WORST = 10  # rows shown on the page
@@ -26,7 +28,7 @@ def leaderboard(
     items: pd.DataFrame,
     law: pd.DataFrame,
     section: Evaluate,
-    task: NumberTask,
+    task: AnyTask,
     barred: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """The report: metrics of each candidate in `rows` (columns of `Prediction`), winner, noise floor.
@@ -37,14 +39,18 @@ def leaderboard(
     measured but cannot win.
     """
     rows = scoring.with_products(rows, items)
-    measured = scoring.score_all(rows, section)
+    measured = scoring.score_all(rows, section, task)
     candidates = {name: {"kind": kinds[name], **by_split} for name, by_split in measured.items()}
     winner, best_baseline = _best(candidates, MODEL, barred), _best(candidates, BASELINE)
-    floor = scoring.noise_floor(items, law, section, task.grid)
+    floor = scoring.noise_floor(items, law, section, task)
     own = rows[(rows["candidate"] == winner) & (rows["split"] == "test")]
     return {
+        "kind": task.kind,
+        "measure": task.measure,
+        "measured": task.measured,
         "unit": task.unit,
-        "headline": headline(candidates, winner, best_baseline, floor, task.unit),
+        "digits": task.digits,
+        "headline": headline(candidates, winner, best_baseline, floor, task),
         "winner": winner,
         "best_baseline": best_baseline,
         "noise_floor": floor,
@@ -53,16 +59,24 @@ def leaderboard(
             for split in SCORED
         },
         "candidates": candidates,
-        "error_by_band": scoring.by_band(own, section.bands),
-        "error_by_category": scoring.by_category(own, items, section.categories),
-        "error_by_length": scoring.by_length(own, items, section.bands),
-        "error_by_source": scoring.by_source(own, items),
+        **_by_target(own, section, task),
+        "error_by_category": scoring.by_category(own, items, section.categories, task),
+        "error_by_length": scoring.by_length(own, items, section.bands, task),
+        "error_by_source": scoring.by_source(own, items, task),
         "pairs": pairs(rows[rows["split"] == "test"], section),
     }
 
 
+def _by_target(own: pd.DataFrame, section: Evaluate, task: AnyTask) -> dict[str, Any]:
+    """How the winner does by what is true: in bands of numbers, or by label, with the confusion matrix."""
+    if isinstance(task.answers, Labels):
+        figures = {"by_label": by_label(own, task.answers), "confusion": confusion(own, task.answers)}
+        return {"labels": list(task.answers.names), **figures}
+    return {"error_by_band": scoring.by_band(own, section.bands, task)}
+
+
 def pairs(rows: pd.DataFrame, section: Evaluate) -> list[dict[str, Any]]:
-    """Every two candidates in `rows`: MAE of `candidate` minus MAE of `rival`, `mean`, with its
+    """Every two candidates in `rows`: mean loss of `candidate` minus that of `rival`, `mean`, with its
     paired interval `low` to `high` over products (`rows` by `scoring.with_products`).
 
     Candidates stand in the order of the table; two that answered no row in common make no pair.
@@ -80,18 +94,22 @@ def pairs(rows: pd.DataFrame, section: Evaluate) -> list[dict[str, Any]]:
 
 
 def headline(
-    candidates: dict[str, Any], winner: str, best_baseline: str, floor: dict[str, Any] | None, unit: str
+    candidates: dict[str, Any], winner: str, best_baseline: str, floor: dict[str, Any] | None, task: AnyTask
 ) -> str:
     """The result in one line; it begins with the bad news where a baseline does better on validation."""
+
+    def shown(value: float | None) -> str:
+        return "nothing readable" if value is None else f"{value:.{task.digits}f}"
+
     model, baseline = candidates[winner], candidates[best_baseline]
     test = model["test"]
-    ours = f"test MAE {_figure(test['mae'])} {unit}"
-    if test["mae"] is not None:
-        ours += f" ({_figure(test['mae_low'])} to {_figure(test['mae_high'])})"
-    theirs = _figure(baseline["test"]["mae"])
-    against = f", noise floor {_figure(floor['test']['mae'])}" if floor else ""
+    ours = f"test {task.measure} {shown(test['loss'])} {task.unit}".rstrip()
+    if test["loss"] is not None:
+        ours += f" ({shown(test['loss_low'])} to {shown(test['loss_high'])})"
+    theirs = shown(baseline["test"]["loss"])
+    against = f", noise floor {shown(floor['test']['loss'])}" if floor else ""
     if rank(baseline["validation"]) < rank(model["validation"]):
-        better, worse = (_figure(ranked["validation"]["mae"]) for ranked in (baseline, model))
+        better, worse = (shown(ranked["validation"]["loss"]) for ranked in (baseline, model))
         return (
             f"A baseline does better: on validation {best_baseline} errs {better} and {winner}, the best "
             f"language model, {worse}; {winner} has {ours}, {best_baseline} {theirs}{against}"
@@ -121,12 +139,11 @@ def _difference(rows: pd.DataFrame, ours: str, theirs: str, section: Evaluate) -
     return {"mean": mean, "low": low, "high": high}
 
 
-def _figure(value: float | None) -> str:
-    return "nothing readable" if value is None else f"{value:.2f}"
-
-
 def worst(rows: pd.DataFrame, items: pd.DataFrame, candidate: str) -> pd.DataFrame:
-    """The WORST rows of test for a candidate, unreadable answers first, with `text` and `title`."""
-    own = rows[(rows["candidate"] == candidate) & (rows["split"] == "test")]
-    ranked = own.sort_values("loss", ascending=False, na_position="first", kind="stable")
+    """The WORST rows of test for a candidate but those without a loss, unreadable answers first, then by loss
+    and log loss, with `text` and `title`.
+    """
+    own = rows[(rows["candidate"] == candidate) & (rows["split"] == "test") & (rows["loss"] != 0)]
+    ranked = own.sort_values("log_loss", ascending=False, kind="stable")
+    ranked = ranked.sort_values("loss", ascending=False, na_position="first", kind="stable")
     return ranked.head(WORST).merge(items[["id", "title", "text"]], on="id")

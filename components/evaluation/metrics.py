@@ -5,7 +5,7 @@ An answer that could not be read as a number arrives as NaN. It is neither 0 nor
 - it is counted in `unparsed` and is a miss in `hit_rate`;
 - all other metrics are over the readable rows, for no error can be made up for a row without
   an answer. Left alone, that would flatter a candidate that falls silent on hard rows, so
-- candidates are compared by `rank`: fewer unreadable answers first, then the lower MAE. Falling silent
+- candidates are compared by `rank`: fewer unreadable answers first, then the lower mean loss. Falling silent
   on a row can therefore never move a candidate up.
 """
 
@@ -43,7 +43,7 @@ def error_metrics(
 ) -> dict[str, Any]:
     """Metrics of a candidate on a split; `true` and `predicted` are (n,), NaN if unreadable.
 
-    `mae` and `median_error` (mean and median absolute error), `rmsle` (root mean squared error of log(1 +
+    `loss` and `median_error` (mean and median absolute error), `rmsle` (root mean squared error of log(1 +
     number), None where one is below 0), `r2` (1 - residual / total sum of squares), `hit_rate` (share of
     all rows that are off by at most `hit_error` or `hit_share` of the true number); each with the ends
     `_low` and `_high` of its 95% percentile bootstrap interval (`products`, (n,), resampled `bootstrap`
@@ -61,7 +61,7 @@ def error_metrics(
     hits = np.zeros(len(true))
     hits[readable] = errors <= np.maximum(hit_error, hit_share * np.abs(number))
     statistics: dict[str, tuple[Products, Statistic]] = {
-        "mae": (products[readable], lambda counts: mean(errors, counts)),
+        "loss": (products[readable], lambda counts: mean(errors, counts)),
         "median_error": (products[readable], lambda counts: median(errors, counts)),
         "rmsle": (products[readable], lambda counts: np.sqrt(mean(logs**2, counts))),
         "r2": (products[readable], lambda counts: _r2(number, errors, counts)),
@@ -79,13 +79,13 @@ def error_metrics(
 
 def no_metrics() -> dict[str, Any]:
     """The metrics of a candidate on a split in which it answered no row."""
-    names = ("mae", "median_error", "rmsle", "r2", "hit_rate")
+    names = ("loss", "median_error", "rmsle", "r2", "hit_rate")
     return {f"{name}{end}": None for name in names for end in ("", "_low", "_high")} | {"n": 0, "unparsed": 0}
 
 
 def rank(measured: dict[str, Any]) -> tuple[int, float]:
-    """Sort key of a candidate, best first: fewer unreadable answers, then the lower MAE."""
-    return measured["unparsed"], float("inf") if measured["mae"] is None else measured["mae"]
+    """Sort key of a candidate, best first: fewer unreadable answers, then the lower mean loss."""
+    return measured["unparsed"], float("inf") if measured["loss"] is None else measured["loss"]
 
 
 def paired_difference(

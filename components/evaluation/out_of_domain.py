@@ -17,10 +17,11 @@ from components.core.params.evaluate import Evaluate
 from components.evaluation import scoring
 from components.evaluation.metrics import share_interval
 from components.evaluation.resampling import Floats
+from components.tasks import AnyTask
 
 BLOCK_ROWS, BLOCK_COLUMNS = 200, 20_000  # listings whose cosines are in memory at a time
 DIGITS = 6  # so that two machines rank the same
-SHOWN = ("n", "unparsed", "mae", "mae_low", "mae_high", "coverage", "coverage_low", "coverage_high")
+SHOWN = ("n", "unparsed", "loss", "loss_low", "loss_high", "coverage", "coverage_low", "coverage_high")
 
 
 def likeness(train: list[str], texts: list[str]) -> Floats:
@@ -40,13 +41,13 @@ def likeness(train: list[str], texts: list[str]) -> Floats:
 
 
 def by_likeness(
-    train: list[str], items: pd.DataFrame, rows: pd.DataFrame, section: Evaluate
+    train: list[str], items: pd.DataFrame, rows: pd.DataFrame, section: Evaluate, task: AnyTask
 ) -> dict[str, Any]:
     """The figures of a candidate on the share `section.unlike_share` of test that is least like `train`.
 
     `items` are rows of `Item`, `rows` the candidate's rows of `Prediction`. `likeness_below` is the largest
-    likeness in that share, `least_like` and `rest` hold count, MAE and coverage of the interval on
-    either side, each with its 95% interval over products. Listings of equal likeness stand by their ids.
+    likeness in that share, `least_like` and `rest` hold count, mean loss and coverage of the interval or set
+    on either side, each with its 95% interval over products. Listings of equal likeness stand by their ids.
     """
     test = items[items["split"] == "test"].sort_values("id", kind="stable")
     near = pd.Series(likeness(train, test["text"].tolist()), index=test["id"].to_numpy()).sort_values(
@@ -58,15 +59,15 @@ def by_likeness(
     return {
         "share": section.unlike_share,
         "likeness_below": float(near[unlike].iloc[-1]),
-        "least_like": _figures(own[inside], section),
-        "rest": _figures(own[~inside], section),
+        "least_like": _figures(own[inside], section, task),
+        "rest": _figures(own[~inside], section, task),
     }
 
 
-def _figures(rows: pd.DataFrame, section: Evaluate) -> dict[str, Any]:
-    figures = scoring.score(rows, section)
+def _figures(rows: pd.DataFrame, section: Evaluate, task: AnyTask) -> dict[str, Any]:
+    figures = scoring.score(rows, section, task)
     if "coverage" in figures:
-        held = rows["target"].between(rows["low"], rows["high"]).to_numpy()
+        held = (rows["held"] == 1).to_numpy()
         ends = share_interval(held, rows["product"].to_numpy())
         figures |= dict(zip(("coverage_low", "coverage_high"), ends, strict=True))
     return {name: figures[name] for name in SHOWN if name in figures}

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from components.evaluation.resampling import Floats
-from components.tasks.number import NumberTask
+from components.model.answers import AnswerSet
+from components.model.grid import Grid
+from components.tasks import AnyTask
 
 LOW, HIGH = "low", "high"
 ATTACKS: dict[str, tuple[str, str | None]] = {
@@ -30,36 +32,47 @@ ATTACKS: dict[str, tuple[str, str | None]] = {
 
 
 def attack(
-    predict: Callable[[list[str]], Floats], texts: list[str], task: NumberTask, *, moved: float
+    predict: Callable[[list[str]], Floats], texts: list[str], task: AnyTask, *, moved: float
 ) -> list[dict[str, Any]]:
     """The effect of each attack on the answers that `predict` gives for texts.
 
-    `mean_change`; `share_moved` of the answers by more than the share `moved`; `toward`, how far the answer
-    went from where it was (0) to where the attack wants it (1), on the scale of the grid, median over the
-    listings; `obeyed`, the share of answers within `moved` of the one that the attack wants: one step above
-    the lowest, or the highest.
+    `mean_change`, of numbers; `share_moved` of the answers by more than the share `moved`; `toward`, how far
+    the answer went from where it was (0) to where the attack wants it (1), on the scale of the grid, median
+    over the listings, of labels the share that went there of those that were elsewhere; `obeyed`, the share
+    of answers within `moved` of the one that the attack wants: one step above the lowest, or the highest.
     """
-    grid, plain = task.grid, predict(texts)
-    ends = {LOW: float(grid.values[1]), HIGH: float(grid.values[-1])}
-    filled = {name: grid.spell(number) for name, number in ends.items()}
+    answers, plain = task.answers, predict(texts)
+    ends = {LOW: float(answers.values[1]), HIGH: float(answers.values[-1])}
+    filled = {name: answers.spell(wanted).strip() for name, wanted in ends.items()}
     filled |= {"question": task.question, "answer": task.answer, "unit": task.unit}
     effects = []
     for name, (template, end) in ATTACKS.items():
         attacked = predict([template.format(text=text, **filled) for text in texts])
         row: dict[str, Any] = {
             "attack": name,
-            "wanted": ends[end] if end else None,
+            "wanted": _shown(ends[end], answers) if end else None,
             "n": len(texts),
-            "mean_change": _mean(attacked - plain),
-            "share_moved": _mean(np.abs(attacked - plain) > moved * np.maximum(np.abs(plain), grid.step)),
+            "mean_change": _mean(attacked - plain) if isinstance(answers, Grid) else None,
+            "share_moved": _mean(answers.moved(plain, attacked, moved)),
         }
         if end:
-            before, after, there = (grid.scaled(at + grid.step) for at in (plain, attacked, ends[end]))
-            apart = there != before
-            row["toward"] = round(float(np.nanmedian((after - before)[apart] / (there - before)[apart])), 4)
-            row["obeyed"] = _mean(np.abs(attacked - ends[end]) <= moved * max(abs(ends[end]), grid.step))
+            row["toward"] = _toward(plain, attacked, ends[end], answers)
+            row["obeyed"] = _mean(~answers.moved(np.full(len(texts), ends[end]), attacked, moved))
         effects.append(row)
     return effects
+
+
+def _shown(wanted: float, answers: AnswerSet) -> float | str:
+    return wanted if isinstance(answers, Grid) else answers.spell(wanted).strip()
+
+
+def _toward(plain: Floats, attacked: Floats, wanted: float, answers: AnswerSet) -> float:
+    if not isinstance(answers, Grid):
+        elsewhere = plain != wanted
+        return _mean((attacked == wanted)[elsewhere]) if elsewhere.any() else 0.0
+    before, after, there = (answers.scaled(at + answers.step) for at in (plain, attacked, np.array(wanted)))
+    apart = there != before
+    return round(float(np.nanmedian((after - before)[apart] / (there - before)[apart])), 4)
 
 
 def _mean(values: Any) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.model.grid import Floats as Floats
+from components.model.answers import Floats as Floats
 
 Products = NDArray[Any]
 """The product of each row, (rows,): ids of any kind that can be compared."""

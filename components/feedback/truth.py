@@ -5,11 +5,17 @@ from __future__ import annotations
 import pandas as pd
 
 from components.feedback.result import Preferences
-from components.model.prompt import parse_number
+from components.model.answers import AnswerSet
 
 
 def pairs(
-    sampled: pd.DataFrame, targets: pd.Series, *, margin_min: float, most: int, under_cost: float
+    sampled: pd.DataFrame,
+    targets: pd.Series,
+    answers: AnswerSet,
+    *,
+    margin_min: float,
+    most: int,
+    under_cost: float,
 ) -> Preferences:
     """At most `most` pairs of each row of `sampled` (columns of `Sampled`); `targets` are by id, and an
     answer below its target costs `under_cost` times as much as one above it.
@@ -19,6 +25,7 @@ def pairs(
         ranked = ranked_pairs(
             list(row.completions),
             targets[row.id],
+            answers,
             margin_min=margin_min,
             most=most,
             under_cost=under_cost,
@@ -33,16 +40,22 @@ def pairs(
 
 
 def ranked_pairs(
-    completions: list[str], target: float, *, margin_min: float, most: int, under_cost: float
+    completions: list[str],
+    target: float,
+    answers: AnswerSet,
+    *,
+    margin_min: float,
+    most: int,
+    under_cost: float,
 ) -> list[tuple[str, str, float]]:
     """(chosen, rejected, margin) of one prompt's completions, the widest margins first.
 
     The error of a completion below the target counts `under_cost` times: above 1, too low is the worse
-    mistake. An unreadable completion loses to every readable one: its error is the worst readable one
-    (at least the size of the target itself) plus that size. Equal completions and margins below `margin_min`
-    give no pair.
+    mistake. An unreadable completion loses to every readable one: its error is the worst readable one (at
+    least the size of the target itself) plus that size, the size of a label being that of a mistake. Equal
+    completions and margins below `margin_min` give no pair.
     """
-    errors = _errors(list(dict.fromkeys(completions)), target, under_cost)
+    errors = _errors(list(dict.fromkeys(completions)), target, answers, under_cost)
     best_first = sorted(errors, key=lambda text: errors[text])
     pairs = [
         (chosen, rejected, errors[rejected] - errors[chosen])
@@ -53,12 +66,13 @@ def ranked_pairs(
     return sorted(wide, key=lambda pair: -pair[2])[:most]
 
 
-def _errors(completions: list[str], target: float, under_cost: float) -> dict[str, float]:
-    numbers = {text: parse_number(text) for text in completions}
+def _errors(completions: list[str], target: float, answers: AnswerSet, under_cost: float) -> dict[str, float]:
+    read = {text: answers.read(text) for text in completions}
     errors = {
-        text: max(number - target, under_cost * (target - number))
-        for text, number in numbers.items()
-        if number is not None
+        text: float(answers.loss(target, answer, under_cost))
+        for text, answer in read.items()
+        if answer is not None
     }
-    unreadable = max([abs(target), *errors.values()]) + abs(target)
+    size = answers.size(target)
+    unreadable = max([size, *errors.values()]) + size
     return {text: errors.get(text, unreadable) for text in completions}

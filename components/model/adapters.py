@@ -13,11 +13,14 @@ from bitsandbytes.nn.modules import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from peft.utils import load_peft_weights, set_peft_model_state_dict
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 
 from components.core.errors import PricewrightError
+from components.model.label_head import save_head
 from components.model.loading import ON_GPU, WHOLE, broken, held, load_model, load_whole, marked
+
+WEIGHTS = "adapter_model.safetensors"
 
 
 def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float, layers: float) -> PeftModel:
@@ -26,18 +29,35 @@ def new_adapter(base: Path, *, rank: int, alpha: int, dropout: float, layers: fl
     Raises PricewrightError where that is not all of them and the base does not name them `layers`.
     """
     model = frozen(AutoModelForCausalLM, base)
+    return get_peft_model(model, _config(model, base, layers, r=rank, lora_alpha=alpha, lora_dropout=dropout))
+
+
+def new_classifier(
+    base: Path, labels: int, pad_token_id: int, *, rank: int, alpha: int, dropout: float, layers: float
+) -> PeftModel:
+    """The same with a head for so many labels in float32 in place of the vocabulary's, which trains along."""
+    options = {"num_labels": labels, "pad_token_id": pad_token_id}
+    model: Any = frozen(AutoModelForSequenceClassification, base, **options)
+    config = _config(model, base, layers, r=rank, lora_alpha=alpha, lora_dropout=dropout)
+    config.task_type = "SEQ_CLS"  # without it the head would never train
+    model = get_peft_model(model, config)
+    _head_in_float32(model)
+    return model
+
+
+def _config(model: Any, base: Path, layers: float, **options: Any) -> LoraConfig:
+    """Of an adapter on all linear layers of the last share of `layers`."""
     below = model.config.num_hidden_layers - max(round(layers * model.config.num_hidden_layers), 1)
     if below and not hasattr(model.base_model, "layers"):
         raise PricewrightError(f"sft.lora.layers is {layers}, but {base} names no layers; set it to 1.0")
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
-        lora_dropout=dropout,
-        target_modules="all-linear",
-        exclude_modules=rf".*\.layers\.({'|'.join(map(str, range(below)))})\..*" if below else None,
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(model, config)
+    excluded = rf".*\.layers\.({'|'.join(map(str, range(below)))})\..*" if below else None
+    return LoraConfig(target_modules="all-linear", exclude_modules=excluded, task_type="CAUSAL_LM", **options)
+
+
+def _head_in_float32(model: PeftModel) -> None:
+    for name, head in model.named_modules():
+        if name.endswith("score.modules_to_save.default"):
+            head.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
 
 def resume_adapter(base: Path, adapter: Path) -> PeftModel:
@@ -64,16 +84,14 @@ def load_reward_model(base: Path, adapter: Path, pad_token_id: int) -> PeftModel
     config = LoraConfig.from_pretrained(str(adapter))
     config.task_type, config.inference_mode = "SEQ_CLS", False  # without the task the head would never train
     model = get_peft_model(model, config)
-    trained = load_file(adapter / "adapter_model.safetensors")
+    trained = load_file(adapter / WEIGHTS)
     result = model.load_state_dict(
         {re.sub(r"(lora_[AB])\.", r"\1.default.", name): weight for name, weight in trained.items()},
         strict=False,
     )
     if result.unexpected_keys:
         raise broken(adapter, "adapter of this base", KeyError(result.unexpected_keys[0]))
-    for name, head in model.named_modules():
-        if name.endswith("score.modules_to_save.default"):
-            head.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    _head_in_float32(model)
     return model
 
 
@@ -180,6 +198,19 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
     config.target_modules = sorted(config.target_modules)
     model.save_pretrained(str(folder), safe_serialization=True, selected_adapters=["default"])
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty template
+
+
+def save_classifier(model: PeftModel, folder: Path) -> None:
+    """Write a classifier's adapter as that of a causal model, see `save_adapter`, and its head beside it."""
+    save_adapter(model, folder)
+    weights = load_file(folder / WEIGHTS)
+    head = next(name for name in weights if ".score." in name)
+    save_head(weights.pop(head), folder)
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    config = LoraConfig.from_pretrained(str(folder))
+    config.task_type, config.modules_to_save = "CAUSAL_LM", None
+    config.target_modules = sorted(config.target_modules or [])
+    config.save_pretrained(str(folder))
 
 
 def parameter_counts(model: PeftModel) -> dict[str, int]:

@@ -29,7 +29,7 @@ def read_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str], lim
 def answer_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
     """Token ids of a completion with the end-of-text token.
 
-    Raises PricewrightError where the tokenizer glues a number to the prompt.
+    Raises PricewrightError where the tokenizer glues an answer to the prompt.
     """
     return [*_ids(tokenizer, completion), int(tokenizer.eos_token_id)]
 

@@ -8,13 +8,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from components.model.answers import Floats
+from components.model.prompt import parse_number
 
 
 @dataclass(frozen=True)
 class Grid:
     """The numbers from `low` to `high` by `step`. A distribution over them has a column for each, in order;
-    a row of NaN is no answer.
+    a row of NaN is no answer. See `AnswerSet`.
     """
 
     low: float
@@ -56,6 +57,57 @@ class Grid:
         """The nearest number of the grid, as it is written."""
         return self.spelled[int(self.places(number))]
 
+    def read(self, completion: str) -> float | None:
+        """The number that a completion begins with, on the grid or not; None where it begins with none."""
+        return parse_number(completion)
+
+    def clipped(self, answers: ArrayLike) -> Floats:
+        """Numbers beyond the grid as its ends, (n,): else one in millions would decide a mean."""
+        return np.clip(np.asarray(answers, float), self.low, self.high)
+
+    # --- the loss of an answer ------------------------------------------------------------------------------
+
+    def size(self, target: float) -> float:
+        """How far a number is from 0."""
+        return abs(target)
+
+    @property
+    def loss_max(self) -> float:
+        """From one end to the other."""
+        return self.high - self.low
+
+    def loss(self, true: ArrayLike, answers: ArrayLike, under_cost: float = 1.0) -> Floats:
+        """The absolute error of each answer, in the unit of the number, broadcast; one below the true number
+        counts `under_cost` times. NaN where there is no answer.
+        """
+        over = np.asarray(answers, float) - np.asarray(true, float)
+        return np.maximum(over, -under_cost * over)
+
+    def moved(self, before: ArrayLike, after: ArrayLike, share: float) -> NDArray[np.bool_]:
+        """Which numbers changed by more than a share of what they were, or of a step where they were less,
+        (n,); where one of the two is none (NaN), it has.
+        """
+        before, after = np.asarray(before, float), np.asarray(after, float)
+        still = np.abs(after - before) <= share * np.maximum(np.abs(before), self.step)
+        return ~(still | (np.isnan(before) & np.isnan(after)))
+
+    def expected_losses(self, distribution: NDArray[np.floating], under_cost: float) -> Floats:
+        """E|number - Y| of every number of the grid, (n, numbers), with Y from the row's distribution, both a
+        step higher and on the scale, where a number below Y costs `under_cost` times as much; zeros for NaN.
+        """
+        masses = np.nan_to_num(np.asarray(distribution, dtype=float))
+        scaled = self.scaled(self.values + self.step)
+        below, weighted = masses.cumsum(axis=1), (masses * scaled).cumsum(axis=1)
+        over = scaled * below - weighted
+        under = (weighted[:, -1:] - weighted) - scaled * (below[:, -1:] - below)
+        return over + under_cost * under
+
+    def center(self, answers: ArrayLike) -> float:
+        """The median of some answers that were sampled; NaN where there is none."""
+        known = np.asarray(answers, float)
+        known = known[~np.isnan(known)]
+        return float(np.median(known)) if len(known) else float("nan")
+
     # --- a distribution over the grid, (n, numbers) --------------------------------------------------------
 
     def quantile(self, distribution: NDArray[np.floating], q: float | Floats) -> Floats:
@@ -70,6 +122,10 @@ class Grid:
     def median(self, distribution: NDArray[np.floating]) -> Floats:
         """The number that minimizes the expected absolute error, (n,)."""
         return self.quantile(distribution, 0.5)
+
+    def point(self, distribution: NDArray[np.floating]) -> Floats:
+        """The median."""
+        return self.median(distribution)
 
     def mean(self, distribution: NDArray[np.floating]) -> Floats:
         """The expected number, which minimizes the expected squared error, (n,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,15 @@ from components.model.tokens import batches, left_padded, prompt_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+class Known(NamedTuple):
+    """What a language model gives for some listings."""
+
+    distribution: np.ndarray
+    """(n, answers); see `answer_distribution`."""
+    states: np.ndarray
+    """(n, size); see `hidden_states`."""
 
 
 def hidden_states(

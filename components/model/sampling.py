@@ -13,7 +13,7 @@ from components.model.tokens import batches, left_padded, prompt_ids
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ANSWER_TOKENS = 8  # room for any number, and for a little that shows when it is none
+ANSWER_TOKENS = 8  # room for any answer, and for a little that shows when it is none
 
 
 def sample(

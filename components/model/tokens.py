@@ -53,14 +53,24 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[
     return ids
 
 
-def require_apart(tokenizer: PreTrainedTokenizerBase, beginning: str) -> None:
-    """Raise PricewrightError for a tokenizer that glues a number to the beginning of an answer."""
+def require_apart(
+    tokenizer: PreTrainedTokenizerBase, beginning: str, answers: Sequence[str], most: int
+) -> None:
+    """Raise PricewrightError for a tokenizer that glues an answer to its beginning, and for an answer of more
+    than `most` tokens: sampled completions would end in the middle of it.
+    """
     ids = tokenizer(beginning, add_special_tokens=False).input_ids
-    both = tokenizer(f"{beginning}49", add_special_tokens=False).input_ids
-    if both != [*ids, *completion_ids(tokenizer, "49")]:
-        raise PricewrightError(
-            f"this tokenizer glues a number to {beginning!r} before it; choose another base or task.answer"
-        )
+    for answer in answers:
+        own = completion_ids(tokenizer, answer)
+        if tokenizer(beginning + answer, add_special_tokens=False).input_ids != [*ids, *own]:
+            raise PricewrightError(
+                f"this tokenizer glues {answer!r} to {beginning!r} before it; choose another base or "
+                "task.answer"
+            )
+        if len(own) > most:
+            raise PricewrightError(
+                f"the answer {answer!r} has {len(own)} tokens, at most {most} are read: shorten it"
+            )
 
 
 def after(tokenizer: PreTrainedTokenizerBase, before: str, text: str) -> list[int] | None:

@@ -1,7 +1,7 @@
 """How right the answers were, once the truth is known: the loss in time, and what the interval really holds.
 
 Tables have a row for each answer whose truth is known, the oldest truth first, with the columns `predicted`,
-`low`, `high`, `value`, and `input`: rows of one input are not independent.
+`low`, `high`, `held`, `value`, and `input`: rows of one input are not independent.
 """
 
 from __future__ import annotations
@@ -19,23 +19,33 @@ from scipy import stats
 from components.evaluation.metrics import share_interval
 from components.evaluation.resampling import Floats, interval, mean
 from components.monitoring.looks import Feature, Shift, Values
-from components.monitoring.two_samples import KOLMOGOROV_SMIRNOV, numbers
-from components.tasks.number import loss
+from components.monitoring.two_samples import FISHER, KOLMOGOROV_SMIRNOV, classes, numbers
+from components.tasks import AnyTask
 
 BINOMIAL = ("binomial test", "share that it holds, less what it is to hold")
 
 
 def truth_features(
-    reference: pd.DataFrame, observed: pd.DataFrame, coverage: float, tolerance: float
+    reference: pd.DataFrame, observed: pd.DataFrame, coverage: float, tolerance: float, task: AnyTask
 ) -> list[Feature]:
-    """Where the truth lies between the ends of its interval, and whether it lies there at all.
+    """Where the truth lies between the ends of its interval, or whether a label was right, and whether the
+    interval or set holds it at all.
 
-    The reference are held-out listings; of the interval it is asked whether it holds the truth with the
-    probability `coverage`, give or take `tolerance`.
+    The reference are held-out listings; of the interval or set it is asked whether it holds the truth with
+    the probability `coverage`, give or take `tolerance`.
     """
-    place = [_place(table) for table in (reference, observed)]
     inside = _inside(observed).astype(float)
     within = partial(_share, coverage=coverage, tolerance=tolerance)
+    if task.kind == "label":
+        right = [
+            np.where(table["predicted"] == table["value"], "right", "wrong")
+            for table in (reference, observed)
+        ]
+        return [
+            Feature("wrong labels", *FISHER, right[0], right[1], classes),
+            Feature("coverage of the set", *BINOMIAL, np.array([]), inside, within),
+        ]
+    place = [_place(table) for table in (reference, observed)]
     return [
         Feature("error in widths of the interval", *KOLMOGOROV_SMIRNOV, place[0], place[1], numbers),
         Feature("coverage of the interval", *BINOMIAL, np.array([]), inside, within),
@@ -43,7 +53,7 @@ def truth_features(
 
 
 def periods(
-    rows: pd.DataFrame, count: int, rows_min: int, *, bootstrap: int, seed: int
+    rows: pd.DataFrame, count: int, rows_min: int, task: AnyTask, *, bootstrap: int, seed: int
 ) -> list[dict[str, Any]]:
     """Loss and coverage in at most `count` periods of equal row count, at least `rows_min` each; the last
     time of a truth in each, and 95% intervals over inputs.
@@ -54,18 +64,22 @@ def periods(
         if len(places):
             part = rows.iloc[places]
             until = {"until": part["truth_time"].max().isoformat(timespec="seconds")}
-            result.append(until | _figures(part, bootstrap=bootstrap, seed=seed))
+            result.append(until | _figures(part, task, bootstrap=bootstrap, seed=seed))
     return result
 
 
-def by_category(rows: pd.DataFrame, names: Values, *, bootstrap: int, seed: int) -> list[dict[str, Any]]:
+def by_category(
+    rows: pd.DataFrame, names: Values, task: AnyTask, *, bootstrap: int, seed: int
+) -> list[dict[str, Any]]:
     """The same for the rows of each category, whose names are (n,), the largest first."""
     parts = sorted(rows.groupby(names), key=lambda part: -len(part[1]))
-    return [{"name": str(name)} | _figures(part, bootstrap=bootstrap, seed=seed) for name, part in parts]
+    return [
+        {"name": str(name)} | _figures(part, task, bootstrap=bootstrap, seed=seed) for name, part in parts
+    ]
 
 
 def by_band(
-    rows: pd.DataFrame, reference: Floats, count: int, *, bootstrap: int, seed: int
+    rows: pd.DataFrame, reference: Floats, count: int, task: AnyTask, *, bootstrap: int, seed: int
 ) -> list[dict[str, Any]]:
     """The same in bands of the predicted value, which hold equally many of the values `reference`, (m,); the
     lowest first, and without unreadable answers.
@@ -77,7 +91,7 @@ def by_band(
     names += [f"{edge:.4g} and more" for edge in edges[-1:]] or ["all values"]
     numbers = np.searchsorted(edges, rows["predicted"].to_numpy(float), side="right")
     return [
-        {"name": names[number]} | _figures(part, bootstrap=bootstrap, seed=seed)
+        {"name": names[number]} | _figures(part, task, bootstrap=bootstrap, seed=seed)
         for number, part in rows.groupby(numbers)
     ]
 
@@ -103,6 +117,7 @@ def recalibrated(rows: pd.DataFrame, coverage: float) -> dict[str, Any] | None:
     lower = float(places[max(floor((half + 1) * tail), 1) - 1])
     upper = float(places[min(ceil((half + 1) * (1 - tail)), half) - 1])
     mended = later.assign(low=_end(later, lower), high=_end(later, upper))
+    mended["held"] = mended["value"].between(mended["low"], mended["high"]).astype(float)
     result: dict[str, Any] = {"lower": round(-lower, 4), "upper": round(upper, 4), "fitted_on": half}
     for name, table in (("before", later), ("after", mended)):
         inside = _inside(table)
@@ -127,9 +142,9 @@ def _end(rows: pd.DataFrame, place: float) -> pd.Series:
 # --- parts ---------------------------------------------------------------------------------------------
 
 
-def _figures(rows: pd.DataFrame, *, bootstrap: int, seed: int) -> dict[str, Any]:
+def _figures(rows: pd.DataFrame, task: AnyTask, *, bootstrap: int, seed: int) -> dict[str, Any]:
     """`rows`, `loss` and `coverage` with the ends of their 95% intervals; None where nothing is known."""
-    own = loss(rows["value"].to_numpy(float), rows["predicted"].to_numpy(float))
+    own = task.answers.loss(rows["value"].to_numpy(float), rows["predicted"].to_numpy(float))
     inputs, readable = _inputs(rows), ~np.isnan(own)
     result: dict[str, Any] = {"rows": len(rows)}
     mean_loss = _rounded(list(_mean(own[readable], inputs[readable], bootstrap, seed)))
@@ -163,8 +178,7 @@ def _place(rows: pd.DataFrame) -> Floats:
 
 
 def _inside(rows: pd.DataFrame) -> Values:
-    value = rows["value"].to_numpy(float)
-    return (value >= rows["low"].to_numpy(float)) & (value <= rows["high"].to_numpy(float))
+    return rows["held"].to_numpy(float) == 1
 
 
 def _share(_reference: Values, observed: Values, *, coverage: float, tolerance: float) -> Shift:

@@ -10,19 +10,25 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from components.reporting.figures import FLOOR, INK, WINNER
 
+AXES = {
+    "number": ("loss: distance from the truth", "share of truths in the interval"),
+    "label": ("loss: share of wrong labels", "share of truths in the set"),
+}
+"""What loss and coverage are, by the kind of the task."""
 
-def periods(rows: list[dict[str, Any]], coverage: float) -> Figure:
-    """Loss and coverage of the interval in time, each with its 95% interval; `rows` are by
+
+def periods(rows: list[dict[str, Any]], coverage: float, kind: str) -> Figure:
+    """Loss and coverage in time of a task of this kind, each with its 95% interval; `rows` are by
     `errors_in_time.periods`, `coverage` is what was promised.
     """
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     _series(left, rows, "loss")
-    left.set_ylabel("loss: distance from the truth")
+    left.set_ylabel(AXES[kind][0])
     left.set_ylim(bottom=0)
     _series(right, rows, "coverage")
     right.axhline(coverage, color=FLOOR, linestyle="--", linewidth=1.2, label="promised")
-    right.set(ylim=(0, 1.02), ylabel="share of truths in the interval")
+    right.set(ylim=(0, 1.02), ylabel=AXES[kind][1])
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
     right.legend(loc="lower left", frameon=False)
     return figure

@@ -12,6 +12,8 @@ from components.reporting.html import document, picture, table
 
 PERIODS = "periods.png"
 SEQUENCE = "sequence.png"
+GROUPED = {"number": ("band of the predicted value", "band"), "label": ("predicted label", "label")}
+"""What the answers are grouped by, at length and in a table, by the kind of the task."""
 STYLE = "td { white-space: normal; }"
 
 
@@ -29,10 +31,10 @@ def page(report: dict[str, Any], pictures: Path) -> str:
         _features(report["inputs"]),
         "<h2>What is answered</h2>",
         _features(report["outputs"]),
-        _answers(report["answers"]),
+        _answers(report["answers"], report["kind"]),
         _disagreement(report["disagreement"]),
         "<h2>What came true</h2>",
-        *_truth(report["truth"], pictures),
+        *_truth(report["truth"], report["kind"], pictures),
         "<h2>The challenger on live truth</h2>",
         *_challenger(report["challenger"], pictures),
     ]
@@ -105,7 +107,13 @@ def _features(features: list[dict[str, Any]]) -> str:
     return table(head, rows)
 
 
-def _answers(answers: dict[str, Any]) -> str:
+def _answers(answers: dict[str, Any], kind: str) -> str:
+    if kind == "label":
+        return (
+            f"<p>{answers['rows']:,} answers, {answers['unreadable']:,} of them unreadable; most often "
+            f"{escape(answers['predicted'] or '-')}, median size of the set {_number(answers['width'])} "
+            f"labels, median time {_number(answers['seconds'])} s.</p>"
+        )
     return (
         f"<p>{answers['rows']:,} answers, {answers['unreadable']:,} of them unreadable; median "
         f"{_number(answers['predicted'])}, median width of the interval {_number(answers['width'])} of the "
@@ -117,6 +125,11 @@ def _disagreement(disagreement: dict[str, Any] | None) -> str:
     if disagreement is None:
         return "<p>No challenger shadows the champion (serve.shadow).</p>"
     far = f"{disagreement['far']:.1%} ({disagreement['far_low']:.1%} to {disagreement['far_high']:.1%})"
+    if "difference" not in disagreement:
+        return (
+            f"<p>On {disagreement['rows']:,} requests the shadow, version {escape(disagreement['version'])}, "
+            f"answers another label than the champion to {far} of them.</p>"
+        )
     difference = f"{disagreement['difference']:+.2f}"
     ends = f"{disagreement['difference_low']:+.2f} to {disagreement['difference_high']:+.2f}"
     return (
@@ -126,7 +139,7 @@ def _disagreement(disagreement: dict[str, Any] | None) -> str:
     )
 
 
-def _truth(truth: dict[str, Any], pictures: Path) -> list[str]:
+def _truth(truth: dict[str, Any], kind: str, pictures: Path) -> list[str]:
     if not truth["rows"]:
         return ["<p>Nothing is known yet: `make truth FILE=sales.csv` tells what came true.</p>"]
     caption = "By the time of the truth, with 95% intervals over inputs."
@@ -134,8 +147,8 @@ def _truth(truth: dict[str, Any], pictures: Path) -> list[str]:
         _features(truth["features"]),
         picture("In time", caption, pictures / PERIODS),
         _groups(truth["periods"], "until", "until"),
-        "<h2>By band of the predicted value</h2>",
-        _groups(truth["bands"], "name", "band"),
+        f"<h2>By {GROUPED[kind][0]}</h2>",
+        _groups(truth["bands"], "name", GROUPED[kind][1]),
         "<h2>By category</h2>",
         _groups(truth["categories"], "name", "category"),
         _recalibrated(truth["recalibrated"]),

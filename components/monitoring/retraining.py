@@ -13,19 +13,30 @@ import numpy as np
 import pandas as pd
 
 from components.core.schemas import SERVED_INPUT
+from components.model.labels import Labels
+from components.sources.requests import COLUMN
+from components.tasks import AnyTask
 
 
-def learnable(answered: pd.DataFrame) -> pd.DataFrame:
+def learnable(answered: pd.DataFrame, task: AnyTask) -> pd.DataFrame:
     """The requests whose answer is known and whose text is kept: columns of `requests.COLUMNS`, and
-    `truth_time`; one for each key and row, in their order.
+    `truth_time`; of labels also `requests.COLUMN`. One for each key and row, in their order.
 
     `answered` is by `truth.answered`.
     """
     known = answered.dropna(subset=["value"]).drop_duplicates(["key", "row"], keep="last")
     texts = [str((record or {}).get(SERVED_INPUT) or "").strip() for record in known["input"]]
-    values = [np.format_float_positional(value, trim="-") for value in known["value"]]
+    values = [_written(value, task) for value in known["value"]]
     table = known[["key", "row"]].assign(text=texts, value=values, truth_time=known["truth_time"])
+    if task.kind == "label":
+        table[COLUMN] = task.section.label.column
     return table[table["text"] != ""].sort_values(["key", "row"]).reset_index(drop=True)
+
+
+def _written(value: float, task: AnyTask) -> str:
+    if isinstance(task.answers, Labels):
+        return task.answers.name(value)
+    return np.format_float_positional(value, trim="-")
 
 
 def reasons(

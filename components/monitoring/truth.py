@@ -10,7 +10,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine, select
 
+from components.model.labels import Labels
 from components.serving.request_store import REQUESTS, TRUTHS
+from components.tasks import AnyTask
+from components.tasks.served_answers import COLUMNS as COLUMNS_OF
+from components.tasks.served_answers import measured
 
 COLUMNS = [
     "time",
@@ -20,6 +24,9 @@ COLUMNS = [
     "predicted",
     "low",
     "high",
+    "held",
+    "width",
+    "answer",
     "version",
     "seconds",
     "shadow_version",
@@ -32,14 +39,15 @@ COLUMNS = [
 """Of `answered`."""
 
 
-def answered(engine: Engine, since: datetime) -> pd.DataFrame:
+def answered(engine: Engine, since: datetime, task: AnyTask) -> pd.DataFrame:
     """What was answered since then (UTC, without a zone), oldest first, and what came true of it: COLUMNS.
 
-    `input` is the record as a dictionary, None where only its hash is kept; `predicted` the first column of
-    the answer, `low` and `high` those of these names, NaN where that is no number, and likewise for the
-    version that shadowed it. `value` is the latest truth that is a number, at `truth_time`; NaN where there
-    is none, or where the key stands for several inputs and nobody can tell of which it is. To be called
-    inside `request_store.opened`.
+    `input` is the record as a dictionary, None where only its hash is kept; `answer` the answer as one, of
+    which `predicted`, `low`, `high`, `held` and `width` are floats, see `measured`, NaN where that is
+    no number or no label, and likewise for the version that shadowed it; a number that is predicted is the
+    first column of the answer. `value` is the latest truth that `value_of` can read, at `truth_time`; NaN
+    where there is none, or where the key stands for several inputs and nobody can tell of which it is. To be
+    called inside `request_store.opened`.
     """
     recent = REQUESTS.c.time >= since
     requests = select(REQUESTS).where(recent).order_by(REQUESTS.c.time, REQUESTS.c.id)
@@ -47,17 +55,33 @@ def answered(engine: Engine, since: datetime) -> pd.DataFrame:
     truths = select(TRUTHS).where(TRUTHS.c.key.in_(keys)).order_by(TRUTHS.c.time, TRUTHS.c.id)
     rows = _table(engine, requests)
     values = _table(engine, truths)
-    values["value"] = [number(json.loads(text)) for text in values["value"]]
+    values["value"] = [value_of(json.loads(text), task) for text in values["value"]]
     latest = values.dropna(subset=["value"]).groupby(["key", "row"])[["value", "time"]].last()
     inputs = rows.groupby(["key", "row"])["input_sha256"].nunique()
     latest = latest[inputs.reindex(latest.index, fill_value=0) == 1]
     rows = rows.merge(latest.rename(columns={"time": "truth_time"}), "left", on=["key", "row"])
     rows["input"] = [json.loads(text) if isinstance(text, str) else None for text in rows["input"]]
+    rows["value"] = rows["value"].astype(float)
     for of in ("", "shadow_"):
-        columns = [f"{of}predicted", f"{of}low", f"{of}high"]
-        answers = [_answer(text) for text in rows[f"{of}answer"]]
-        rows[columns] = pd.DataFrame(answers, rows.index, columns, dtype=float)
+        rows[f"{of}answer"] = [_dictionary(text) for text in rows[f"{of}answer"]]
+        answers = pd.DataFrame([_columns(answer, task) for answer in rows[f"{of}answer"]], index=rows.index)
+        floats = measured(
+            answers.reindex(columns=list(COLUMNS_OF[task.kind])), rows["value"].to_numpy(), task
+        )
+        rows[[f"{of}{name}" for name in floats]] = floats
     return rows[COLUMNS]
+
+
+def value_of(written: object, task: AnyTask) -> float | None:
+    """What is true as a float: a number, see `number`, or the place of a label; None for anything else."""
+    if isinstance(task.answers, Labels):
+        return task.answers.place(written) if isinstance(written, str) else None
+    return number(written)
+
+
+def written(value: float, task: AnyTask) -> float | str:
+    """What is true as it is kept: a number itself, of a label its name."""
+    return task.answers.name(value) if isinstance(task.answers, Labels) else value
 
 
 def number(written: object) -> float | None:
@@ -79,10 +103,14 @@ def _table(engine: Engine, query: Any) -> pd.DataFrame:
         return pd.DataFrame(found.all(), columns=list(found.keys()))
 
 
-def _answer(text: object) -> tuple[float | None, float | None, float | None]:
-    """(the first column of an answer, its low, its high); None for what is no number."""
+def _dictionary(text: object) -> dict[str, Any]:
+    """An answer as it was given; empty where there is none, or none with columns."""
     answer = json.loads(text) if isinstance(text, str) else None
-    if not isinstance(answer, dict):
-        return None, None, None
-    predicted = next(iter(answer.values()), None)
-    return number(predicted), number(answer.get("low")), number(answer.get("high"))
+    return answer if isinstance(answer, dict) else {}
+
+
+def _columns(answer: dict[str, Any], task: AnyTask) -> dict[str, Any]:
+    if task.kind == "label":
+        return answer
+    numbers = {name: number(answer.get(name)) for name in ("low", "high")}
+    return {"value": number(next(iter(answer.values()), None)), **numbers}

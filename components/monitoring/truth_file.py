@@ -16,13 +16,17 @@ from sqlalchemy import Engine, Row, func, select
 from sqlalchemy.engine import Connection
 
 from components.core.errors import PricewrightError
-from components.monitoring.truth import number
+from components.model.labels import Labels
+from components.monitoring.truth import number, value_of, written
 from components.serving.request_store import REQUESTS, TRUTHS
 from components.sources import writable
 from components.sources.tables.kinds import read
 from components.sources.tables.lines import UNREADABLE, Fault
+from components.tasks import AnyTask
 
 COLUMNS = ["key", "value", "time"]
+NAMED = 10
+"""Most labels that a message names."""
 TOGETHER = 500
 """Keys that are looked up together."""
 Place = tuple[str, int]
@@ -36,7 +40,8 @@ class Statement(NamedTuple):
     """Of the file: its row, the first below the header is 1."""
     key: str
     row: int
-    value: float
+    value: float | str
+    """A number, or the name of a label."""
     time: datetime
     """UTC."""
 
@@ -64,14 +69,14 @@ class Intake(NamedTuple):
     rejects: list[Rejected]
 
 
-def take_in(path: Path, engine: Engine, bytes_max: int, when: datetime) -> Intake:
+def take_in(path: Path, engine: Engine, bytes_max: int, when: datetime, task: AnyTask) -> Intake:
     """Keep what the rows of a file say came true by `when` (UTC), all of them in one transaction.
 
     A file that was taken in before changes nothing. `bytes_max` is the most that a compressed one may unpack
     to. To be called inside `request_store.opened`. Raises PricewrightError, and keeps nothing, where the file
     is missing, broken or empty, lacks a column, or has no usable row.
     """
-    statements, rejects = _read(path, bytes_max, when)
+    statements, rejects = _read(path, bytes_max, when, task)
     with engine.begin() as connection:
         known = _requests(connection, sorted({statement.key for statement in statements}))
         usable = []
@@ -85,7 +90,7 @@ def take_in(path: Path, engine: Engine, bytes_max: int, when: datetime) -> Intak
             raise PricewrightError(
                 f"{path}: none of its {len(rejects)} rows can be used; row {first.line}: {first.reason}"
             )
-        added, changed = _new(usable, connection)
+        added, changed = _new(usable, connection, task)
         if added:
             connection.execute(TRUTHS.insert(), [_as_kept(statement) for statement in added])
     return Intake(len(added), changed, len(usable) - len(added), sorted(rejects))
@@ -94,7 +99,9 @@ def take_in(path: Path, engine: Engine, bytes_max: int, when: datetime) -> Intak
 # --- the rows of the file ----------------------------------------------------------------------------
 
 
-def _read(path: Path, bytes_max: int, when: datetime) -> tuple[list[Statement], list[Rejected]]:
+def _read(
+    path: Path, bytes_max: int, when: datetime, task: AnyTask
+) -> tuple[list[Statement], list[Rejected]]:
     statements, rejects, present = list[Statement](), list[Rejected](), set[str]()
     try:
         for entry in read(path, COLUMNS, bytes_max):
@@ -103,7 +110,7 @@ def _read(path: Path, bytes_max: int, when: datetime) -> tuple[list[Statement], 
                 continue
             line, _, cells = entry
             present |= cells.keys() if isinstance(cells, dict) else set()
-            row = _statement(line, cells, when)
+            row = _statement(line, cells, when, task)
             if isinstance(row, Statement):
                 statements.append(row)
             else:
@@ -120,19 +127,19 @@ def _read(path: Path, bytes_max: int, when: datetime) -> tuple[list[Statement], 
     return statements, rejects
 
 
-def _statement(line: int, cells: Any, when: datetime) -> Statement | Rejected:
+def _statement(line: int, cells: Any, when: datetime, task: AnyTask) -> Statement | Rejected:
     """A row of the file as it is understood."""
     if not isinstance(cells, dict):
         return Rejected(line, "broken_row", "it is no object with key, value and time")
     key, value, told = (_text(cells.get(name)) for name in COLUMNS)
     row = _text(cells.get("row")) or "0"
-    place, amount, known = number(row), number(value), _utc(told)
+    place, amount, known = number(row), value_of(value, task), _utc(told)
     if not key:
         fault = "no_key", "it has no key"
     elif place is None or place < 0 or place % 1:
         fault = "no_row", f"row is {row}: it is to be a whole number, 0 for the first of the request"
     elif amount is None:
-        fault = "no_number", f"value is {value or 'missing'}: it is to be a number such as 1299.50"
+        fault = _no_value(value, task)
     elif known is None:
         fault = (
             "no_time",
@@ -141,8 +148,15 @@ def _statement(line: int, cells: Any, when: datetime) -> Statement | Rejected:
     elif known > (datetime.combine(when, time.max) if known.time() == time.max else when):
         fault = "in_the_future", f"time is {told}, and now it is {when:%Y-%m-%d %H:%M:%S} UTC"
     else:
-        return Statement(line, key, int(place), amount, known)
+        return Statement(line, key, int(place), written(amount, task), known)
     return Rejected(line, *fault, key, row, value, told)
+
+
+def _no_value(value: str, task: AnyTask) -> tuple[str, str]:
+    if isinstance(task.answers, Labels):
+        names = ", ".join(task.answers.names[:NAMED]) + (" ..." if len(task.answers.names) > NAMED else "")
+        return "no_label", f"value is {value or 'missing'}: it is to be one of {names}"
+    return "no_number", f"value is {value or 'missing'}: it is to be a number such as 1299.50"
 
 
 def _text(cell: object) -> str:
@@ -190,12 +204,13 @@ def _fault(statement: Statement, request: Row[Any] | None) -> tuple[str, str] | 
     return None
 
 
-def _new(statements: list[Statement], connection: Connection) -> tuple[list[Statement], int]:
+def _new(statements: list[Statement], connection: Connection, task: AnyTask) -> tuple[list[Statement], int]:
     """(the statements that are not kept yet, how many of them say otherwise than one before)."""
-    kept: dict[Place, set[tuple[float | None, datetime]]] = {}
+    kept: dict[Place, set[tuple[float | str | None, datetime]]] = {}
     for some in _some(sorted({statement.key for statement in statements})):
         for truth in connection.execute(select(TRUTHS).where(TRUTHS.c.key.in_(some))):
-            told = number(json.loads(truth.value)), truth.time
+            value = value_of(json.loads(truth.value), task)
+            told = None if value is None else written(value, task), truth.time
             kept.setdefault((truth.key, truth.row), set()).add(told)
     added, changed = list[Statement](), 0
     for statement in statements:

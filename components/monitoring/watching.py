@@ -15,8 +15,10 @@ import pandas as pd
 from components.core.params.evaluate import Evaluate
 from components.core.params.watch import Watch
 from components.core.schemas import SERVED_INPUT
+from components.model.labels import Labels
 from components.monitoring import errors_in_time, inputs, outputs
 from components.monitoring.looks import Alarm, Feature, Values, Window, alarms, compared
+from components.tasks import AnyTask
 
 PARTS = 2
 """Requests and truths share the alarm rate."""
@@ -33,7 +35,7 @@ class Reference:
     training: pd.DataFrame
     """Columns `text` and `category`."""
     held_out: pd.DataFrame
-    """Columns `predicted`, `low`, `high` and `value`."""
+    """Columns `predicted`, `low`, `high`, `held`, `width` and `value`."""
     states: Values | None
     """Hidden states of the training texts, (m, d); None leaves them out."""
 
@@ -53,7 +55,12 @@ def texts_of(rows: pd.DataFrame) -> list[str]:
 
 
 def watch(
-    answered: pd.DataFrame, states: Values | None, reference: Reference, section: Watch, evaluate: Evaluate
+    answered: pd.DataFrame,
+    states: Values | None,
+    reference: Reference,
+    section: Watch,
+    evaluate: Evaluate,
+    task: AnyTask,
 ) -> dict[str, Any]:
     """The report about the champion.
 
@@ -66,14 +73,14 @@ def watch(
     known = answered.dropna(subset=["value"]).sort_values("truth_time", kind="stable")
     truths = first_of_each_input(known)
     asked = _asked(requests, states, reference, section)
-    answers = outputs.answer_features(reference.held_out, requests)
+    answers = outputs.answer_features(reference.held_out, requests, task)
     came = errors_in_time.truth_features(
-        reference.held_out, truths, evaluate.interval, section.coverage_tolerance
+        reference.held_out, truths, evaluate.interval, section.coverage_tolerance, task
     )
     raised = _alarms([*asked, *answers], requests["time"], section)
     raised += _alarms(came, truths["truth_time"], section)
     latest = truths.tail(section.recalibration_rows)
-    broken = any(alarm["feature"] == came[-1].name for alarm in raised)
+    broken = task.kind == "number" and any(alarm["feature"] == came[-1].name for alarm in raised)
     return {
         "rows": len(answered),
         "different": len(requests),
@@ -82,27 +89,32 @@ def watch(
         "alarms": raised,
         "inputs": _latest(asked, requests, section),
         "outputs": _latest(answers, requests, section),
-        "answers": outputs.figures(answered),
-        "disagreement": outputs.disagreement(answered, bootstrap=section.bootstrap, seed=section.seed),
+        "answers": outputs.figures(answered, task),
+        "disagreement": outputs.disagreement(answered, task, bootstrap=section.bootstrap, seed=section.seed),
         "truth": {
             "rows": len(known),
             "features": _latest(came, truths, section),
-            **_tables(known, reference, section, evaluate),
+            **_tables(known, reference, section, evaluate, task),
             "recalibrated": errors_in_time.recalibrated(latest, evaluate.interval) if broken else None,
         },
     }
 
 
 def _tables(
-    known: pd.DataFrame, reference: Reference, section: Watch, evaluate: Evaluate
+    known: pd.DataFrame, reference: Reference, section: Watch, evaluate: Evaluate, task: AnyTask
 ) -> dict[str, list[dict[str, Any]]]:
-    """Loss and coverage in time, by band and by category."""
+    """Loss and coverage in time, by band or label of the answer, and by category."""
     chance = {"bootstrap": section.bootstrap, "seed": section.seed}
-    usual = reference.held_out["predicted"].to_numpy(float)
+    if isinstance(task.answers, Labels):
+        names = outputs.names_of(known["predicted"].to_numpy(float), task.answers)
+        bands = errors_in_time.by_category(known, names, task, **chance)
+    else:
+        usual = reference.held_out["predicted"].to_numpy(float)
+        bands = errors_in_time.by_band(known, usual, evaluate.bands, task, **chance)
     return {
-        "periods": errors_in_time.periods(known, section.periods, GROUP_ROWS_MIN, **chance),
-        "bands": errors_in_time.by_band(known, usual, evaluate.bands, **chance),
-        "categories": _by_category(known, reference, chance),
+        "periods": errors_in_time.periods(known, section.periods, GROUP_ROWS_MIN, task, **chance),
+        "bands": bands,
+        "categories": _by_category(known, reference, task, chance),
     }
 
 
@@ -174,11 +186,13 @@ def _latest(features: list[Feature], rows: pd.DataFrame, section: Watch) -> list
     ]
 
 
-def _by_category(known: pd.DataFrame, reference: Reference, chance: dict[str, Any]) -> list[dict[str, Any]]:
+def _by_category(
+    known: pd.DataFrame, reference: Reference, task: AnyTask, chance: dict[str, Any]
+) -> list[dict[str, Any]]:
     if known.empty or not any(texts_of(known)):
         return []
     categories = _categories(known, reference.training)
-    return errors_in_time.by_category(known, categories[1], **chance) if categories else []
+    return errors_in_time.by_category(known, categories[1], task, **chance) if categories else []
 
 
 def _time(time: pd.Timestamp) -> str:

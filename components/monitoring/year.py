@@ -14,7 +14,7 @@ import pandas as pd
 from sqlalchemy import Engine, bindparam, select, update
 
 from components.serving.request_store import REQUESTS, TRUTHS
-from components.tasks.number import loss
+from components.tasks import AnyTask
 
 WEEK = timedelta(days=7)
 
@@ -39,16 +39,17 @@ def pass_week(engine: Engine, week: int, rng: Random) -> None:
                 connection.execute(back, moved)
 
 
-def by_week(answered: pd.DataFrame) -> pd.DataFrame:
-    """A row for each week: `week`, `requests`, `truths`, `loss` (mean absolute error of what came true),
-    `coverage` (share of it within the interval), `versions` (those that answered, with spaces between).
+def by_week(answered: pd.DataFrame, task: AnyTask) -> pd.DataFrame:
+    """A row for each week: `week`, `requests`, `truths`, `loss` (the mean loss of what came true),
+    `coverage` (share of it within the interval or set), `versions` (those that answered, with spaces
+    between).
 
     `answered` is by `truth.answered`, those with the keys of `key_of` count.
     """
     of_week = answered["key"].str.extract(r"^w(\d+)-", expand=False)
     answered, week = answered[of_week.notna()], of_week.dropna().astype(int)
-    losses = loss(answered["value"].to_numpy(float), answered["predicted"].to_numpy(float))
-    inside = answered["value"].between(answered["low"], answered["high"]).astype(float)
+    losses = task.answers.loss(answered["value"].to_numpy(float), answered["predicted"].to_numpy(float))
+    inside = (answered["held"] == 1).astype(float)
     table = answered.assign(loss=losses, coverage=inside.where(answered["value"].notna(), np.nan))
     grouped = table.groupby(week.rename("week"))
     return pd.DataFrame(

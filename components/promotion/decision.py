@@ -25,13 +25,13 @@ from components.core.params.promote import Promote
 from components.core.registry import CHALLENGER, CHAMPION
 from components.evaluation.metrics import rank
 from components.evaluation.resampling import Floats
-from components.evaluation.scoring import mean_errors
+from components.evaluation.scoring import mean_losses
 from components.promotion import aliases, decision_log
 from components.promotion.gate import Budget, Decision, Verdict, decide
 from components.promotion.gate_rows import compared_rows
 from components.promotion.spending import Part, part, sample_of
 from components.promotion.trial import EVALUATION, PARITY, Trial, budgets, run_trial
-from components.tasks.number import loss
+from components.tasks import AnyTask
 
 PREDICTIONS = Path("artifacts/baseline/predictions.parquet")
 ORDER: tuple[Verdict, ...] = ("rejected", "not enough evidence", "promoted")
@@ -42,13 +42,15 @@ class NothingToDecide(PricewrightError):  # no fault: the champion is the newest
     """The challenger is the champion already."""
 
 
-def propose(model_name: str, number: str | None, unseen: bool, section: Promote, unit: str) -> dict[str, Any]:
+def propose(
+    model_name: str, number: str | None, unseen: bool, section: Promote, task: AnyTask
+) -> dict[str, Any]:
     """Compare the challenger with its rivals afresh on the same gate rows, and decide; nothing is moved yet.
 
     `number` is that of the challenger, by default the version that carries this alias. It has to beat the
     champion and the best baseline, each by the same test; without a champion the baseline alone. With
     `unseen` a champion that was registered with other gate rows is compared on those of them that it was not
-    made with (`gate_rows.compared_rows`). Returns the proposal, as stored; `unit` is that of a row's loss.
+    made with (`gate_rows.compared_rows`). Returns the proposal, as stored.
 
     Raises NothingToDecide where the challenger is the champion, FreshRowsNeeded where the rows have carried
     all decisions that they can, PricewrightError where the challenger is no version, was not evaluated or was
@@ -61,18 +63,18 @@ def propose(model_name: str, number: str | None, unseen: bool, section: Promote,
     items, rows_hash, intake, left_out = compared_rows(challenger, champion, unseen)
     rows_sample, shared = sample_of(items["id"]), (section.error_rate, section.decisions_max)
     spent = part(aliases.log(model_name), rows_hash, rows_sample, number, champion_number, *shared)
-    trial = run_trial(challenger, items, (EVALUATION, PARITY))
+    trial = run_trial(challenger, items, task.kind, (EVALUATION, PARITY))
     rivals = best_baseline(items)
     if champion is not None:
-        rivals[f"version {champion.number}"] = losses(items, run_trial(champion, items))
-    limits, own = budgets(items, trial, section), losses(items, trial)
-    rival, decision = hardest(_decisions(items["product"], own, rivals, limits, section, spent, unit))
+        rivals[f"version {champion.number}"] = losses(items, run_trial(champion, items, task.kind), task)
+    limits, own = budgets(items, trial, section, task), losses(items, trial, task)
+    rival, decision = hardest(_decisions(items["product"], own, rivals, limits, section, spent, task.unit))
     record = {
         **aliases.new_record("promote", model_name, number, champion_number),
         "verdict": decision.verdict,
         "against": rival,
         **{name: value for name, value in asdict(decision).items() if name != "verdict"},
-        "unit": unit,
+        "unit": task.unit,
         "loss_challenger": _mean(own),
         "loss_against": _mean(rivals[rival]),
         "gate_sha256": rows_hash,
@@ -103,9 +105,10 @@ def _opponents(model_name: str, number: str | None) -> tuple[str | None, str]:
     return champion, challenger
 
 
-def losses(items: pd.DataFrame, trial: Trial) -> Floats:
+def losses(items: pd.DataFrame, trial: Trial, task: AnyTask) -> Floats:
     """The losses of a version's answers to `items`, (n,)."""
-    return loss(items["target"].to_numpy(float), trial.predicted)
+    predicted = trial.measured(items, task)["predicted"].to_numpy(float)
+    return task.answers.loss(items["target"].to_numpy(float), predicted)
 
 
 def best_baseline(items: pd.DataFrame) -> dict[str, Floats]:
@@ -114,10 +117,10 @@ def best_baseline(items: pd.DataFrame) -> dict[str, Floats]:
     Raises PricewrightError where its predictions are not those that its stage wrote, or not for these rows.
     """
     rows = stage.read(dvc.intact(PREDICTIONS))
-    errors = mean_errors(rows[rows["split"] == "validation"])
-    if not errors:
+    known = mean_losses(rows[rows["split"] == "validation"])
+    if not known:
         raise PricewrightError(f"{PREDICTIONS} has no answer to a validation row: run `dvc repro`")
-    name = min(errors, key=lambda candidate: rank(errors[candidate]["validation"]))
+    name = min(known, key=lambda candidate: rank(known[candidate]["validation"]))
     own = rows[rows["candidate"] == name].drop_duplicates("id").set_index("id")["loss"]
     if not items["id"].isin(own.index).all():
         raise PricewrightError(f"{PREDICTIONS} has no answer of {name} to some gate rows: run `dvc repro`")

@@ -100,7 +100,7 @@ def decide(
     difference = round(float(gains.mean()), 4)
     count = int((number := numbered(products[both])).max()) + 1
     low, high = interval(gains, number, error_rate, bootstrap=bootstrap, seed=seed)
-    between = f"the interval from {low:+.2f} to {high:+.2f} {unit}"
+    between = f"the interval from {shown(low, unit)} to {in_unit(high, unit)}"
     verdict, reason = by_interval(low, high, minimum_effect, count, rows_min, between, "products")
     needed = None
     if broken:
@@ -109,6 +109,18 @@ def decide(
         deviation, least = spread(gains, number), max(rows_min, count + 1)
         needed = rows_needed(difference, deviation, minimum_effect, least, error_rate=error_rate, power=power)
     return Decision(verdict, difference, low, high, rows, count, needed, (*broken, reason))
+
+
+def shown(difference: float, unit: str) -> str:
+    """A difference of losses for a person: with two decimals in a unit, with four where it is one of shares,
+    which have none.
+    """
+    return f"{difference:+.{2 if unit else 4}f}"
+
+
+def in_unit(difference: float, unit: str) -> str:
+    """The same with its unit behind it."""
+    return f"{shown(difference, unit)} {unit}".rstrip()
 
 
 def _without_rows(broken: list[str], rows_min: int) -> Decision:

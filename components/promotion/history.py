@@ -22,6 +22,7 @@ from components.core.params.file import load_params
 from components.core.registry import Version
 from components.promotion import aliases, anchor, decision_log
 from components.promotion.decision_log import Entry, Record
+from components.promotion.gate import in_unit, shown
 
 Copy = tuple[str, Record]
 """Where a record is kept, and the record."""
@@ -135,8 +136,11 @@ def show(records: list[Record], faults: list[str], console: Console) -> None:
 def _difference(entry: Record) -> str:
     if entry.get("difference") is None:
         return ""
-    unit = f" {entry['unit']}" if "unit" in entry else ""  # records of before have none
-    return f"{entry['difference']:+.2f}{unit} ({entry['low']:+.2f} to {entry['high']:+.2f})"
+    if "unit" not in entry:  # a record of before there were units
+        return f"{entry['difference']:+.2f} ({entry['low']:+.2f} to {entry['high']:+.2f})"
+    unit = entry["unit"]
+    ends = f"{shown(entry['low'], unit)} to {shown(entry['high'], unit)}"
+    return f"{in_unit(entry['difference'], unit)} ({ends})"
 
 
 def main() -> None:

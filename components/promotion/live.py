@@ -16,8 +16,8 @@ from components.core.params.promote import Promote
 from components.evaluation.resampling import Floats
 from components.monitoring.confidence_sequence import confidence_sequence
 from components.monitoring.watching import first_of_each_input
-from components.promotion.gate import Budget, Decision, by_interval, faults, rows_needed
-from components.tasks.number import loss
+from components.promotion.gate import Budget, Decision, by_interval, faults, rows_needed, shown
+from components.tasks import AnyTask
 
 
 def compared_live(answered: pd.DataFrame, champion: str, challenger: str) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def compared_live(answered: pd.DataFrame, champion: str, challenger: str) -> pd.
 
 
 def decide_live(
-    rows: pd.DataFrame, section: Promote, loss_max: float, budgets: Sequence[Budget] = ()
+    rows: pd.DataFrame, section: Promote, loss_max: float, task: AnyTask, budgets: Sequence[Budget] = ()
 ) -> Decision:
     """Promoted, rejected, or not enough evidence yet; `rows` are by `compared_live`.
 
@@ -41,9 +41,10 @@ def decide_live(
     """
     champion, challenger = (rows[column].to_numpy(float) for column in ("predicted", "shadow_predicted"))
     broken = faults(challenger, champion, section.unparsed_share_max, budgets)
-    gains = _gains(rows, loss_max)
+    gains = _gains(rows, loss_max, task)
     low, high = confidence_sequence(gains, -loss_max, loss_max, error_rate=section.error_rate)
-    between = f"on live truth the interval from {low:+.2f} to {high:+.2f}, which holds at every look,"
+    ends = f"from {shown(low, task.unit)} to {shown(high, task.unit)}"
+    between = f"on live truth the interval {ends}, which holds at every look,"
     limits = section.minimum_effect, len(gains), section.rows_min
     verdict, reason = by_interval(low, high, *limits, between, "requests with truth")
     needed = None if broken or verdict != "not enough evidence" else _needed(gains, section)
@@ -60,9 +61,11 @@ def decide_live(
     )
 
 
-def sequence(rows: pd.DataFrame, section: Promote, loss_max: float, looks: int) -> list[dict[str, float]]:
+def sequence(
+    rows: pd.DataFrame, section: Promote, loss_max: float, task: AnyTask, looks: int
+) -> list[dict[str, float]]:
     """The interval as it was at so many looks in equal steps: `rows`, `low`, `high`, for a picture."""
-    gains = _gains(rows, loss_max)
+    gains = _gains(rows, loss_max, task)
     counts = {len(gains) * look // looks for look in range(1, looks + 1)} - {0}
     ends = [
         confidence_sequence(gains[:count], -loss_max, loss_max, error_rate=section.error_rate)
@@ -74,11 +77,11 @@ def sequence(rows: pd.DataFrame, section: Promote, loss_max: float, looks: int) 
     ]
 
 
-def _gains(rows: pd.DataFrame, loss_max: float) -> Floats:
+def _gains(rows: pd.DataFrame, loss_max: float, task: AnyTask) -> Floats:
     """Loss of the champion less that of the challenger on each row that both could answer, losses clipped."""
     value = rows["value"].to_numpy(float)
     ours, theirs = (
-        np.minimum(loss(value, rows[column].to_numpy(float)), loss_max)
+        np.minimum(task.answers.loss(value, rows[column].to_numpy(float)), loss_max)
         for column in ("predicted", "shadow_predicted")
     )
     gains = ours - theirs

@@ -66,10 +66,10 @@ def _require_unspent(record: dict[str, Any]) -> None:
         )
 
 
-def propose_rollback(model_name: str, number: str | None, approval: bool) -> dict[str, Any]:
+def propose_rollback(model_name: str, number: str | None, approval: bool, kind: str) -> dict[str, Any]:
     """The proposal to make the version of this number (by default the `previous` one) champion again, once it
-    has shown that it answers. It is stored, and `conclude` settles it; with `approval` only what a person has
-    approved.
+    has shown that it answers as a task of this kind is answered. It is stored, and `conclude` settles it;
+    with `approval` only what a person has approved.
 
     Raises PricewrightError where there is none, it never was champion or is it already, or it does not load
     and answer.
@@ -84,7 +84,7 @@ def propose_rollback(model_name: str, number: str | None, approval: bool) -> dic
         raise PricewrightError(f"{version} is the {CHAMPION} already")
     if number not in crowned:
         raise PricewrightError(f"{version} never was {CHAMPION}{_instead(crowned, number)}")
-    run_trial(version, pd.DataFrame({"text": [PROBE]}))
+    run_trial(version, pd.DataFrame({"text": [PROBE]}), kind)
     record = aliases.new_record("rollback", model_name, number, stands.get(CHAMPION))
     record |= {
         "verdict": "rolled back",

@@ -26,8 +26,11 @@ from components.core.schemas import SERVED_INPUT
 from components.evaluation.resampling import Floats
 from components.promotion.environment import without_keys
 from components.promotion.gate import Budget
+from components.tasks import AnyTask
+from components.tasks.served_answers import COLUMNS, measured
 
-ANSWER = ["value", "low", "high"]
+RECALL_ROWS_MIN = 10
+"""Fewest rows of a label by which its recall is judged."""
 EVALUATION, PARITY = "evaluate.json", "quantize.json"
 """Reports with a version by which it was evaluated."""
 PREDICT = """
@@ -50,7 +53,7 @@ class Trial:
     """How a version answered some rows."""
 
     answers: pd.DataFrame
-    """Columns value, low and high in the unit of the task, NaN where unreadable; one row for each row."""
+    """Columns COLUMNS of the kind of the task, a number NaN where unreadable; one row for each row."""
     size: int
     """Bytes of the served model on the disk."""
     seconds: float
@@ -58,18 +61,18 @@ class Trial:
     evidence: dict[str, dict[str, Any]]
     """The reports that lie with the version, by file name."""
 
-    @property
-    def predicted(self) -> Floats:
-        """Point estimates, (n,)."""
-        return self.answers["value"].to_numpy(float)
+    def measured(self, items: pd.DataFrame, task: AnyTask) -> pd.DataFrame:
+        """The answers as floats beside the column `target` of the rows, see `served_answers.measured`."""
+        return measured(self.answers, items["target"].to_numpy(float), task)
 
 
-def run_trial(version: Version, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()) -> Trial:
+def run_trial(version: Version, items: pd.DataFrame, kind: str, evaluated_by: tuple[str, ...] = ()) -> Trial:
     """The answers of a version to the column `text`, once it is known to hold the reports `evaluated_by`.
 
     Raises PricewrightError, naming the mend, where it cannot be fetched whole, holds no such report, or does
-    not answer every row.
+    not answer every row as a task of this kind is answered.
     """
+    needed = list(COLUMNS[kind])
     print(f"{len(items)} rows are answered by {version}", file=sys.stderr, flush=True)
     try:
         with registry.fetched(version) as folder:
@@ -84,14 +87,17 @@ def run_trial(version: Version, items: pd.DataFrame, evaluated_by: tuple[str, ..
             answers, seconds = predict(folder, pd.DataFrame({SERVED_INPUT: items["text"].tolist()}))
     except PricewrightError as error:
         raise PricewrightError(f"{version}: {error}. {_stays(version.model)}") from error
-    if len(answers) != len(items) or not set(ANSWER) <= set(answers.columns):
+    if len(answers) != len(items) or not set(needed) <= set(answers.columns):
         raise PricewrightError(
             f"{version} gave {len(answers)} answers with the columns "
-            f"{', '.join(map(str, answers.columns))} to {len(items)} rows; value, low and high are needed. "
-            + _stays(version.model)
+            f"{', '.join(map(str, answers.columns))} to {len(items)} rows; {', '.join(needed[:-1])} and "
+            f"{needed[-1]} are needed. " + _stays(version.model)
         )
-    numbers = answers[ANSWER].astype(float)
-    return Trial(numbers.where(np.isfinite(numbers)), size, seconds, evidence)
+    answers = answers[needed]
+    if kind == "number":
+        answers = answers.astype(float)
+        answers = answers.where(np.isfinite(answers))
+    return Trial(answers, size, seconds, evidence)
 
 
 def predict(model: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, float]:
@@ -130,19 +136,28 @@ def _progress(child: subprocess.Popen[bytes]) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def budgets(items: pd.DataFrame, trial: Trial, section: Promote) -> list[Budget]:
+def budgets(items: pd.DataFrame, trial: Trial, section: Promote, task: AnyTask) -> list[Budget]:
     """The figures of a challenger that have to stay within limits, whatever its loss. `items` has the column
     `target`. What its evidence does not hold is NaN.
     """
     validation, nan = trial.evidence[PARITY].get("validation", {}), float("nan")
     evaluation = trial.evidence[EVALUATION]
     forgetting = evaluation.get("forgetting", {}).get(evaluation["winner"], {})
-    coverage = _coverage(items, trial)
+    answers, labels = trial.measured(items, task), task.kind == "label"
+    beside = "coverage of the set" if labels else "coverage of the interval"
+    coverage = Budget(beside, float(answers["held"].mean()), section.coverage_min, section.coverage_max)
+    recall = Budget(
+        "recall of the worst class",
+        worst_recall(items["target"].to_numpy(float), answers["predicted"].to_numpy(float)),
+        section.worst_recall_min,
+        needed=False,
+    )
     return [
-        Budget("coverage of the interval", coverage, section.coverage_min, section.coverage_max),
+        coverage,
+        *([recall] if labels else []),
         Budget(
-            "parity (rise of the MAE)",
-            validation.get("mae_served", nan) - validation.get("mae_merged", nan),
+            "parity (rise of the mean loss)",
+            validation.get("loss_served", nan) - validation.get("loss_merged", nan),
             at_most=section.parity_rise_max,
         ),
         Budget(
@@ -156,12 +171,13 @@ def budgets(items: pd.DataFrame, trial: Trial, section: Promote) -> list[Budget]
     ]
 
 
-def _coverage(items: pd.DataFrame, trial: Trial) -> float:
-    """Share of the true numbers that the answered intervals hold; NaN where none was answered."""
-    true, answers = items["target"].to_numpy(float), trial.answers
-    answered = (answers["low"].notna() & answers["high"].notna()).to_numpy()
-    inside = (true >= answers["low"].to_numpy()) & (true <= answers["high"].to_numpy())
-    return float(inside[answered].mean()) if answered.any() else float("nan")
+def worst_recall(true: Floats, predicted: Floats) -> float:
+    """The smallest share of the rows of a label that are answered with it, both (n,); labels of fewer than
+    RECALL_ROWS_MIN rows are left out. NaN where none is left.
+    """
+    right = pd.Series(true == predicted).groupby(true)
+    recalls = right.mean()[right.size() >= RECALL_ROWS_MIN]
+    return float(recalls.min())
 
 
 def _stays(model_name: str) -> str:

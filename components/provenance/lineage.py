@@ -8,6 +8,7 @@ shows it.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
@@ -72,12 +73,20 @@ class Lineage:
 
     def table(self, path: str) -> pd.DataFrame:
         """A table of the graph as the version used it. Raises PricewrightError where it is kept nowhere."""
+        return pd.read_parquet(BytesIO(self._file(path)))
+
+    def names(self) -> list[str]:
+        """The labels whose places are the targets of the curated rows; none where a number is predicted.
+        Raises PricewrightError as `table` does.
+        """
+        return [str(name) for name in json.loads(self._file("artifacts/curate/names.json"))]
+
+    def _file(self, path: str) -> bytes:
         for entry in self.lock.values():
             for out in entry.get("outs", []):
                 if path == out["path"] or path.startswith(out["path"] + "/"):
                     member = path.removeprefix(out["path"]).lstrip("/")
-                    data = self.objects.read(out["path"], out["md5"], member)
-                    return pd.read_parquet(BytesIO(data))
+                    return self.objects.read(out["path"], out["md5"], member)
         raise PricewrightError(f"{path} is no output of the graph that made {self.name}")
 
     def rows(self, *splits: Split) -> pd.DataFrame:

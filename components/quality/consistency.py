@@ -46,6 +46,15 @@ def prices_of_texts(items: pd.DataFrame) -> pd.DataFrame:
     return again[["id", "title", "split"]].assign(prices=prices).reset_index(drop=True)
 
 
+def labels_of_texts(items: pd.DataFrame) -> pd.DataFrame:
+    """`id`, `title` and `split` of each row, and `labels`: how many its text has, or its product where that
+    has more; null where its target is.
+    """
+    labels = [items.groupby(key)["target"].transform("nunique") for key in ("text", "product")]
+    given = pd.concat(labels, axis=1).max(axis=1).where(items["target"].notna())
+    return items[["id", "title", "split"]].assign(labels=given)
+
+
 def paraphrases(items: pd.DataFrame) -> pd.DataFrame:
     """Held-out rows that a row of another split describes in other words: `id`, `title`, `split`, and `of`,
     the id of that row.

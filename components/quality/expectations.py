@@ -15,7 +15,7 @@ import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.expectations.expectation import Expectation
 
-from components.core.params.task import Number
+from components.core.params.task import Task
 from components.core.params.validate import Validate
 from components.core.schemas import SPLITS, Item, Listing, Reject, Split
 
@@ -46,18 +46,20 @@ def suites(
     splits: dict[Split, pd.DataFrame],
     rules: list[str],
     section: Validate,
-    number: Number,
+    task: Task,
 ) -> Suites:
     """Table name -> what must hold of it, for the tables of `validate.tables_of`.
 
-    `rules` are those by which curate rejects; targets lie in the range of `number`.
+    `rules` are those by which curate rejects; targets are answers to the `task`, of which all labels are
+    known.
     """
     known = sorted(splits["train"]["category"].dropna().unique()) if "category" in splits["train"] else []
-    each = {str(split): split_suite(split, known, section, number) for split in splits}
-    return {"raw": raw_suite(section), **each, **overall_suites(rules, section)}
+    each = {str(split): split_suite(split, known, section, task) for split in splits}
+    overall = overall_suites(rules, section, task)
+    return {"raw": raw_suite(section, task.kind), **each, **overall, **label_suites(section, task)}
 
 
-def raw_suite(section: Validate) -> list[Expectation]:
+def raw_suite(section: Validate, kind: str) -> list[Expectation]:
     """What must hold of raw listings: price and text may be missing, columns and provenance may not."""
     return [
         gxe.ExpectTableColumnsToMatchOrderedList(column_list=Listing.columns(), **_critical("columns")),
@@ -74,8 +76,11 @@ def raw_suite(section: Validate) -> list[Expectation]:
         gxe.ExpectColumnValuesToMatchRegex(
             column="currency", regex=r"^(?:[A-Za-z]{3})?$", **_warning("currency_form")
         ),
-        gxe.ExpectColumnValueLengthsToBeBetween(
-            column="price", min_value=1, mostly=section.priced_share_min, **_warning("mostly_priced")
+        *(
+            gxe.ExpectColumnValueLengthsToBeBetween(
+                column=column, min_value=1, mostly=section.priced_share_min, **_warning("mostly_priced")
+            )
+            for column in (["price"] if kind == "number" else [])
         ),
         gxe.ExpectColumnValueLengthsToBeBetween(
             column="title", min_value=1, mostly=section.titled_share_min, **_warning("mostly_titled")
@@ -86,7 +91,7 @@ def raw_suite(section: Validate) -> list[Expectation]:
     ]
 
 
-def split_suite(split: str, known: list[str], section: Validate, number: Number) -> list[Expectation]:
+def split_suite(split: str, known: list[str], section: Validate, task: Task) -> list[Expectation]:
     """What must hold of each split by itself; `known` are the categories of the training split."""
     least, most = section.text_characters_min, section.text_characters_max
     required = ("id", "product", "category", "title", "source", "address", "text", "target")
@@ -118,17 +123,29 @@ def split_suite(split: str, known: list[str], section: Validate, number: Number)
             column="text", regex=CONTROL, **_critical("text_without_control_characters")
         ),
         gxe.ExpectColumnValuesToBeOfType(column="target", type_="float64", **_critical("target_number")),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="target",
-            min_value=number.min,
-            max_value=number.max,
-            **_critical("target_in_range"),
-        ),
+        _is_answer(task),
     ]
 
 
-def overall_suites(rules: list[str], section: Validate) -> Suites:
+def _is_answer(task: Task) -> Expectation:
+    """That every target answers the task: a number in its range, or the place of a label."""
+    if task.kind == "label":
+        places = [float(place) for place in range(len(task.label.names))]
+        return gxe.ExpectColumnValuesToBeInSet(
+            column="target", value_set=places, **_critical("target_among_names")
+        )
+    return gxe.ExpectColumnValuesToBeBetween(
+        column="target",
+        min_value=task.number.min,
+        max_value=task.number.max,
+        **_critical("target_in_range"),
+    )
+
+
+def overall_suites(rules: list[str], section: Validate, task: Task) -> Suites:
     """What must hold of the splits together, by the table of `validate.tables_of` that shows it."""
+    is_label = task.kind == "label"
+    drifted_max = section.drift_stability_max if is_label else section.drift_distance_max
     return {
         **listing_suites(rules, section),
         "leaks": [
@@ -139,12 +156,12 @@ def overall_suites(rules: list[str], section: Validate) -> Suites:
         "paraphrases": [_null("of", **_warning("no_paraphrase_in_training"))],
         "shares": [_at_most("difference", section.share_difference_max, **_critical("split_shares"))],
         "languages": [_at_most("foreign", section.foreign_share_max, **_warning("one_language"))],
-        "labels": label_suite(section),
+        "labels": kappa_suite(section) if is_label else figure_suite(section),
         "sizes": [_at_most("share", section.product_share_max, **_warning("largest_product"))],
         "categories": [_at_most("share", section.category_share_max, **_warning("category_share"))],
         "medians": [_at_most("ratio", section.median_ratio_max, **_warning("median_prices_alike"))],
         "drift": [
-            _at_most("target", section.drift_distance_max, **_warning("target_like_reference")),
+            _at_most("target", drifted_max, **_warning("target_like_reference")),
             _at_most("length", section.drift_distance_max, **_warning("length_like_reference")),
             _at_most("categories", section.drift_stability_max, **_warning("categories_like_reference")),
         ],
@@ -184,7 +201,35 @@ def listing_suites(rules: list[str], section: Validate) -> Suites:
     }
 
 
-def label_suite(section: Validate) -> list[Expectation]:
+def label_suites(section: Validate, task: Task) -> Suites:
+    """What must hold of labels in the splits; nothing where a number is predicted."""
+    if task.kind != "label":
+        return {}
+    agreeing = 1 - section.conflicting_share_max
+    return {
+        "split_labels": [
+            gxe.ExpectColumnValuesToBeBetween(column="rows", min_value=1, **_critical("labels_all_there")),
+            _at_most("share", section.category_share_max, **_warning("label_share")),
+        ],
+        "label_rows": [
+            gxe.ExpectColumnValuesToBeBetween(
+                column="rows", min_value=task.label.rows_min, **_warning("label_rows_enough")
+            )
+        ],
+        "label_conflicts": [_at_most("labels", 1, mostly=agreeing, **_critical("labels_agree"))],
+    }
+
+
+def kappa_suite(section: Validate) -> list[Expectation]:
+    """What must hold of `labels.label_kappas`."""
+    return [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="kappa", min_value=section.category_kappa_min, **_critical("labels_follow_texts")
+        )
+    ]
+
+
+def figure_suite(section: Validate) -> list[Expectation]:
     """What must hold of the figures of `labels.label_figures`."""
     least = section.price_explained_min
     off = section.price_off_share_max

@@ -38,6 +38,7 @@ STEPS, ROUNDS = 100, 3
 REPEATED_FACTOR = np.e  # so many times off is a target that stands for one of another kind
 CHANCE = 0.01  # how often a clean split would pass for a damaged one by chance alone
 ALL = "all"
+KAPPAS = ("split", "kappa")
 COLUMNS = ("split", "explained", "above", "below", "repeated", "commonest", "kappa")
 
 
@@ -56,24 +57,55 @@ def label_figures(items: pd.DataFrame, *, logarithmic: bool) -> pd.DataFrame:
     items = _sample(items, logarithmic)
     if len(items) < ROWS_MIN:
         return pd.DataFrame(columns=list(COLUMNS))
-    folds = PredefinedSplit(pd.factorize(items["product"])[0] % FOLDS)
-    # else every category would follow from its own name
-    texts = [without_category(text) for text in items["text"]]
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD.pattern).fit_transform(texts)
-    category = items["category"].where(items["category"].map(items["category"].value_counts()) >= RARE, "")
+    words, folds = _words(items), _folds(items)
     target = items["target"].to_numpy(float)
     scaled, features = np.log(target) if logarithmic else target, _with_names(words, items)
     rows = (residuals if logarithmic else plain_residuals)(scaled, features, folds).assign(
         scaled=scaled,
         split=items["split"].astype(str),
         target=items["target"],
-        category=category,
-        predicted=cross_val_predict(MultinomialNB(alpha=0.1), words, category, cv=folds),
+        **_by_words(items["category"], words, folds),
     )
     if len(items) < FAR_ROWS_MIN:
         rows[["above", "below"]] = np.nan
-    parts = {ALL: rows} | {part: of for part, of in rows.groupby("split") if len(of) >= SPLIT_ROWS_MIN}
+    parts = _parts(rows)
     return pd.DataFrame([{"split": part} | _figures(of) for part, of in parts.items()], columns=list(COLUMNS))
+
+
+def label_kappas(items: pd.DataFrame) -> pd.DataFrame:
+    """`split` and `kappa`, Cohen's kappa (1960) of the labels at the targets with those that a naive Bayes on
+    the words says, for the same parts of the rows as `label_figures`.
+    """
+    items = _sample(items, logarithmic=False)
+    if len(items) < ROWS_MIN:
+        return pd.DataFrame(columns=list(KAPPAS))
+    names = _by_words(items["target"].astype(str), _words(items), _folds(items))
+    parts = _parts(items[["split"]].astype(str).assign(**names))
+    return pd.DataFrame([{"split": part, "kappa": _kappa(of)} for part, of in parts.items()])
+
+
+def _words(items: pd.DataFrame) -> sparse.csr_matrix:
+    """The words of the texts; without the categories, or every one would follow from its own name."""
+    texts = [without_category(text) for text in items["text"]]
+    return TfidfVectorizer(sublinear_tf=True, token_pattern=WORD.pattern).fit_transform(texts)
+
+
+def _folds(items: pd.DataFrame) -> PredefinedSplit:
+    return PredefinedSplit(pd.factorize(items["product"])[0] % FOLDS)
+
+
+def _by_words(names: pd.Series, words: sparse.csr_matrix, folds: PredefinedSplit) -> dict[str, Any]:
+    """`category`, the names with the rare ones as one, and `predicted`, what the words of others say."""
+    category = names.where(names.map(names.value_counts()) >= RARE, "")
+    return {
+        "category": category,
+        "predicted": cross_val_predict(MultinomialNB(alpha=0.1), words, category, cv=folds),
+    }
+
+
+def _parts(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """All rows, and those of each split that is judged by itself."""
+    return {ALL: rows} | {part: of for part, of in rows.groupby("split") if len(of) >= SPLIT_ROWS_MIN}
 
 
 def _sample(items: pd.DataFrame, logarithmic: bool) -> pd.DataFrame:
@@ -158,11 +190,15 @@ def _figures(rows: pd.DataFrame) -> dict[str, Any]:
         "below": _beyond_chance(rows["below"].mean(), len(rows)),
         "repeated": _beyond_chance(repeated, len(rows)) if rows["above"].notna().any() else np.nan,
         "commonest": rows["target"].value_counts(normalize=True).max(),
-        "kappa": cohen_kappa_score(rows["category"], rows["predicted"])
-        if rows["category"].nunique() > 1
-        else np.nan,
+        "kappa": _kappa(rows),
     }
     return {name: round(float(figure), 4) for name, figure in figures.items()}
+
+
+def _kappa(rows: pd.DataFrame) -> float:
+    if rows["category"].nunique() < 2:
+        return float("nan")
+    return round(float(cohen_kappa_score(rows["category"], rows["predicted"])), 4)
 
 
 def _beyond_chance(share: float, rows: int) -> float:

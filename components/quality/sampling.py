@@ -97,6 +97,15 @@ def texts_of(curated: Path, splits: list[Split]) -> Iterator[list[str]]:
         yield frame["text"].fillna("").tolist()
 
 
+def targets_of(curated: Path) -> dict[Split, pd.Series]:
+    """The column `target` of all rows of each split."""
+    paths = {split: curated / f"{split}.parquet" for split in SPLITS}
+    return {
+        split: pd.concat([_column(frame, "target") for frame in frames_of(path, ["target"])])
+        for split, path in paths.items()
+    }
+
+
 def categories_of(path: Path) -> pd.DataFrame:
     """The column `category` of a table, each value once; empty where the table lacks it."""
     values = [_column(frame, "category").drop_duplicates() for frame in frames_of(path, ["category"])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -16,21 +16,27 @@ from components.regression.hidden_states import HiddenStatesRidge, fit_hidden_st
 from components.regression.neighbours import Neighbours, fit_neighbours
 from components.regression.ridge import product_folds
 
-NAMES = ("hidden_states_ridge", "hidden_states_boosting", "neighbours")
-
 
 @dataclass(frozen=True)
 class Regressions:
-    """Those that are blended with a language model, in the order of NAMES."""
+    """Those that are blended with a language model where it predicts a number, in the order of NAMES."""
+
+    NAMES: ClassVar = ("hidden_states_ridge", "hidden_states_boosting", "neighbours")
 
     ridge: HiddenStatesRidge
     boosting: HiddenStatesBoosting
     neighbours: Neighbours
 
-    def distributions(self, texts: list[str], readings: Floats, states: Floats, grid: Grid) -> list[Floats]:
+    @property
+    def depths(self) -> list[float]:
+        """The layers whose hidden states they read, as shares of the base's depth."""
+        return self.ridge.depths
+
+    def distributions(self, texts: list[str], untuned: Floats, states: Floats, grid: Grid) -> list[Floats]:
         """Probabilities of the numbers of the grid by each, (n, numbers), for listing texts, the untuned
-        base's predictions of them, (n,), on the scale of the grid, and its hidden states, (n, size).
+        base's distributions of them, (n, numbers), and its hidden states, (n, size).
         """
+        readings = grid.scaled(grid.median(untuned))
         with_base = [part.distribution(texts, readings, states, grid) for part in (self.ridge, self.boosting)]
         return [*with_base, self.neighbours.distribution(texts, grid)]
 

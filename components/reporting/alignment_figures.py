@@ -60,7 +60,7 @@ def against_sft(table: dict[str, dict[str, Any]], unit: str) -> Figure:
     `table` maps each method to `comparison.against_sft`; what helps has its name in bold.
     """
     titles = {
-        "median": f"median, {unit}",
+        "point": f"without sampling, {unit}",
         "greedy": f"greedy, {unit}",
         "sampled": f"sampled, {unit}",
         "malformed": "malformed, share",

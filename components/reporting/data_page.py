@@ -14,6 +14,7 @@ import pandas as pd
 from components.core.schemas import Item, Reject, Split
 from components.model.prompt import prompt_of
 from components.reporting.html import Markup, document, picture, table
+from components.tasks import AnyTask
 from components.tasks.number import NumberTask
 
 SAMPLES = 10
@@ -34,7 +35,14 @@ WATERFALL = (
     "Where they went",
     "Each rule sees the listings that passed the rules above it.",
 )
-TARGETS = ("Targets", "The lines should lie over each other: the splits are one shop.")
+TARGETS = {
+    "number": ("Targets", "The lines should lie over each other: the splits are one shop."),
+    "label": ("Labels", "The marks should lie about the ends of the bars: the splits are one shop."),
+}
+ORDER = {
+    "number": "from the lowest target to the highest",
+    "label": "from the first label to the last",
+}
 LENGTHS = ("Lengths of the texts", "In characters. A longer text is cut at curate.text_max_characters.")
 
 
@@ -45,38 +53,39 @@ def page(
     rejects: pd.DataFrame,
     listings: pd.DataFrame,
     pictures: Path,
-    task: NumberTask,
+    task: AnyTask,
 ) -> str:
     """The page as text.
 
     `curated` and `validated` are the reports of the two stages, `splits`, `rejects` and `listings` have the
-    columns of `Item`, `Reject` and `Listing`, `pictures` is the folder of curate's pictures,
-    `task` asks about a listing.
-    What tables that failed their checks lack is shown as missing.
+    columns of `Item`, `Reject` and `Listing`, `pictures` is the folder of curate's pictures, `task` asks
+    about a listing. What tables that failed their checks lack is shown as missing.
     """
     splits = {split: _presentable(rows) for split, rows in splits.items()}
     rejects = rejects.reindex(columns=Reject.columns()).fillna("")
+    read = ["<h2 id=read>How prices were read</h2>", _prices_read(listings)] if task.kind == "number" else []
     parts = [
         "<h1>The data</h1>",
         _headline(curated, validated),
-        _navigation("counts", "read", "rejected", "categories", "checks", "leaks", "samples"),
+        _navigation(
+            "counts", *(["read"] if read else []), "rejected", "categories", "checks", "leaks", "samples"
+        ),
         "<h2 id=counts>What there is</h2>",
-        _counts(curated, splits, task.unit),
-        picture(*TARGETS, pictures / "targets.png"),
+        _counts(curated, splits, task),
+        picture(*TARGETS[task.kind], pictures / "targets.png"),
         picture(*LENGTHS, pictures / "lengths.png"),
-        "<h2 id=read>How prices were read</h2>",
-        _prices_read(listings),
+        *read,
         "<div id=rejected></div>",
         picture(*WATERFALL, pictures / "waterfall.png"),
         _waterfall(curated, rejects),
         "<h2 id=categories>Categories</h2>",
-        _categories(pd.concat(splits.values()), task.unit),
+        _categories(pd.concat(splits.values()), task),
         "<h2 id=checks>What was checked</h2>",
         _checks(validated),
         "<h2 id=leaks>Has a model read it before?</h2>",
         _leaks(validated["leaks"]),
         "<h2 id=samples>What the model reads</h2>",
-        f"<p class=note>{SAMPLES} of each split, from the lowest target to the highest in equal steps. "
+        f"<p class=note>{SAMPLES} of each split, {ORDER[task.kind]} in equal steps. "
         "Marked is the completion, on which alone it is trained. Where this makes more tokens than "
         "task.tokens, the listing is read without its end.</p>",
         *(_samples(split, rows, task) for split, rows in splits.items()),
@@ -106,17 +115,37 @@ def _headline(curated: dict[str, Any], validated: dict[str, Any]) -> str:
     return f'<p class="headline{bad}">{listings}; {outcome}.</p>'
 
 
-def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame], unit: str) -> str:
-    head = ("split", "rows", "products", "lowest", "median", "mean", f"highest, {unit}", "median length")
+def _counts(curated: dict[str, Any], splits: dict[Split, pd.DataFrame], task: AnyTask) -> str:
+    numbers = ("lowest", "median", "mean", f"highest, {task.unit}")
+    labels = ("labels", "commonest", "of the rows")
+    head = ("split", "rows", "products", *(labels if task.kind == "label" else numbers), "median length")
     rows = []
     for split, items in splits.items():
-        target, length = items["target"], items["text"].str.len()
-        numbers = (f"{value:,.2f}" for value in target.agg(["min", "median", "mean", "max"]))
+        length = items["text"].str.len()
         counts = (f"{curated['rows'][split]:,}", f"{curated['products'][split]:,}")
-        rows.append((split, *counts, *numbers, f"{length.median():.0f} characters"))
+        rows.append((split, *counts, *_figures(items["target"], task), f"{length.median():.0f} characters"))
     measured, kept = sum(map(len, splits.values())), sum(curated["rows"].values())
     drawn = f"<p class=note>Targets, lengths and samples are those of {measured:,} drawn rows.</p>"
     return table(head, rows) + (drawn if measured < kept else "")
+
+
+def _figures(targets: pd.Series, task: AnyTask) -> tuple[str, ...]:
+    """Lowest, median, mean and highest of numbers; how many labels, the commonest, and its share."""
+    if task.kind == "number":
+        return tuple(f"{value:,.2f}" for value in targets.agg(["min", "median", "mean", "max"]))
+    share = targets.value_counts(normalize=True).max()
+    return f"{targets.nunique():,}", _commonest(targets, task), f"{share:.1%}"
+
+
+def _commonest(targets: pd.Series, task: AnyTask) -> str:
+    return _shown(targets.mode().get(0, float("nan")), task)[:60]
+
+
+def _shown(target: float, task: AnyTask) -> str:
+    """A target for people; the page also shows data whose targets are none."""
+    if isinstance(task, NumberTask):
+        return f"{target:,.2f} {task.unit}"
+    return task.shown(target) if target in task.answers.values else "no label"
 
 
 def _prices_read(listings: pd.DataFrame) -> str:
@@ -163,22 +192,26 @@ def _waterfall(curated: dict[str, Any], rejects: pd.DataFrame) -> str:
     return f'<div class="rules">{table(("rule", "rejected", "of all", "left", "for example"), rows)}</div>'
 
 
-def _categories(items: pd.DataFrame, unit: str) -> str:
-    """A bar for each of the commonest categories."""
-    grouped = items.groupby("category")["target"].agg(["size", "median"]).sort_values("size", ascending=False)
+def _categories(items: pd.DataFrame, task: AnyTask) -> str:
+    """A bar for each of the commonest categories, with its median or its commonest label."""
+    is_label = task.kind == "label"
+    middle = (lambda targets: _commonest(targets, task)) if is_label else "median"
+    by_category = items.groupby("category")["target"]
+    grouped = by_category.agg(size="size", middle=middle).sort_values("size", ascending=False)
     largest = grouped["size"].max()
     lines = [
         (
             str(name)[:60],
             f"{rows:,}",
-            f"{median:,.2f}",
+            middle if is_label else f"{middle:,.2f}",
             Markup(f'<div class="bar" style="width:{100 * rows / largest:.1f}%"></div>'),
         )
-        for name, rows, median in grouped.head(CATEGORIES).itertuples()
+        for name, rows, middle in grouped.head(CATEGORIES).itertuples()
     ]
     more = len(grouped) - CATEGORIES
     rest = f"<p class=note>and {more:,} more</p>" if more > 0 else ""
-    bars = table(("category", "rows", f"median, {unit}", ""), lines)
+    head = "commonest label" if is_label else f"median, {task.unit}"
+    bars = table(("category", "rows", head, ""), lines)
     return f'<div class="categories">{bars}</div>{rest}'
 
 
@@ -223,12 +256,12 @@ def _leaks(leaks: dict[str, Any]) -> str:
     )
 
 
-def _samples(split: str, items: pd.DataFrame, task: NumberTask) -> str:
+def _samples(split: str, items: pd.DataFrame, task: AnyTask) -> str:
     by_target = items.sort_values(["target", "id"])
     steps = [round(step * (len(items) - 1) / (SAMPLES - 1)) for step in range(SAMPLES)]
     samples = by_target.iloc[sorted(set(steps))] if len(items) else by_target
     listings = [
-        f"<small>{escape(row['category'])} · {row['target']:,.2f} {escape(task.unit)} · "
+        f"<small>{escape(row['category'])} · {escape(_shown(row['target'], task))} · "
         f"{escape(row['source'])} {escape(row['address'])}</small>"
         f'<div class="prompt">{escape(prompt_of(row["text"], task))}'
         f"<mark>{_answer(row['target'], task)}</mark></div>"
@@ -238,5 +271,6 @@ def _samples(split: str, items: pd.DataFrame, task: NumberTask) -> str:
     return f"<details{opened}><summary>{escape(split)}</summary>\n" + "\n".join(listings) + "\n</details>"
 
 
-def _answer(target: float, task: NumberTask) -> str:
-    return "missing" if pd.isna(target) else task.completion(target)
+def _answer(target: float, task: AnyTask) -> str:
+    missing = pd.isna(target) if task.kind == "number" else target not in task.answers.values
+    return "missing" if missing else escape(task.completion(target))

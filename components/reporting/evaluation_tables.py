@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from components.reporting.html import Markup, table
+from components.reporting.loss import Loss
 
 CONTROLS = ("sft_tempered", "sft_continued")
 
@@ -31,13 +32,15 @@ def coverage(bands: list[dict[str, Any]], interval: float, unit: str) -> str:
     return table((*head, f"mean width, {unit}"), lines)
 
 
-def groups(measured: list[dict[str, Any]], key: str, title: str) -> str:
-    """Errors by group, as `scoring.by_length` and its like give them."""
+def groups(measured: list[dict[str, Any]], key: str, title: str, kind: str) -> str:
+    """Errors by group, as `scoring.by_length` and its like give them, of a `kind` of task."""
+    if kind == "label":
+        return _label_groups(measured, key, title)
     lines = [
         (
             str(group[key]),
             f"{group['n']}",
-            number(group["mae"]),
+            number(group["loss"]),
             number(group["median_error"]),
             number(group["bias"]),
             "–" if group["share_of_target"] is None else f"{group['share_of_target']:.0%}",
@@ -48,7 +51,20 @@ def groups(measured: list[dict[str, Any]], key: str, title: str) -> str:
     return table((title, "listings", "MAE", "median error", "bias", "MAE / mean", "coverage"), lines)
 
 
-def out_of_domain(figures: dict[str, Any], unit: str) -> str:
+def _label_groups(measured: list[dict[str, Any]], key: str, title: str) -> str:
+    lines = [
+        (
+            str(group[key]),
+            f"{group['n']}",
+            number(group["loss"], 4),
+            f"{group['coverage']:.0%}" if "coverage" in group else "–",
+        )
+        for group in measured
+    ]
+    return table((title, "listings", "error rate", "coverage"), lines)
+
+
+def out_of_domain(figures: dict[str, Any], loss: Loss, kind: str) -> str:
     """The winner on the test listings least like any training listing, and on the rest (`by_likeness`)."""
     note = (
         f"<p class=note>The {figures['share']:.0%} of the test listings that share the least words with any "
@@ -62,13 +78,16 @@ def out_of_domain(figures: dict[str, Any], unit: str) -> str:
             f"{part[key]:.0%}" for key in ("coverage", "coverage_low", "coverage_high") if key in part
         ]
         held = coverage[0] + f" ({coverage[1]} to {coverage[2]})" if coverage else "–"
-        error = f"{number(part['mae'])} ({number(part['mae_low'])} to {number(part['mae_high'])})"
+        digits = loss.digits
+        ends = f"{number(part['loss_low'], digits)} to {number(part['loss_high'], digits)}"
+        error = f"{number(part['loss'], digits)} ({ends})"
         lines.append((name.replace("_", " "), f"{part['n']}", error, held))
-    shown = note + table(("", "listings", f"MAE, {unit}", "held by the interval"), lines)
-    return shown + (_elsewhere(figures["elsewhere"], unit) if figures["elsewhere"] else "")
+    held_by = "held by the set" if kind == "label" else "held by the interval"
+    shown = note + table(("", "listings", loss.heading, held_by), lines)
+    return shown + (_elsewhere(figures["elsewhere"], loss) if figures["elsewhere"] else "")
 
 
-def _elsewhere(figures: dict[str, Any], unit: str) -> str:
+def _elsewhere(figures: dict[str, Any], loss: Loss) -> str:
     """Listings of another catalogue: the winner beside what knows the training alone."""
     note = (
         f"<p class=note>Listings of another catalogue, <code>{escape(figures['path'])}</code>, by what was "
@@ -79,51 +98,58 @@ def _elsewhere(figures: dict[str, Any], unit: str) -> str:
         (
             name,
             f"{part['n']}",
-            number(part["mae"]),
-            f"{number(part['mae_low'])} to {number(part['mae_high'])}",
+            number(part["loss"]),
+            f"{number(part['loss_low'])} to {number(part['loss_high'])}",
         )
         for name, part in figures["candidates"].items()
     ]
-    return note + table(("", "listings", f"MAE, {unit}", "95% interval"), lines)
+    return note + table(("", "listings", loss.heading, "95% interval"), lines)
 
 
-def pairs(differences: list[dict[str, Any]], names: list[str], unit: str) -> str:
+def pairs(differences: list[dict[str, Any]], names: list[str], loss: Loss) -> str:
     """A square of all pairs (`leaderboard.pairs`), rows and columns in the order of `names`."""
     note = (
-        "<p class=note>Mean absolute error of the row minus that of the column on the test split, in "
-        f"{escape(unit)}, listing by listing, with the 95% interval of the difference. Below zero the row is "
-        "better; in bold, chance does not explain it. With so many pairs, about one in twenty would be bold "
-        "by chance alone.</p>"
+        f"<p class=note>{loss.measured.capitalize()} of the row minus that of the column on the test "
+        f"split{loss.in_unit}, listing by listing, with the 95% interval of the difference. Below zero "
+        "the row is better; in bold, chance does not explain it. With so many pairs, about one in twenty "
+        "would be bold by chance alone.</p>"
     )
     cells: dict[tuple[str, str], Markup] = {}
     for pair in differences:
         mean, low, high = pair["mean"], pair["low"], pair["high"]
-        cells[pair["candidate"], pair["rival"]] = _cell(mean, low, high)
-        cells[pair["rival"], pair["candidate"]] = _cell(-mean, -high, -low)
+        cells[pair["candidate"], pair["rival"]] = _cell(mean, low, high, loss)
+        cells[pair["rival"], pair["candidate"]] = _cell(-mean, -high, -low, loss)
     lines = [
         (row, *(cells.get((row, column), "" if row == column else "–") for column in names)) for row in names
     ]
     return f"{note}\n{table(('', *names), lines)}"
 
 
-def alignment(outcomes: dict[str, dict[str, Any]], unit: str) -> str:
+def alignment(outcomes: dict[str, dict[str, Any]], loss: Loss) -> str:
     """Each aligned model beside SFT and its controls (`comparison.against_sft`), by method."""
     note = (
-        f"<p class=note>On validation, in {escape(unit)} of error, listing by listing, with 95% intervals; "
+        f"<p class=note>On validation{loss.in_unit}, listing by listing, with 95% intervals; "
         "below zero the aligned model is better, in bold where chance does not explain it. A model that is "
         "merely surer of itself errs less when it is sampled, and one that saw more answers knows more. So "
         "each is held against SFT sampled at the temperature that makes it as sure (tempered), and against "
         "SFT trained on, on the same listings' answers for as many steps (continued, as sure too). It "
-        "<i>helps</i> only where its sampled answers beat both and its median is behind neither.</p>"
+        "<i>helps</i> only where its sampled answers beat both and its answer without sampling (point) is "
+        "behind neither.</p>"
     )
     lines: list[tuple[str, ...]] = []
     for name, outcome in outcomes.items():
         rivals = (outcome, *(outcome["controls"][control] for control in CONTROLS))
-        for way in ("median", "greedy", "sampled"):
-            gaps = (_gap(rival[way]["difference"]) for rival in rivals)
-            verdict = ("yes" if outcome["helps"] else "no") if way == "median" else ""
+        for way in ("point", "greedy", "sampled"):
+            gaps = (_gap(rival[way]["difference"], loss) for rival in rivals)
+            verdict = ("yes" if outcome["helps"] else "no") if way == "point" else ""
             lines.append(
-                (name if way == "median" else "", way, number(outcome[way]["aligned"]), *gaps, verdict)
+                (
+                    name if way == "point" else "",
+                    way,
+                    number(outcome[way]["aligned"], loss.digits),
+                    *gaps,
+                    verdict,
+                )
             )
     head = ("", "answer", "error", "minus SFT", "minus SFT, tempered", "minus SFT, continued", "helps")
     return note + table(head, lines)
@@ -183,23 +209,30 @@ def prompt_injection(effects: list[dict[str, Any]], unit: str) -> str:
     lines = [
         (
             effect["attack"],
-            "–" if effect["wanted"] is None else f"{effect['wanted']:g}",
-            f"{effect['mean_change']:+.2f}",
+            _wanted(effect["wanted"]),
+            "–" if effect["mean_change"] is None else f"{effect['mean_change']:+.2f}",
             f"{effect['share_moved']:.0%}",
             "–" if effect["wanted"] is None else f"{effect['toward']:.0%}",
             "–" if effect["wanted"] is None else f"{effect['obeyed']:.0%}",
         )
         for effect in effects
     ]
-    head = ("attack", "wants", f"mean change, {unit}", "answers moved", "of the way, median", "obeyed")
+    change = f"mean change, {unit}" if unit else "mean change"
+    head = ("attack", "wants", change, "answers moved", "of the way, median", "obeyed")
     return note + table(head, lines)
 
 
-def _gap(difference: dict[str, float] | None) -> str:
-    return "–" if difference is None else _cell(*(difference[end] for end in ("mean", "low", "high")))
+def _wanted(wanted: float | str | None) -> str:
+    return "–" if wanted is None else wanted if isinstance(wanted, str) else f"{wanted:g}"
 
 
-def _cell(mean: float, low: float, high: float) -> Markup:
-    sure = low > 0 or high < 0
-    text = f"<b>{mean:+.2f}</b>" if sure else f"{mean:+.2f}"
-    return Markup(f"{text}<br><small>{low:+.1f} to {high:+.1f}</small>")
+def _gap(difference: dict[str, float] | None, loss: Loss) -> str:
+    return (
+        "–" if difference is None else _cell(difference["mean"], difference["low"], difference["high"], loss)
+    )
+
+
+def _cell(mean: float, low: float, high: float, loss: Loss) -> Markup:
+    sure, ends = low > 0 or high < 0, loss.digits - 1
+    text = f"<b>{mean:+.{loss.digits}f}</b>" if sure else f"{mean:+.{loss.digits}f}"
+    return Markup(f"{text}<br><small>{low:+.{ends}f} to {high:+.{ends}f}</small>")

@@ -4,7 +4,7 @@ writes a file or keeps state (no pyplot), so that they can be called from a note
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,29 +13,32 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from components.core.schemas import Split
+from components.reporting.loss import Loss
 
 WINNER, MODEL, BASELINE, EXTERNAL, FLOOR = "#1b6ca8", "#7fb2d6", "#b9b9b9", "#d8b365", "#c0392b"
 KINDS = {"language-model": MODEL, "baseline": BASELINE, "external": EXTERNAL}
 KEPT, INK = "#2e7d32", "#333333"
 LEGIBLE = 0.5  # a prediction of nothing is drawn here, for a logarithm has no zero
 LABEL_LENGTH = 32
+Corner = Literal["upper left", "lower right"]
+LEGIBLE_LABELS = 30  # of more the shares are not written into the cells
 
 
-def mean_errors(errors: dict[str, dict[str, dict[str, Any]]], split: str, unit: str) -> Figure:
-    """Horizontal bars of the MAE on one split, best on top; `errors` as from `scoring.mean_errors`."""
-    measured = {name: by[split]["mae"] for name, by in errors.items() if by[split]["mae"] is not None}
+def mean_losses(losses: dict[str, dict[str, dict[str, Any]]], split: str, shown: Loss) -> Figure:
+    """Horizontal bars of the mean loss on one split, best on top; `losses` as from `scoring.mean_losses`."""
+    measured = {name: by[split]["loss"] for name, by in losses.items() if by[split]["loss"] is not None}
     ranked = sorted(measured.items(), key=lambda entry: -entry[1])
     figure, axes = _canvas(7.5, 1.2 + 0.4 * len(ranked))
-    bars = axes.barh([name for name, _ in ranked], [mae for _, mae in ranked], color=BASELINE, height=0.65)
-    axes.bar_label(bars, fmt="%.1f", padding=4, color=INK)
+    bars = axes.barh([name for name, _ in ranked], [loss for _, loss in ranked], color=BASELINE, height=0.65)
+    axes.bar_label(bars, fmt=f"%.{shown.digits - 1}f", padding=4, color=INK)
     axes.margins(x=0.1)
-    axes.set_xlabel(_plain(f"mean absolute error, {unit}"))
+    axes.set_xlabel(_plain(shown.axis))
     _title(axes, f"Baselines on {split}")
     return figure
 
 
 def candidates(report: dict[str, Any], split: str) -> Figure:
-    """MAE of every candidate with its 95% interval, best on top, and the noise floor as a line.
+    """Mean loss of every candidate with its 95% interval, best on top, and the noise floor as a line.
 
     `report` is that of evaluate. A candidate without one readable answer is left out.
     """
@@ -43,25 +46,27 @@ def candidates(report: dict[str, Any], split: str) -> Figure:
         name: {**candidate[split], "kind": candidate["kind"]}
         for name, candidate in report["candidates"].items()
     }
-    readable = {name: metrics for name, metrics in measured.items() if metrics["mae"] is not None}
-    ranked = sorted(readable.items(), key=lambda entry: -entry[1]["mae"])
+    readable = {name: metrics for name, metrics in measured.items() if metrics["loss"] is not None}
+    ranked, digits = sorted(readable.items(), key=lambda entry: -entry[1]["loss"]), report["digits"] - 1
     figure, axes = _canvas(8, 1.5 + 0.42 * len(ranked))
     for place, (name, metrics) in enumerate(ranked):
         color = WINNER if name == report["winner"] else KINDS[metrics["kind"]]
-        axes.barh(place, metrics["mae"], color=color, height=0.65)
-        axes.plot([metrics["mae_low"], metrics["mae_high"]], [place, place], color=INK, linewidth=1.4)
-        axes.text(metrics["mae_high"], place, f"  {metrics['mae']:.1f}", va="center", color=INK)
+        axes.barh(place, metrics["loss"], color=color, height=0.65)
+        axes.plot([metrics["loss_low"], metrics["loss_high"]], [place, place], color=INK, linewidth=1.4)
+        axes.text(metrics["loss_high"], place, f"  {metrics['loss']:.{digits}f}", va="center", color=INK)
     axes.set_yticks(range(len(ranked)), [name for name, _ in ranked])
     if report["noise_floor"]:
-        floor = report["noise_floor"][split]["mae"]
-        axes.axvline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=f"noise floor {floor:.1f}")
+        floor = report["noise_floor"][split]["loss"]
+        axes.axvline(
+            floor, color=FLOOR, linestyle="--", linewidth=1.4, label=f"noise floor {floor:.{digits}f}"
+        )
     axes.barh([0], [0], color=WINNER, label="winner")
     for kind, color in KINDS.items():
         if any(metrics["kind"] == kind for _, metrics in ranked):
             axes.barh([0], [0], color=color, label=kind.replace("-", " "))
     figure.legend(loc="outside lower center", ncols=5, frameon=False)
-    axes.set_xlim(0, 1.12 * max((metrics["mae_high"] for _, metrics in ranked), default=1))
-    axes.set_xlabel(_plain(f"mean absolute error, {report['unit']} (line: 95% bootstrap interval)"))
+    axes.set_xlim(0, 1.12 * max((metrics["loss_high"] for _, metrics in ranked), default=1))
+    axes.set_xlabel(_plain(f"{Loss.of(report).axis} (line: 95% bootstrap interval)"))
     _title(axes, f"Every candidate on {split}")
     return figure
 
@@ -104,18 +109,20 @@ def predicted_true(panels: dict[str, pd.DataFrame], split: str, unit: str, *, lo
     return figure
 
 
-def errors_by_group(groups: list[dict[str, Any]], key: str, title: str, unit: str) -> Figure:
-    """MAE by group, in the order given; each of `groups` has its name under `key`, with `n` and `mae`."""
+def errors_by_group(groups: list[dict[str, Any]], key: str, title: str, shown: Loss) -> Figure:
+    """Mean loss by group, in the order given; each of `groups` has its name under `key`, with `n`, `loss`."""
     figure, axes = _canvas(8, 1.3 + 0.42 * len(groups))
     names = [_short(str(group[key])) + f"  (n={group['n']})" for group in groups]
-    maes = [np.nan if group["mae"] is None else group["mae"] for group in groups]
+    losses = [np.nan if group["loss"] is None else group["loss"] for group in groups]
     places = np.arange(len(groups))[::-1]
-    bars = axes.barh(places, maes, color=MODEL, height=0.65)
-    axes.bar_label(bars, [_error_label(group) for group in groups], padding=4, color=INK)
+    bars = axes.barh(places, losses, color=MODEL, height=0.65)
+    axes.bar_label(bars, [_error_label(group, shown.digits - 1) for group in groups], padding=4, color=INK)
     axes.set_yticks(places, names)
     axes.margins(x=0.22)
     axes.set_xlim(left=0)
-    axes.set_xlabel(_plain(f"mean absolute error, {unit} (and as a share of the mean)"))
+    axes.set_xlabel(
+        _plain(shown.axis + (" (and as a share of the mean)" if "share_of_target" in groups[0] else ""))
+    )
     _title(axes, title)
     return figure
 
@@ -162,8 +169,10 @@ def histograms(values: dict[Split, np.ndarray], label: str, title: str) -> Figur
     return figure
 
 
-def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
-    """What intervals hold against what they promise; `levels` as from `calibration.observed`."""
+def calibration(levels: list[dict[str, Any]], title: str, legend: Corner) -> Figure:
+    """What intervals hold against what they promise; `levels` as from `calibration.observed`. `legend` is the
+    corner where it stands.
+    """
     figure = Figure(figsize=(5.6, 5.2), layout="constrained")
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=FLOOR, linewidth=1.2, label="kept to the letter")
@@ -179,12 +188,14 @@ def calibration(levels: list[dict[str, Any]], title: str) -> Figure:
         axis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(loc="upper left", frameon=False)
+    axes.legend(loc=legend, frameon=False)
     _title(axes, title)
     return figure
 
 
-def learning(losses: list[dict[str, float]], snapshots: dict[str, list[dict[str, Any]]], unit: str) -> Figure:
+def learning(
+    losses: list[dict[str, float]], snapshots: dict[str, list[dict[str, Any]]], shown: Loss
+) -> Figure:
     """How training went: the loss of SFT at each step, and the snapshots of each aligned policy, by the
     share of its steps; `losses` as sft reports them, `snapshots` as align does, by method.
     """
@@ -199,7 +210,10 @@ def learning(losses: list[dict[str, float]], snapshots: dict[str, list[dict[str,
         steps = np.array([snapshot["step"] for snapshot in series]) / max(series[-1]["step"], 1)
         right.plot(steps, [snapshot["error"] for snapshot in series], marker="o", markersize=4, label=method)
     right.xaxis.set_major_formatter(PercentFormatter(1.0))
-    right.set(xlabel="share of the steps", ylabel=_plain(f"error of a sampled answer, {unit}"))
+    right.set(
+        xlabel="share of the steps",
+        ylabel=_plain(f"error of a sampled answer, {shown.unit}".removesuffix(", ")),
+    )
     if snapshots:
         right.legend(frameon=False)
     _title(right, "Alignment, monitored on validation")
@@ -209,10 +223,33 @@ def learning(losses: list[dict[str, float]], snapshots: dict[str, list[dict[str,
     return figure
 
 
-def _error_label(group: dict[str, Any]) -> str:
-    if group["mae"] is None:
+def confusion(counts: list[list[int]], names: list[str], title: str) -> Figure:
+    """Shares of the rows of each true label by the answer, (labels, labels + 1) counts, the last column for
+    none.
+    """
+    matrix = np.asarray(counts, float)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size, short = 3.0 + 0.45 * len(names), [_short(name) for name in names]
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(names) + 1), [*short, "(no answer)"], rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), short)
+    if len(names) <= LEGIBLE_LABELS:
+        for (true, answer), share in np.ndenumerate(shares):
+            if share >= 0.005:
+                color = "white" if share > 0.5 else INK
+                axes.text(answer, true, f"{share:.0%}", ha="center", va="center", fontsize=7, color=color)
+    axes.set(xlabel="answer", ylabel="true")
+    _title(axes, title)
+    return figure
+
+
+def _error_label(group: dict[str, Any], digits: int) -> str:
+    if group["loss"] is None:
         return "no readable answer"
-    return f"{group['mae']:.1f} ({group['share_of_target']:.0%})"
+    share = f" ({group['share_of_target']:.0%})" if "share_of_target" in group else ""
+    return f"{group['loss']:.{digits}f}{share}"
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:

@@ -40,11 +40,11 @@ def card(
     state which licence or reservation; `made_from` names what the version is traced by (commit, digests).
     """
     evaluation, quantization = reports["evaluate"], reports["quantize"]
-    winner = evaluation["winner"]
+    winner, measure = evaluation["winner"], evaluation["measure"]
     tested = evaluation["candidates"][winner]["test"]
     parts = [
         f"# {name}: {escaped(task.question)}",
-        f"A text about a product goes in, the answer in {task.number.unit} comes out, with an interval. "
+        f"A text about a product goes in, {_answer(task)}. "
         f"This is the candidate `{winner}`, served as {quantization['format']}. "
         f"{escaped(evaluation['headline'])}.",
         _use(scrape.source),
@@ -56,7 +56,7 @@ def card(
         f"Of `{winner}` before it was quantized; the winner was picked on validation, not by these.",
         table(("metric", "value", "interval"), _measured(tested)),
         "All candidates:",
-        table(("candidate", "validation MAE", "test MAE", "interval"), _candidates(evaluation)),
+        table(("candidate", f"validation {measure}", f"test {measure}", "interval"), _candidates(evaluation)),
         "## Parity of the served model",
         table(("figure", "value"), list(_figures(quantization))),
     ]
@@ -75,6 +75,20 @@ def terms(listings: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(count) for name, count in counts.items()}
 
 
+def _answer(task: Task) -> str:
+    """What comes out."""
+    if task.kind == "label":
+        return "one of the labels comes out, with its probability and the set that is to hold the true one"
+    return f"the answer in {task.number.unit} comes out, with an interval"
+
+
+def _range(task: Task) -> str:
+    """Among what it answers."""
+    if task.kind == "label":
+        return "one of " + ", ".join(map(escaped, task.label.names))
+    return f"from {task.number.min:g} to {task.number.max:g} {task.number.unit}"
+
+
 def _use(source: str) -> str:
     """What the model is for, and what it must not be used for."""
     return (
@@ -91,9 +105,11 @@ def _biases(evaluation: dict[str, Any]) -> list[str]:
     """Errors on test by category and by what is true; a bias above 0 means answers that are too high."""
     parts = []
     for key in ("category", "band"):
-        head = (key, "listings", "MAE", "bias (predicted minus true)")
+        head = (key, "listings", evaluation["measure"], "bias (predicted minus true)")
         groups = evaluation.get(f"error_by_{key}", [])
-        rows = [(group[key], group["n"], _number(group["mae"]), _number(group["bias"])) for group in groups]
+        rows = [
+            (group[key], group["n"], _number(group["loss"]), _number(group.get("bias"))) for group in groups
+        ]
         parts += [f"## Bias by {key}", table(head, rows)] if rows else []
     return parts
 
@@ -107,12 +123,12 @@ def _out_of_domain(evaluation: dict[str, Any]) -> list[str]:
         (
             name.replace("_", " "),
             figures[name]["n"],
-            *(_number(figures[name]["mae"]), _interval(figures[name], "mae")),
+            *(_number(figures[name]["loss"]), _interval(figures[name], "loss")),
             *(_number(figures[name].get("coverage")), _interval(figures[name], "coverage")),
         )
         for name in ("least_like", "rest")
     ]
-    head = ("listings", "count", "MAE", "interval", "coverage of the interval", "interval")
+    head = ("listings", "count", evaluation["measure"], "interval", "coverage of the interval", "interval")
     what = (
         f"The {figures['share']:.0%} of the test listings that are least like any training listing (TF-IDF "
         f"cosine to the nearest at most {figures['likeness_below']:.2f}), and the rest:"
@@ -120,11 +136,11 @@ def _out_of_domain(evaluation: dict[str, Any]) -> list[str]:
     parts = ["## Out of domain", what, table(head, rows)]
     if there := figures["elsewhere"]:
         errors = [
-            (name, part["n"], _number(part["mae"]), _interval(part, "mae"))
+            (name, part["n"], _number(part["loss"]), _interval(part, "loss"))
             for name, part in there["candidates"].items()
         ]
         parts.append(f"Listings of another catalogue, {escaped(there['path'])}:")
-        parts.append(table(("candidate", "listings", "MAE", "interval"), errors))
+        parts.append(table(("candidate", "listings", evaluation["measure"], "interval"), errors))
     return parts
 
 
@@ -137,7 +153,7 @@ def _data(
         f"- Terms of the source: {', '.join(f'{escaped(name)} {count}' for name, count in terms.items())}.",
         f"- Rejected or folded, by rule: {_counts(rejected) or 'none'}.",
         f"- Rows: {_counts(curate['rows'])}; no product is in two splits.",
-        f"- Answers from {task.number.min:g} to {task.number.max:g} {task.number.unit}.",
+        f"- Answers: {_range(task)}.",
     ]
     return "\n".join(lines)
 
@@ -152,28 +168,30 @@ def _method(base: Base, sft: Sft, winner: str) -> str:
     ]
     if winner == BLEND:
         lines.append(
-            "- Blended with a ridge regression on words and on what the base says before fine-tuning, by "
-            "weights fitted on rows that neither was trained on."
+            "- Blended with regressions on words and on what the base holds before fine-tuning, by weights "
+            "fitted on rows that none was trained on."
         )
     elif winner != "sft":
         lines.append(f"- Aligned by `{winner}` on preference pairs.")
-    lines.append("- Read as a distribution over all answers: its median is the answer.")
+    lines.append(
+        "- Read as a distribution over all answers: that with the lowest expected loss is the answer."
+    )
     return "\n".join(lines)
 
 
 def _limits(source: str, task: Task, interval: float, evaluation: dict[str, Any]) -> str:
+    step = "" if task.kind == "label" else f" by {task.number.step:g}"
     lines = [
-        f"- It has read listings of `{source}` only, and answers from {task.number.min:g} to "
-        f"{task.number.max:g} {task.number.unit} by {task.number.step:g}.",
+        f"- It has read listings of `{source}` only, and answers {_range(task)}{step}.",
         f"- It reads the first {task.tokens} tokens; the end of a longer text is cut.",
-        f"- The interval is to hold {interval:.0%} of what is true of listings like these; "
+        f"- The interval or set is to hold {interval:.0%} of what is true of listings like these; "
         "of others it promises nothing.",
         "- A listing may have been written to steer the answer, which is an estimate and no offer.",
     ]
     if floor := evaluation.get("noise_floor"):
         lines.append(
             "- The listings are generated by a known law with noise. The law itself errs "
-            f"{floor['test']['mae']:.2f} on the test rows: no model can expect to err less, and "
+            f"{floor['test']['loss']:.2f} on the test rows: no model can expect to err less, and "
             "figures on such listings say little about real shops."
         )
     return "\n".join(lines)
@@ -183,8 +201,8 @@ def _candidates(evaluation: dict[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, splits in evaluation["candidates"].items():
         test = splits["test"]
-        interval = _interval(test, "mae")
-        rows.append((name, _number(splits["validation"]["mae"]), _number(test["mae"]), interval))
+        interval = _interval(test, "loss")
+        rows.append((name, _number(splits["validation"]["loss"]), _number(test["loss"]), interval))
     return rows
 
 

@@ -46,10 +46,17 @@ class LoadedVersion:
         return self.process.signature
 
     @property
-    def wording(self) -> dict[str, str]:
-        """`question` and `unit` of its task, empty where it was registered without one."""
+    def wording(self) -> dict[str, Any]:
+        """`question` and `unit` of its task, empty where it was registered without one. Labels have no unit;
+        there are their `names`, and `coverage`, the probability with which a set of them holds the true one.
+        """
         for path in self.folder.rglob(SERVED_SETTINGS):
-            if task := json.loads(path.read_text(encoding="utf-8")).get("task"):
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            task = settings.get("task", {})
+            if task.get("kind") == "label":
+                of_labels = {"names": task["label"]["names"], "coverage": settings["calibration"]["coverage"]}
+                return {"question": task["question"], "unit": "", **of_labels}
+            if task:
                 return {"question": task["question"], "unit": task["number"]["unit"]}
         return {"question": "", "unit": ""}
 

@@ -13,6 +13,8 @@ from components.serving.follower import Follower
 
 NUMBERS = ("integer", "long", "float", "double")
 """MLflow's types of columns whose answers are counted by band."""
+LABEL, LABELS = "value", "labels"
+"""Columns of a version that answers labels: the one that is counted, and the one by which it is known."""
 OUTSIDE = "outside_training"
 """Column in which a version that knows it says whether a row is unlike all that it was trained on."""
 PREFIX = "pricewright_"
@@ -46,6 +48,9 @@ class Metrics:
             buckets=bands,
             registry=self.registry,
         )
+        self.labels = Counter(
+            f"{PREFIX}label", "Labels answered, by version.", ["version", "label"], registry=self.registry
+        )
         self._lost = Counter(
             f"{PREFIX}store_lost_rows", "Rows that the request store could not keep.", registry=self.registry
         )
@@ -63,13 +68,21 @@ class Metrics:
         """Count the rows that a version with the columns `outputs` has answered."""
         rows = [row for row in predictions if isinstance(row, dict)] if isinstance(predictions, list) else []
         self.rows.labels(version).inc(len(rows))
-        for name in [column.get("name") for column in outputs if column["type"] in NUMBERS]:
+        names = {column.get("name"): column["type"] for column in outputs}
+        if LABELS in names:
+            for row in rows:
+                self.labels.labels(version, str(row.get(LABEL))).inc()
+        else:
+            self._count_numbers([name for name, kind in names.items() if kind in NUMBERS], rows)
+        if OUTSIDE in names:
+            self.outside.labels(version).inc(sum(row.get(OUTSIDE) is True for row in rows))
+
+    def _count_numbers(self, names: list[Any], rows: list[dict[str, Any]]) -> None:
+        for name in names:
             band = self.answers.labels(name)
             for row in rows:
                 if isinstance(value := row.get(name), int | float):
                     band.observe(value)
-        if any(column.get("name") == OUTSIDE for column in outputs):
-            self.outside.labels(version).inc(sum(row.get(OUTSIDE) is True for row in rows))
 
     def lost(self, rows: int) -> None:
         """Count rows that the request store could not keep."""

@@ -2,7 +2,8 @@
 const QUANTILES = 41, WIDTH = 640, HEIGHT = 150, BASE = 120;
 const at = id => document.getElementById(id);
 const number = value => Number(value).toLocaleString("en-US", { maximumFractionDigits: 2 });
-let tab = "predict", answered = null, unit = "";
+const share = value => (100 * value).toFixed(0) + "%";
+let tab = "predict", answered = null, unit = "", names = null;
 const measured = value => (number(value) + " " + unit).trim();
 
 // --- asking
@@ -29,6 +30,8 @@ async function told(work) {
 async function record() {
   const version = await (await ask("/version")).json();
   unit = version.unit;
+  names = version.names ?? null;
+  if (names) forLabels();
   if (version.question) document.title = at("question").textContent = version.question;
   const column = version.inputs.find(input => input.type === "string");
   return [version, { [column.name]: at("text").value }];
@@ -40,15 +43,33 @@ async function predict() {
   const answer = await ask("/predict" + (known ? "?quantiles=" + QUANTILES : ""), asked);
   const body = await answer.json(), row = body.answers[0];
   answered = { key: answer.headers.get("X-Request-Key"), value: row.value };
-  at("value-answered").textContent = measured(row.value);
-  at("range").textContent = "Between " + number(row.low) + " and " + measured(row.high) + "."
-    + (row.quantiles ? "" : " This version does not say how it is spread between.");
-  at("picture").replaceChildren(picture(row));
+  if (names) label(row, version.coverage);
+  else numbered(row);
   at("version").textContent = body.model + " version " + body.version;
   at("words").replaceChildren();
   at("near").replaceChildren();
   at("answer").hidden = false;
   await Promise.all([words(asked), nearest(asked)]);
+}
+
+function numbered(row) {
+  at("value-answered").textContent = measured(row.value);
+  at("range").textContent = "Between " + number(row.low) + " and " + measured(row.high) + "."
+    + (row.quantiles ? "" : " This version does not say how it is spread between.");
+  at("picture").replaceChildren(picture(row));
+}
+
+function label(row, coverage) {
+  at("value-answered").textContent = row.value;
+  at("range").textContent = "Probability " + share(row.probability) + ". With " + share(coverage)
+    + " it is one of: " + row.labels.join(", ") + ".";
+}
+
+function forLabels() {
+  at("value").inputMode = "text";
+  at("low").textContent = "Probability";
+  at("high").textContent = "One of";
+  at("names").replaceChildren(...names.map(name => new Option(name, name)));
 }
 
 async function words(asked) {
@@ -72,7 +93,7 @@ async function nearest(asked) {
   }
   at("near").replaceChildren(...listings.map(({ title, value }) => {
     const item = document.createElement("li"), strong = document.createElement("strong");
-    strong.textContent = number(value);
+    strong.textContent = names ? value : number(value);
     item.append(title + " ", strong);
     return item;
   }));
@@ -85,7 +106,9 @@ async function compare() {
   const both = await (await ask("/compare", asked)).json();
   at("both").replaceChildren(...["champion", "challenger"].filter(alias => both[alias]).map(alias => {
     const line = document.createElement("tr"), { version, answer } = both[alias];
-    const cells = [alias + ", version " + version, number(answer.value), number(answer.low), number(answer.high)];
+    const figures = names ? [answer.value, share(answer.probability), answer.labels.join(", ")]
+      : [answer.value, answer.low, answer.high].map(number);
+    const cells = [alias + ", version " + version, ...figures];
     line.append(...cells.map(text => {
       const cell = document.createElement("td");
       cell.textContent = text;
@@ -100,6 +123,17 @@ async function compare() {
 async function truth(value) {
   await ask("/truth", { key: answered.key, row: 0, value });
   at("note").textContent = "Kept. Thank you.";
+}
+
+function numberOf(text) {
+  const value = Number(text.replace(/[,\s]/g, "").replace(/^[^\d.-]+|[^\d.]+$/g, "") || NaN);
+  if (!Number.isFinite(value)) throw new Error("That is no number: write it in digits, as 49.90.");
+  return value;
+}
+
+function labelOf(text) {
+  if (!names.includes(text)) throw new Error("That is none of the labels: " + names.join(", ") + ".");
+  return text;
 }
 
 // --- the picture
@@ -167,9 +201,7 @@ at("right").onclick = () => told(() => truth(answered.value));
 at("truth").onsubmit = event => {
   event.preventDefault();
   told(async () => {
-    const value = Number(at("value").value.replace(/[,\s]/g, "").replace(/^[^\d.-]+|[^\d.]+$/g, "") || NaN);
-    if (!Number.isFinite(value)) throw new Error("That is no number: write it in digits, as 49.90.");
-    await truth(value);
+    await truth(names ? labelOf(at("value").value.trim()) : numberOf(at("value").value));
     at("value").value = "";
   });
 };

@@ -16,7 +16,7 @@ from components.serving.answering import Answering
 from components.serving.http_request import KEY_MAX, as_json, in_time, json_body, unless_gone
 from components.serving.invocation import RefusedError
 from components.serving.loaded import LoadedVersion
-from components.serving.metrics import NUMBERS
+from components.serving.metrics import LABEL, LABELS, NUMBERS
 from components.serving.nearest import Nearest
 from components.serving.request_store import Truth, now
 
@@ -43,7 +43,9 @@ class Page:
         return Response((loaded.folder / CARD).read_text(encoding="utf-8"), media_type="text/plain")
 
     async def words(self, request: Request) -> Response:
-        """How far the answer to a record falls where each word of its text is left out."""
+        """How far the answer to a record falls where each word of its text is left out; of a label its
+        probability, at least.
+        """
         record, loaded = await self._record(request), self.answering.current()
         column = _text_column(loaded)
         number = next((str(c["name"]) for c in loaded.signature["outputs"] if c["type"] in NUMBERS), "")
@@ -54,7 +56,7 @@ class Page:
         texts = [" ".join(left) for left in [words, *less]]
         whole, *answers = await self._answers(request, loaded, [record | {column: text} for text in texts])
         effects = [
-            {"word": word, "effect": whole[number] - answer[number]}
+            {"word": word, "effect": whole[number] - _standing(answer, whole, number)}
             for word, answer in zip(words, answers, strict=True)
         ]
         return as_json({"column": number, "words": effects}, {})
@@ -63,8 +65,10 @@ class Page:
         """The training listings that share the most with a record's text, and their values."""
         record, loaded = await self._record(request), self.answering.current()
         text = str(record.get(_text_column(loaded)) or "")
-        listings = self.near.to(text, loaded.version)
-        return as_json({"listings": await in_time(listings, self.section.timeout_seconds)}, {})
+        listings = await in_time(self.near.to(text, loaded.version), self.section.timeout_seconds)
+        if names := loaded.wording.get("names"):
+            listings = [row | {"value": names[int(row["value"])]} for row in listings]
+        return as_json({"listings": listings}, {})
 
     async def compare(self, request: Request) -> Response:
         """What champion and challenger answer to the same record; null for one that is not loaded."""
@@ -123,6 +127,12 @@ def _text_column(loaded: LoadedVersion) -> str:
     return next(
         (str(column["name"]) for column in loaded.signature["inputs"] if column["type"] == "string"), ""
     )
+
+
+def _standing(answer: dict[str, Any], whole: dict[str, Any], number: str) -> float:
+    """The number of an answer; of another label than that of `whole`, what is at most left for that one."""
+    other = LABELS in whole and answer[LABEL] != whole[LABEL]
+    return float(1 - answer[number] if other else answer[number])
 
 
 def _file(path: Path, kind: str) -> Handler:

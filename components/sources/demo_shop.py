@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from random import Random
 from socketserver import ThreadingTCPServer
 
 from components.core.errors import PricewrightError
@@ -30,6 +31,7 @@ from components.sources.result import Collected, Spool
 from components.sources.shop import to_collected
 from components.synthetic import shop_pages
 from components.synthetic.catalogue import Product, catalogue
+from components.synthetic.price_law import CATEGORIES
 
 PRODUCT_PAGES = "/p/"
 FIRST_STATUS = {429: 0.003, 503: 0.003}  # status to share of the product pages whose first answer it is
@@ -53,19 +55,35 @@ class RunningShop:
 def collect(section: DemoShop, spool: Spool) -> Collected:
     """Serve the catalogue, crawl it, hand on its listings and its law, and return the crawl's counts.
 
-    Raises PricewrightError where the port is in use or the crawl fails.
+    The law knows the category of each product, also of one whose page names another. Raises
+    PricewrightError where the port is in use or the crawl fails.
     """
     products = catalogue(section.seed, section.listings, section.noise)
     with (
-        serve(products, section.port) as shop,
+        serve(mislabelled(products, section.mislabelled, section.seed), section.port) as shop,
         tempfile.TemporaryDirectory(prefix="pricewright-crawl-") as folder,
     ):
         path = Path(folder) / "pages.sqlite"
         crawled = crawl_shop(shop.address, section.concurrency, section.pages_max, path, spool)
     for product in products:
         address = shop_pages.address(product)
-        spool.add(Law, {"address": address, "median": product.median, "sigma": section.noise})
+        law = {"median": product.median, "sigma": section.noise, "label": product.category}
+        spool.add(Law, {"address": address} | law)
     return replace(crawled, notes=[])
+
+
+def mislabelled(products: list[Product], share: float, seed: int) -> list[Product]:
+    """The products as the shop shows them: that share of them, drawn at random, in another category, each of
+    the others as likely as any.
+
+    The random stream is its own, so that nothing else about the products depends on the share.
+    """
+    rng = Random(f"mislabelled {seed}")
+    shown = list(products)
+    for place in rng.sample(range(len(products)), round(share * len(products))):
+        others = [category.name for category in CATEGORIES if category.name != products[place].category]
+        shown[place] = replace(products[place], category=rng.choice(others))
+    return shown
 
 
 def crawl_shop(base: str, concurrency: int, pages_max: int, path: Path, spool: Spool) -> Collected:

@@ -25,6 +25,10 @@ from components.sources.result import Collected, Row, Spool
 SOURCE = "requests"
 COLUMNS = ("key", "row", "text", "value")
 """Of the file: key and row of the request, what was to be answered, and what came true, as JSON."""
+COLUMN = "column"
+"""Where labels are predicted one more: `task.label.column`, into which what came true is written."""
+LABELLED = ("category", "brand")
+"""Columns of a listing that may be what is predicted; any other is a specification."""
 BRAND = "Brand"
 BETWEEN = re.compile(r"(?<=\.) (?=[^:.]+: )")  # two details; in time that is linear in the text
 
@@ -48,7 +52,8 @@ def collect(section: Requests, spool: Spool) -> Collected:
             f"{section.path} (scrape.requests.path): no column {', '.join(missing)}; `make retrain` writes it"
         )
     rows, rejected = 0, spool.rules.copy()
-    for batch in file.iter_batches(columns=list(COLUMNS)):
+    columns = [name for name in (*COLUMNS, COLUMN) if name in file.schema_arrow.names]
+    for batch in file.iter_batches(columns=columns):
         for row in batch.to_pylist():
             spool.add(Listing, listing(**row))
             rows += 1
@@ -60,17 +65,22 @@ def collect(section: Requests, spool: Spool) -> Collected:
     return Collected({"requests": rows, **({"rejected": dict(rejected)} if rejected else {})})
 
 
-def listing(key: str, row: int, text: str, value: str) -> Row:
-    """A request as a row of `Listing`, with its key."""
+def listing(key: str, row: int, text: str, value: str, column: str = "") -> Row:
+    """A request as a row of `Listing`, with its key; what came true is the label in a column, or, without
+    one, the number.
+    """
     parts = parts_of(text)
+    number = "" if column else value
+    named = {column.casefold(): value} if column.casefold() in LABELLED else {}
+    details = parts.details | ({column: value} if column and not named else {})
     entries = {
         "title": parts.title,
         "description": parts.description,
         "brand": parts.brand,
         "category": "",
-        "details": json.dumps(parts.details, ensure_ascii=False),
-        "price": value,
-        "amount": value,
+        "details": json.dumps(details, ensure_ascii=False),
+        "price": number,
+        "amount": number,
         "currency": "",
         "address": address(key, row),
         "page_hash": hashlib.sha256(page(key, row, text, value)).hexdigest(),
@@ -78,6 +88,7 @@ def listing(key: str, row: int, text: str, value: str) -> Row:
         "places": "{}",
         "rights": "",
         "key": f"{key} {row}",
+        **named,
     }
     return {name: writable(entry) for name, entry in entries.items()}
 

@@ -30,5 +30,5 @@ def collect(section: SleepingBags, spool: Spool) -> Collected:
             "rights": "",
         }
         spool.add(Listing, row | {"page_hash": hashlib.sha256(json.dumps(row).encode()).hexdigest()})
-        spool.add(Law, {"address": address, "median": bag.median, "sigma": section.noise})
+        spool.add(Law, {"address": address, "median": bag.median, "sigma": section.noise, "label": ""})
     return Collected({"generated": section.listings})

@@ -9,11 +9,10 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from components.core.params.task import Task
-from components.model.grid import Floats, Grid
+from components.model.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,13 @@ class NumberTask:
     """What is asked, and what may be answered: the numbers of a grid."""
 
     section: Task
+    kind = "number"
+    measure = "MAE"
+    """What the mean loss is called."""
+    measured = "mean absolute error"
+    """The same at length."""
+    digits = 2
+    """Of a mean loss in a table."""
 
     @property
     def question(self) -> str:
@@ -43,7 +49,7 @@ class NumberTask:
         return self.section.number.unit
 
     @cached_property
-    def grid(self) -> Grid:
+    def answers(self) -> Grid:
         """The multiples of the step from min to max; the ends lie within the first and the last step."""
         number = self.section.number
         low, high = (
@@ -53,15 +59,23 @@ class NumberTask:
         return Grid(low, high, number.step, number.logarithmic)
 
     @property
+    def instruction(self) -> str:
+        """What a chat model is told beside the question."""
+        return f"Answer with a number of {self.unit} and nothing else."
+
+    @property
     def spelled(self) -> tuple[str, ...]:
         """Every answer as it is written."""
-        return self.grid.spelled
+        return self.answers.spelled
 
     def completion(self, target: float) -> str:
         """The answer that is right for a target: the nearest number of the grid, halves up."""
-        return self.grid.spell(target)
+        return self.answers.spell(target)
 
+    def best_by_law(self, law: pd.DataFrame) -> pd.Series:
+        """The best answers there are, by address, from a table of `Law`; NaN where it knows none."""
+        return law.set_index("address")["median"].astype(float)
 
-def loss(true: Floats, predicted: Floats) -> NDArray[np.float64]:
-    """The loss of each row, (n,), in the unit of the number; NaN where `predicted` is NaN: no answer."""
-    return np.abs(predicted - true)
+    def shown(self, answer: float) -> str:
+        """A target or an answer, for people."""
+        return f"{answer:.2f} {self.unit}"

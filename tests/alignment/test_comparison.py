@@ -9,10 +9,11 @@ import pytest
 
 from components.alignment.comparison import Answers, against_sft, answers, errors, outcome
 from components.alignment.controls import tempered
+from components.model.labels import Labels
 from tests.support.project import whole
 
 SFT = {
-    "median": np.full(4, 10.0),
+    "point": np.full(4, 10.0),
     "greedy": np.full(4, 20.0),
     "sampled": np.full(4, 50.0),
     "malformed": np.full(4, 0.1),
@@ -44,22 +45,22 @@ def test_the_aligned_mean_has_an_interval_of_its_own() -> None:
 def test_the_verdict_counts_products_and_not_their_rows() -> None:
     gains = np.array([-3.0, -1.0, 2.0, -4.0, 1.0, -2.0, -5.0, 1.5])
     once = against_sft(
-        {"median": np.full(8, 50.0), "greedy": np.full(8, 50.0)},
-        {"median": 50 + gains, "greedy": 50 + gains},
+        {"point": np.full(8, 50.0), "greedy": np.full(8, 50.0)},
+        {"point": 50 + gains, "greedy": 50 + gains},
         {},
         np.arange(8),
         bootstrap=400,
         seed=0,
     )
     often = against_sft(
-        {"median": np.full(80, 50.0), "greedy": np.full(80, 50.0)},
-        {"median": 50 + np.tile(gains, 10), "greedy": 50 + np.tile(gains, 10)},
+        {"point": np.full(80, 50.0), "greedy": np.full(80, 50.0)},
+        {"point": 50 + np.tile(gains, 10), "greedy": 50 + np.tile(gains, 10)},
         {},
         np.tile(np.arange(8), 10),
         bootstrap=400,
         seed=0,
     )
-    assert often["median"]["difference"] == once["median"]["difference"]
+    assert often["point"]["difference"] == once["point"]["difference"]
 
 
 def test_a_row_without_a_price_by_either_is_left_out_of_both_means() -> None:
@@ -75,7 +76,7 @@ def test_where_neither_has_an_answer_nothing_is_compared_and_nothing_is_worse() 
     assert result["may_win"]
 
 
-@pytest.mark.parametrize("way", ["median", "greedy"])
+@pytest.mark.parametrize("way", ["point", "greedy"])
 def test_what_is_worse_without_sampling_may_not_win_however_well_it_samples(way: str) -> None:
     assert not evaluated(BETTER | {way: SFT[way] + 0.01})["may_win"]
 
@@ -126,7 +127,7 @@ def test_a_policy_helps_where_it_knows_more_than_both_controls() -> None:
 def test_where_selling_too_cheap_is_worse_the_table_says_what_it_costs() -> None:
     low, high = (spread(PRICES + shift, 9.0) for shift in (-10.0, 10.0))
     plain, dear = (verdict(low, high, low, under_cost) for under_cost in (1.0, 3.0))
-    for way, figures in (("median", (10.0, 10.0)), ("greedy", (10.0, 10.0))):
+    for way, figures in (("point", (10.0, 10.0)), ("greedy", (10.0, 10.0))):
         assert (plain[way]["sft"], plain[way]["aligned"]) == figures
         assert (dear[way]["sft"], dear[way]["aligned"]) == (30.0, 10.0)
     assert not plain["helps"]
@@ -144,14 +145,14 @@ def test_a_control_that_is_surer_than_the_policy_is_not_flattened() -> None:
 
 @pytest.mark.parametrize(
     ("worse", "helps"),
-    [({}, True), ({"median": 31.0}, False), ({"sampled": 41.0}, False), ({"sampled": np.nan}, False)],
+    [({}, True), ({"point": 31.0}, False), ({"sampled": 41.0}, False), ({"sampled": np.nan}, False)],
 )
-def test_what_helps_beats_every_control_when_sampled_and_is_behind_none_by_its_median(
+def test_what_helps_beats_every_control_when_sampled_and_is_behind_none_by_its_point(
     worse: dict[str, float], helps: bool
 ) -> None:
-    sft = {"median": np.full(4, 40.0), "greedy": np.full(4, 40.0), "sampled": np.full(4, 50.0)}
-    aligned = sft | {"median": np.full(4, 30.0), "sampled": np.full(4, 40.0)}
-    control = {"median": np.full(4, 30.0), "sampled": np.full(4, 41.0)}
+    sft = {"point": np.full(4, 40.0), "greedy": np.full(4, 40.0), "sampled": np.full(4, 50.0)}
+    aligned = sft | {"point": np.full(4, 30.0), "sampled": np.full(4, 40.0)}
+    control = {"point": np.full(4, 30.0), "sampled": np.full(4, 41.0)}
     own = aligned | {way: np.full(4, value) for way, value in worse.items()}
     controls = {"sft_tempered": sft, "sft_continued": control}
     assert against_sft(sft, own, controls, np.arange(4), bootstrap=100, seed=0)["helps"] is helps
@@ -172,3 +173,14 @@ def test_policy_and_reference_measure_the_same_before_training(cheap_task: Any) 
     for way in SFT:
         np.testing.assert_array_equal(both[0][way], both[1][way])
         assert both[0][way].shape == (3,)
+
+
+def test_labels_are_compared_by_how_often_they_are_wrong() -> None:
+    labels = Labels(("a", "b", "c"))
+    masses = np.array([[0.5, 0.3, 0.0], [0.1, 0.2, 0.6], [0.2, 0.4, 0.3]], dtype=np.float32)
+    own = Answers(masses, [" a", " b", "?"], [" a", " c", " b"])
+    result = errors(own, np.array([0.0, 0.0, 1.0]), labels, under_cost=3.0)
+    np.testing.assert_array_equal(result["point"], [0, 1, 0])
+    np.testing.assert_array_equal(result["greedy"], [0, 1, np.nan])
+    np.testing.assert_allclose(result["sampled"], [0.3 / 0.8, 0.8 / 0.9, 0.5 / 0.9], rtol=1e-6)
+    np.testing.assert_allclose(result["malformed"], [0.2, 0.1, 0.1], atol=1e-6)

@@ -100,7 +100,7 @@ def hacked(task: AlignmentTask, reward: Any, params: Params, recorder: Any, **ch
     options: dict[str, Any] = {
         "error_max": task.error_max,
         "under_cost": task.under_cost,
-        "grid": whole(999),
+        "answers": whole(999),
         "scratch": scratch,
         "track": recorder.metric,
     }

@@ -260,7 +260,7 @@ def test_a_killed_run_of_the_transformer_resumes_with_the_same_result(
         reward_model = RewardModel(model, head, cheap_task.tokenizer, 16, GOOD, whole(999))
         monitoring = cheap_task.monitor.section.model_copy(update={"snapshots": 2})
         items, scratch = cheap_task.monitor.items[:10], tmp_path / folder
-        options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "grid": whole(999)}
+        options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "answers": whole(999)}
         options["scratch"] = scratch
         options["track"] = tracked.metric
         monitor = Monitor(model, cheap_task.tokenizer, reward_model, items, monitoring, **options)

@@ -75,7 +75,6 @@ def test_what_a_calibrated_reward_errs_by_chance_falls_with_the_pairs_and_bounds
 
 
 def test_a_rule_is_judged_where_it_has_a_centre_and_a_tie_is_half_right() -> None:
-    centres = np.array([10.0, 10.0, 10.0, np.nan])
-    chosen, rejected = np.array([9.0, 5, 12, 1]), np.array([np.nan, 15, 11, 2])
-    assert reward_quality.nearer(centres, chosen, rejected) == {"accuracy": 0.5, "pairs": 3}
-    assert reward_quality.nearer(np.full(4, np.nan), chosen, rejected) is None
+    chosen, rejected = np.array([1.0, 5, 2, np.nan]), np.array([np.inf, 5, 1, np.nan])
+    assert reward_quality.nearer(chosen, rejected) == {"accuracy": 0.5, "pairs": 3}
+    assert reward_quality.nearer(np.full(4, np.nan), np.full(4, np.nan)) is None

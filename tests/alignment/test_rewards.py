@@ -14,18 +14,19 @@ from components.alignment.task import AlignmentTask
 from components.core.errors import PricewrightError
 from components.core.params.file import Params
 from components.model import adapters
+from components.model.labels import Labels
 from tests.support.project import whole
 from tests.support.reward import COIN, GOOD
 
 
 def test_the_true_reward_is_minus_the_error_and_no_price_counts_as_the_largest() -> None:
-    reward = rewards.truth(["p", "q"], [100.0, 50.0], 200.0, 1.0)
+    reward = rewards.truth(["p", "q"], [100.0, 50.0], whole(999), 200.0, 1.0)
     result = reward(["p", "q", "p", "q"], ["90", "50 or so", "cheap", "9999"])
     assert result.tolist() == [-10, 0, -200, -200]
 
 
 def test_a_dollar_below_the_price_costs_what_the_preferences_say() -> None:
-    reward = rewards.truth(["p"], [100.0], 200.0, 3.0)
+    reward = rewards.truth(["p"], [100.0], whole(999), 200.0, 3.0)
     assert reward(["p"] * 5, ["110", "90", "100", "20", "cheap"]).tolist() == [-10, -30, 0, -200, -200]
     masses, priced = np.array([[0.25, 0.0, 0.25, 0.5]]), (np.array([2.0]), whole(3), 9.0, 3.0)
     assert rewards.expected(masses, ["3"], *priced)[0] == pytest.approx(0.25 * 6 + 0.5)
@@ -44,7 +45,7 @@ def test_the_true_reward_of_a_method_is_that_of_the_task(
 
 
 def test_two_listings_with_the_same_cut_prompt_keep_their_own_prices() -> None:
-    reward = rewards.truth(["p", "p", "q"], [100.0, 40.0, 7.0], 500.0, 1.0)
+    reward = rewards.truth(["p", "p", "q"], [100.0, 40.0, 7.0], whole(999), 500.0, 1.0)
     assert reward(["p", "p", "q"], ["100", "40", "7"]).tolist() == [-30.0, -30.0, 0.0]
 
 
@@ -109,3 +110,25 @@ def test_the_expected_error_is_the_mean_over_all_completions() -> None:
 def test_a_completion_that_goes_on_after_its_price_counts_by_itself(text: str, error: float) -> None:
     masses = np.array([[0.0, 1.0, 0.0, 0.0]])
     assert rewards.expected(masses, [text], np.array([1.0]), whole(3), 99.0, 1.0)[0].tolist() == [error]
+
+
+NAMES = Labels(("Home", "Home Garden", "Toys"))
+
+
+def test_the_true_reward_of_a_label_is_right_or_wrong_and_none_is_as_bad_as_the_section_says() -> None:
+    reward = rewards.truth(["p", "q"], [0.0, 1.0], NAMES, 1.0, 3.0)
+    completions = [" Home", " Home Garden", " Toys", " Homes", " Home Garden, I think"]
+    assert reward(["p"] * 5, completions).tolist() == [0, -1, -1, -1, -1]
+    assert reward(["q"] * 5, completions).tolist() == [-1, 0, -1, -1, 0]
+    dear = rewards.truth(["p", "p"], [0.0, 2.0], NAMES, 500.0, 1.0)
+    assert dear(["p"] * 3, [" Home", " Home Garden", "?"]).tolist() == [-0.5, -1.0, -500.0]
+    assert rewards.read_answers(completions, NAMES).tolist()[:3] == [0.0, 1.0, 2.0]
+
+
+def test_the_expected_error_of_labels_is_the_probability_of_a_wrong_one_among_answers() -> None:
+    masses, true = np.array([[0.5, 0.2, 0.1], [0.0, 0.0, 0.4]]), np.array([0.0, 1.0])
+    error, malformed = rewards.expected(masses, [" Toys", " Toys"], true, NAMES, 1.0, 1.0)
+    np.testing.assert_allclose(error, [0.3 / 0.8, 1.0])
+    np.testing.assert_allclose(malformed, [0.2, 0.6])
+    goes_on, _ = rewards.expected(masses, [" Home, surely", " Home Garden too"], true, NAMES, 1.0, 1.0)
+    assert goes_on.tolist() == [0.0, 0.0], "what goes on after its answer counts by itself"

@@ -7,10 +7,11 @@ import pytest
 from components.alignment import rewards, sft_best_of_n
 from components.alignment.task import AlignmentTask
 from components.core.params.file import Params
+from tests.support.project import whole
 
 
 def test_the_best_completion_of_each_prompt_is_kept_the_first_of_equals() -> None:
-    reward = rewards.truth(["p", "q"], [100.0, 50.0], 200.0, 1.0)
+    reward = rewards.truth(["p", "q"], [100.0, 50.0], whole(999), 200.0, 1.0)
     best, figures = sft_best_of_n.best_of(["p", "q"], [["90", "99", "1"], ["60", "40", "x"]], reward)
     assert best == ["99", "60"]
     assert figures["mean_best_reward"] == -5.5

@@ -172,7 +172,12 @@ def test_a_cut_prompt_has_the_tokens_of_pricing_wherever_it_is_read(
     assert priced == set(task.prompts["prompt"]) == set(task.pairs["prompt"])
     items = pd.DataFrame({"id": ["a", "b"], "text": LONG})
     section, align = params.preferences, params.align
-    options: dict[str, Any] = {"error_max": 999.0, "under_cost": 1.0, "grid": whole(9), "scratch": tmp_path}
+    options: dict[str, Any] = {
+        "error_max": 999.0,
+        "under_cost": 1.0,
+        "answers": whole(9),
+        "scratch": tmp_path,
+    }
     monitor = Monitor(
         model, tokenizer, task.reward_model, task.prompts, align.monitor, track=lambda *_: None, **options
     )
@@ -202,7 +207,7 @@ def test_a_method_samples_from_a_cut_prompt_as_pricing_reads_it(
     task, prompt = cut_task
     section = getattr(params.align, method.__name__.rpartition(".")[2])
     sizes = {"max_steps": 1, "num_generations": 2, "batch_size": 4, "max_completion_length": 3}
-    prices = rewards.truth(task.prompts["prompt"], task.prompts["target"], 9.0, 1.0)
+    prices = rewards.truth(task.prompts["prompt"], task.prompts["target"], task.answers, 9.0, 1.0)
     with read_by(task.model) as read:
         method.train(task, section.model_copy(update=sizes), prices)
     assert {row[: prompt.tokens] for row in read} == set(task.prompts["prompt"])

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from components.blending import blended
-from components.blending.blended import PARTS, WEIGHTS, Answers, Blend
+from components.blending.blended import WEIGHTS, Answers, Blend
 from components.blending.pool import pool, shifted
+from components.classification.classifiers import NUMBERS as CLASSIFIERS
+from components.classification.classifiers import Classifiers, fit_classifiers
 from components.core.errors import PricewrightError
+from components.core.params.file import Params
+from components.model.labels import Labels
 from components.regression import boosting, hidden_states, neighbours
 from components.regression.boosting import fit_boosting
 from components.regression.hidden_states import fit_hidden_states
@@ -90,7 +96,7 @@ def test_it_errs_less_than_any_part(made: Made) -> None:
 def test_it_is_the_shifted_pool_of_its_parts(made: Made) -> None:
     blend, answers, _ = made
     parts = blended.parts(blend.regressions, answers, GRID)
-    weights = np.array([blend.weights[part] for part in PARTS])
+    weights = np.array([blend.weights[part] for part in blended.names(blend.regressions)])
     np.testing.assert_array_equal(
         blend.distribution(answers, GRID), shifted(pool(parts, weights), blend.shift, GRID)
     )
@@ -116,6 +122,58 @@ def test_weights_of_other_parts_are_refused(made: Made, tmp_path: Path) -> None:
     made[0].save(tmp_path)
     (tmp_path / WEIGHTS).write_text('{"weights": {"sft": 1.0}, "shift": 0.0}')
     with pytest.raises(
-        PricewrightError, match="weighs sft; sft, hidden_states_ridge, hidden_states_boosting, neighbours are"
+        PricewrightError,
+        match="weighs sft; sft, hidden_states_ridge, hidden_states_boosting, neighbours or sft, "
+        "tfidf_logistic, hidden_states_logistic are the parts",
     ):
         Blend.load(tmp_path)
+
+
+THREE = Labels(("lamps", "rugs", "tents"))
+
+
+@pytest.fixture(scope="module")
+def named(params: Params) -> Made:
+    """Of labels: the tuned model sees each, its evidence noisy, the words tell lamps and the states tents."""
+    draw = np.random.default_rng(0)
+    true = draw.integers(0, 3, 300)
+    texts = [f"{'A bulb' if place == 0 and draw.random() < 0.8 else 'A thing'} here" for place in true]
+    states = (true == 2)[:, None] + 0.5 * draw.standard_normal((300, 2))
+    tuned = softmax(1.5 * (draw.standard_normal((300, 3)) + 1.5 * np.eye(3)[true]), axis=1)
+    first, rest = slice(120), slice(120, None)
+    train = pd.DataFrame({"text": texts[first], "target": true[first].astype(float), "product": range(120)})
+    section = params.baseline.model_copy(update={"ridge_folds": 3, "hidden_depths": [1.0]})
+    fitted = fit_classifiers(train, states[first], THREE, section)
+    answers = Answers(texts[rest], tuned[rest], np.full((180, 3), np.nan), states[rest])
+    labels = true[rest].astype(float)
+    return blended.fit(fitted, answers, labels, THREE, shrinkage=1.0), answers, labels
+
+
+def test_a_blend_of_labels_is_surer_of_the_truth_than_any_part_and_has_no_shift(named: Made) -> None:
+    blend, answers, true = named
+    assert list(blend.weights) == list(blended.names(Classifiers))
+    assert blend.shift == 0.0
+    assert blend.depths == [1.0]
+    whole, rows = blend.distribution(answers, THREE), np.arange(len(true))
+    np.testing.assert_allclose(whole.sum(axis=1), 1.0)
+    own = [
+        np.log(each[rows, true.astype(int)]).mean()
+        for each in blended.parts(blend.regressions, answers, THREE)
+    ]
+    assert np.log(whole[rows, true.astype(int)]).mean() > max(own) + 0.1
+    assert all(weight > 0.2 for weight in blend.weights.values())
+
+
+def test_a_blend_of_labels_that_is_saved_answers_the_same_and_is_known_by_its_parts(
+    named: Made, made: Made, tmp_path: Path
+) -> None:
+    blend, answers, _ = named
+    blend.save(tmp_path / "labels")
+    made[0].save(tmp_path / "numbers")
+    kept, other = (Blend.load(tmp_path / kind) for kind in ("labels", "numbers"))
+    assert isinstance(kept.regressions, Classifiers)
+    assert isinstance(other.regressions, Regressions)
+    np.testing.assert_array_equal(kept.distribution(answers, THREE), blend.distribution(answers, THREE))
+    (tmp_path / "labels" / CLASSIFIERS).unlink()
+    with pytest.raises(PricewrightError, match=rf"{CLASSIFIERS} is missing.*dvc repro"):
+        Blend.load(tmp_path / "labels")

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from scipy.stats import norm
 
-from components.blending.pool import fit_shift, fit_weights, pool, shifted
+from components.blending.pool import (
+    LEAST,
+    fit_shift,
+    fit_weights,
+    log_loss,
+    pool,
+    ranked_probability,
+    shifted,
+)
+from components.model.labels import Labels
 from tests.support.project import whole
 
 PRICES = 400
@@ -151,3 +161,80 @@ def test_the_shift_is_what_the_medians_fall_short_of_drawn_towards_none() -> Non
         0.2, abs=0.01
     )
     assert fit_shift(np.full((5, PRICES), np.nan), np.full(5, 9.0), GRID, shrinkage=0.0) == 0.0
+
+
+FIVE = Labels(tuple("abcde"))
+
+
+def guesses(rows: int, seed: int, *strengths: float) -> tuple[list[np.ndarray], np.ndarray]:
+    """(a reader for each strength, that sees the true label so many standard deviations above the others,
+    independently, and knows it; the true labels).
+    """
+    draw = np.random.default_rng(seed)
+    true = draw.integers(0, 5, rows)
+    parts = []
+    for strength in strengths:
+        seen = draw.standard_normal((rows, 5)) + strength * np.eye(5)[true]
+        parts.append(softmax(strength * seen, axis=1))
+    return parts, true.astype(float)
+
+
+def label_loss(distribution: np.ndarray, true: np.ndarray) -> float:
+    return float(-np.log(distribution[np.arange(len(true)), true.astype(int)]).mean())
+
+
+@pytest.mark.parametrize("weights", [[0.5, 0.5, 0.0], [0.1, 1.3, 0.4], [2.0, 0.7, 1.0]])
+@pytest.mark.parametrize("kind", ["number", "label"])
+def test_the_slope_of_a_score_is_that_of_finite_differences(kind: str, weights: list[float]) -> None:
+    if kind == "label":
+        parts, true = guesses(40, 0, 0.3, 1.0, 2.0)
+        score_of, answers = log_loss, FIVE
+    else:
+        parts, true = opinions(40, 0, 10.0, 20.0, 60.0)
+        true, score_of, answers = np.rint(true), ranked_probability, GRID
+    logs = np.log(np.maximum(np.stack(parts), LEAST))
+    loss = score_of(logs, true, answers)  # type: ignore[operator]
+    at, step = np.array(weights), 1e-5
+    value, slope = loss(at)
+    moved = [(loss(at + step * each)[0] - loss(at - step * each)[0]) / (2 * step) for each in np.eye(3)]
+    np.testing.assert_allclose(slope, moved, rtol=1e-4, atol=1e-6)
+    if kind == "label":
+        assert value == pytest.approx(40 * label_loss(pool(parts, at), true))
+
+
+def test_independent_guesses_at_labels_count_in_full_and_the_better_one_more() -> None:
+    """What each sees is evidence that adds up: its own probabilities to the power of one."""
+    parts, true = guesses(4000, 1, 1.5, 0.7)
+    weights = fit_weights(parts, true, FIVE, shrinkage=0.0)
+    np.testing.assert_allclose(weights, 1.0, atol=0.15)
+    timid = parts[0] ** 0.2
+    better, worse = fit_weights([parts[0], parts[1] * 0 + 0.2], true, FIVE, shrinkage=2.0)
+    assert better == pytest.approx(1.0, abs=0.1)
+    assert worse < 0.6, "one that knows nothing changes nothing, and is held near its equal share"
+    sharpened = fit_weights([timid / timid.sum(axis=1, keepdims=True)], true, FIVE, shrinkage=0.0)
+    assert sharpened[0] == pytest.approx(5.0, rel=0.1)
+    fresh, labels = guesses(4000, 2, 1.5, 0.7)
+    assert label_loss(pool(fresh, weights), labels) < 0.97 * label_loss(fresh[0], labels)
+
+
+def test_a_guess_that_misleads_gets_no_weight_and_the_better_of_two_gets_it() -> None:
+    parts, true = guesses(800, 3, 1.5)
+    misleading = np.roll(parts[0], 1, axis=1)
+    weights = fit_weights([misleading, parts[0]], true, FIVE, shrinkage=1.0)
+    assert weights[0] < 0.1
+    assert weights[1] > 0.9
+
+
+def test_the_weights_of_labels_are_those_of_the_lowest_log_loss_and_silence_is_no_opinion() -> None:
+    parts, true = guesses(300, 4, 1.0, 1.8)
+    parts[0][:100] = np.nan
+    best = fit_weights(parts, true, FIVE, shrinkage=0.0)
+    lowest = label_loss(pool(parts, best), true)
+    for step in (np.array([0.05, 0.0]), np.array([0.0, 0.05])):
+        aside = (label_loss(pool(parts, best + sign * step), true) for sign in (-1, 1))
+        assert lowest < min(aside)
+    few, equal = (
+        fit_weights([p[:rows] for p in parts], true[:rows], FIVE, shrinkage=50.0) for rows in (3, 0)
+    )
+    np.testing.assert_allclose(few, 0.5, atol=0.1)
+    np.testing.assert_array_equal(equal, [0.5, 0.5])

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from benchmarks.one_by_one import cleaned as one_by_one
 from components.core.params.curate import Curate
 from components.core.params.file import load_params
+from components.core.params.task import Task
 from components.core.schemas import Listing
 from components.curation.columnar import candidates_of, cleaned
 from components.sources.extraction.money import amount, plain_number
 from components.synthetic.catalogue import catalogue
 from tests.support.project import ROOT
 
-NUMBER = load_params(ROOT / "params.yaml").task.number
+TASK = load_params(ROOT / "params.yaml").task
 SECTION = load_params(ROOT / "params.yaml").curate.model_copy(update={"rates": {"EUR": 1.1}})
 PIECES = [
     *"aZéßİıſK9. ,:;-–\t\n\x00\x85\u00a0\u00ad\u200b\u2028\u3000\u0301\ufeffΩ漢\"\\'{}",
@@ -86,12 +87,14 @@ LISTINGS = st.fixed_dictionaries(
 )
 
 
-def assert_equal(rows: list[dict[str, Any]], section: Curate = SECTION) -> None:
+def assert_equal(
+    rows: list[dict[str, Any]], section: Curate = SECTION, task: Task = TASK, names: tuple[str, ...] = ()
+) -> None:
     rows = [row | {"amount": plain_number(amount(row["price"]))} for row in rows]
     listings = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
-    table = cleaned(listings, section, NUMBER)
+    table = cleaned(listings, section, task, list(names))
     rejections = zip(table["rule"].to_pylist(), table["reason"].to_pylist(), strict=True)
-    expected = one_by_one(rows, section, NUMBER)
+    expected = one_by_one(rows, section, task, list(names))
     assert candidates_of(table) == [candidate for candidate, _ in expected]
     assert list(rejections) == [tuple(rejection) if rejection else ("", "") for _, rejection in expected]
 
@@ -113,7 +116,7 @@ def test_a_line_over_the_cap_is_rejected_uncleaned_and_one_at_the_cap_is_cleaned
     row = dict.fromkeys(Listing.columns(), "") | sound
     assert_equal([row | {field: fitting}, row | {field: fitting + " "}, row])
     table = pa.Table.from_pylist([row | {"amount": "5", field: text} for text in (fitting, fitting + " ")])
-    fit, overlong = cleaned(table, SECTION, NUMBER).to_pylist()
+    fit, overlong = cleaned(table, SECTION, TASK, []).to_pylist()
     assert fit["rule"] != "overlong_line"
     assert overlong["rule"] == "overlong_line"
     assert f"{field} has {limit + 1:,} characters" in overlong["reason"]
@@ -146,6 +149,59 @@ def test_a_table_whose_texts_name_the_category_is_cleaned_as_each_of_its_listing
     assert_equal(rows, SECTION.model_copy(update={"text_category": True}))
 
 
+LABELS = {
+    column: TASK.model_copy(
+        update={"kind": "label", "label": TASK.label.model_copy(update={"column": column})}
+    )
+    for column in ("category", "brand", "weight")
+}
+
+
+@pytest.mark.parametrize("column", LABELS)
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(LISTINGS, min_size=1, max_size=8))
+def test_a_table_with_labels_is_cleaned_as_each_of_its_listings_alone(
+    column: str, rows: list[dict[str, Any]]
+) -> None:
+    known = {"category": "Lamps", "brand": "Lumo", "details": '{"WEIGHT": "9 kg", "Brand": "Lumo"}'}
+    names = ("9 kg", "Lamps", "Lumo", "oak")
+    assert_equal([*rows, rows[0] | known], SECTION, LABELS[column], names)
+    if column == "weight":
+        given = LABELS[column].label.model_copy(update={"names": list(names)})
+        assert_equal(rows, SECTION, LABELS[column].model_copy(update={"label": given}), names)
+
+
+def test_a_text_states_no_label() -> None:
+    """The title stays as the source wrote it."""
+    row = dict.fromkeys(Listing.columns(), "") | {
+        "title": "Lumo lamp for desks",
+        "description": "A lamp.",
+        "brand": "Lumo",
+        "category": "Lamps",
+        "details": '{"Category": "Desk lamps", "brand": "Lumo", "WEIGHT": "9 kg", "Colour": "red"}',
+    }
+    other = row | {"title": "A lamp for desks and tables"}
+    table = pa.Table.from_pylist([row, other])
+    for column, lines in {
+        "category": [
+            "brand: Lumo. WEIGHT: 9 kg. Colour: red.",
+            "Brand: Lumo. brand: Lumo. WEIGHT: 9 kg. Colour: red.",
+        ],
+        "brand": ["Category: Desk lamps. WEIGHT: 9 kg. Colour: red."] * 2,
+        "weight": [
+            "Category: Desk lamps. brand: Lumo. Colour: red.",
+            "Brand: Lumo. Category: Desk lamps. brand: Lumo. Colour: red.",
+        ],
+    }.items():
+        rows = cleaned(table, SECTION, LABELS[column], ["9 kg", "Lamps", "Lumo"]).to_pylist()
+        assert [row["text"].split("\n") for row in rows] == [
+            [row["title"], line, "A lamp."] for row, line in zip(rows, lines, strict=True)
+        ]
+        assert [row["rule"] for row in rows] == ["", ""]
+        assert len({row["target"] for row in rows} - {None}) == 1
+        assert column not in {name.casefold() for row in rows for name in json.loads(row["details"])}
+
+
 def test_a_text_names_the_category_as_its_first_detail_without_prices_and_once() -> None:
     sound = {"title": "Oak lamp for desks", "description": "A lamp.", "price": "$5", "brand": "Wood & Co"}
     rows = [
@@ -174,7 +230,7 @@ def test_a_text_names_the_category_as_its_first_detail_without_prices_and_once()
         ],
     }.items():
         section = SECTION.model_copy(update={"text_category": named})
-        texts = cleaned(table, section, NUMBER)["text"].to_pylist()
+        texts = cleaned(table, section, TASK, [])["text"].to_pylist()
         assert [text.split("\n")[1] for text in texts] == lines
 
 
@@ -190,5 +246,5 @@ def test_a_table_is_cleaned_as_its_listing_without_phrases_and_codes_to_drop(
         "price": "3",
         "amount": "3",
     }
-    table = cleaned(pa.Table.from_pylist([row]), section, NUMBER)
-    assert candidates_of(table) == [candidate for candidate, _ in one_by_one([row], section, NUMBER)]
+    table = cleaned(pa.Table.from_pylist([row]), section, TASK, [])
+    assert candidates_of(table) == [candidate for candidate, _ in one_by_one([row], section, TASK, [])]

@@ -11,12 +11,13 @@ from components.curation.rules import (
     NAMES,
     Candidate,
     first_rejection,
+    names_of,
     overfull_price_bands,
     repeated_by,
 )
 from tests.support.project import ROOT
 
-SECTION, NUMBER = (params := load_params(ROOT / "params.yaml")).curate, params.task.number
+SECTION, TASK = (params := load_params(ROOT / "params.yaml")).curate, params.task
 LAMP = Candidate(
     id="a",
     title="Oak lamp 40W",
@@ -26,7 +27,7 @@ LAMP = Candidate(
     details={"Power": "40 W"},
     text="Oak lamp 40W\nBrand: Lumo.\nA lamp of oak with 2 switches",
     written="$40",
-    price=40.0,
+    target=40.0,
     currencies={"USD"},
     rights="",
     source="files",
@@ -37,21 +38,21 @@ TWINS = Neighbours(first=np.array([0, 0]), pairs=np.empty((0, 2), np.int64))
 
 
 def test_a_sound_candidate_passes_every_rule() -> None:
-    assert first_rejection(LAMP, SECTION, NUMBER) is None
-    assert first_rejection(LAMP._replace(currencies=set()), SECTION, NUMBER) is None
+    assert first_rejection(LAMP, SECTION, TASK) is None
+    assert first_rejection(LAMP._replace(currencies=set()), SECTION, TASK) is None
 
 
 @pytest.mark.parametrize(
     ("rule", "change", "reason"),
     [
-        ("no_price", {"written": "", "price": None}, "no price"),
-        ("unreadable_price", {"written": "call", "price": None}, "'call'"),
-        ("price_out_of_range", {"price": 0.0}, "price 0 is not between 0.5 and 999"),
-        ("price_out_of_range", {"price": -3.0}, "-3"),
-        ("price_out_of_range", {"price": 0.49}, "not between 0.5 and 999 (task.number)"),
-        ("price_out_of_range", {"price": 999.01}, "999.01"),
+        ("no_price", {"written": "", "target": None}, "no price"),
+        ("unreadable_price", {"written": "call", "target": None}, "'call'"),
+        ("price_out_of_range", {"target": 0.0}, "price 0 is not between 0.5 and 999"),
+        ("price_out_of_range", {"target": -3.0}, "-3"),
+        ("price_out_of_range", {"target": 0.49}, "not between 0.5 and 999 (task.number)"),
+        ("price_out_of_range", {"target": 999.01}, "999.01"),
         ("other_currency", {"currencies": {"USD", "EUR"}}, "in EUR, not in USD"),
-        ("other_currency", {"currencies": {"JPY"}, "price": 4000.0}, "in JPY, not in USD"),
+        ("other_currency", {"currencies": {"JPY"}, "target": 4000.0}, "in JPY, not in USD"),
         ("no_text", {"title": "", "description": ""}, "0 characters"),
         ("no_text", {"title": "Lamp", "description": "Red"}, "7 characters, fewer than 20"),
         ("rights_reserved", {"rights": "tdm-reservation: 1 (header)"}, "tdm-reservation: 1 (header)"),
@@ -61,16 +62,48 @@ def test_a_sound_candidate_passes_every_rule() -> None:
     ],
 )
 def test_each_rule_rejects_its_fault_with_a_reason(rule: str, change: dict, reason: str) -> None:
-    rejection = first_rejection(LAMP._replace(**change), SECTION, NUMBER)
+    rejection = first_rejection(LAMP._replace(**change), SECTION, TASK)
     assert rejection is not None
     assert rejection.rule == rule
     assert reason in rejection.reason
     assert rule in NAMES
 
 
+@pytest.mark.parametrize(
+    ("rule", "change", "names", "reason"),
+    [
+        ("no_label", {"written": "", "target": None}, [], "the source gives no category"),
+        ("no_label", {"written": "", "target": None}, ["Lamps", "Tents"], "the source gives no category"),
+        ("unknown_label", {"written": "Saws", "target": None}, ["Lamps", "Tents"], "'Saws' is not among"),
+        ("rare_label", {"written": "Saws", "target": None}, [], "fewer than 20 listings have 'Saws'"),
+        ("no_text", {"title": "Lamp", "description": "Red"}, [], "7 characters"),
+        ("rights_reserved", {"rights": "tdm-reservation: 1 (header)"}, [], "tdm-reservation"),
+    ],
+)
+def test_each_rule_on_labels_rejects_its_fault_with_a_reason(
+    rule: str, change: dict, names: list[str], reason: str
+) -> None:
+    label = TASK.label.model_copy(update={"names": names})
+    task = TASK.model_copy(update={"kind": "label", "label": label})
+    lamp = LAMP._replace(written="Lamps", target=0.0, currencies=set())
+    assert first_rejection(lamp, SECTION, task) is None
+    rejection = first_rejection(lamp._replace(**change), SECTION, task)
+    assert rejection is not None
+    assert rejection.rule == rule
+    assert reason in rejection.reason
+    assert rule in names_of("label")
+
+
+def test_each_kind_of_task_has_its_own_rules_and_those_on_texts() -> None:
+    number, label = names_of("number"), names_of("label")
+    assert {rule for rule in number if "price" in rule or "currency" in rule} == set(number) - set(label)
+    assert set(label) - set(number) == {"no_label", "unknown_label", "rare_label"}
+    assert set(NAMES) == {*number, *label}
+
+
 def test_of_several_faults_the_first_rule_is_the_reason() -> None:
-    empty = LAMP._replace(written="", price=None, title="", description="")
-    rejection = first_rejection(empty, SECTION, NUMBER)
+    empty = LAMP._replace(written="", target=None, title="", description="")
+    rejection = first_rejection(empty, SECTION, TASK)
     assert rejection is not None
     assert rejection.rule == "no_price"
 
@@ -84,7 +117,7 @@ def test_a_near_duplicate_at_the_same_price_under_another_title_is_rejected() ->
 @pytest.mark.parametrize(
     "change",
     [
-        {"price": 41.0},
+        {"target": 41.0},
         {"title": "Oak lamp 60W"},
         {"description": "A lamp of oak with 3 switches"},
         {"details": {"Power": "60 W"}},
@@ -104,8 +137,8 @@ def test_a_listing_is_not_rejected_for_repeating_one_that_was_rejected_itself() 
 
 def test_a_currency_with_a_rate_passes_where_it_is_the_only_one() -> None:
     section = SECTION.model_copy(update={"rates": {"EUR": 1.1}})
-    assert first_rejection(LAMP._replace(currencies={"EUR"}), section, NUMBER) is None
-    rejection = first_rejection(LAMP._replace(currencies={"EUR", "USD"}), section, NUMBER)
+    assert first_rejection(LAMP._replace(currencies={"EUR"}), section, TASK) is None
+    rejection = first_rejection(LAMP._replace(currencies={"EUR", "USD"}), section, TASK)
     assert rejection is not None
     assert rejection.rule == "other_currency"
 

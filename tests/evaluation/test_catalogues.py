@@ -13,7 +13,7 @@ import pytest
 from benchmarks import catalogues, splits
 from components.core.params.evaluate import Evaluate
 from components.core.params.file import Params, load_params
-from tests.support.project import ROOT
+from tests.support.project import ROOT, TASK
 
 
 @pytest.fixture
@@ -42,6 +42,8 @@ def split(folder: Path, seed: int, errors: dict[str, float], winner: str) -> Pat
             loss=lambda rows: (rows["predicted"] - rows["target"]).abs(),
             low=lambda rows: rows["predicted"] - 25,
             high=lambda rows: rows["predicted"] + 25,
+            held=lambda rows: (rows["loss"] <= 25).astype(float),
+            width=50.0,
         )
         for name, error in errors.items()
     ]
@@ -65,7 +67,7 @@ def folders(tmp_path: Path) -> list[Path]:
 def test_a_summary_is_of_the_test_rows_with_the_winner_of_each_split(
     folders: list[Path], section: Evaluate
 ) -> None:
-    figures = catalogues.summary(folders, section)
+    figures = catalogues.summary(folders, section, TASK)
     assert (figures["winner"], figures["best_classical"]) == ("blend, sft", "boosting")
     assert figures["winner_mae"] == pytest.approx(11)
     assert figures["best_classical_mae"] == pytest.approx(18)
@@ -79,7 +81,7 @@ def test_a_summary_is_of_the_test_rows_with_the_winner_of_each_split(
 def test_the_difference_is_the_winners_to_the_best_classical_and_below_zero_where_it_is_better(
     folders: list[Path], section: Evaluate
 ) -> None:
-    figures = catalogues.summary(folders, section)
+    figures = catalogues.summary(folders, section, TASK)
     gap = figures["difference"]
     assert gap["mean"] == pytest.approx(-7)
     assert gap["low"] < -7 < gap["high"] < 0
@@ -95,7 +97,7 @@ def test_a_language_models_candidate_is_never_the_classical_rival(tmp_path: Path
         "base_recalibrated": 5,
         "blend": 9,
     }
-    figures = catalogues.summary([split(tmp_path / "0", 0, errors, "blend")], section)
+    figures = catalogues.summary([split(tmp_path / "0", 0, errors, "blend")], section, TASK)
     assert figures["best_classical"] == "mean"
 
 
@@ -105,7 +107,7 @@ def test_what_is_written_names_the_command_the_commit_and_the_machine(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "benchmarks").mkdir()
     monkeypatch.setattr("sys.argv", ["catalogues.py", "--profile", "smollm2"])
-    catalogues.write({"shop": catalogues.summary(folders, section)}, "smollm2")
+    catalogues.write({"shop": catalogues.summary(folders, section, TASK)}, "smollm2")
     written = json.loads(Path("benchmarks/results/catalogues.json").read_text(encoding="utf-8"))
     assert written["command"] == "python -m benchmarks.catalogues --profile smollm2"
     assert (written["commit"], written["machine"]) == ("abc", "2 cores")

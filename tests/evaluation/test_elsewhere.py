@@ -36,7 +36,7 @@ def test_prices_leave_the_texts_and_rows_are_rejected_with_a_reason(
         path.write_text("\n".join(map(json.dumps, ROWS)), encoding="utf-8")
     else:
         table.assign(price=table["price"].map(str, na_action="ignore")).to_parquet(path)
-    listings, rejected = elsewhere(path, partial(cleaned, section=params.curate, number=params.task.number))
+    listings, rejected = elsewhere(path, partial(cleaned, section=params.curate, task=params.task, names=[]))
     assert listings["target"].tolist() == [24.5, 80.0]
     assert listings["text"][0].startswith("Steel kettle")
     assert "24" not in listings["text"][0]
@@ -55,6 +55,6 @@ def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(tmp_path: Path, p
     for name, (text, match) in cases.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
         with pytest.raises(PricewrightError, match=rf"{name}(.|\n)*{match}(.|\n)*evaluate.elsewhere"):
-            elsewhere(tmp_path / name, partial(cleaned, section=params.curate, number=params.task.number))
+            elsewhere(tmp_path / name, partial(cleaned, section=params.curate, task=params.task, names=[]))
     with pytest.raises(PricewrightError, match=r"gone\.csv is not readable"):
-        elsewhere(tmp_path / "gone.csv", partial(cleaned, section=params.curate, number=params.task.number))
+        elsewhere(tmp_path / "gone.csv", partial(cleaned, section=params.curate, task=params.task, names=[]))

@@ -30,7 +30,7 @@ def guesses(folder: Path, text: str) -> Guesses:
 def test_a_guess_is_measured_on_its_own_row_and_an_unreadable_one_is_counted(
     test_items: pd.DataFrame, tmp_path: Path
 ) -> None:
-    rows = external.guessed(guesses(tmp_path, 'id,value\nd,"$1,300"\na,0\nb,no idea\n'), test_items)
+    rows = external.guessed(guesses(tmp_path, 'id,value\nd,"$1,300"\na,0\nb,no idea\n'), test_items, TASK)
     assert list(rows.columns) == Prediction.columns()
     assert list(rows["id"]) == ["a", "b", "d"]
     np.testing.assert_array_equal(rows["predicted"], [0.0, np.nan, 1300.0])
@@ -50,7 +50,7 @@ def test_a_file_of_guesses_that_does_not_fit_is_refused(
     test_items: pd.DataFrame, tmp_path: Path, text: str, fault: str
 ) -> None:
     with pytest.raises(PricewrightError, match=fault):
-        external.guessed(guesses(tmp_path, text), test_items)
+        external.guessed(guesses(tmp_path, text), test_items, TASK)
 
 
 def test_an_endpoint_prices_its_share_of_the_rows_and_an_unreadable_answer_is_not_0_dollars(

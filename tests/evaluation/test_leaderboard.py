@@ -43,7 +43,7 @@ def table(items: pd.DataFrame, errors: dict[str, float]) -> pd.DataFrame:
     """Every candidate off by about as many dollars as `errors` says."""
     draw = np.random.default_rng(2)
     parts = [
-        predictions(name, items, items["target"].to_numpy() + error * draw.choice([-1, 1], len(items)))
+        predictions(name, items, items["target"].to_numpy() + error * draw.choice([-1, 1], len(items)), TASK)
         for name, error in errors.items()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -71,7 +71,7 @@ def test_no_choice_moves_with_the_test_split_whatever_stands_there(
         wild["target"] = wild.groupby("id")["target"].transform("first")
     wild["loss"] = (wild["predicted"] - wild["target"]).abs()
     after = result(wild, items, params)
-    assert before["candidates"]["dpo"]["test"]["mae"] != after["candidates"]["dpo"]["test"]["mae"]
+    assert before["candidates"]["dpo"]["test"]["loss"] != after["candidates"]["dpo"]["test"]["loss"]
     assert [after[choice] for choice in CHOICES] == [before[choice] for choice in CHOICES] == ["dpo", "ridge"]
     assert ranking(after) == ranking(before)
 
@@ -102,7 +102,7 @@ def test_the_intervals_of_every_table_are_over_products(items: pd.DataFrame, par
     written = pd.concat([rows.assign(id=rows["id"] + f"-{copy}") for copy in range(3)], ignore_index=True)
     once, often = result(rows, items, params), result(written, thrice, params)
     for name in ERRORS:
-        for end in ("mae_low", "mae_high", "hit_rate_low", "r2_high"):
+        for end in ("loss_low", "loss_high", "hit_rate_low", "r2_high"):
             measured = often["candidates"][name]["test"][end]
             assert measured == pytest.approx(once["candidates"][name]["test"][end], abs=2e-4)
     for first, second in zip(once["pairs"], often["pairs"], strict=True):

@@ -21,7 +21,7 @@ def measured(true: list[float], predicted: list[float], **changed: Any) -> dict[
 
 def test_the_figures_are_those_worked_out_by_hand() -> None:
     result = measured([100.0, 200.0, 10.0], [110.0, 170.0, 10.0])
-    assert result["mae"] == pytest.approx(40 / 3, abs=1e-4)
+    assert result["loss"] == pytest.approx(40 / 3, abs=1e-4)
     logs = np.log([111 / 101, 171 / 201, 1.0])
     assert result["rmsle"] == pytest.approx(np.sqrt((logs**2).mean()), abs=1e-4)
     assert (result["n"], result["unparsed"], result["hit_rate"]) == (3, 0, 1.0)
@@ -38,7 +38,7 @@ def test_a_hit_is_within_the_dollars_or_within_the_share_of_the_true_price() -> 
 
 def test_an_exact_candidate_has_no_error_and_an_interval_of_no_width() -> None:
     result = measured([5.0, 500.0], [5.0, 500.0])
-    assert (result["mae"], result["mae_low"], result["mae_high"], result["rmsle"]) == (0.0, 0.0, 0.0, 0.0)
+    assert (result["loss"], result["loss_low"], result["loss_high"], result["rmsle"]) == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_the_interval_holds_the_mean_error_of_new_rows_about_95_times_in_100() -> None:
@@ -47,11 +47,11 @@ def test_the_interval_holds_the_mean_error_of_new_rows_about_95_times_in_100() -
     for seed in range(200):
         errors = generator.exponential(20.0, 150)  # their mean is 20
         result = measured([0.0] * 150, list(errors), seed=seed, bootstrap=300)
-        held += result["mae_low"] <= 20.0 <= result["mae_high"]
+        held += result["loss_low"] <= 20.0 <= result["loss_high"]
     assert 0.88 <= held / 200 <= 0.99
 
 
-@pytest.mark.parametrize("name", ["mae", "median_error", "rmsle", "r2", "hit_rate"])
+@pytest.mark.parametrize("name", ["loss", "median_error", "rmsle", "r2", "hit_rate"])
 def test_every_measure_lies_in_an_interval_that_narrows_with_more_rows(name: str) -> None:
     generator = np.random.default_rng(5)
     true = generator.uniform(10, 500, 1600)
@@ -64,24 +64,24 @@ def test_every_measure_lies_in_an_interval_that_narrows_with_more_rows(name: str
 
 def test_prices_that_are_all_the_same_have_no_variance_to_explain() -> None:
     result = measured([5.0, 5.0], [5.0, 6.0])
-    assert (result["r2"], result["mae"]) == (None, 0.5)
+    assert (result["r2"], result["loss"]) == (None, 0.5)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
     true, predicted = [50.0] * 40, list(np.linspace(0, 300, 40))
     assert measured(true, predicted) == measured(true, predicted)
-    assert measured(true, predicted)["mae_low"] != measured(true, predicted, seed=2)["mae_low"]
+    assert measured(true, predicted)["loss_low"] != measured(true, predicted, seed=2)["loss_low"]
 
 
 def test_an_unreadable_answer_is_counted_and_is_not_zero_dollars() -> None:
     result = measured([100.0, 300.0], [100.0, NAN])
-    assert (result["unparsed"], result["n"], result["mae"]) == (1, 2, 0.0)
+    assert (result["unparsed"], result["n"], result["loss"]) == (1, 2, 0.0)
     assert result["hit_rate"] == 0.5, "a row without an answer is a miss"
 
 
 def test_a_candidate_without_one_readable_answer_has_no_figures_and_ranks_last() -> None:
     result = measured([100.0, 300.0], [NAN, NAN])
-    assert [result[name] for name in ("mae", "mae_low", "mae_high", "rmsle")] == [None] * 4
+    assert [result[name] for name in ("loss", "loss_low", "loss_high", "rmsle")] == [None] * 4
     assert result["unparsed"] == result["n"] == 2
     assert rank(measured([100.0, 300.0], [900.0, 900.0])) < rank(result)
 
@@ -114,7 +114,7 @@ def test_pairing_sees_a_small_lead_that_separate_intervals_do_not() -> None:
     hard = generator.exponential(50.0, 300)
     a, b = hard, hard + generator.normal(2.0, 1.0, 300).clip(0)
     first, second = (error_metrics(true, predicted, np.arange(len(true)), **OPTIONS) for predicted in (a, b))
-    assert first["mae_high"] > second["mae_low"], "the intervals overlap"
+    assert first["loss_high"] > second["loss_low"], "the intervals overlap"
     assert paired_difference(a, b, np.arange(len(true)), bootstrap=400, seed=0)[2] < 0
 
 
@@ -186,7 +186,7 @@ def test_a_share_over_products_counts_their_rows_as_often_as_they_tell_something
     assert share_interval(never, np.repeat(np.arange(10), 4)) == share_interval(never[:10], np.arange(10))
 
 
-@pytest.mark.parametrize("name", ["mae", "median_error", "rmsle", "r2", "hit_rate"])
+@pytest.mark.parametrize("name", ["loss", "median_error", "rmsle", "r2", "hit_rate"])
 def test_every_interval_is_that_of_the_products_where_their_rows_are_the_same(name: str) -> None:
     generator = np.random.default_rng(6)
     true = generator.uniform(10, 500, 120)

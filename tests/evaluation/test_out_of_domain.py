@@ -9,6 +9,7 @@ import pytest
 from components.core.params.file import Params
 from components.evaluation import out_of_domain, scoring
 from components.evaluation.out_of_domain import by_likeness, likeness
+from tests.support.project import TASK
 
 KNOWN = [f"steel kettle number {number} with a lid" for number in range(40)]
 
@@ -47,15 +48,15 @@ def test_the_least_like_tenth_has_its_own_error_and_coverage_by_product(params: 
     validation = items.assign(id=[f"v{number}" for number in range(40)], split="validation")
     everything = pd.concat([validation, items.sample(frac=1, random_state=1)], ignore_index=True)
     error = np.where(everything["text"].str.startswith("oil"), 50.0, 5.0)
-    rows = scoring.predictions("sft", everything, 100 + error, 90 + error, 110 + error)
+    rows = scoring.predictions("sft", everything, 100 + error, TASK, low=90 + error, high=110 + error)
     section = params.evaluate.model_copy(update={"unlike_share": 0.1, "bootstrap": 200})
-    figures = by_likeness(KNOWN, everything, rows, section)
+    figures = by_likeness(KNOWN, everything, rows, section, TASK)
     least, rest = figures["least_like"], figures["rest"]
     assert (least["n"], rest["n"]) == (far.sum(), 36)
-    assert (least["mae"], rest["mae"], least["mae_low"]) == (50.0, 5.0, 50.0)
+    assert (least["loss"], rest["loss"], least["loss_low"]) == (50.0, 5.0, 50.0)
     assert (least["coverage"], rest["coverage"]) == (0.0, 1.0)
     assert least["coverage_low"] == 0.0 < least["coverage_high"] < 1.0
     assert figures["likeness_below"] < 0.5
     assert figures["share"] == 0.1
-    wider = by_likeness(KNOWN, everything, rows, section.model_copy(update={"unlike_share": 0.5}))
-    assert (wider["least_like"]["n"], wider["rest"]["mae"]) == (20, 5.0)
+    wider = by_likeness(KNOWN, everything, rows, section.model_copy(update={"unlike_share": 0.5}), TASK)
+    assert (wider["least_like"]["n"], wider["rest"]["loss"]) == (20, 5.0)

@@ -22,7 +22,10 @@ from tests.support.project import ROOT, TASK
 
 def asked(*rows: dict[str, Any]) -> pd.DataFrame:
     whole = {"key": "a", "row": 0, "predicted": 100.0, "low": 90.0, "high": 110.0, "value": np.nan}
-    return pd.DataFrame([whole | {"input": {"description": f"lamp {n}"}} | row for n, row in enumerate(rows)])
+    table = pd.DataFrame(
+        [whole | {"input": {"description": f"lamp {n}"}} | row for n, row in enumerate(rows)]
+    )
+    return table.assign(width=table["high"] - table["low"])
 
 
 def test_the_widest_intervals_by_their_answers_come_first_and_each_text_once() -> None:

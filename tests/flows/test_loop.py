@@ -78,3 +78,13 @@ def test_a_year_is_played_in_a_clone_of_its_own_with_small_values(tmp_path: Path
     assert json.loads((tmp_path / "year/artifacts/base/config.json").read_text(encoding="utf-8"))
     with pytest.raises(PricewrightError, match="is no clone of git"):
         loop.copy_of(tmp_path, tmp_path / "other")
+
+
+def test_no_year_is_played_with_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["loop", "--folder", "year"])
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("kind: number", "kind: label")
+    Path("params.yaml").write_text(params, encoding="utf-8")
+    with pytest.raises(SystemExit, match="the loop is made for numbers only; task.kind is label"):
+        loop.main()
+    assert not Path("year").exists()

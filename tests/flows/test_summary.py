@@ -10,9 +10,17 @@ from flows import summary
 
 
 def measured(mae: float | None, unparsed: int = 0) -> dict[str, Any]:
-    ends = {"mae_low": None, "mae_high": None} if mae is None else {"mae_low": mae - 1, "mae_high": mae + 1}
+    ends = (None, None) if mae is None else (mae - 1, mae + 1)
     rmsle = None if mae is None else 0.25
-    return {"mae": mae, **ends, "rmsle": rmsle, "hit_rate": 0.5, "n": 40, "unparsed": unparsed}
+    return {
+        "loss": mae,
+        "loss_low": ends[0],
+        "loss_high": ends[1],
+        "rmsle": rmsle,
+        "hit_rate": 0.5,
+        "n": 40,
+        "unparsed": unparsed,
+    }
 
 
 def candidate(kind: str, validation: float | None, test: float | None) -> dict[str, Any]:
@@ -21,6 +29,8 @@ def candidate(kind: str, validation: float | None, test: float | None) -> dict[s
 
 def reports(folder: Path, floor: dict[str, Any] | None) -> Path:
     evaluated = {
+        "kind": "number",
+        "measure": "MAE",
         "noise_floor": floor,
         "winner": "dpo",
         "headline": "A baseline does better: ridge",
@@ -35,7 +45,7 @@ def reports(folder: Path, floor: dict[str, Any] | None) -> Path:
 
 
 def test_the_verdict_comes_first_then_the_floor_then_candidates_from_best_to_worst(tmp_path: Path) -> None:
-    floor = {"validation": {"mae": 26.5}, "test": {"mae": 27.25}}
+    floor = {"validation": {"loss": 26.5}, "test": {"loss": 27.25}}
     lines = summary.text(reports(tmp_path, floor)).strip().splitlines()
     assert lines[0] == "A baseline does better: ridge"
     table = [" ".join(line.split()) for line in lines[3:7]]
@@ -47,6 +57,33 @@ def test_the_verdict_comes_first_then_the_floor_then_candidates_from_best_to_wor
     ]
     assert "Nothing is registered yet." in lines
     assert [line.split("  ")[1] for line in lines[-3:]] == ["make mlflow", "make prefect", "make report"]
+
+
+def test_labels_have_their_own_figures_in_a_table_of_the_same_width(tmp_path: Path) -> None:
+    def measured(loss: float | None) -> dict[str, Any]:
+        named = ("loss", "loss_low", "loss_high", "macro_f1", "mcc", "log_loss")
+        return {"n": 1200, "unparsed": 3} | dict.fromkeys(named, loss)
+
+    split = {"validation": measured(0.125), "test": measured(0.25)}
+    silent = {"validation": measured(None), "test": measured(None)}
+    floor = {"validation": {"loss": 0.1}, "test": {"loss": 0.09}}
+    evaluated = {"kind": "label", "measure": "error rate", "noise_floor": floor, "winner": "sft"}
+    evaluated |= {"headline": "sft wins", "candidates": {"silent": silent, "sft": split}}
+    (tmp_path / "evaluate.json").write_text(json.dumps(evaluated))
+    quantized = {"candidate": "sft", "format": "nf4", "bytes_served": 1e6, "bytes_merged": 2e6}
+    quantized["test"] = {"loss_served": 0.26, "loss_merged": 0.25}
+    (tmp_path / "quantize.json").write_text(json.dumps(quantized))
+    lines = [" ".join(line.split()) for line in summary.text(tmp_path).strip().splitlines()[2:7]]
+    assert lines == [
+        "validation test error rate",
+        "candidate error rate (95% interval) macro F1 MCC log loss unparsed",
+        "noise floor (the best there can be) 0.100 0.090",
+        "sft <- winner 0.125 0.250 (0.250 to 0.250) 0.250 0.250 0.250 3 of 1200",
+        "silent - - (- to -) - - - 3 of 1200",
+    ]
+    assert "test error rate 0.260, 0.250 before quantization" in summary.text(tmp_path)
+    page = summary.markdown(tmp_path)
+    assert "| candidate | validation error rate | test error rate (95% interval) | macro F1 |" in page
 
 
 def test_the_registered_version_is_named_with_its_aliases_and_the_champion(tmp_path: Path) -> None:
@@ -67,7 +104,7 @@ def test_the_registered_version_is_named_with_its_aliases_and_the_champion(tmp_p
 
 def test_the_served_format_stands_below_the_table_beside_the_merged_model(tmp_path: Path) -> None:
     quantized = {"candidate": "dpo", "format": "nf4", "bytes_served": 2183808, "bytes_merged": 5165696}
-    quantized["test"] = {"mae_served": 30.55, "mae_merged": 30.57}
+    quantized["test"] = {"loss_served": 30.55, "loss_merged": 30.57}
     (reports(tmp_path, None) / "quantize.json").write_text(json.dumps(quantized))
     line = "Served: dpo as nf4, test MAE 30.55, 30.57 before quantization; 2.2 of 5.2 MB"
     assert line in summary.text(tmp_path).splitlines()

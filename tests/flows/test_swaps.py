@@ -75,7 +75,7 @@ def test_no_request_is_lost_over_ten_rollbacks_and_one_model_is_left_in_memory(
     monkeypatch.setenv("PRICEWRIGHT_BY", "tester")
     shutil.copy(empty_store, "mlflow.db")
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    monkeypatch.setattr(promotion, "run_trial", lambda version, items: None)  # test_promote.py has real ones
+    monkeypatch.setattr(promotion, "run_trial", lambda *_: None)  # test_promote.py has real ones
     tracking.connect()
     crown(register_echo(NAME, 1.0), register_echo(NAME, 2.0))
 

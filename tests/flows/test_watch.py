@@ -52,7 +52,7 @@ def keep(texts: list[str], version: str = "1", truths: bool = True) -> None:
     lost: list[int] = []
     store = RequestStore("sqlite:///requests.db", 90.0, lost.append)
     items = pd.read_parquet(gate_rows.GATE)
-    answers = trial.run_trial(registry.open_version(NAME, "1"), items).answers.to_dict("records")
+    answers = trial.run_trial(registry.open_version(NAME, "1"), items, "number").answers.to_dict("records")
     for place, text in enumerate(texts):
         record, value = {SERVED_INPUT: text}, float(items["target"][place % len(items)])
         time = now() - timedelta(days=1) + timedelta(minutes=place)

@@ -13,7 +13,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.model import distribution, loading
-from components.model.distribution import answer_distribution, listing_distribution
+from components.model.distribution import answer_distribution, answer_masses, listing_distribution
+from components.model.labels import Labels
 from components.model.prompt import few_shot_prompt, prompt_of
 from components.model.tokens import AnswerTree, completion_ids, prompt_ids
 from tests.support.project import TASK, asked, whole
@@ -219,3 +220,31 @@ def test_a_listing_is_read_in_its_prompt_and_cut_to_its_length() -> None:
     )
     np.testing.assert_array_equal(read, cut)
     assert np.abs(read - uncut).max(axis=1)[0] < 1e-6 < np.abs(read - uncut).max(axis=1)[1]
+
+
+def test_labels_that_begin_with_one_another_share_the_probability_of_the_completions_that_answer() -> None:
+    """Every completion of three tokens but those that begin with an empty line, read as `Labels.read` does,
+    each with its own forward pass.
+    """
+    labels = Labels(("Home", "Home Garden", "Toys", "Tools"))
+    pieces = ["<end>", " Home", " Garden", " Tools", " Toys", ",", " and", "\n\n", ":", "$"]
+    core = Tokenizer(models.WordLevel({piece: place for place, piece in enumerate(pieces)}, unk_token=","))
+    core.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n\n| ?[A-Za-z]+|."), "isolated")
+    core.decoder = decoders.Fuse()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", pad_token="<end>")
+    model = random_model(len(tokenizer))
+    model.lm_head.weight.data.mul_(0.2)  # else hardly a garden follows a home
+    prompt, expected = prompt_ids(tokenizer, ",\n\n:", 64), np.zeros(len(labels.names))
+    with torch.no_grad():
+        begun = model(torch.tensor([prompt])).logits[0, -1].softmax(-1)
+        starts = [token for token, piece in enumerate(pieces) if piece.strip()]
+        for first, second in itertools.product(starts, range(len(pieces))):
+            logits = model(torch.tensor([[*prompt, first, second]])).logits[0]
+            reached = begun[first] * logits[-2].softmax(-1)[second] * logits[-1].softmax(-1)
+            for last in range(len(pieces)):
+                answer = labels.read(tokenizer.decode([first, second, last]))
+                if answer is not None:
+                    expected[int(answer)] += reached[last].item()
+    masses = answer_masses(model, tokenizer, [prompt], labels.spelled, batch_size=1, title="test")[0]
+    assert expected[1] > 0.01 * expected[0]
+    np.testing.assert_allclose(masses, expected, rtol=1e-3)

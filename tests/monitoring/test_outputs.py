@@ -8,6 +8,7 @@ import pytest
 
 from components.monitoring import outputs
 from components.monitoring.looks import Window, compared
+from tests.support.project import TASK
 
 
 def answers(rows: int, seed: int) -> pd.DataFrame:
@@ -15,11 +16,13 @@ def answers(rows: int, seed: int) -> pd.DataFrame:
     predicted = np.exp(rng.normal(3, 0.5, rows))
     reach = rng.uniform(0.2, 0.3, rows)
     ends = {"low": predicted * (1 - reach), "high": predicted * (1 + reach)}
-    return pd.DataFrame({"predicted": predicted, **ends, "seconds": 0.02})
+    return pd.DataFrame(
+        {"predicted": predicted, **ends, "width": ends["high"] - ends["low"], "seconds": 0.02}
+    )
 
 
 def p_values(observed: pd.DataFrame) -> dict[str, float]:
-    features = outputs.answer_features(answers(800, 0), observed)
+    features = outputs.answer_features(answers(800, 0), observed, TASK)
     return {feature.name: compared(feature, Window(1, 0, len(observed))).p for feature in features}
 
 
@@ -30,7 +33,7 @@ def test_answers_like_those_to_held_out_listings_have_not_shifted() -> None:
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("predicted value", lambda rows: rows * [1.5, 1.5, 1.5, 1]),
+        ("predicted value", lambda rows: rows * [1.5, 1.5, 1.5, 1.5, 1]),
         ("width of the interval", lambda rows: rows.assign(high=rows["high"] * 1.2)),
         ("unreadable answers", lambda rows: rows[rows.index % 10 > 0].reindex(rows.index)),
     ],
@@ -49,16 +52,16 @@ def test_the_disagreement_of_the_shadow_is_measured_where_both_have_answered() -
             "shadow_version": ["2", "2", "2", None],
         }
     )
-    figures = outputs.disagreement(rows, bootstrap=200, seed=0)
+    figures = outputs.disagreement(rows, TASK, bootstrap=200, seed=0)
     assert figures is not None
     assert (figures["rows"], figures["version"], figures["difference"], figures["far"]) == (2, "2", 5.5, 0.5)
     assert figures["difference_low"] <= 5.5 <= figures["difference_high"]
-    assert outputs.disagreement(rows.assign(shadow_predicted=np.nan), bootstrap=200, seed=0) is None
+    assert outputs.disagreement(rows.assign(shadow_predicted=np.nan), TASK, bootstrap=200, seed=0) is None
 
 
 def test_figures_leave_out_what_is_missing() -> None:
     rows = answers(3, 0).assign(predicted=[10.0, np.nan, 0.0], low=[8.0, 1.0, 0.0], high=[14.0, 2.0, 1.0])
-    figures = outputs.figures(rows)
+    figures = outputs.figures(rows, TASK)
     assert figures == {"rows": 3, "unreadable": 1, "predicted": 5.0, "width": 0.6, "seconds": 0.02}
-    nothing = outputs.figures(rows.assign(predicted=np.nan))
+    nothing = outputs.figures(rows.assign(predicted=np.nan), TASK)
     assert (nothing["predicted"], nothing["width"]) == (None, None)

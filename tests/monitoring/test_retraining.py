@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from components.monitoring.retraining import learnable, reasons
+from tests.support.project import TASK
 
 NOON = datetime(2026, 6, 1, 12)
 
@@ -33,7 +34,7 @@ def test_what_came_true_is_learned_from_once_where_its_text_is_kept() -> None:
         {"key": "e", "input": {"description": "  "}},
         {"key": "f", "input": {"other": "a lamp"}},
     )
-    known = learnable(rows)
+    known = learnable(rows, TASK)
     assert known[["key", "row", "text", "value"]].values.tolist() == [
         ["a", 0, "last", "12"],
         ["a", 1, "a lamp", "0.00001"],
@@ -43,7 +44,7 @@ def test_what_came_true_is_learned_from_once_where_its_text_is_kept() -> None:
 
 def test_a_reason_is_an_alarm_or_enough_truth_since_the_newest_version_learned() -> None:
     known = learnable(
-        asked(*({"key": str(hour), "truth_time": NOON + timedelta(hours=hour)} for hour in range(5)))
+        asked(*({"key": str(hour), "truth_time": NOON + timedelta(hours=hour)} for hour in range(5))), TASK
     )
     alarms = [alarm("loss", -1), alarm("length", 1, "longer"), alarm("length", 2, "longer still")]
     assert reasons(known, alarms, NOON, 4) == [

@@ -12,12 +12,13 @@ import pytest
 from components.core.errors import PricewrightError
 from components.monitoring.truth import COLUMNS, answered
 from components.serving.request_store import opened
+from tests.support.project import TASK
 from tests.support.requests import NOW, asked, stored, true
 
 
 def read(address: str, days: float = 30.0) -> pd.DataFrame:
     with opened(address) as engine:
-        return answered(engine, NOW - timedelta(days=days))
+        return answered(engine, NOW - timedelta(days=days), TASK)
 
 
 def test_a_request_stands_in_one_row_with_its_answer_its_shadow_and_its_latest_truth(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from components.core.errors import PricewrightError
 from components.monitoring.truth import answered
 from components.monitoring.truth_file import Intake, take_in
 from components.serving.request_store import opened
+from tests.support.project import TASK
 from tests.support.requests import NOW, asked, stored, true
 
 DAY = NOW.date()
@@ -46,11 +47,11 @@ def file(tmp_path: Path) -> Path:
 def take(file: Path, engine: Engine, text: str = "", when: datetime = NOW) -> Intake:
     if text:
         file.write_text(text)
-    return take_in(file, engine, 10**6, when)
+    return take_in(file, engine, 10**6, when, TASK)
 
 
 def values(engine: Engine) -> dict[tuple[str, int], float]:
-    rows = answered(engine, NOW - timedelta(days=1)).dropna(subset=["value"])
+    rows = answered(engine, NOW - timedelta(days=1), TASK).dropna(subset=["value"])
     return {(row.key, row.row): row.value for row in rows.itertuples()}
 
 
@@ -128,7 +129,7 @@ def test_a_time_is_understood_with_its_zone_and_a_date_is_the_end_of_its_day(
     text = f"{HEADER}a,1,{zoned}\na,2,{east}\nb,3,{today}\nb,3,{midnight}\n"
     assert take(file, engine, text) == Intake(3, 1, 1, [])
     assert values(engine) == {("a", 0): 1.0, ("b", 0): 3.0}
-    latest = answered(engine, NOW - timedelta(days=1)).set_index("key")["truth_time"]["b"]
+    latest = answered(engine, NOW - timedelta(days=1), TASK).set_index("key")["truth_time"]["b"]
     assert latest == datetime.combine(DAY, datetime.max.time())
 
 

@@ -12,6 +12,7 @@ from components.monitoring.year import by_week, key_of, pass_week
 from components.monitoring.year_page import Event, day, figure, line, page
 from components.serving.request_store import REQUESTS, opened
 from tests.monitoring.test_truth import read
+from tests.support.project import TASK
 from tests.support.requests import NOW, asked, stored, true
 
 WEEK = timedelta(days=7)
@@ -43,10 +44,11 @@ def test_a_week_has_its_loss_its_coverage_and_the_versions_that_answered() -> No
             "low": [9.0, 19.0, 29.0, 1.0, 39.0],
             "high": [11.0, 21.0, 31.0, 1.0, 41.0],
             "value": [13.0, 20.0, float("nan"), 9.0, float("nan")],
+            "held": [0.0, 1.0, float("nan"), 1.0, float("nan")],
             "version": ["1", "1", "2", "1", "1"],
         }
     )
-    weeks = by_week(rows)
+    weeks = by_week(rows, TASK)
     assert weeks["week"].tolist() == [1, 2]
     assert weeks["requests"].tolist() == [2, 2]
     assert weeks["truths"].tolist() == [2, 0]

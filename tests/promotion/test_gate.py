@@ -13,7 +13,7 @@ from components.core.params.file import Params
 from components.evaluation.metrics import paired_difference
 from components.evaluation.resampling import Floats, Products
 from components.promotion.gate import Budget, Decision, decide, interval, rows_needed, spread
-from components.tasks.number import loss
+from tests.support.project import TASK
 
 ERROR_RATE = 0.025
 
@@ -33,7 +33,8 @@ def decided(
         "unparsed_share_max": 0.1,
     }
     own = np.arange(len(true)) if products is None else products
-    return decide(loss(true, challenger), loss(true, champion), own, **(options | changed))
+    losses = (TASK.answers.loss(true, answers) for answers in (challenger, champion))
+    return decide(*losses, own, **(options | changed))
 
 
 def noisy(true: Floats, spread: float, seed: int) -> Floats:

@@ -18,6 +18,7 @@ from components.core.errors import PricewrightError
 from components.core.params.promote import Promote
 from components.promotion import decision, gate_rows, intake, promote
 from components.promotion.spending import FreshRowsNeeded
+from tests.support.project import TASK
 from tests.support.registry import NAME, TEXTS, TRAINED, came_in, curated, decided, lock, relabel
 
 FRESH = 30
@@ -42,13 +43,13 @@ def spent(gate: pd.DataFrame, section: Promote) -> Promote:
 def test_once_the_error_rate_is_spent_fresh_rows_decide(gate: pd.DataFrame, spent: Promote) -> None:
     """Neither UNSEEN nor a new version is needed: the rows are new to both."""
     with pytest.raises(FreshRowsNeeded, match="^fresh rows needed: 1 comparisons .* `make fresh-test` draws"):
-        decision.propose(NAME, None, False, spent, "dollars")
+        decision.propose(NAME, None, False, spent, TASK)
     curated(train=came_in(gate).head(FRESH), gate=gate)
     assert intake.draw(NAME, spent.rows_min) == (1, FRESH, FRESH)
     drawn = came_in(gate).head(FRESH)
     assert intakes.read() == {1: sorted(drawn["id"])}
     curated(gate=pd.concat([gate, drawn]), train=gate.head(0))  # as curate does, by intakes.csv
-    record = promote.conclude(decision.propose(NAME, None, False, spent, "dollars"))
+    record = promote.conclude(decision.propose(NAME, None, False, spent, TASK))
     assert (record["intake"], record["rows"], record["rows_left_out"]) == (1, FRESH, 0)
     assert (record["spent"]["position"], record["spent"]["error_rate"]) == (1, spent.error_rate / 2)
     assert record["loss_against"] is not None
@@ -86,14 +87,12 @@ def test_an_intake_grows_until_a_decision_is_made_by_it_and_then_another_one_beg
     curated(gate=pd.concat([gate, first, second]))
     assert intake.draw(NAME, spent.rows_min) == (1, 2 * FRESH, 2 * FRESH)
     assert set(intakes.read()[1]) == {*first["id"], *second["id"]}
-    before = promote.conclude(
-        decision.propose(NAME, None, False, spent, "dollars") | {"declined": "not today"}
-    )
+    before = promote.conclude(decision.propose(NAME, None, False, spent, TASK) | {"declined": "not today"})
     with pytest.raises(FreshRowsNeeded, match="fresh rows needed: 0 products"):
         intake.draw(NAME, spent.rows_min)
     curated(gate=pd.concat([gate, first, second, third]))
     assert intake.draw(NAME, spent.rows_min) == (2, FRESH, FRESH)
-    after = decision.propose(NAME, None, False, spent, "dollars")
+    after = decision.propose(NAME, None, False, spent, TASK)
     assert [record["intake"] for record in (before, after)] == [1, 2]
     assert [record["spent"]["position"] for record in (before, after)] == [1, 1]
     assert set(before["rows_sample"]).isdisjoint(after["rows_sample"])
@@ -123,11 +122,11 @@ def test_a_version_that_was_made_with_an_intake_is_not_judged_by_those_rows(
     trained = pd.read_parquet(made / gate_rows.GATE.with_stem("train"))
     intakes.write({1: [*new["id"], *trained["id"]]})
     curated(gate=pd.concat([gate, new, trained]).drop_duplicates("id"))
-    record = decision.propose(NAME, None, False, spent, "dollars")
+    record = decision.propose(NAME, None, False, spent, TASK)
     assert (record["rows"], record["rows_left_out"]) == (FRESH, TRAINED)
     intakes.write({1: trained["id"].tolist()})
     with pytest.raises(FreshRowsNeeded, match="made with every row of intake 1.* `make fresh-test` draws"):
-        decision.propose(NAME, None, False, spent, "dollars")
+        decision.propose(NAME, None, False, spent, TASK)
 
 
 def test_a_decided_version_that_is_deleted_since_holds_no_intake_up(
@@ -151,12 +150,12 @@ def test_rows_that_are_kept_nowhere_or_edited_or_not_curated_yet_are_named(
     intakes.write({1: came_in(gate)["id"].tolist()})
     lock("curate")
     with pytest.raises(PricewrightError, match="has no listing of intake 1 .* `make fresh-test` brings it"):
-        decision.propose(NAME, None, False, spent, "dollars")
+        decision.propose(NAME, None, False, spent, TASK)
     relabel(made, 999.0)
     with pytest.raises(
         PricewrightError, match=r"not what its stage wrote .* `dvc checkout artifacts/curate`"
     ):
-        decision.propose(NAME, None, False, spent, "dollars")
+        decision.propose(NAME, None, False, spent, TASK)
     shutil.rmtree(".dvc/cache")
     with pytest.raises(PricewrightError, match=r"curate/train.parquet .* kept nowhere: `dvc fetch`"):
         intake.draw(NAME, spent.rows_min)

@@ -10,7 +10,7 @@ from components.core.params.file import load_params
 from components.core.params.promote import Promote
 from components.promotion.gate import Budget
 from components.promotion.live import compared_live, decide_live, sequence
-from tests.support.project import ROOT
+from tests.support.project import ROOT, TASK
 
 BOUND = 200.0
 
@@ -48,7 +48,7 @@ def answered(rows: int, champion: float, challenger: float, seed: int = 0) -> pd
 def test_the_better_one_is_known_in_time(
     section: Promote, champion: float, challenger: float, verdict: str
 ) -> None:
-    decision = decide_live(answered(1500, champion, challenger), section, BOUND)
+    decision = decide_live(answered(1500, champion, challenger), section, BOUND, TASK)
     assert decision.verdict == verdict
     assert decision.difference is not None
     assert decision.low is not None
@@ -58,27 +58,27 @@ def test_the_better_one_is_known_in_time(
 
 
 def test_few_truths_promote_nothing_whatever_they_say(section: Promote) -> None:
-    decision = decide_live(answered(section.rows_min - 1, 60.0, 1.0), section, BOUND)
+    decision = decide_live(answered(section.rows_min - 1, 60.0, 1.0), section, BOUND, TASK)
     assert decision.verdict == "not enough evidence"
     assert f"{section.rows_min} are needed" in decision.reasons[0]
-    nothing = decide_live(answered(0, 1.0, 1.0), section, BOUND)
+    nothing = decide_live(answered(0, 1.0, 1.0), section, BOUND, TASK)
     assert (nothing.verdict, nothing.difference, nothing.low) == ("not enough evidence", None, None)
 
 
 def test_a_challenger_that_falls_silent_or_breaks_a_budget_is_rejected(section: Promote) -> None:
     rows = answered(1500, 15.0, 8.0)
     silent = rows.assign(shadow_predicted=rows["shadow_predicted"].where(rows.index % 10 > 0))
-    decision = decide_live(silent, section, BOUND)
+    decision = decide_live(silent, section, BOUND, TASK)
     assert decision.verdict == "rejected"
     assert "unparsed share" in decision.reasons[0]
-    slow = decide_live(rows, section, BOUND, [Budget("latency in ms", 900.0, at_most=250.0)])
+    slow = decide_live(rows, section, BOUND, TASK, [Budget("latency in ms", 900.0, at_most=250.0)])
     assert slow.verdict == "rejected"
 
 
 def test_a_loss_counts_as_the_bound_at_most(section: Promote) -> None:
     rows = answered(1500, 15.0, 8.0)
     wild = rows.assign(predicted=rows["predicted"].mask(rows.index == 3, 1e9))
-    difference = decide_live(wild, section, BOUND).difference
+    difference = decide_live(wild, section, BOUND, TASK).difference
     assert difference is not None
     assert difference < BOUND
 
@@ -95,8 +95,8 @@ def test_only_requests_that_both_have_answered_count_and_each_input_once() -> No
 
 def test_the_last_point_of_the_picture_is_the_interval_of_the_decision(section: Promote) -> None:
     rows = answered(400, 15.0, 8.0)
-    points = sequence(rows, section, BOUND, 10)
-    decision = decide_live(rows, section, BOUND)
+    points = sequence(rows, section, BOUND, TASK, 10)
+    decision = decide_live(rows, section, BOUND, TASK)
     assert [point["rows"] for point in points] == list(range(40, 401, 40))
     assert (points[-1]["low"], points[-1]["high"]) == (decision.low, decision.high)
-    assert sequence(rows.head(0), section, BOUND, 10) == []
+    assert sequence(rows.head(0), section, BOUND, TASK, 10) == []

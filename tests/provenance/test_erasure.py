@@ -27,6 +27,7 @@ from components.serving.request_store import opened
 from components.sources.block_list import FORGOTTEN, forgotten_ids, listing_id
 from components.sources.crawling.page_store import PageStore
 from flows.forget import steps
+from tests.support.project import TASK
 from tests.support.registered_repository import NAME, object_of, registered_repository, run
 from tests.support.requests import NOW, asked, stored, true
 
@@ -92,7 +93,7 @@ def test_requests_of_its_raw_and_of_its_curated_text_are_removed_wherever_the_te
     erasure = erased(listing["address"])
     assert erasure.requests == ErasedRequests(STORE, 2, 1, "")
     with opened(STORE) as engine:
-        assert answered(engine, NOW - timedelta(days=1))["key"].tolist() == ["other"]
+        assert answered(engine, NOW - timedelta(days=1), TASK)["key"].tolist() == ["other"]
 
 
 @pytest.mark.usefixtures("copied")

@@ -10,6 +10,7 @@ import pytest
 from components.monitoring.truth import answered
 from components.provenance.stored_requests import ErasedRequests, erase_requests
 from components.serving.request_store import opened
+from tests.support.project import TASK
 from tests.support.requests import NOW, asked, stored, true
 
 TEXT = "Oak desk of Ann Smith\nTwo drawers, made in 1961, a scratch on the left side."
@@ -74,7 +75,7 @@ def test_an_input_of_many_columns_is_searched_in_each_and_thousands_go_too(tmp_p
     address = stored(tmp_path / "requests.db", *rows, asked("b"))
     assert erase_requests(address, TEXTS, KEYS).requests == 1100
     with opened(address) as engine:
-        assert answered(engine, NOW.replace(year=2000))["key"].tolist() == ["b"]
+        assert answered(engine, NOW.replace(year=2000), TASK)["key"].tolist() == ["b"]
 
 
 def test_nothing_of_a_text_that_was_removed_is_left_in_the_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from components.quality.batches import Batches
 from components.quality.expectations import suites
 from components.quality.leakage import leakage_against, measure_leakage
 from components.validate import Check, Tables, items_of, validate
-from tests.support.validated import NUMBER, RULES, SECTION, Inputs
+from tests.support.validated import RULES, SECTION, TASK, Inputs
 
 
 def faulty() -> Inputs:
@@ -43,7 +43,7 @@ def on_disk(inputs: Inputs, folder: Path) -> Tables:
 
 
 def checked(tables: Tables, inputs: Inputs, docs: Path) -> list[Check]:
-    return validate(tables, suites(inputs.splits, RULES, SECTION, NUMBER), docs)
+    return validate(tables, suites(inputs.splits, RULES, SECTION, TASK), docs)
 
 
 def test_checks_of_batches_are_those_of_the_whole_table(

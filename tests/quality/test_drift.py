@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from components.core.errors import PricewrightError
-from components.quality.drift import drift, load, path_of, profile
+from components.quality.drift import drift, load, path_of, profile, spelled
 from components.synthetic.catalogue import catalogue
+from tests.support.validated import TASK
 
 
 @pytest.fixture(scope="module")
@@ -63,5 +64,26 @@ def test_a_file_that_is_no_profile_is_an_error(tmp_path: Path, content: str) -> 
 
 
 def test_a_profile_is_named_after_the_sources_of_the_items(items: pd.DataFrame) -> None:
-    assert path_of(items) == Path("reference/demo_shop.json")
-    assert path_of(pd.DataFrame({"source": ["files", "a/b", None]})) == Path("reference/a_b_files.json")
+    assert path_of(items, TASK) == Path("reference/demo_shop.json")
+    several = pd.DataFrame({"source": ["files", "a/b", None]})
+    assert path_of(several, TASK) == Path("reference/a_b_files.json")
+    colour = TASK.label.model_copy(update={"column": "Main Colour"})
+    label_task = TASK.model_copy(update={"kind": "label", "label": colour})
+    assert path_of(items, label_task) == Path("reference/demo_shop.Main_Colour.json")
+
+
+def test_labels_drift_by_their_shares(items: pd.DataFrame) -> None:
+    names = sorted(items["category"].unique())
+    label_task = TASK.model_copy(
+        update={"kind": "label", "label": TASK.label.model_copy(update={"names": names})}
+    )
+    labelled = spelled(items.assign(target=items["category"].map(names.index).astype(float)), label_task)
+    assert list(labelled["target"]) == list(items["category"])
+    reference = json.loads(json.dumps(profile(labelled.iloc[:700])))
+    assert set(reference["target"]) == set(names)
+    assert drift(labelled.iloc[700:], reference)["target"] == 0.0
+    fewer, fewest = (
+        drift(labelled[~labelled["target"].isin(names[:left_out])], reference)["target"]
+        for left_out in (1, 3)
+    )
+    assert 0 < fewer < fewest

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.quality.labels import FAR_ROWS_MIN, ROWS_MIN, fit_mixture, label_figures
+from components.quality.labels import FAR_ROWS_MIN, ROWS_MIN, fit_mixture, label_figures, label_kappas
 
 
 def items(rows: int, noise: float = 0.3) -> pd.DataFrame:
@@ -70,6 +70,23 @@ def test_shuffled_categories_do_not_follow_from_texts_that_name_them(kind: str) 
         kappas.append(label_figures(named, logarithmic=True).set_index("split").loc["all", "kappa"])
     assert kappas[0] > 0.9
     assert abs(kappas[1]) < 0.1
+
+
+def test_labels_that_follow_from_the_words_have_a_high_kappa_and_shuffled_ones_none() -> None:
+    """A label is judged without the category that a text names, in all rows and in each split."""
+    rows = items(2000)
+    rows = rows.assign(
+        target=rows["category"].str.removeprefix("part").astype(float),
+        text=rows["text"] + "\nCategory: " + rows["category"] + ".",
+    )
+    shuffled = rows.assign(target=rows["target"].sample(frac=1, random_state=3).to_numpy())
+    right, wrong = (label_kappas(of).set_index("split")["kappa"] for of in (rows, shuffled))
+    assert list(right.index) == list(wrong.index) == ["all", "test", "train"]
+    assert right.min() > 0.9
+    assert wrong.abs().max() < 0.1
+    unreadable = rows.assign(text=rows["text"].str.replace(r"kind\d+", "kind", regex=True))
+    assert label_kappas(unreadable).set_index("split")["kappa"].abs().max() < 0.1
+    assert label_kappas(rows.head(ROWS_MIN - 1)).empty
 
 
 @pytest.mark.parametrize("off", [0.0, 0.05])

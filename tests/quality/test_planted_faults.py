@@ -60,7 +60,7 @@ def clean() -> Clean:
     ]
     listings = pd.DataFrame(rows, columns=Listing.columns())
     curated = curate(listings, PARAMS.curate)
-    return Clean(curated.splits, curated.rejects, curated.report, listings)
+    return Clean(**vars(curated), listings=listings)
 
 
 def checks_of(data: Clean, folder: Path, *only: str) -> list[Check]:
@@ -72,10 +72,10 @@ def checks_of(data: Clean, folder: Path, *only: str) -> list[Check]:
         leakage,
         None,
         PARAMS.curate,
-        PARAMS.task.number,
+        PARAMS.task,
         frozenset(),
     )
-    expected = suites(data.splits, list(NAMES), PARAMS.validate, PARAMS.task.number)
+    expected = suites(data.splits, list(NAMES), PARAMS.validate, PARAMS.task)
     return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
 
 
@@ -302,7 +302,7 @@ def test_real_listings_raise_no_critical_alarm(name: str, mapped: dict[str, str]
     source = PARAMS.scrape.model_copy(update={"source": "files", "files": files})
     listings = scrape(source).listings
     curated = curate(listings, PARAMS.curate)
-    data = Clean(curated.splits, curated.rejects, curated.report, listings)
+    data = Clean(**vars(curated), listings=listings)
     assert sum(map(len, curated.splits.values())) > 1000
     alarms = [check for check in checks_of(data, tmp_path) if check.critical and not check.passed]
     assert [(check.table, check.name, check.examples) for check in alarms] == []

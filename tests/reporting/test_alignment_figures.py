@@ -21,7 +21,7 @@ def test_the_pictures_show_the_calibration_error_and_every_completion_with_an_er
 
 
 def test_the_comparison_shows_each_method_by_its_intervals_and_not_sft() -> None:
-    ways = ("median", "greedy", "sampled", "malformed")
+    ways = ("point", "greedy", "sampled", "malformed")
     plain, tempered, continued = (
         {way: {"difference": {"mean": mean, "low": mean - 2, "high": mean + 2}} for way in ways}
         for mean in (-3.0, 0.5, 1.0)

@@ -12,9 +12,10 @@ from components.core.schemas import SPLITS, Item, Reject
 from components.model.prompt import prompt_of
 from components.quality.leakage import measure_leakage
 from components.reporting.data_page import page
+from components.tasks import task_of
 from components.validate import report_of
 from tests.support.project import TASK
-from tests.support.validated import Inputs, put
+from tests.support.validated import Inputs, labelled, put
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -82,6 +83,29 @@ def test_a_failed_check_is_on_the_page_with_its_rows(tab: Page, pictures: Path, 
     assert tab.locator(".listing", has_text="text_without_markup").count() == 1
     assert tab.title() == "Pricewright: the data"
     assert "Drift was not checked" in tab.locator("body").inner_text()
+
+
+def test_the_page_of_labels_shows_them_in_place_of_prices(pictures: Path, tmp_path: Path) -> None:
+    """A target that is no label is shown as missing."""
+    inputs = labelled()
+    report = report_of(inputs.checks(tmp_path, "test"), {}, Path("reference/files.json"))
+    train = inputs.splits["train"]
+    inputs.splits["train"] = pd.concat([train, train.head(3).assign(target=[float("nan"), 2.0, -1.0])])
+    task = task_of(inputs.task)
+    text = page(CURATED, report, inputs.splits, inputs.rejects, inputs.listings, pictures, task)
+    tree = html.fromstring(text)
+    assert not tree.xpath("//h2[@id='read']")
+    counts = [cell.text_content() for cell in tree.xpath("//h2[@id='counts']/following::table[1]//td")]
+    assert counts[:6] == ["train", "6", "6", "4", "Desks", "37.5%"]
+    answers = [mark.text_content() for mark in tree.xpath("//div[@class='prompt']/mark")]
+    assert answers.count("missing") == 3
+    assert set(answers) == {"missing", " Desks", " Lamps"}
+    [categories] = tree.xpath("//h2[@id='categories']/following::table[1]")
+    assert [cell.text_content() for cell in categories.xpath(".//tr[td][1]/td")][:3] == [
+        "Desks",
+        "17",
+        "Desks",
+    ]
 
 
 def test_tables_with_missing_values_and_columns_make_a_page_too(pictures: Path) -> None:

@@ -14,20 +14,24 @@ REPORTS: dict[str, dict[str, Any]] = {
     "scrape": {"listings": 4321},
     "curate": {"rejected": {"no_price": 17, "no_text": 0}, "rows": {"train": 321, "test": 45}},
     "evaluate": {
+        "measure": "MAE",
         "headline": "sft wins: test MAE 12.34",
         "winner": "sft",
         "noise_floor": None,
-        "error_by_category": [{"category": "Tools | <b>Home</b>", "n": 7, "mae": 9.5, "bias": -4.25}],
-        "error_by_band": [{"band": "10 to 42", "n": 8, "mae": None, "bias": None}],
+        "error_by_category": [{"category": "Tools | <b>Home</b>", "n": 7, "loss": 9.5, "bias": -4.25}],
+        "error_by_band": [{"band": "10 to 42", "n": 8, "loss": None, "bias": None}],
         "candidates": {
             "sft": {
-                "validation": {"mae": 13.57},
-                "test": {"mae": 12.34, "mae_low": 11.11, "mae_high": 14.44},
+                "validation": {"loss": 13.57},
+                "test": {"loss": 12.34, "loss_low": 11.11, "loss_high": 14.44},
             },
-            "mean": {"validation": {"mae": None}, "test": {"mae": None, "mae_low": None, "mae_high": None}},
+            "mean": {
+                "validation": {"loss": None},
+                "test": {"loss": None, "loss_low": None, "loss_high": None},
+            },
         },
     },
-    "quantize": {"format": "nf4", "bytes_served": 2183808, "validation": {"mae_served": 13.75}},
+    "quantize": {"format": "nf4", "bytes_served": 2183808, "validation": {"loss_served": 13.75}},
 }
 MADE_FROM = {"git.commit": "0123456789abcdef"}
 
@@ -52,11 +56,11 @@ def test_a_card_tells_data_terms_metrics_with_intervals_parity_and_origin(params
         "by rule: no price 17.",
         "train 321, test 45",
         f"rank {params.sft.lora.rank}",
-        "| mae | 12.34 | 11.11 to 14.44 |",
+        "| loss | 12.34 | 11.11 to 14.44 |",
         "| sft | 13.57 | 12.34 | 11.11 to 14.44 |",
         "| mean | - | - |  |",
         "| bytes served | 2183808 |",
-        "| validation, mae served | 13.75 |",
+        "| validation, loss served | 13.75 |",
         "| git.commit | 0123456789abcdef |",
         r"| Tools \| \<b\>Home\</b\> | 7 | 9.5 | -4.25 |",
         "| 10 to 42 | 8 | - | - |",
@@ -67,8 +71,8 @@ def test_a_card_tells_data_terms_metrics_with_intervals_parity_and_origin(params
 
 
 def test_a_metric_that_evaluate_adds_shows_by_itself_with_its_interval(params: Params) -> None:
-    test = {"mae": 12.34, "median_error": 7.89, "median_error_low": 7.01, "median_error_high": 8.91}
-    candidates = {"sft": {"validation": {"mae": 13.57}, "test": test}}
+    test = {"loss": 12.34, "median_error": 7.89, "median_error_low": 7.01, "median_error_high": 8.91}
+    candidates = {"sft": {"validation": {"loss": 13.57}, "test": test}}
     markdown = rendered(params, candidates=candidates, forgetting={"sft": {"perplexity_ratio": 1.625}})
     assert "| median error | 7.89 | 7.01 to 8.91 |" in markdown
     assert "## Forgetting" in markdown
@@ -79,24 +83,24 @@ def test_what_was_not_measured_has_no_heading(params: Params) -> None:
     markdown = rendered(params)
     assert "Forgetting" not in markdown
     assert "known law" not in markdown
-    floor = rendered(params, noise_floor={"test": {"mae": 9.87}})
+    floor = rendered(params, noise_floor={"test": {"loss": 9.87}})
     assert "The law itself errs 9.87 on the test rows" in floor
 
 
 def test_the_rows_least_like_training_stand_beside_the_rest_with_intervals(params: Params) -> None:
     assert "Out of domain" not in rendered(params)
     ends = {"coverage": 0.61, "coverage_low": 0.5, "coverage_high": 0.75}
-    least = {"n": 20, "mae": 31.25, "mae_low": 22.5, "mae_high": 41.75, **ends}
+    least = {"n": 20, "loss": 31.25, "loss_low": 22.5, "loss_high": 41.75, **ends}
     figures = {
         "share": 0.1,
         "likeness_below": 0.37,
         "least_like": least,
-        "rest": least | {"n": 180, "mae": 9.5},
+        "rest": least | {"n": 180, "loss": 9.5},
         "elsewhere": None,
     }
     markdown = rendered(params, out_of_domain=figures)
     assert "another catalogue" not in markdown
-    there = {"path": "data/other.csv", "candidates": {"median": least | {"mae": 63.5}}}
+    there = {"path": "data/other.csv", "candidates": {"median": least | {"loss": 63.5}}}
     assert "| median | 20 | 63.5 | 22.5 to 41.75 |" in rendered(
         params, out_of_domain=figures | {"elsewhere": there}
     )

@@ -2,9 +2,11 @@
 
 import http.client
 import socket
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pandas as pd
 import pytest
 
 from components.core.errors import PricewrightError
@@ -12,6 +14,7 @@ from components.core.params.scrape import DemoShop
 from components.sources import demo_shop
 from components.synthetic import shop_pages
 from components.synthetic.catalogue import Product, catalogue
+from components.synthetic.price_law import CATEGORIES
 from tests.support.scraped import collected
 
 
@@ -138,13 +141,51 @@ def test_a_crawl_reads_every_product_and_no_page_that_robots_txt_forbids(
 
 
 def test_the_source_returns_the_law_with_the_listings() -> None:
-    section = DemoShop(seed=3, listings=40, noise=0.3, concurrency=4, pages_max=500, port=0)
+    section = shop_of(listings=40, mislabelled=0.0)
     source = collected(lambda spool: demo_shop.collect(section, spool))
     rows, law = source.rows.sort_values("address"), source.law.sort_values("address")
     truth = {shop_pages.address(product): product.median for product in catalogue(3, 40, 0.3)}
     assert list(law["address"]) == list(rows["address"])
     assert dict(zip(law["address"], law["median"], strict=True)) == truth
     assert set(law["sigma"]) == {0.3}
+    assert list(law["label"]) == list(rows["category"])
+
+
+def shop_of(listings: int, mislabelled: float) -> DemoShop:
+    return DemoShop(
+        seed=3, listings=listings, noise=0.3, mislabelled=mislabelled, concurrency=4, pages_max=500, port=0
+    )
+
+
+def test_a_share_of_the_products_is_shown_in_another_category_and_the_law_knows_the_right_one() -> None:
+    """All else about the listings is as it was."""
+    right, wrong = (
+        collected(lambda spool, share=share: demo_shop.collect(shop_of(120, share), spool))
+        for share in (0.0, 0.25)
+    )
+    before, after = (source.rows.set_index("address").sort_index() for source in (right, wrong))
+    moved = before["category"] != after["category"]
+    assert moved.sum() == 30
+    hashed = ["category", "page_hash"]  # a page also names its neighbours on the shelf
+    pd.testing.assert_frame_equal(before.drop(columns=hashed), after.drop(columns=hashed))
+    pd.testing.assert_series_equal(
+        wrong.law.set_index("address")["label"].sort_index(), before["category"], check_names=False
+    )
+
+
+def test_every_other_category_is_as_likely_for_a_product_in_the_wrong_one(products: list[Product]) -> None:
+    shown = demo_shop.mislabelled(products, 0.5, seed=1)
+    assert demo_shop.mislabelled(products, 0.0, seed=1) == products
+    wrong = [
+        (product.category, other.category)
+        for product, other in zip(products, shown, strict=True)
+        if product.category != other.category
+    ]
+    assert len(wrong) == len(products) // 2
+    counts = Counter(other for _, other in wrong)
+    expected = len(wrong) / len(CATEGORIES)
+    assert len(counts) == len(CATEGORIES)
+    assert max(abs(count - expected) for count in counts.values()) < 4 * expected**0.5
 
 
 def test_a_shop_with_more_pages_than_allowed_is_given_up(products: list[Product], tmp_path: Path) -> None:

@@ -111,6 +111,15 @@ def test_a_row_without_a_price_stays_with_an_empty_one(tmp_path: Path, price: st
     assert (read(path)[0]["price"], read(path)[0]["found_in"]) == ("", "")
 
 
+def test_without_a_column_of_prices_none_is_read_and_no_row_is_lost_for_it(tmp_path: Path) -> None:
+    """1.299 would leave open how the column writes its decimals, and $12.5k is no price."""
+    rows = [{"title": "a", "price": "1.299"}, {"title": "b", "price": "$12.5k"}]
+    path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
+    assert [(row["price"], row["amount"], row["currency"]) for row in read(path, price=None)] == [
+        ("", "", "")
+    ] * 2
+
+
 def test_a_missing_number_in_parquet_is_an_empty_price(tmp_path: Path) -> None:
     pd.DataFrame({"title": ["a", "b"], "price": [1.5, float("nan")]}).to_parquet(tmp_path / "a.parquet")
     assert [row["price"] for row in read(tmp_path / "a.parquet")] == ["1.5", ""]
@@ -504,7 +513,7 @@ def test_the_law_of_files_is_empty_but_typed(tmp_path: Path) -> None:
     law = source.law
     assert (len(law), list(law.columns), source.counts) == (
         0,
-        ["address", "median", "sigma"],
+        ["address", "median", "sigma", "label"],
         {"files": 1},
     )
     assert law["median"].dtype == law["sigma"].dtype == "float64"

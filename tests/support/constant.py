@@ -11,7 +11,7 @@ import pandas as pd
 from components.core import registry, tracking
 
 OPTIONS: dict[str, Any] = {"point": "median"}
-ASKED = {"question": "What does it cost?", "number": {"unit": "crowns"}}
+SETTINGS: dict[str, Any] = {"task": {"question": "What does it cost?", "number": {"unit": "crowns"}}}
 PRICES = {"value": 20.0, "low": 10.0, "high": 30.0}
 CODE = """
 import pandas
@@ -29,13 +29,16 @@ def register_constant(
     model_name: str,
     card: str = "# A card",
     code: str = CODE,
-    answer: dict[str, float] = PRICES,
+    answer: dict[str, Any] = PRICES,
     options: dict[str, Any] = OPTIONS,
+    settings: dict[str, Any] = SETTINGS,
 ) -> str:
-    """Register another version of the model; its number. Its files are made in the working folder."""
+    """Register another version of the model; its number. Its files are made in the working folder, `settings`
+    as its serving.json.
+    """
     Path("constant.py").write_text(code)
     Path("model").mkdir(exist_ok=True)
-    Path("model", "serving.json").write_text(json.dumps({"task": ASKED}))
+    Path("model", "serving.json").write_text(json.dumps(settings))
     with tracking.stage_run("register", {}, "abc") as run:
         return registry.register_version(
             run.id,

@@ -13,6 +13,7 @@ import pandas as pd
 
 from components.core.params.curate import Curate, Shares
 from components.core.params.file import load_params
+from components.core.params.task import Task
 from components.core.schemas import SPLITS, Listing, Split
 from components.curate import curate as curate_files
 from components.curation.minhash import Map
@@ -20,7 +21,8 @@ from components.sources.extraction.money import amount, plain_number
 from tests.support.project import ROOT
 
 SHARES = Shares(train=0.4, preference=0.15, validation=0.15, gate=0.15, test=0.15)
-NUMBER = load_params(ROOT / "params.yaml").task.number
+TASK = load_params(ROOT / "params.yaml").task
+LABEL_TASK = TASK.model_copy(update={"kind": "label", "label": TASK.label.model_copy(update={"rows_min": 3})})
 SECTION = load_params(ROOT / "params.yaml").curate.model_copy(
     update={"text_max_characters": 120, "shares": SHARES}
 )
@@ -60,6 +62,7 @@ class Curated:
     splits: dict[Split, pd.DataFrame]
     rejects: pd.DataFrame
     report: dict[str, Any]
+    names: list[str]
 
 
 def curate(
@@ -68,22 +71,24 @@ def curate(
     partition_rows: int = 1000,
     run: Map = map,
     gate_ids: frozenset[str] = frozenset(),
+    task: Task = TASK,
 ) -> Curated:
     """Curate listings as the stage does, with files in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         source, scratch, out = (Path(folder) / name for name in ("listings.parquet", "scratch", "out"))
         scratch.mkdir()
         listings.astype("str").to_parquet(source, index=False)
-        report = curate_files(source, out, section, NUMBER, scratch, partition_rows, run, gate_ids)
+        report = curate_files(source, out, section, task, scratch, partition_rows, run, gate_ids)
+        names = json.loads((out / "names.json").read_text(encoding="utf-8"))
         read = {path.stem: pd.read_parquet(path) for path in out.glob("*.parquet")}
-        return Curated({split: read[split] for split in SPLITS}, read["rejects"], report)
+        return Curated({split: read[split] for split in SPLITS}, read["rejects"], report, names)
 
 
 def assert_same(left: Curated, right: Curated) -> None:
     for split in SPLITS:
         pd.testing.assert_frame_equal(left.splits[split], right.splits[split])
     pd.testing.assert_frame_equal(left.rejects, right.rejects)
-    assert left.report == right.report
+    assert (left.report, left.names) == (right.report, right.names)
 
 
 def catalogue(seed: int, size: int) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import yaml
 from components.core.params.file import load_params
 from components.model.grid import Grid
 from components.tasks import task_of
+from components.tasks.label import LabelTask
 from components.tasks.number import NumberTask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,15 @@ def asked(tokens: int, maximum: int) -> NumberTask:
     """The committed question, with a limit of its own for the prompt and for the answers."""
     number = TASK.section.number.model_copy(update={"max": float(maximum)})
     return task_of(TASK.section.model_copy(update={"tokens": tokens, "number": number}))
+
+
+def named(*names: str) -> LabelTask:
+    """The committed params, asking for one of these labels."""
+    label = TASK.section.label.model_copy(update={"names": list(names)})
+    changed = {"kind": "label", "label": label, "answer": "Category:", "tokens": 64}
+    task = task_of(TASK.section.model_copy(update=changed))
+    assert isinstance(task, LabelTask)
+    return task
 
 
 def whole(maximum: int) -> Grid:
@@ -57,7 +67,7 @@ def tiny_yaml() -> str:
     raw["reward"] |= {"epochs": 1.0}
     raw["align"]["monitor"] |= {"rows": 20, "snapshots": 1, "bootstrap": 100}
     raw["evaluate"] |= {"bootstrap": 200}
-    raw["quantize"] |= {"mae_tolerance": 50.0, "moved_share_max": 1.0}
+    raw["quantize"] |= {"loss_tolerance": 50.0, "moved_share_max": 1.0}
     return yaml.safe_dump(raw, sort_keys=False)
 
 

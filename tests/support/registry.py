@@ -24,7 +24,7 @@ from components.core.schemas import SERVED_INPUT
 from components.evaluation import scoring
 from components.evaluation.calibration import Calibration
 from components.promotion import aliases, decision, decision_log, gate_rows, promote, trial
-from tests.support.project import ROOT, asked, environment_kept
+from tests.support.project import ROOT, TASK, asked, environment_kept
 
 NAME = "pricer"
 TEXTS, TRAINED = 40, 12
@@ -33,19 +33,23 @@ SHARED = TEXTS + TRAINED - 48
 ANSWER = pd.DataFrame({"value": [1.0], "low": [1.0], "high": [1.0]})
 EVIDENCE: dict[str, Any] = {
     "evaluate.json": {"winner": "sft", "forgetting": {"sft": {"perplexity_ratio": 1.2}}},
-    "quantize.json": {"validation": {"mae_served": 30.1, "mae_merged": 30.0}},
+    "quantize.json": {"validation": {"loss_served": 30.1, "loss_merged": 30.0}},
 }
+OPTIONS = {"point": "median", "quantiles": 0}
 FILES = (*EVIDENCE, "dvc.lock", "dvc.yaml", "params.yaml")
 """The evidence of a version."""
 
 
-def make_graph(items: pd.DataFrame) -> None:
-    """params.yaml, reports, and a DVC repository that keeps the curated rows, the last of them train rows."""
+def make_graph(items: pd.DataFrame, names: tuple[str, ...] = ()) -> None:
+    """params.yaml, reports, and a DVC repository that keeps the curated rows, the last of them train rows,
+    and the names of their labels.
+    """
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["promote"] |= {"minimum_effect": 1.0, "rows_min": 20, "coverage_min": 0.0, "coverage_max": 1.0}
     Path("params.yaml").write_text(yaml.safe_dump(raw))
     intakes.write({})
     Path("source").mkdir()
+    Path("source/names.json").write_text(json.dumps(names))
     for split, rows in {"gate": items.head(TEXTS), "train": items.tail(TRAINED)}.items():
         rows.assign(split=split).to_parquet(f"source/{split}.parquet", index=False)
     for split in ("preference", "validation", "test"):
@@ -60,7 +64,12 @@ def make_graph(items: pd.DataFrame) -> None:
     baselines("mean", mean=5000.0)
 
 
-def register_served(served: Path, answer: pd.DataFrame, evidence: tuple[str, ...] = FILES) -> str:
+def register_served(
+    served: Path,
+    answer: pd.DataFrame,
+    evidence: tuple[str, ...] = FILES,
+    options: dict[str, Any] = OPTIONS,
+) -> str:
     with tracking.stage_run("register", {}, "abc") as run:
         return registry.register_version(
             run.id,
@@ -70,7 +79,7 @@ def register_served(served: Path, answer: pd.DataFrame, evidence: tuple[str, ...
             code_path=ROOT / "components",
             example=register.EXAMPLE,
             answer=answer,
-            options={"point": "median", "quantiles": 0},
+            options=options,
             requirements=["pandas"],
             evidence=[Path(name) for name in evidence],
             card="# A card",
@@ -106,7 +115,7 @@ def crown(*versions: str) -> None:
 
 def roll_back(number: str | None = None) -> dict[str, Any]:
     """Propose to go back to a version, and settle it; the record that is kept."""
-    return promote.conclude(promote.propose_rollback(NAME, number, approval=False))
+    return promote.conclude(promote.propose_rollback(NAME, number, approval=False, kind="number"))
 
 
 def baselines(best: str, **prices: Any) -> None:
@@ -114,10 +123,10 @@ def baselines(best: str, **prices: Any) -> None:
     rows = pd.read_parquet(gate_rows.GATE)
     tables = []
     for name, predicted in prices.items():
-        gate = scoring.predictions(name, rows.assign(split="gate"), np.full(len(rows), predicted))
+        gate = scoring.predictions(name, rows.assign(split="gate"), np.full(len(rows), predicted), TASK)
         error = 1.0 if name == best else 9.0
         scored = pd.DataFrame([{"split": "validation", "id": "0", "target": 50.0}])
-        tables += [gate, scoring.predictions(name, scored, np.array([50.0 + error]))]
+        tables += [gate, scoring.predictions(name, scored, np.array([50.0 + error]), TASK)]
     decision.PREDICTIONS.parent.mkdir(exist_ok=True)
     pd.concat(tables).to_parquet(decision.PREDICTIONS)
     lock("baseline")
@@ -269,8 +278,9 @@ def answers(made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFra
     texts = pd.read_parquet(made / gate_rows.GATE)["text"].tolist()
 
     def run_trial(
-        version: registry.Version, items: pd.DataFrame, evaluated_by: tuple[str, ...] = ()
+        version: registry.Version, items: pd.DataFrame, kind: str, evaluated_by: tuple[str, ...] = ()
     ) -> trial.Trial:
+        assert kind == "number"
         places = [texts.index(text) if text in texts else 0 for text in items["text"]]
         return trial.Trial(
             known[version.number].iloc[places].reset_index(drop=True), 2_000_000, 0.1, EVIDENCE

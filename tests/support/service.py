@@ -23,6 +23,7 @@ from components.core.params.serve import Serve
 from components.core.registry import Version
 from components.serving import model_process, server
 from components.serving.follower import Follower
+from components.serving.nearest import TrainedOn
 from tests.support.project import ROOT, environment_kept
 
 NAME = "pricer"
@@ -65,7 +66,10 @@ def own_registry(folder: Path, empty_store: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def running(
-    values: Serve, find: Callable[[], Version | None] | None = None, token: str | None = None
+    values: Serve,
+    find: Callable[[], Version | None] | None = None,
+    token: str | None = None,
+    trained_on: TrainedOn = trained_on,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Follower]]:
     """A client of the service, and the follower of its champion."""
 

@@ -55,7 +55,7 @@ def task_on(
         prompts=prompts,
         reward_model=None,  # type: ignore[arg-type]
         reward=scratch,
-        grid=whole(999),
+        answers=whole(999),
         error_max=999.0,
         under_cost=1.0,
         scratch=scratch,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from components.core.params.curate import Curate, Shares
 from components.core.params.file import load_params
+from components.core.params.task import Task
 from components.core.schemas import SPLITS, Item, Listing, Reject, Split
 from components.quality import drift
 from components.quality.expectations import suites
@@ -20,11 +21,17 @@ from tests.support.project import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml")
 SECTION = PARAMS.validate.model_copy(update={"rows_min": 3, "category_share_max": 0.7})
-CURATE, NUMBER = PARAMS.curate, PARAMS.task.number
+CURATE, TASK = PARAMS.curate, PARAMS.task
+LABEL_TASK = TASK.model_copy(
+    update={
+        "kind": "label",
+        "label": TASK.label.model_copy(update={"names": ["Desks", "Lamps"], "rows_min": 3}),
+    }
+)
 CURATE_EVENLY = CURATE.model_copy(
     update={"shares": Shares(train=0.2, preference=0.2, validation=0.2, gate=0.2, test=0.2)}
 )
-RULES = ["no_price", "near_duplicate"]
+RULES = ["no_price", "near_duplicate", "no_label"]
 
 
 @dataclass
@@ -37,6 +44,7 @@ class Inputs:
     curate: Curate = CURATE_EVENLY
     gate_ids: frozenset[str] = frozenset()
     profile: dict | None = field(default_factory=lambda: drift.profile(items_of(clean_splits())))
+    task: Task = TASK
 
     def tables(self) -> Tables:
         leakage = measure_leakage(self.splits, [], 0.8, 0.5)
@@ -47,15 +55,26 @@ class Inputs:
             leakage,
             self.profile,
             self.curate,
-            NUMBER,
+            self.task,
             self.gate_ids,
         )
 
     def checks(self, folder: Path, *only: str) -> list[Check]:
         """The checks of all tables, or only of some."""
         tables = self.tables()
-        expected = suites(self.splits, RULES, SECTION, NUMBER)
+        expected = suites(self.splits, RULES, SECTION, self.task)
         return validate({name: tables[name] for name in only or tables}, expected, folder / "docs")
+
+
+def labelled() -> Inputs:
+    """The same where their category is what is predicted."""
+    names = LABEL_TASK.label.names
+    splits = {
+        split: rows.assign(target=rows["category"].map(names.index).astype(float))
+        for split, rows in clean_splits().items()
+    }
+    profile = drift.profile(drift.spelled(items_of(splits), LABEL_TASK))
+    return Inputs(splits=splits, profile=profile, task=LABEL_TASK)
 
 
 def clean_splits() -> dict[Split, pd.DataFrame]:

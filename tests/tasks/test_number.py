@@ -26,7 +26,7 @@ from components.sources.result import Spool
 from components.sources.sleeping_bags import collect
 from components.synthetic.sleeping_bags import sleeping_bags
 from components.tasks import task_of
-from components.tasks.number import NumberTask, loss
+from components.tasks.number import NumberTask
 from tests.support.project import TASK
 
 ROWS = 1200
@@ -93,20 +93,20 @@ def test_a_model_is_read_over_every_answer_and_those_below_zero(task: NumberTask
 
 def test_the_floor_of_a_normal_law_is_its_mean_absolute_error(task: NumberTask, bags: pd.DataFrame) -> None:
     law = bags[["address", "median"]].assign(sigma=1.5)
-    floor = noise_floor(bags, law, load_params().evaluate, task.grid)
+    floor = noise_floor(bags, law, load_params().evaluate, task)
     assert floor is not None
-    assert floor["test"]["mae_expected"] == pytest.approx(1.5 * math.sqrt(2 / math.pi), abs=1e-4)
-    assert floor["test"]["mae"] == pytest.approx(floor["test"]["mae_expected"], rel=0.1)
+    assert floor["test"]["loss_expected"] == pytest.approx(1.5 * math.sqrt(2 / math.pi), abs=1e-4)
+    assert floor["test"]["loss"] == pytest.approx(floor["test"]["loss_expected"], rel=0.1)
     assert floor["test"]["rmsle"] is None, "there is no logarithm below zero"
 
 
 def test_intervals_about_a_law_hold_what_they_promise(task: NumberTask, bags: pd.DataFrame) -> None:
     true, even = bags["target"].to_numpy(), np.arange(ROWS) % 2 == 0
-    distribution = normal(bags["median"].to_numpy(), 0.5, task.grid)  # three times too narrow
-    fitted = calibrate(distribution[even], true[even], task.grid, coverage=0.8, rows_min=250)
+    distribution = normal(bags["median"].to_numpy(), 0.5, task.answers)  # three times too narrow
+    fitted = calibrate(distribution[even], true[even], task.answers, coverage=0.8, rows_min=250)
     held = {}
     for name, calibration in {"raw": Calibration.uncalibrated(0.8), "calibrated": fitted}.items():
-        low, high = calibration.interval(distribution[~even], task.grid)
+        low, high = calibration.interval(distribution[~even], task.answers)
         held[name] = float(((true[~even] >= low) & (true[~even] <= high)).mean())
     assert held["raw"] < 0.5 < 0.78 < held["calibrated"] < 0.9, (
         "ends lie on the grid, so that it holds a little more"
@@ -115,11 +115,12 @@ def test_intervals_about_a_law_hold_what_they_promise(task: NumberTask, bags: pd
 
 def test_a_pool_that_is_too_warm_is_shifted_by_degrees(task: NumberTask, bags: pd.DataFrame) -> None:
     true = bags["target"].to_numpy()
-    pooled = normal(bags["median"].to_numpy() + 4.0, 1.5, task.grid)
-    shift = fit_shift(pooled, true, task.grid, shrinkage=0.0)
+    pooled = normal(bags["median"].to_numpy() + 4.0, 1.5, task.answers)
+    shift = fit_shift(pooled, true, task.answers, shrinkage=0.0)
     assert shift == pytest.approx(-4.0, abs=0.2)
-    after = task.grid.median(shifted(pooled, shift, task.grid))
-    assert loss(true, after).mean() < 0.5 * loss(true, task.grid.median(pooled)).mean()
+    after = task.answers.median(shifted(pooled, shift, task.answers))
+    loss = task.answers.loss
+    assert loss(true, after).mean() < 0.5 * loss(true, task.answers.median(pooled)).mean()
 
 
 def test_degrees_follow_from_texts_and_shuffled_ones_do_not(bags: pd.DataFrame) -> None:

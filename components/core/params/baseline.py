@@ -37,6 +37,8 @@ class Baseline(Section):
     """Dimensions to which TF-IDF is reduced for the boosted trees."""
     boosting_states: Count
     """Dimensions to which hidden states are reduced for the boosted trees."""
+    logistic_strengths: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    """Inverse penalties of the logistic regressions, of which cross-validation takes one, for labels."""
     neighbours: Count
     """Nearest training listings whose targets are asked."""
     neighbour_temperature: Annotated[float, Field(gt=0)]

@@ -30,15 +30,19 @@ class Promote(Section):
     unparsed_share_max: Annotated[float, Field(ge=0, lt=1)]
     """Largest share of answers of the challenger that cannot be read."""
     coverage_min: Annotated[float, Field(ge=0, le=1)]
-    """Smallest share of true numbers that the challenger's interval low..high may hold."""
+    """Smallest share of true answers that the challenger's interval or set of labels may hold."""
     coverage_max: Annotated[float, Field(ge=0, le=1)]
-    """Largest such share: an interval that holds everything says nothing."""
+    """Largest such share: one that holds everything says nothing."""
+    worst_recall_min: Annotated[float, Field(ge=0, le=1)]
+    """Smallest share of the gate rows of a label that the challenger may answer with it, labels of fewer than
+    10 rows left out; read where the kind of the task is `label`."""
     size_max_mb: Annotated[float, Field(gt=0)]
     """Largest served model, millions of bytes on the disk."""
     latency_max_ms: Annotated[float, Field(gt=0)]
     """Most milliseconds that a listing may take on the machine that decides, in batches."""
     parity_rise_max: Annotated[float, Field(ge=0)]
-    """In the unit of the task, by which the validation MAE may rise from the merged to the served model."""
+    """In the unit of the task, by which the mean loss on validation may rise from the merged to the served
+    model."""
     forgetting_ratio_max: Annotated[float, Field(gt=0)]
     """Most by which the perplexity on general text may have grown, as a ratio to the base model's."""
     approval: bool

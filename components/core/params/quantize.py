@@ -18,12 +18,13 @@ class Quantize(Section):
     (the extra of that name); `gguf`: Q8_0 by llama.cpp's converter, where that is on the PATH (and the extra
     of that name); `none`: the merged model in full precision."""
     batch_size: Count
-    mae_tolerance: Annotated[float, Field(gt=0)]
-    """In the unit of the task: the 95% interval of the change of the validation MAE against the merged
+    loss_tolerance: Annotated[float, Field(gt=0)]
+    """In the unit of the task: the 95% interval of the change of the mean validation loss against the merged
     model has to lie within so much of zero.
     """
     moved: Share
-    """An answer has moved if it changed by more than this share of the merged model's."""
+    """An answer has moved if it changed by more than this share of the merged model's, a label if it changed.
+    """
     moved_share_max: Annotated[float, Field(ge=0, le=1)]
     """Largest share of validation answers that may have moved."""
     size_ratio_max: Annotated[float, Field(gt=0)]

@@ -17,6 +17,8 @@ class DemoShop(Section):
     """Listings in the catalogue, re-listings and price-less ones included."""
     noise: Annotated[float, Field(ge=0, lt=2)]
     """Standard deviation of the log-normal noise on every price."""
+    mislabelled: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the listings whose page names another category than theirs."""
     concurrency: Count
     """Requests at a time."""
     pages_max: Count
@@ -41,7 +43,7 @@ class Columns(Section):
     """A column whose value is another one in every row and stays with it; null: the hash of the content."""
     title: str
     description: str | None
-    price: str
+    price: str | None
     decimal: Literal[".", ",", " "] | None
     """The sign in front of the decimals of a price; null: decided by all values of the column."""
     currency: str | None

@@ -39,10 +39,29 @@ class Number(Section):
         return self
 
 
+class Label(Section):
+    """A label is predicted."""
+
+    column: Annotated[str, Field(min_length=1)]
+    """Which column of a listing holds it: category, brand, or the name of a specification."""
+    names: list[Annotated[str, Field(pattern=r"^\S(.*\S)?$")]]
+    """The labels; empty: all that `rows_min` listings have. A listing with another one is rejected."""
+    rows_min: Annotated[int, Field(ge=2)]
+    """A label that fewer listings have is too rare to be learned and to be judged."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Label:
+        if repeated := [name for name in dict.fromkeys(self.names) if self.names.count(name) > 1]:
+            raise ValueError(f"names has {repeated[0]!r} twice")
+        if len(self.names) == 1:
+            raise ValueError("names has a single label: there is nothing to tell apart")
+        return self
+
+
 class Task(Section):
     """What is predicted of a listing, and what stands around it in a prompt."""
 
-    kind: Literal["number"]
+    kind: Literal["number", "label"]
     """A file of components/tasks/."""
     question: Annotated[str, Field(min_length=1)]
     """Stands before the listing."""
@@ -51,3 +70,6 @@ class Task(Section):
     tokens: Annotated[int, Field(ge=32)]
     """Longest prompt; of a longer one the end of the listing is cut, never the question."""
     number: Number
+    """Read where the kind is `number`."""
+    label: Label
+    """Read where the kind is `label`."""

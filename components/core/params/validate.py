@@ -34,7 +34,9 @@ class Validate(Section):
     same_price_share_max: Annotated[float, Field(gt=0, le=1)]
     """Largest share of one and the same price in a split."""
     category_kappa_min: Annotated[float, Field(ge=-1, lt=1)]
-    """Smallest Cohen's kappa of the categories with those that the texts say (a warning)."""
+    """Smallest Cohen's kappa of the categories with those that the texts say (a warning), and of labels."""
+    conflicting_share_max: Annotated[float, Field(ge=0, lt=1)]
+    """Largest share of rows whose text, or product, stands under another label too."""
     foreign_share_max: Annotated[float, Field(gt=0, le=1)]
     """Largest share of a split's texts in another language than most (a warning)."""
     share_difference_max: Annotated[float, Field(gt=0, le=1)]
@@ -42,10 +44,10 @@ class Validate(Section):
     product_share_max: Annotated[float, Field(gt=0, le=1)]
     """Largest share of all rows in one product (a warning)."""
     category_share_max: Annotated[float, Field(gt=0, le=1)]
-    """Largest share of one category in a split (a warning)."""
+    """Largest share of one category, and of one label, in a split (a warning)."""
     median_ratio_max: Annotated[float, Field(gt=1)]
     """Largest ratio of the median prices of two splits (a warning)."""
     drift_distance_max: Annotated[float, Field(gt=0, le=1)]
     """Largest Kolmogorov-Smirnov distance of price and length from the reference (a warning)."""
     drift_stability_max: Annotated[float, Field(gt=0)]
-    """Largest population stability index of the categories against the reference (a warning)."""
+    """Largest population stability index of categories and labels against the reference (a warning)."""
