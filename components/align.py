@@ -27,11 +27,13 @@ from components.alignment.monitor import Monitor
 from components.alignment.rewards import RewardModel, load_standing, truth
 from components.alignment.task import AlignmentTask
 from components.core import stage
+from components.core.errors import PricewrightError
 from components.core.params.align import Align, Method, Monitoring
 from components.core.tracking import Run
 from components.model import adapters, loading, training
 from components.model.examples import read_prompts
 from components.model.prompt import prompt_of
+from components.model.sampling import longest
 from components.tasks import AnyTask, load_task
 
 METHODS = get_args(Method)
@@ -128,6 +130,16 @@ def compare_with_sft(
     return outcome(sft, aligned, control, true, products, task.answers, **options)
 
 
+def require_room(section: Any, tokenizer: Any, spelled: tuple[str, ...]) -> None:
+    """Raises PricewrightError where a method samples completions that end in the middle of an answer."""
+    most = getattr(section, "max_completion_length", None)
+    if most is not None and most < (least := 1 + longest(tokenizer, spelled)):
+        raise PricewrightError(
+            f"the longest answer and its end have {least} tokens: raise max_completion_length of the method "
+            "in section align to that"
+        )
+
+
 def method_argument() -> str:
     """The method that the command line names. Raises SystemExit where it is none."""
     method = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -143,6 +155,7 @@ def main() -> None:
     with stage.run(Align, method := method_argument()) as frame:
         section = frame.section
         task = alignment_task(section, load_task(), frame.scratch, frame.tracked)
+        require_room(getattr(section, method), task.tokenizer, task.answers.spelled)
         loading.seed_everything(getattr(section, method).seed)
         began = perf_counter()
         report = align(task, method, getattr(section, method))

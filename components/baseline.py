@@ -27,7 +27,7 @@ from components.model import loading
 from components.model.distribution import answer_distribution
 from components.model.hidden_states import Known, hidden_states
 from components.model.prompt import few_shot_prompt
-from components.model.sampling import ANSWER_TOKENS
+from components.model.sampling import room_for
 from components.model.tokens import require_apart
 from components.regression import baselines as of_numbers
 from components.regression.regressions import Regressions
@@ -75,8 +75,8 @@ def untuned(
     for them.
     """
     model, tokenizer = loading.load_model(base), loading.load_tokenizer(base)
-    require_apart(tokenizer, task.answer, task.spelled, ANSWER_TOKENS)
-    context = model.config.max_position_embeddings - ANSWER_TOKENS
+    require_apart(tokenizer, task.answer, task.spelled)
+    context = model.config.max_position_embeddings - room_for(tokenizer, task.spelled)
 
     def read(items: pd.DataFrame, shots: list[tuple[str, str]], title: str) -> Floats:
         prompts = [few_shot_prompt(text, shots, task) for text in items["text"]]

@@ -140,13 +140,22 @@ def sample(
         temperature=section.temperature,
         prompt_tokens=task.tokens,
         batch_size=section.batch_size,
+        new_tokens=sampling.room_for(tokenizer, task.spelled),
         title="sampling",
     )
     return pd.DataFrame({"id": items["id"].to_numpy(), "prompt": prompts, "completions": completions})
 
 
 def steered(items: pd.DataFrame, model: Any, tokenizer: Any, section: Preferences, task: AnyTask) -> Feedback:
-    """Pairs of the model's likeliest completions of each item with and without a steering text."""
+    """Pairs of the model's likeliest completions of each item with and without a steering text.
+
+    Raises PricewrightError where a label is predicted: a text moves no label up or down.
+    """
+    if task.kind == "label":
+        raise PricewrightError(
+            "preferences of steering texts are made for numbers only, and task.kind is label: take steering "
+            "out of preferences.origins"
+        )
     templates = steering.load_templates(Path(section.steering.path))
     texts = {"plain": list(items["text"]), "moved": steering.steered(items["text"], templates, section.seed)}
     prompts = {name: [prompt_of(text, task) for text in rows] for name, rows in texts.items()}

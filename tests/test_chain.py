@@ -149,11 +149,11 @@ def test_every_candidate_is_measured_on_both_splits(clone: Clone) -> None:
     for candidate in report["candidates"].values():
         for split, count in rows.items():
             measured = candidate[split]
-            assert {"mae", "mae_low", "mae_high", "rmsle", "hit_rate", "n", "unparsed"} <= set(measured)
+            assert {"loss", "loss_low", "loss_high", "rmsle", "hit_rate", "n", "unparsed"} <= set(measured)
             assert measured["n"] == count
-            assert measured["mae_low"] <= measured["mae"] <= measured["mae_high"]
-    floor = report["noise_floor"]["test"]["mae"]
-    assert 0 < floor < min(candidate["test"]["mae"] for candidate in report["candidates"].values())
+            assert measured["loss_low"] <= measured["loss"] <= measured["loss_high"]
+    floor = report["noise_floor"]["test"]["loss"]
+    assert 0 < floor < min(candidate["test"]["loss"] for candidate in report["candidates"].values())
 
 
 def test_one_parent_run_has_a_child_for_each_stage(clone: Clone) -> None:

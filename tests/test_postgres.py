@@ -229,7 +229,7 @@ def test_a_version_with_a_long_card_is_registered_promoted_and_rolled_back_on_po
         record = aliases.new_record("promote", name, number, champion) | {"verdict": "promoted"}
         promote.conclude(decision_log.store(record))
     assert registry.aliases(name) == {"champion": "2", "previous": "1"}
-    promote.conclude(promote.propose_rollback(name, None, approval=False))
+    promote.conclude(promote.propose_rollback(name, None, approval=False, kind="number"))
     assert registry.aliases(name) == {"champion": "1", "previous": "2"}
     assert [len(registry.versions(name)), history(name)[1]] == [2, []]
 

@@ -178,6 +178,14 @@ def test_the_stage_writes_its_tables_and_its_report(rows: Path, tmp_path: Path) 
     assert json.loads(Path("reports/scrape.json").read_text(encoding="utf-8"))["listings"] == 3
 
 
+def is_crawl(process: psutil.Process) -> bool:
+    """Whether that is the process of a crawl; one that has just ended has no command any more."""
+    try:
+        return "components.sources.crawling.spider" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
 def test_a_stage_that_is_stopped_ends_its_crawl(tmp_path: Path) -> None:
     command = project(tmp_path, section("demo_shop", listings=3000))
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as running:
@@ -186,7 +194,7 @@ def test_a_stage_that_is_stopped_ends_its_crawl(tmp_path: Path) -> None:
         while not crawls and time.monotonic() < deadline:
             time.sleep(0.2)
             children = psutil.Process(running.pid).children(recursive=True)
-            crawls = [child for child in children if "components.sources.crawling.spider" in child.cmdline()]
+            crawls = [child for child in children if is_crawl(child)]
         os.kill(running.pid, signal.SIGTERM)
         assert running.wait(timeout=30) == 143
     assert len(crawls) == 1

@@ -48,6 +48,7 @@ def answers(
     """The answers of an adapter; whichever it is, the draws are those of the seed."""
     common: tuple[Any, ...] = (model, tokenizer, prompts)
     sizes: dict[str, Any] = {"completions": 1, "batch_size": batch_size}
+    sizes["new_tokens"] = sampling.room_for(tokenizer, spelled)
     with adapters.use_adapter(model, adapter):
         masses = answer_masses(model, tokenizer, prompts, spelled, batch_size=batch_size, title="reading")
         greedy = sampling.complete(*common, temperature=0.0, title="greedy", **sizes)

@@ -184,6 +184,7 @@ class Monitor(TrainerCallback):
                     prompts,
                     completions=1,
                     temperature=1.0,
+                    new_tokens=sampling.room_for(self.tokenizer, self.answers.spelled),
                     batch_size=self.section.batch_size,
                     title="monitoring",
                 )

@@ -28,6 +28,7 @@ def align(task: AlignmentTask, section: SftBestOfN) -> dict[str, Any]:
             completions=section.completions,
             temperature=section.temperature,
             batch_size=section.sample_batch_size,
+            new_tokens=sampling.room_for(task.tokenizer, task.answers.spelled),
             title="sampling",
         )
     best, figures = best_of(prompts, sampled, reward_by(section.reward, task))

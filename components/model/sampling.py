@@ -6,14 +6,26 @@ Preferences are made of them, alignment changes them, and the usual way to a num
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from components.model.tokens import batches, left_padded, prompt_ids
+from components.model.tokens import batches, completion_ids, left_padded, prompt_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ANSWER_TOKENS = 8  # room for any answer, and for a little that shows when it is none
+ANSWER_TOKENS = 8  # room for any number, and for a little that shows when it is none
+
+
+@lru_cache(maxsize=2)
+def longest(tokenizer: PreTrainedTokenizerBase, answers: tuple[str, ...]) -> int:
+    """Tokens of the longest answer, without its end."""
+    return max(len(completion_ids(tokenizer, answer)) for answer in answers)
+
+
+def room_for(tokenizer: PreTrainedTokenizerBase, answers: tuple[str, ...]) -> int:
+    """Tokens of a completion that any of the answers fits into with its end, at least ANSWER_TOKENS."""
+    return max(ANSWER_TOKENS, 1 + longest(tokenizer, answers))
 
 
 def sample(

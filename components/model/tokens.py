@@ -53,12 +53,8 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[
     return ids
 
 
-def require_apart(
-    tokenizer: PreTrainedTokenizerBase, beginning: str, answers: Sequence[str], most: int
-) -> None:
-    """Raise PricewrightError for a tokenizer that glues an answer to its beginning, and for an answer of more
-    than `most` tokens: sampled completions would end in the middle of it.
-    """
+def require_apart(tokenizer: PreTrainedTokenizerBase, beginning: str, answers: Sequence[str]) -> None:
+    """Raise PricewrightError for a tokenizer that glues an answer to its beginning."""
     ids = tokenizer(beginning, add_special_tokens=False).input_ids
     for answer in answers:
         own = completion_ids(tokenizer, answer)
@@ -66,10 +62,6 @@ def require_apart(
             raise PricewrightError(
                 f"this tokenizer glues {answer!r} to {beginning!r} before it; choose another base or "
                 "task.answer"
-            )
-        if len(own) > most:
-            raise PricewrightError(
-                f"the answer {answer!r} has {len(own)} tokens, at most {most} are read: shorten it"
             )
 
 
