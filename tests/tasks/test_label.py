@@ -282,13 +282,13 @@ def test_the_head_is_a_candidate_of_labels_alone_and_its_folder_is_named(made: M
     assert made_of(LABEL_HEAD, both)["adapter"] == "artifacts/sft/label_head"
 
 
-def test_a_label_that_the_base_cannot_finish_or_glues_is_an_error_before_anything_is_read(
-    sharp_base: Path, tiny_params: Params
-) -> None:
+def test_a_label_of_many_tokens_is_read_as_any_other(sharp_base: Path, tiny_params: Params) -> None:
     train = goods(20, 0, "train")
     long = named("Lamps", "Lamps for gardens and terraces that are lit by the sun and need no cable", "Tents")
-    with pytest.raises(PricewrightError, match=r"has \d+ tokens, at most \d+ are read: shorten it"):
-        baseline.untuned(sharp_base, train, train, tiny_params.baseline, long)
+    answers, *_ = baseline.untuned(sharp_base, train, train, tiny_params.baseline, long)
+    for distribution in answers.values():
+        assert distribution.shape == (len(train), 3)
+        np.testing.assert_allclose(distribution.sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["sft", LABEL_HEAD, "blend"])
