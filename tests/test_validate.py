@@ -17,15 +17,10 @@ from components.core import intakes
 from components.core.errors import PricewrightError
 from components.core.schemas import SPLITS
 from components.quality import drift
-from components.validate import Check, report_of, require_critical
+from components.validate import report_of, require_critical
 from tests.support.curated import table
 from tests.support.project import ROOT
-from tests.support.validated import Fault, Inputs, listing, put
-
-
-def failed(checks: list[Check]) -> set[tuple[str, str]]:
-    return {(check.table, check.name) for check in checks if not check.passed}
-
+from tests.support.validated import Fault, Inputs, failed, listing, put, stopped_by, warned_of
 
 # --- planted faults ----------------------------------------------------------------------------------
 
@@ -193,23 +188,12 @@ def test_clean_data_pass_every_check(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", CRITICAL)
 def test_a_planted_fault_fails_its_check_and_stops_the_stage(fault: str, tmp_path: Path) -> None:
-    table, name, plant = CRITICAL[fault]
-    inputs = Inputs()
-    plant(inputs)
-    checks = inputs.checks(tmp_path, table)
-    assert (table, name) in failed(checks)
-    with pytest.raises(PricewrightError, match=f"{name} fails for {table}"):
-        require_critical(checks, tmp_path)
+    stopped_by(Inputs(), CRITICAL[fault], tmp_path)
 
 
 @pytest.mark.parametrize("fault", WARNING)
 def test_a_failed_warning_is_reported_and_does_not_stop(fault: str, tmp_path: Path) -> None:
-    table, name, plant = WARNING[fault]
-    inputs = Inputs()
-    plant(inputs)
-    checks = inputs.checks(tmp_path, table)
-    assert failed(checks) == {(table, name)}
-    require_critical(checks, tmp_path)
+    checks = warned_of(Inputs(), WARNING[fault], tmp_path)
     report = report_of(checks, {}, Path("reference/files.json"))
     assert (report["failed_warning"], report["failed_critical"]) == (1, 0)
 

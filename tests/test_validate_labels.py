@@ -14,14 +14,10 @@ from components import validate as validate_stage
 from components.core import intakes
 from components.core.errors import PricewrightError
 from components.quality import drift
-from components.validate import Check, require_critical
+from components.validate import require_critical
 from tests.support.curated import table
 from tests.support.project import ROOT
-from tests.support.validated import Fault, Inputs, labelled, listing, put
-
-
-def failed(checks: list[Check]) -> set[tuple[str, str]]:
-    return {(check.table, check.name) for check in checks if not check.passed}
+from tests.support.validated import Fault, Inputs, failed, labelled, listing, put, stopped_by, warned_of
 
 
 def only_desks(inputs: Inputs) -> None:
@@ -69,39 +65,24 @@ def test_clean_labels_pass_every_check_and_none_takes_a_price(tmp_path: Path) ->
     observed = {(check.table, check.name) for check in checks}
     assert {(table, name) for table, name, _ in [*CRITICAL.values(), *WARNING.values()]} <= observed
     of_numbers = {check.name for check in Inputs().checks(tmp_path)} - {name for _, name in observed}
-    assert (
-        of_numbers
-        == {
-            "mostly_priced",
-            "target_in_range",
-            "median_prices_alike",
-            "one_price_for_a_text",
-            "no_paraphrase_in_training",
-        }
-        & of_numbers
-    )
+    assert of_numbers <= {
+        "mostly_priced",
+        "target_in_range",
+        "median_prices_alike",
+        "one_price_for_a_text",
+        "no_paraphrase_in_training",
+    }
     assert "target_in_range" in of_numbers
 
 
 @pytest.mark.parametrize("fault", CRITICAL)
 def test_a_planted_fault_of_labels_fails_its_check_and_stops_the_stage(fault: str, tmp_path: Path) -> None:
-    table, name, plant = CRITICAL[fault]
-    inputs = labelled()
-    plant(inputs)
-    checks = inputs.checks(tmp_path, table)
-    assert (table, name) in failed(checks)
-    with pytest.raises(PricewrightError, match=f"{name} fails for {table}"):
-        require_critical(checks, tmp_path)
+    stopped_by(labelled(), CRITICAL[fault], tmp_path)
 
 
 @pytest.mark.parametrize("fault", WARNING)
 def test_a_failed_warning_about_labels_does_not_stop(fault: str, tmp_path: Path) -> None:
-    table, name, plant = WARNING[fault]
-    inputs = labelled()
-    plant(inputs)
-    checks = inputs.checks(tmp_path, table)
-    assert failed(checks) == {(table, name)}
-    require_critical(checks, tmp_path)
+    warned_of(labelled(), WARNING[fault], tmp_path)
 
 
 def test_a_missing_label_is_named_with_its_split(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from components.core.errors import PricewrightError
 from components.core.params.curate import Curate, Shares
 from components.core.params.file import load_params
 from components.core.params.task import Task
@@ -16,7 +18,7 @@ from components.core.schemas import SPLITS, Item, Listing, Reject, Split
 from components.quality import drift
 from components.quality.expectations import suites
 from components.quality.leakage import measure_leakage
-from components.validate import Check, Tables, items_of, tables_of, validate
+from components.validate import Check, Tables, items_of, require_critical, tables_of, validate
 from tests.support.project import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml")
@@ -148,3 +150,28 @@ def put(column: str, value: object) -> Fault:
         inputs.splits["test"] = rows
 
     return plant
+
+
+def failed(checks: list[Check]) -> set[tuple[str, str]]:
+    """Table and name of each check that did not pass."""
+    return {(check.table, check.name) for check in checks if not check.passed}
+
+
+def stopped_by(inputs: Inputs, planted: tuple[str, str, Fault], folder: Path) -> None:
+    """A fault on these inputs fails its check and stops the stage, which names both."""
+    table, name, plant = planted
+    plant(inputs)
+    checks = inputs.checks(folder, table)
+    assert (table, name) in failed(checks)
+    with pytest.raises(PricewrightError, match=f"{name} fails for {table}"):
+        require_critical(checks, folder)
+
+
+def warned_of(inputs: Inputs, planted: tuple[str, str, Fault], folder: Path) -> list[Check]:
+    """The checks of a fault's table on these inputs: it fails its own alone, and stops nothing."""
+    table, name, plant = planted
+    plant(inputs)
+    checks = inputs.checks(folder, table)
+    assert failed(checks) == {(table, name)}
+    require_critical(checks, folder)
+    return checks
